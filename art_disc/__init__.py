@@ -1,0 +1,67 @@
+"""Discretisation defences for the Adversarial Robustness Toolbox.
+
+The public names are loaded on first use, so that `art_disc.report` works without torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "load_dataset": "art_disc.data",
+    "Dataset": "art_disc.data",
+    "Codebook": "art_disc.codebooks",
+    "PixelCounts": "art_disc.codebooks",
+    "DensityCodebook": "art_disc.codebooks",
+    "UniformCodebook": "art_disc.codebooks",
+    "BitDepthCodebook": "art_disc.codebooks",
+    "SoftAssignment": "art_disc.surrogates",
+    "Identity": "art_disc.surrogates",
+    "PixelDiscretization": "art_disc.defences",
+    "ColorDepthReduction": "art_disc.defences",
+    "InputBitDepth": "art_disc.defences",
+    "build_classifier": "art_disc.estimators",
+    "defend": "art_disc.estimators",
+    "DefendedClassifier": "art_disc.estimators",
+    "SignAdamBPDA": "art_disc.attacks",
+    "evaluate": "art_disc.evaluation",
+}
+_MODULES = ("metrics", "networks", "training")
+
+__all__ = [*_PUBLIC, *_MODULES, "__version__"]  # noqa: PLE0604 - all of them are strings
+
+if TYPE_CHECKING:
+    from art_disc import metrics as metrics
+    from art_disc import networks as networks
+    from art_disc import training as training
+    from art_disc.attacks import SignAdamBPDA as SignAdamBPDA
+    from art_disc.codebooks import BitDepthCodebook as BitDepthCodebook
+    from art_disc.codebooks import Codebook as Codebook
+    from art_disc.codebooks import DensityCodebook as DensityCodebook
+    from art_disc.codebooks import PixelCounts as PixelCounts
+    from art_disc.codebooks import UniformCodebook as UniformCodebook
+    from art_disc.data import Dataset as Dataset
+    from art_disc.data import load_dataset as load_dataset
+    from art_disc.defences import ColorDepthReduction as ColorDepthReduction
+    from art_disc.defences import InputBitDepth as InputBitDepth
+    from art_disc.defences import PixelDiscretization as PixelDiscretization
+    from art_disc.estimators import DefendedClassifier as DefendedClassifier
+    from art_disc.estimators import build_classifier as build_classifier
+    from art_disc.estimators import defend as defend
+    from art_disc.evaluation import evaluate as evaluate
+    from art_disc.surrogates import Identity as Identity
+    from art_disc.surrogates import SoftAssignment as SoftAssignment
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    if name in _MODULES:
+        return import_module(f"art_disc.{name}")
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Errors, checks at the door, seeds, intervals, files and result records."""

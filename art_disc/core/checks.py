@@ -1,0 +1,135 @@
+"""Checks at the door: what an array or number must be before any work starts.
+
+Each check returns what it was given, converted where a conversion is promised, as a new array if
+it had to change: the caller's array is never written to.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.core.errors import InputError
+
+Float32Array = NDArray[np.float32]
+
+
+def check_images(
+    x: Any, *, name: str = "x", channels: int | None = None, upper: float = 1.0
+) -> Float32Array:
+    """Return a batch of images as float32, refusing what is not one.
+
+    Args:
+        x: Array of shape (n, channels, height, width) or (n, height, width, channels), floats in
+            [0, `upper`], or uint8 in 0..255, which is scaled to [0, `upper`] once, here.
+        name: What the message calls the array.
+        channels: Expected channel count in axis 1 or the last one; None: any.
+        upper: Top of the input range, 1 or the classifier's upper clip value.
+
+    Raises:
+        InputError: Not four axes, no image, another integer type, NaN or infinity, values outside
+            the range, or another channel count.
+    """
+    array = np.asarray(x)
+    if array.ndim != 4:
+        msg = (
+            f"{name} must be a batch of images with 4 axes (n, channels, height, width), got shape "
+            f"{array.shape}; add the missing axis, for example x[None] for one image"
+        )
+        raise InputError(msg)
+    if array.size == 0:
+        msg = f"{name} must hold at least one image, got shape {array.shape}"
+        raise InputError(msg)
+    if channels is not None and channels not in (array.shape[1], array.shape[3]):
+        msg = f"{name} must have {channels} channel(s), got shape {array.shape}"
+        raise InputError(msg)
+    return check_range(_to_float32(array, name, upper), name=name, upper=upper)
+
+
+def _to_float32(array: NDArray[Any], name: str, upper: float) -> Float32Array:
+    if array.dtype == np.uint8:
+        return array.astype(np.float32) * np.float32(upper) / np.float32(255)
+    if not np.issubdtype(array.dtype, np.floating):
+        msg = (
+            f"{name} must be floats in [0, {upper:g}] or uint8 in 0..255, got {array.dtype}; "
+            "convert with x.astype(np.uint8) or x.astype(np.float32)"
+        )
+        raise InputError(msg)
+    return array.astype(np.float32, copy=False)
+
+
+def check_range(x: Float32Array, *, name: str = "x", upper: float = 1.0) -> Float32Array:
+    """Return `x` if every value is finite and in [0, `upper`].
+
+    Raises:
+        InputError: NaN, infinity, or values outside.
+    """
+    if not np.isfinite(x).all():
+        msg = f"{name} must be finite, got {int((~np.isfinite(x)).sum())} NaN or infinite values"
+        raise InputError(msg)
+    low, high = float(x.min()), float(x.max())
+    if low < 0 or high > upper:
+        hint = "divide 8-bit images by 255" if upper == 1 and high > 2 else "clip them first"
+        msg = f"{name} must lie in [0, {upper:g}], got [{low:.4g}, {high:.4g}]; {hint}"
+        raise InputError(msg)
+    return x
+
+
+def check_labels(y: Any, n: int, nb_classes: int | None = None) -> NDArray[np.int64]:
+    """Return labels as class indices of shape (n,), from indices or one-hot rows.
+
+    Raises:
+        InputError: Another length, not integers, or outside 0..nb_classes-1.
+    """
+    array = np.asarray(y)
+    if array.ndim == 2 and array.shape[1] > 1:
+        array = array.argmax(axis=1)
+    array = array.reshape(-1)
+    if array.shape[0] != n:
+        msg = f"y must hold one label for each of the {n} images, got {array.shape[0]}"
+        raise InputError(msg)
+    labels = array.astype(np.int64)
+    if not np.array_equal(labels, array):
+        msg = f"y must be class indices or one-hot rows, got {array.dtype} that are no integers"
+        raise InputError(msg)
+    if n and (labels.min() < 0 or (nb_classes is not None and labels.max() >= nb_classes)):
+        msg = f"y must lie in 0..{(nb_classes or 0) - 1}, got {labels.min()}..{labels.max()}"
+        raise InputError(msg)
+    return labels
+
+
+def check_eps(eps: Any, *, upper: float = 1.0) -> float:
+    """Return the budget as a float in [0, `upper`].
+
+    Raises:
+        InputError: Negative, not finite, not a number, or above the input range (most often a
+            number of grey levels where a fraction is meant).
+    """
+    try:
+        value = float(eps)
+    except (TypeError, ValueError):
+        msg = f"eps must be a number, got {eps!r}"
+        raise InputError(msg) from None
+    if not math.isfinite(value) or value < 0:
+        msg = f"eps must be a finite number >= 0, got {value:g}"
+        raise InputError(msg)
+    if value > upper:
+        msg = (
+            f"eps is in the classifier's input range [0, {upper:g}], got {value:g}; for {value:g} "
+            f"grey levels write {value:g}/255 ({value / 255:.4g})"
+        )
+        raise InputError(msg)
+    return value
+
+
+def check_count(value: Any, name: str, *, least: int = 1) -> int:
+    """Return a whole number that is at least `least`.
+
+    Raises:
+        InputError: Not a whole number, or too small.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        msg = f"{name} must be a whole number >= {least}, got {value!r}"
+        raise InputError(msg)
+    return int(value)

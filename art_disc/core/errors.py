@@ -1,0 +1,33 @@
+"""Errors of our own; each also derives from the built-in one that a caller would catch."""
+
+
+class ArtDiscError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InputError(ArtDiscError, ValueError):
+    """An argument or array does not fit; the message says what was expected and the cure."""
+
+
+class NotFittedError(ArtDiscError, ValueError, AttributeError):
+    """A codebook or defence is used before `fit` (scikit-learn's own derives likewise)."""
+
+
+class DataNotFoundError(ArtDiscError, FileNotFoundError):
+    """A data set is in none of the places that were looked in."""
+
+
+class FileFormatError(ArtDiscError, ValueError):
+    """A file is damaged, foreign, or of a version that this release cannot read."""
+
+
+class MissingExtraError(ArtDiscError, ImportError):
+    """An optional dependency is absent; the message names the extra that brings it."""
+
+
+class CertificateError(ArtDiscError, ValueError):
+    """A certificate does not apply to this classifier, codebook or input."""
+
+
+class CodebookWarning(UserWarning):
+    """A codebook came out smaller than asked for."""

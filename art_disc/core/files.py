@@ -1,0 +1,86 @@
+"""Files that are written whole or not at all, and read without running anything in them."""
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.core.errors import DataNotFoundError, FileFormatError
+
+
+def replace_file(path: str | Path, content: bytes) -> Path:
+    """Write `content` beside `path` and move it there in one step."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        scratch.write_bytes(content)
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return target
+
+
+def write_json(path: str | Path, data: Any) -> Path:
+    """Write strict JSON (no NaN)."""
+    return replace_file(path, (json.dumps(data, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        DataNotFoundError: No such file.
+        FileFormatError: Not JSON.
+    """
+    source = Path(path)
+    if not source.is_file():
+        msg = f"no such file: {source}"
+        raise DataNotFoundError(msg)
+    try:
+        return json.loads(source.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        msg = f"{source} is not JSON: {error}"
+        raise FileFormatError(msg) from error
+
+
+def write_npz(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> Path:
+    """Write arrays as a compressed npz, in one step."""
+    import io
+
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **dict(arrays))  # type: ignore[arg-type]
+    return replace_file(path, buffer.getvalue())
+
+
+def read_npz(path: str | Path, keys: tuple[str, ...] | None = None) -> dict[str, NDArray[Any]]:
+    """Read arrays of an npz; nothing in it is ever unpickled.
+
+    Args:
+        path: The file.
+        keys: Names to read; those that the file lacks are left out. None: all.
+
+    Raises:
+        DataNotFoundError: No such file.
+        FileFormatError: Not an npz, damaged, or it holds pickled objects.
+    """
+    source = Path(path)
+    if not source.is_file():
+        msg = f"no such file: {source}"
+        raise DataNotFoundError(msg)
+    try:
+        if not zipfile.is_zipfile(source):
+            msg = f"{source} is not an npz file (a pickle is never read; save with np.savez)"
+            raise FileFormatError(msg)
+        with np.load(source, allow_pickle=False) as archive:
+            return {k: archive[k] for k in archive.files if keys is None or k in keys}
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
+        if isinstance(error, FileFormatError):
+            raise
+        msg = f"{source} cannot be read as arrays without unpickling: {error}"
+        raise FileFormatError(msg) from error
