@@ -169,7 +169,11 @@ class _Record:
     @classmethod
     def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
         body["environment"] = Environment(**body["environment"])
-        return {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
+        return _with_tuples(body)
+
+
+def _with_tuples(body: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +219,8 @@ class EvaluationRecord(_Record):
     def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
         decoded = super()._decode(body)
         decoded["histogram"] = tuple(tuple(row) for row in body["histogram"])
-        decoded["outcomes"] = tuple(
-            AttackOutcome(
-                **{k: tuple(v) if isinstance(v, list) else v for k, v in outcome.items()}
-            )
-            for outcome in body["outcomes"]
-        )
+        outcomes: list[dict[str, Any]] = body["outcomes"]
+        decoded["outcomes"] = tuple(AttackOutcome(**_with_tuples(row)) for row in outcomes)
         return decoded
 
     def clean(self, model: str = "defended") -> Share:
