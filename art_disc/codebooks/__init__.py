@@ -1,0 +1,18 @@
+"""Codebooks: codewords in pixel space and the exact nearest-codeword rule."""
+
+from art_disc.codebooks.codebook import Codebook
+from art_disc.codebooks.counts import PixelCounts
+from art_disc.codebooks.density import DensityCodebook
+from art_disc.codebooks.nearest import METRICS, distance, nearest
+from art_disc.codebooks.uniform import BitDepthCodebook, UniformCodebook
+
+__all__ = [
+    "METRICS",
+    "BitDepthCodebook",
+    "Codebook",
+    "DensityCodebook",
+    "PixelCounts",
+    "UniformCodebook",
+    "distance",
+    "nearest",
+]

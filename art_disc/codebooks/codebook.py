@@ -1,0 +1,224 @@
+"""A fixed set of codewords, and what every learned codebook becomes."""
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+
+from art_disc.codebooks.nearest import METRICS, TIES, distance, nearest
+from art_disc.core.checks import Float32Array
+from art_disc.core.errors import FileFormatError, InputError, NotFittedError
+from art_disc.core.files import read_npz, write_npz
+
+FORMAT = "art_disc codebook"
+FORMAT_VERSION = 1
+
+
+class Codebook(BaseEstimator):  # type: ignore[misc]
+    """k codewords in pixel space with the exact nearest-codeword rule.
+
+    Args:
+        codewords: Shape (k, c), values in [0, 1], no two equal; a list of k numbers means c = 1.
+        metric: `l_inf` (the papers'), `l1` or `l2`, over the channels of a pixel.
+        per_channel: Apply scalar codewords (c = 1) to each channel of a colour image by itself.
+        ties: Which codeword wins at equal distance: the `lowest` index, or the `highest`.
+
+    Attributes:
+        codewords_: The codewords as float32, shape (k, c), values in [0, 1].
+
+    Raises:
+        InputError: Wrong shape, values outside the range, duplicates, unknown metric.
+
+    >>> book = Codebook([0.0, 1.0])
+    >>> book.assign(np.array([[0.2], [0.5], [0.7]], dtype=np.float32))
+    array([0, 0, 1])
+    """
+
+    def __init__(
+        self,
+        codewords: ArrayLike,
+        *,
+        metric: str = "l_inf",
+        per_channel: bool = False,
+        ties: str = "lowest",
+    ) -> None:
+        self.codewords = codewords
+        self.metric = metric
+        self.per_channel = per_channel
+        self.ties = ties
+        self._adopt(_as_codewords(codewords))
+
+    def _adopt(self, codewords: Float32Array) -> None:
+        """Take checked codewords as this codebook's own."""
+        if self.metric not in METRICS:
+            msg = f"metric must be one of {', '.join(METRICS)}, got {self.metric!r}"
+            raise InputError(msg)
+        if self.ties not in TIES:
+            msg = f"ties must be one of {', '.join(TIES)}, got {self.ties!r}"
+            raise InputError(msg)
+        if self.per_channel and codewords.shape[1] != 1:
+            msg = f"per_channel needs scalar codewords, got shape {codewords.shape}"
+            raise InputError(msg)
+        if len(np.unique(codewords, axis=0)) < len(codewords):
+            msg = f"codewords must differ from one another, got {codewords.tolist()}"
+            raise InputError(msg)
+        self._codewords = codewords
+
+    @property
+    def codewords_(self) -> Float32Array:
+        """Codewords, float32 (k, c) in [0, 1]."""
+        codewords: Float32Array | None = getattr(self, "_codewords", None)
+        if codewords is None:
+            msg = f"{self!r} has no codewords yet; call fit(x) first"
+            raise NotFittedError(msg)
+        return codewords
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there are codewords."""
+        return getattr(self, "_codewords", None) is not None
+
+    @property
+    def n_codes_(self) -> int:
+        """Number of codewords k."""
+        return int(self.codewords_.shape[0])
+
+    @property
+    def n_channels_(self) -> int:
+        """Channels c of a codeword (1 where `per_channel`)."""
+        return int(self.codewords_.shape[1])
+
+    @property
+    def levels(self) -> list[list[float]]:
+        """Codewords on the 255 scale, where 8-bit values are exact integers."""
+        rows: list[list[float]] = (np.float32(255) * self.codewords_).tolist()
+        return rows
+
+    def fit(self, x: Any = None, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's habit
+        """Return self: these codewords do not depend on data."""
+        return self
+
+    def check_channels(self, channels: int) -> None:
+        """Refuse pixels of another channel count.
+
+        Raises:
+            InputError: `channels` does not fit the codewords.
+        """
+        if not self.per_channel and channels != self.n_channels_:
+            msg = (
+                f"expected pixels of {self.n_channels_} channel(s), got {channels}; fit the "
+                "codebook on such images, or use scalar codewords with per_channel=True"
+            )
+            raise InputError(msg)
+
+    def assign(self, pixels: Float32Array) -> NDArray[np.int64]:
+        """Index of the nearest codeword of every pixel.
+
+        Args:
+            pixels: Shape (..., c), float32 on the [0, 1] scale; values outside are allowed.
+
+        Returns:
+            Integers 0..k-1, shape (...), or (..., c) where `per_channel`; a tie goes as `ties`.
+
+        Raises:
+            InputError: Another channel count, or NaN.
+        """
+        self.check_channels(pixels.shape[-1])
+        if np.isnan(pixels).any():
+            msg = "pixels must not hold NaN: no codeword is nearest to it"
+            raise InputError(msg)
+        scaled = np.float32(255) * pixels.astype(np.float32, copy=False)
+        channels = [scaled] if self.per_channel else list(np.moveaxis(scaled, -1, 0))
+        index: NDArray[np.int64] = nearest(channels, self.levels, self.metric, self.ties, np)
+        return index
+
+    def quantize(self, x: Float32Array, *, channels_first: bool = True) -> Float32Array:
+        """Replace every pixel by its nearest codeword.
+
+        Args:
+            x: Images, shape (n, c, h, w), or (n, h, w, c) where not `channels_first`.
+            channels_first: Where the channel axis is.
+
+        Returns:
+            A new float32 array of the same shape, whose pixels are codewords.
+
+        Raises:
+            InputError: Another channel count, or NaN.
+        """
+        pixels = np.moveaxis(x, 1, -1) if channels_first else x
+        index = self.assign(pixels)
+        codes = self.codewords_[index, 0] if self.per_channel else self.codewords_[index]
+        return np.ascontiguousarray(np.moveaxis(codes, -1, 1) if channels_first else codes)
+
+    def separation(self) -> float:
+        """Smallest distance between two codewords in the codebook's metric, on the [0, 1] scale.
+
+        Infinite for a single codeword.
+        """
+        smallest = np.inf
+        scaled = np.asarray(self.levels, dtype=np.float64)
+        for i in range(1, len(scaled)):
+            gaps = distance(list(scaled[:i].T), scaled[i].tolist(), self.metric, np)
+            smallest = min(smallest, float(gaps.min()))
+        squared = self.metric == "l2" and self.n_channels_ > 1
+        return float(np.sqrt(smallest) if squared else smallest) / 255
+
+    def save(self, path: str | Path) -> Path:
+        """Write the codewords and a JSON header with a format version as one npz."""
+        header = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "name": type(self).__name__,
+            "metric": self.metric,
+            "per_channel": self.per_channel,
+            "ties": self.ties,
+        }
+        return write_npz(
+            path, {"codewords": self.codewords_, "header": np.array(json.dumps(header))}
+        )
+
+    @staticmethod
+    def load(path: str | Path) -> "Codebook":
+        """Read what `save` wrote; nothing is unpickled.
+
+        Raises:
+            DataNotFoundError: No such file.
+            FileFormatError: Damaged, foreign, or of a version that this release cannot read.
+        """
+        arrays = read_npz(path)
+        if set(arrays) != {"codewords", "header"}:
+            msg = f"{path} is no codebook of art_disc: it holds {sorted(arrays) or 'nothing'}"
+            raise FileFormatError(msg)
+        try:
+            header = json.loads(str(arrays["header"]))
+            version = (header["format"], header["version"])
+            settings = {key: header[key] for key in ("metric", "per_channel", "ties")}
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            msg = f"{path} has a damaged codebook header: {error}"
+            raise FileFormatError(msg) from error
+        if version != (FORMAT, FORMAT_VERSION):
+            msg = f"{path} is {version[0]!r} version {version[1]!r}; this release reads version 1"
+            raise FileFormatError(msg)
+        try:
+            return Codebook(arrays["codewords"], **settings)
+        except InputError as error:
+            msg = f"{path} holds codewords that do not fit: {error}"
+            raise FileFormatError(msg) from error
+
+
+def _as_codewords(codewords: ArrayLike) -> Float32Array:
+    # a float64 value must not come out above 1 through rounding, hence the check after the cast
+    array = np.array(codewords, dtype=np.float32)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or array.size == 0:
+        msg = f"codewords must have shape (k, c) with k, c >= 1, got {array.shape}"
+        raise InputError(msg)
+    # the 8-bit row of the bit-depth map ends at 255.5 / 255
+    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 256 / 255:
+        msg = f"codewords must be finite and in [0, 1], got {array.min()}..{array.max()}"
+        raise InputError(msg)
+    return array

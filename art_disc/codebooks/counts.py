@@ -1,0 +1,125 @@
+"""Histograms of pixel values on the 8-bit grid that are filled batch by batch and add up."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.core.checks import check_images
+from art_disc.core.errors import InputError
+
+_CHUNK_PIXELS = 1 << 22
+
+
+class PixelCounts:
+    """How often each pixel value, a vector of c channels on the 8-bit grid, occurs.
+
+    Args:
+        n_channels: Channels c of a pixel, 1 to 7.
+
+    >>> x = np.zeros((1, 1, 2, 2), dtype=np.float32)
+    >>> (PixelCounts(1).update(x) + PixelCounts(1).update(x + 1)).counts
+    array([4, 4])
+    """
+
+    def __init__(self, n_channels: int) -> None:
+        if not 1 <= n_channels <= 7:
+            msg = f"n_channels must lie in 1..7, got {n_channels}"
+            raise InputError(msg)
+        self.n_channels = n_channels
+        self._keys: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._counts: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
+    @classmethod
+    def of(cls, x: Any, *, channels_first: bool = True) -> Self:
+        """Count the pixels of one batch; see `update`."""
+        array = np.asarray(x)
+        channels = array.shape[1 if channels_first else -1] if array.ndim == 4 else 1
+        return cls(channels).update(array, channels_first=channels_first)
+
+    def update(self, x: Any, *, channels_first: bool = True) -> Self:
+        """Add a batch of images and return self.
+
+        Args:
+            x: Shape (n, c, h, w), or (n, h, w, c); float in [0, 1] or uint8. A value off the 8-bit
+                grid counts for the nearest level.
+            channels_first: Where the channel axis is.
+
+        Raises:
+            InputError: Not such a batch; nothing is counted then.
+        """
+        images = check_images(x)
+        axis = 1 if channels_first else 3
+        if images.shape[axis] != self.n_channels:
+            msg = f"expected {self.n_channels} channel(s), got images of shape {images.shape}"
+            raise InputError(msg)
+        step = max(1, _CHUNK_PIXELS // max(1, images[0].size // self.n_channels))
+        keys, counts = [self._keys], [self._counts]
+        for start in range(0, len(images), step):
+            packed = self._pack(np.moveaxis(images[start : start + step], axis, -1))
+            values, amounts = _tally(packed)
+            keys.append(values.astype(np.int64))
+            counts.append(amounts)
+        self._merge(keys, counts)
+        return self
+
+    def _pack(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
+        levels = np.rint(np.float32(255) * pixels).astype(np.uint8)
+        wide = np.int32 if self.n_channels <= 3 else np.int64
+        packed = np.zeros(levels.shape[:-1], dtype=wide)
+        for i in range(self.n_channels):
+            packed = (packed << 8) | levels[..., i]
+        return packed.reshape(-1)
+
+    def _merge(self, keys: list[NDArray[np.int64]], counts: list[NDArray[np.int64]]) -> None:
+        merged, inverse = np.unique(np.concatenate(keys), return_inverse=True)
+        totals = np.zeros(len(merged), dtype=np.int64)
+        np.add.at(totals, inverse.reshape(-1), np.concatenate(counts))
+        self._keys, self._counts = merged, totals
+
+    def __add__(self, other: "PixelCounts") -> "PixelCounts":
+        """Return the counts of both."""
+        if not isinstance(other, PixelCounts):
+            return NotImplemented
+        if other.n_channels != self.n_channels:
+            msg = f"cannot add counts of {self.n_channels} and {other.n_channels} channels"
+            raise InputError(msg)
+        both = PixelCounts(self.n_channels)
+        both._merge([self._keys, other._keys], [self._counts, other._counts])
+        return both
+
+    @property
+    def values(self) -> NDArray[np.uint8]:
+        """Distinct pixel values, shape (m, c), rising lexicographically, 0..255."""
+        shifts = np.arange(self.n_channels - 1, -1, -1) * 8
+        return ((self._keys[:, None] >> shifts) & 255).astype(np.uint8)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How often each of `values` occurs, shape (m,)."""
+        return self._counts.copy()
+
+    @property
+    def total(self) -> int:
+        """Number of pixels counted."""
+        return int(self._counts.sum())
+
+    def per_channel(self) -> NDArray[np.int64]:
+        """Marginal histograms, shape (c, 256)."""
+        values = self.values
+        return np.stack(
+            [
+                np.bincount(values[:, i], weights=self._counts, minlength=256).astype(np.int64)
+                for i in range(self.n_channels)
+            ]
+        )
+
+
+def _tally(packed: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    # sorting millions of colours costs several times what one pass over a dense table does
+    if packed.dtype == np.int32 and packed.size > 1 << 20:
+        dense = np.bincount(packed)
+        values = np.flatnonzero(dense)
+        return values, dense[values].astype(np.int64)
+    values, amounts = np.unique(packed, return_counts=True)
+    return values, amounts.astype(np.int64)

@@ -1,0 +1,125 @@
+"""Codewords by density estimation and greedy removal (Chen et al. 2018, Algorithm 1)."""
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.codebooks.codebook import Codebook
+from art_disc.codebooks.counts import PixelCounts
+from art_disc.codebooks.kernels import KERNELS, density_walk
+from art_disc.core.checks import check_count
+from art_disc.core.errors import CodebookWarning, InputError
+
+_CHUNK = 1 << 17
+
+
+class DensityCodebook(Codebook):
+    """The k densest pixel values that are farther than `radius` from one another.
+
+    Each step takes the pixel value of highest density among the pixels left, then removes every
+    pixel within `radius` of it. Equal densities: the lexicographically lowest value.
+
+    Args:
+        n_codes: Codewords k asked for, >= 1.
+        radius: l_inf distance in [0, 1] up to which pixels are removed, inclusive (0.6 for MNIST,
+            64/255 for colour).
+        kernel: `identity` (the papers': counts), `box` (pixels within `bandwidth` in l_inf) or
+            `gaussian` (exp(-l2^2 / (2 bandwidth^2))). Densities are taken over the pixels left.
+        bandwidth: Of `box` and `gaussian`, in grey levels (0..255), > 0.
+        metric: Metric in which pixels are assigned to the codewords afterwards.
+
+    Attributes:
+        codewords_: Shape (k', c), densest first; k' < k, with a `CodebookWarning`, if the pixels
+            ran out.
+        densities_: Kernel density of each codeword when it was taken, shape (k',).
+
+    Source: Chen, Wu, Liang, Jha 2018, section 4.1.
+    """
+
+    def __init__(
+        self,
+        n_codes: int = 2,
+        radius: float = 0.6,
+        *,
+        kernel: str = "identity",
+        bandwidth: float | None = None,
+        metric: str = "l_inf",
+    ) -> None:
+        self.n_codes = n_codes
+        self.radius = radius
+        self.kernel = kernel
+        self.bandwidth = bandwidth
+        self.metric = metric
+        self.per_channel = False
+        self.ties = "lowest"
+
+    def fit(self, x: Any = None, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's habit
+        """Learn the codewords.
+
+        Args:
+            x: Images (n, c, h, w), float in [0, 1] or uint8, or `PixelCounts`.
+            y: Ignored.
+
+        Raises:
+            InputError: A hyperparameter or `x` does not fit.
+        """
+        self._check()
+        counts = x if isinstance(x, PixelCounts) else PixelCounts.of(x)
+        if counts.total == 0:
+            msg = "there are no pixels to learn from"
+            raise InputError(msg)
+        reach = int(np.floor(255 * self.radius + 1e-6))
+        if self.kernel == "identity":
+            levels, densities = _greedy(counts, self.n_codes, reach)
+        else:
+            levels, densities = density_walk(
+                counts, self.n_codes, reach, self.kernel, float(self.bandwidth or 0)
+            )
+        if len(levels) < self.n_codes:
+            msg = (
+                f"only {len(levels)} of {self.n_codes} codewords: no pixel is farther than "
+                f"{self.radius:g} from all of them; a smaller radius gives more"
+            )
+            warnings.warn(msg, CodebookWarning, stacklevel=2)
+        self._adopt((levels.astype(np.float64) / 255).astype(np.float32))
+        self.densities_ = densities
+        return self
+
+    def _check(self) -> None:
+        check_count(self.n_codes, "n_codes")
+        if not 0 <= self.radius <= 1:
+            msg = f"radius is on the [0, 1] scale, got {self.radius}; write 64/255 for 64 levels"
+            raise InputError(msg)
+        if self.kernel not in KERNELS:
+            msg = f"kernel must be one of {', '.join(KERNELS)}, got {self.kernel!r}"
+            raise InputError(msg)
+        if self.kernel != "identity" and not (self.bandwidth and self.bandwidth > 0):
+            msg = f"kernel {self.kernel!r} needs bandwidth > 0 in grey levels, got {self.bandwidth}"
+            raise InputError(msg)
+
+
+def _greedy(
+    counts: PixelCounts, n_codes: int, reach: int
+) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
+    """With the identity kernel densities never change, so one walk down the counts is enough."""
+    amounts = counts.counts
+    order = np.argsort(-amounts, kind="stable")
+    values = counts.values
+    codes = np.empty((0, counts.n_channels), dtype=np.int16)
+    densities: list[float] = []
+    for start in range(0, len(order), _CHUNK):
+        rows = order[start : start + _CHUNK]
+        pixels = values[rows].astype(np.int16)
+        left = np.ones(len(rows), dtype=bool)
+        for code in codes:
+            left &= np.abs(pixels - code).max(axis=1) > reach
+        while len(codes) < n_codes and left.any():
+            first = int(left.argmax())
+            codes = np.vstack([codes, pixels[first]])
+            densities.append(float(amounts[rows[first]]))
+            left &= np.abs(pixels - pixels[first]).max(axis=1) > reach
+        if len(codes) == n_codes:
+            break
+    return codes, np.array(densities)

@@ -1,0 +1,60 @@
+"""The exact nearest codeword, one code for NumPy and torch.
+
+Distances are taken on the 255 scale from differences: 8-bit values are exact integers there in
+float32, so that a tie on the 8-bit grid is a real tie and both libraries break it alike. Products
+(`cdist`, an l2 expansion) would break such ties by rounding.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+METRICS = ("l1", "l2", "l_inf")
+TIES = ("lowest", "highest")
+
+
+def distance(pixel: Sequence[Any], codeword: Sequence[float], metric: str, xp: Any) -> Any:
+    """Distance of every pixel to one codeword, squared for l2 with more than one channel.
+
+    Args:
+        pixel: One array or tensor a channel, float32 on the 255 scale, all of one shape.
+        codeword: One number a channel, on the 255 scale.
+        metric: `l1`, `l2` or `l_inf`; with one channel they agree.
+        xp: The module whose arrays these are, `numpy` or `torch`.
+    """
+    total: Any = None
+    for values, centre in zip(pixel, codeword, strict=True):
+        difference = xp.abs(values - centre)
+        if metric == "l2" and len(codeword) > 1:
+            difference = difference * difference
+        if total is None:
+            total = difference
+        elif metric == "l_inf":
+            total = xp.maximum(total, difference)
+        else:
+            total = total + difference
+    return total
+
+
+def nearest(
+    pixel: Sequence[Any], levels: Sequence[Sequence[float]], metric: str, ties: str, xp: Any
+) -> Any:
+    """Index of the nearest codeword of every pixel, by a running minimum over the codewords.
+
+    Args:
+        pixel: One array or tensor a channel, float32 on the 255 scale, all of one shape.
+        levels: The codewords, k rows of c numbers on the 255 scale.
+        metric: `l1`, `l2` or `l_inf`.
+        ties: `lowest` or `highest`: the index that wins where distances are equal.
+        xp: The module whose arrays these are, `numpy` or `torch`.
+
+    Returns:
+        Integers 0..k-1 of the pixels' shape (int64).
+    """
+    best = distance(pixel, levels[0], metric, xp)
+    index = xp.zeros_like(best, dtype=xp.int64)
+    for j, codeword in enumerate(levels[1:], start=1):
+        candidate = distance(pixel, codeword, metric, xp)
+        closer = candidate < best if ties == "lowest" else candidate <= best
+        best = xp.where(closer, candidate, best)
+        index = xp.where(closer, j, index)
+    return index
