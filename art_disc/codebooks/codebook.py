@@ -17,7 +17,7 @@ FORMAT = "art_disc codebook"
 FORMAT_VERSION = 1
 
 
-class Codebook(BaseEstimator):  # type: ignore[misc]
+class Codebook(BaseEstimator):
     """k codewords in pixel space with the exact nearest-codeword rule.
 
     Args:

@@ -1,0 +1,103 @@
+"""The map q(x): every pixel to its nearest codeword, as a torch module."""
+
+import torch
+from torch import Tensor, nn
+
+from art_disc.codebooks import Codebook, nearest
+from art_disc.core.errors import InputError
+from art_disc.surrogates import Surrogate, channels_255, straight_through
+
+_MEMORY_BYTES = 1 << 28
+
+
+class CodebookMap(nn.Module):
+    """Nearest codeword forward, bit for bit; the surrogate's gradient backward.
+
+    Total on the reals: attacks step outside the clip range and get the nearest codeword too.
+
+    Args:
+        codebook: A fitted codebook.
+        surrogate: Stand-in that is differentiated.
+        channels_first: Images are (n, c, h, w); otherwise (n, h, w, c).
+        upper: Top of the input range, 1 or 255; codewords are scaled by it on the way out.
+    """
+
+    codewords: Tensor
+
+    def __init__(
+        self,
+        codebook: Codebook,
+        surrogate: Surrogate,
+        *,
+        channels_first: bool = True,
+        upper: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.codebook = codebook
+        self.surrogate = surrogate
+        self.channels_first = channels_first
+        self.upper = upper
+        # not in the state dict: the network's weight files stay the network's own
+        self.register_buffer("codewords", torch.tensor(codebook.codewords_), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return images of codewords.
+
+        Args:
+            x: Images, floats of any precision in [0, upper], or uint8.
+
+        Returns:
+            float32 of the same shape.
+
+        Raises:
+            InputError: Not four axes, another integer type, another channel count, or NaN.
+        """
+        images = self._enter(x)
+        codes = straight_through(images, self._hard, self._soft, self._chunk(images))
+        return self._leave(codes)
+
+    def soft(self, x: Tensor) -> Tensor:
+        """Return the surrogate's own value, differentiable, in the layout and range of `x`."""
+        return self._leave(self._soft(self._enter(x)))
+
+    def _enter(self, x: Tensor) -> Tensor:
+        if x.ndim != 4:
+            msg = f"expected a batch of images with 4 axes, got shape {tuple(x.shape)}"
+            raise InputError(msg)
+        if x.dtype == torch.uint8:
+            images = x.to(torch.float32) / 255
+        elif not x.is_floating_point():
+            msg = f"expected float or uint8 images, got {x.dtype}; convert with .float()"
+            raise InputError(msg)
+        else:
+            images = x.to(torch.float32)
+            images = images if self.upper == 1 else images / self.upper
+        images = images if self.channels_first else images.movedim(-1, 1)
+        self.codebook.check_channels(images.shape[1])
+        if torch.isnan(images.detach()).any():
+            msg = "images must not hold NaN: no codeword is nearest to it"
+            raise InputError(msg)
+        return images
+
+    def _leave(self, images: Tensor) -> Tensor:
+        images = images if self.channels_first else images.movedim(1, -1)
+        return images if self.upper == 1 else images * self.upper
+
+    def _chunk(self, images: Tensor) -> int:
+        """Images at once such that k distances a pixel, kept by autograd, fit the budget."""
+        numbers = max(1, images[0].numel()) * (self.codebook.n_codes_ + 4) if len(images) else 1
+        return max(1, _MEMORY_BYTES // (4 * 4 * numbers))
+
+    def _hard(self, images: Tensor) -> Tensor:
+        return torch.cat([self._assign(part) for part in images.split(self._chunk(images))])
+
+    def _assign(self, images: Tensor) -> Tensor:
+        book = self.codebook
+        index = nearest(channels_255(images, book), book.levels, book.metric, book.ties, torch)
+        codewords = self.codewords.to(images.device)
+        if book.per_channel:
+            return codewords[index, 0]
+        return codewords[index].movedim(-1, 1).contiguous()
+
+    def _soft(self, images: Tensor) -> Tensor:
+        return self.surrogate(images, self.codebook)

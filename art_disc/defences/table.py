@@ -1,0 +1,109 @@
+"""The table of defences: names that the command line takes, and what the contract tests run over.
+
+A new defence adds its line here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from art_disc.codebooks import BitDepthCodebook, Codebook, DensityCodebook, UniformCodebook
+from art_disc.core.errors import InputError
+from art_disc.defences.discretization import (
+    ColorDepthReduction,
+    InputBitDepth,
+    PixelDiscretization,
+)
+from art_disc.defences.preprocessor import CodebookPreprocessor
+
+
+@dataclass(frozen=True, slots=True)
+class DefenceRow:
+    """One line of the table.
+
+    Attributes:
+        make: Makes the defence from keyword options; `surrogate` among them.
+        codebook: Makes its codebook from the options without `surrogate`.
+        options: Options that `NAME:key=value` accepts, with their types.
+    """
+
+    make: Callable[..., CodebookPreprocessor]
+    codebook: Callable[..., Codebook]
+    options: dict[str, type]
+
+
+def _density(surrogate: str = "soft", **options: Any) -> PixelDiscretization:
+    return PixelDiscretization(DensityCodebook(**options), surrogate)
+
+
+DEFENCES: dict[str, DefenceRow] = {
+    "density": DefenceRow(
+        _density,
+        DensityCodebook,
+        {"n_codes": int, "radius": float, "kernel": str, "bandwidth": float, "metric": str},
+    ),
+    "colordepth": DefenceRow(ColorDepthReduction, UniformCodebook, {"n_codes": int}),
+    "bitdepth": DefenceRow(InputBitDepth, BitDepthCodebook, {"bits": int}),
+}
+
+
+def parse_value(text: str, kind: type) -> Any:
+    """Return `text` as a number, a word or a flag; fractions such as 64/255 are read as floats.
+
+    Raises:
+        InputError: Not such a value.
+    """
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[text.lower()]
+        return kind(Fraction(text)) if kind is float else kind(text)
+    except (ValueError, KeyError, ZeroDivisionError):
+        msg = f"expected {kind.__name__}, got {text!r}"
+        raise InputError(msg) from None
+
+
+def _parse(text: str, extra: dict[str, type]) -> tuple[DefenceRow, dict[str, Any]]:
+    name, _, rest = text.partition(":")
+    if name not in DEFENCES:
+        msg = f"unknown defence {name!r}; known: {', '.join(DEFENCES)}, or a codebook file (.npz)"
+        raise InputError(msg)
+    row = DEFENCES[name]
+    known = row.options | extra
+    options = {}
+    for item in filter(None, rest.split(",")):
+        key, equals, value = item.partition("=")
+        if not equals or key not in known:
+            msg = f"{name} takes {', '.join(known)} as key=value, got {item!r}"
+            raise InputError(msg)
+        options[key] = parse_value(value, known[key])
+    return row, options
+
+
+def parse_codebook(text: str) -> Codebook:
+    """Return the codebook of `NAME:key=value,...`, or the one in an npz file; not yet fitted.
+
+    Raises:
+        InputError: Unknown name, option or value.
+        FileFormatError: The file is no codebook.
+    """
+    if text.endswith(".npz"):
+        return Codebook.load(text)
+    row, options = _parse(text, {})
+    return row.codebook(**options)
+
+
+def parse_defence(text: str) -> CodebookPreprocessor:
+    """Return the defence of `NAME:key=value,...`, or one around the codebook in an npz file.
+
+    >>> parse_defence("bitdepth:bits=3").codebook
+    BitDepthCodebook(bits=3)
+
+    Raises:
+        InputError: Unknown name, option or value.
+        FileFormatError: The file is no codebook.
+    """
+    if text.endswith(".npz"):
+        return PixelDiscretization(Codebook.load(text))
+    row, options = _parse(text, {"surrogate": str})
+    return row.make(**options)

@@ -1,0 +1,237 @@
+"""From a torch network, or an ART classifier, to a checked classifier with defences inside."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from art.estimators.classification import PyTorchClassifier
+from torch import nn
+
+from art_disc.core.errors import InputError
+from art_disc.data import Dataset
+from art_disc.defences.preprocessor import ClipValues, CodebookPreprocessor, check_clip_values
+from art_disc.estimators.classifier import DefendedClassifier
+from art_disc.estimators.module import DefendedModule
+
+
+def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own constructor
+    model: nn.Module,
+    *,
+    data: Dataset | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+    nb_classes: int | None = None,
+    defences: Sequence[Any] = (),
+    loss: nn.Module | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    clip_values: ClipValues = (0.0, 1.0),
+    channels_first: bool = True,
+    preprocessing: tuple[Any, Any] | None = None,
+    placement: str = "module",
+) -> DefendedClassifier:
+    """Return an ART `PyTorchClassifier` of a network behind defences, checked by a dry run.
+
+    Args:
+        model: Network that returns logits (n, nb_classes); it stays on its device, is shared, not
+            copied, and is put into eval mode.
+        data: Gives the shape and classes, and fits defences that are not fitted yet.
+        input_shape: (c, h, w), or (h, w, c) where not `channels_first`; needed without `data`.
+        nb_classes: Needed without `data`.
+        defences: Preprocessors, applied in order to the raw input; copies take this classifier's
+            layout and range.
+        loss: As for ART; None: cross-entropy.
+        optimizer: As for ART, for its `fit`.
+        clip_values: Input range, (0, 1) or (0, 255); the network sees the same range.
+        channels_first: Layout of the images.
+        preprocessing: (mean, std) between the defences and the network, in the input range.
+        placement: `module` (defence and network in one module, which survives every attack) or
+            `preprocessor` (ART's list).
+
+    Raises:
+        InputError: The network, shape, range or a defence does not fit; the message says what.
+        NotFittedError: A defence is not fitted and there is no `data`.
+    """
+    if not isinstance(model, nn.Module):
+        hint = "; use defend(classifier, ...)" if isinstance(model, PyTorchClassifier) else ""
+        msg = f"model must be a torch module, got {type(model).__name__}{hint}"
+        raise InputError(msg)
+    clip = check_clip_values(clip_values)
+    shape, classes = _shape(data, input_shape, nb_classes, channels_first=channels_first)
+    device = _device(model)
+    for defence in defences:
+        if data is not None and isinstance(defence, CodebookPreprocessor):
+            _fit(defence, data)
+    module = DefendedModule(
+        model,
+        standardisation=preprocessing,
+        channels_first=channels_first,
+        upper=clip[1],
+    )
+    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+        bare = DefendedClassifier(
+            model=module,
+            loss=loss if loss is not None else nn.CrossEntropyLoss(),
+            input_shape=shape,
+            nb_classes=classes,
+            optimizer=optimizer,
+            channels_first=channels_first,
+            clip_values=clip,
+            preprocessing=None,
+            device_type="gpu" if device.type == "cuda" else "cpu",
+        )
+        bare.model.eval()
+        classifier = bare.with_defences(defences, placement=placement)
+        classifier.model.eval()
+    _dry_run(classifier)
+    return classifier
+
+
+def defend(
+    classifier: PyTorchClassifier, defences: Sequence[Any] | Any, *, placement: str = "module"
+) -> DefendedClassifier:
+    """Return an existing ART classifier with defences added behind those that it has.
+
+    Loss, optimiser, clip values, layout, standardisation and postprocessing are kept; the network
+    is shared, the given classifier is not changed.
+
+    Args:
+        classifier: An ART `PyTorchClassifier` with clip values.
+        defences: One fitted defence or several, applied in order.
+        placement: As for `build_classifier`.
+
+    Raises:
+        InputError: Not such a classifier; or its own preprocessors could not be kept in order
+            (NumPy defences beside torch ones, or a preprocessor in place of (mean, std)).
+        NotFittedError: A defence is not fitted.
+    """
+    if not isinstance(classifier, PyTorchClassifier):
+        msg = f"expected an ART PyTorchClassifier, got {type(classifier).__name__}"
+        raise InputError(msg)
+    if classifier.clip_values is None:
+        msg = "the classifier has no clip_values; ART needs them to keep attacks in range"
+        raise InputError(msg)
+    added = list(defences) if isinstance(defences, Sequence) else [defences]
+    clip = check_clip_values([np.unique(value).item() for value in classifier.clip_values])
+    old = list(classifier.preprocessing_defences or [])
+    _check_order(old, placement)
+    if isinstance(classifier, DefendedClassifier):
+        inside = [*classifier.model.preprocessors]
+        if inside and placement == "preprocessor":
+            msg = "this classifier's defences live in its module; keep placement='module'"
+            raise InputError(msg)
+        result = classifier.with_defences([*inside, *added], placement=placement, keep=old)
+    else:
+        result = _convert(classifier, added, placement, old, clip)
+    result.model.eval()
+    _dry_run(result)
+    return result
+
+
+def _convert(
+    classifier: PyTorchClassifier,
+    added: list[Any],
+    placement: str,
+    old: list[Any],
+    clip: ClipValues,
+) -> DefendedClassifier:
+    module = DefendedModule(
+        classifier.model,
+        standardisation=_standardisation(classifier),
+        channels_first=classifier.channels_first,
+        upper=clip[1],
+    )
+    bare = DefendedClassifier(
+        model=module,
+        loss=classifier._loss,
+        input_shape=classifier.input_shape,
+        nb_classes=classifier.nb_classes,
+        optimizer=classifier.optimizer,
+        channels_first=classifier.channels_first,
+        clip_values=clip,
+        postprocessing_defences=classifier.postprocessing_defences,
+        preprocessing=None,
+        device_type=classifier.device_type,
+    )
+    return bare.with_defences(added, placement=placement, keep=old)
+
+
+def _standardisation(classifier: PyTorchClassifier) -> tuple[Any, Any] | None:
+    from art.preprocessing.standardisation_mean_std.numpy import StandardisationMeanStd
+    from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
+
+    step = classifier.preprocessing
+    if step is None:
+        return None
+    if not isinstance(step, StandardisationMeanStd | StandardisationMeanStdPyTorch):
+        msg = f"preprocessing must be (mean, std), got {type(step).__name__}"
+        raise InputError(msg)
+    if not np.any(step.mean) and np.all(np.asarray(step.std) == 1):
+        return None
+    return step.mean, step.std
+
+
+def _check_order(old: list[Any], placement: str) -> None:
+    """Refuse what ART itself could not run: NumPy preprocessors beside others."""
+    from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
+
+    numpy_only = [type(d).__name__ for d in old if not isinstance(d, PreprocessorPyTorch)]
+    if numpy_only and (len(old) > 1 or placement == "preprocessor"):
+        msg = (
+            f"{', '.join(numpy_only)} runs in ART's NumPy path, which holds one preprocessor; use "
+            "placement='module' and keep it alone, or take its PyTorch version"
+        )
+        raise InputError(msg)
+
+
+def _shape(
+    data: Dataset | None,
+    input_shape: tuple[int, int, int] | None,
+    nb_classes: int | None,
+    *,
+    channels_first: bool,
+) -> tuple[tuple[int, int, int], int]:
+    if data is not None:
+        c, h, w = data.input_shape
+        input_shape = input_shape or ((c, h, w) if channels_first else (h, w, c))
+        nb_classes = nb_classes or data.nb_classes
+    if input_shape is None or nb_classes is None:
+        msg = "give data=..., or input_shape=(c, h, w) and nb_classes=..."
+        raise InputError(msg)
+    if len(input_shape) != 3 or nb_classes < 2:
+        msg = f"expected three axes and at least 2 classes, got {input_shape} and {nb_classes}"
+        raise InputError(msg)
+    return input_shape, nb_classes
+
+
+def _device(model: nn.Module) -> torch.device:
+    devices = {t.device for t in (*model.parameters(), *model.buffers())}
+    if len(devices) > 1:
+        msg = f"the model must be on one device, got {sorted(map(str, devices))}"
+        raise InputError(msg)
+    device = devices.pop() if devices else torch.device("cpu")
+    if device.type not in ("cpu", "cuda"):
+        msg = f"ART runs on cpu or cuda, got {device}; move the model with model.cpu()"
+        raise InputError(msg)
+    return device
+
+
+def _fit(defence: CodebookPreprocessor, data: Dataset) -> None:
+    if not defence.codebook.is_fitted:
+        defence.codebook.fit(data.x_train)
+        defence.set_params()  # makes the map of the new codewords
+
+
+def _dry_run(classifier: DefendedClassifier) -> None:
+    x = np.zeros((2, *classifier.input_shape), dtype=np.float32)
+    try:
+        logits = classifier.predict(x)
+    except RuntimeError as error:
+        msg = f"the network refuses images of shape {classifier.input_shape}: {error}"
+        raise InputError(msg) from error
+    if logits.shape != (2, classifier.nb_classes) or not np.isfinite(logits).all():
+        msg = (
+            f"the network must return finite logits of shape (n, {classifier.nb_classes}), got "
+            f"{logits.shape}"
+        )
+        raise InputError(msg)

@@ -1,0 +1,74 @@
+"""Defence, standardisation and network in one torch module."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from art_disc.core.errors import InputError
+from art_disc.defences.preprocessor import CodebookPreprocessor
+
+
+class DefendedModule(nn.Module):
+    """network((defences(x) - mean) / std).
+
+    Some of ART's attacks rebuild a bare classifier around `classifier.model` and some call that
+    module directly; what lives here survives them all.
+
+    Args:
+        base: The network; it is shared, not copied.
+        defences: Fitted defences, applied in order.
+        standardisation: (mean, std), numbers or one a channel, applied after the defences.
+        channels_first: Layout of the images.
+        upper: Top of the input range, 1 or 255.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        base: nn.Module,
+        defences: Sequence[CodebookPreprocessor] = (),
+        *,
+        standardisation: tuple[Any, Any] | None = None,
+        channels_first: bool = True,
+        upper: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.preprocessors = tuple(defences)
+        self.maps = nn.ModuleList(defence.map for defence in defences)
+        self.standardisation = standardisation
+        self.channels_first = channels_first
+        self.upper = upper
+        mean, std = standardisation or (0.0, 1.0)
+        self.register_buffer("mean", self._per_channel(mean), persistent=False)
+        self.register_buffer("std", self._per_channel(std), persistent=False)
+        self.base = base
+
+    def _per_channel(self, values: Any) -> Tensor:
+        tensor = torch.tensor(np.asarray(values), dtype=torch.float32)
+        return tensor.view(-1, 1, 1) if tensor.ndim == 1 and self.channels_first else tensor
+
+    def forward(self, x: Tensor) -> Any:
+        """Return what the network returns.
+
+        Args:
+            x: Images in the input range; floats of any precision, or uint8.
+
+        Raises:
+            InputError: Another integer type, or what a defence refuses.
+        """
+        if x.dtype == torch.uint8:
+            x = x.to(torch.float32) * (self.upper / 255)
+        elif not x.is_floating_point():
+            msg = f"expected float or uint8 images, got {x.dtype}; convert with .astype('float32')"
+            raise InputError(msg)
+        x = x.to(torch.float32)
+        for step in self.maps:
+            x = step(x)
+        if self.standardisation is not None:
+            x = (x - self.mean) / self.std
+        return self.base(x)
