@@ -1,8 +1,10 @@
 """Files that are written whole or not at all, and read without running anything in them."""
 
+import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.core.errors import DataNotFoundError, FileFormatError
+
+# bad zip, damaged or encrypted streams, unknown compression, broken npy headers, pickles
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    ValueError,
+)
 
 
 def replace_file(path: str | Path, content: bytes) -> Path:
@@ -51,8 +65,6 @@ def read_json(path: str | Path) -> Any:
 
 def write_npz(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> Path:
     """Write arrays as a compressed npz, in one step."""
-    import io
-
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **dict(arrays))  # type: ignore[arg-type]
     return replace_file(path, buffer.getvalue())
@@ -74,13 +86,21 @@ def read_npz(path: str | Path, keys: tuple[str, ...] | None = None) -> dict[str,
         msg = f"no such file: {source}"
         raise DataNotFoundError(msg)
     try:
-        if not zipfile.is_zipfile(source):
-            msg = f"{source} is not an npz file (a pickle is never read; save with np.savez)"
-            raise FileFormatError(msg)
-        with np.load(source, allow_pickle=False) as archive:
-            return {k: archive[k] for k in archive.files if keys is None or k in keys}
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
+        # opened here: np.load leaves a file open whose zip directory is damaged
+        with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                msg = f"{source} is one npy array, expected an npz; save with np.savez"
+                raise FileFormatError(msg)
+            wanted = [k for k in archive.files if keys is None or k in keys]
+            arrays: dict[str, Any] = {k: archive[k] for k in wanted}
+    except _UNREADABLE as error:
         if isinstance(error, FileFormatError):
             raise
-        msg = f"{source} cannot be read as arrays without unpickling: {error}"
+        msg = f"{source} cannot be read as an npz of plain arrays (a pickle is never read): {error}"
         raise FileFormatError(msg) from error
+    for key, array in arrays.items():
+        # a zip member that is no npy comes back as bytes
+        if not isinstance(array, np.ndarray):
+            msg = f"{source} holds {key} as something that is no array; save with np.savez"
+            raise FileFormatError(msg)
+    return arrays

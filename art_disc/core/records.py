@@ -4,47 +4,37 @@ Counts and per-example outcomes are stored, never percentages alone, so that any
 again from the record. Reports read records and nothing else.
 """
 
-import dataclasses
-import json
-import platform
-import sys
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from art_disc.core.errors import FileFormatError, InputError
-from art_disc.core.files import read_json, write_json
-from art_disc.core.intervals import clopper_pearson_lower, wilson_interval
+from art_disc.core.files import read_json
+from art_disc.core.intervals import clopper_pearson_lower
+from art_disc.core.record_base import (
+    SCHEMA_VERSION,
+    Environment,
+    Record,
+    Setting,
+    Share,
+    with_tuples,
+)
 
-SCHEMA_VERSION = 1
+__all__ = [
+    "KNOWLEDGE",
+    "SCHEMA_VERSION",
+    "VERDICTS",
+    "AttackOutcome",
+    "CertificateRecord",
+    "Environment",
+    "EvaluationRecord",
+    "Setting",
+    "Share",
+    "load_record",
+]
+
 KNOWLEDGE = ("none", "base", "bpda")
 VERDICTS = ("certified", "falsified", "undecided")
-
-Setting = str | int | float | bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A count out of a total, with its 95% Wilson interval."""
-
-    count: int
-    total: int
-
-    @property
-    def value(self) -> float:
-        """Share in [0, 1]."""
-        return self.count / self.total
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Two-sided 95% Wilson limits in [0, 1]."""
-        return wilson_interval(self.count, self.total)
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        return f"{self.value:.2%} [{low:.2%}, {high:.2%}] of {self.total}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,94 +80,7 @@ class AttackOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
-    """Where and when a record was made."""
-
-    created: str
-    art_disc: str
-    python: str
-    platform: str
-    packages: dict[str, str]
-    device: str = "cpu"
-    threads: int = 1
-
-    @classmethod
-    def here(cls, *, device: str = "cpu", threads: int = 1) -> Self:
-        """Describe this process."""
-        from art_disc import __version__
-
-        names = ("adversarial-robustness-toolbox", "numpy", "scikit-learn", "scipy", "torch")
-        return cls(
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            art_disc=__version__,
-            python=platform.python_version(),
-            platform=f"{sys.platform} {platform.machine()}",
-            packages={name: metadata.version(name) for name in names},
-            device=device,
-            threads=threads,
-        )
-
-
-class _Record:
-    """Reading and writing shared by the records that are files of their own."""
-
-    __slots__ = ()
-    kind: ClassVar[str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types, with the kind and the version of the format."""
-        body = dataclasses.asdict(self)  # type: ignore[call-overload]
-        return {"kind": self.kind, "schema_version": SCHEMA_VERSION, **body}
-
-    def save(self, path: str | Path) -> Path:
-        """Write the record as JSON, in one step: a reader never sees half a file."""
-        return write_json(path, self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a record.
-
-        Raises:
-            DataNotFoundError: No such file.
-            FileFormatError: Not JSON, not this kind of record, or of another version.
-        """
-        return cls.from_dict(read_json(path), where=str(path))
-
-    @classmethod
-    def from_dict(cls, data: Any, *, where: str = "record") -> Self:
-        """Build the record from what `to_dict` gave.
-
-        Raises:
-            FileFormatError: Another kind, another version, or fields that do not fit.
-        """
-        if not isinstance(data, dict) or data.get("kind") != cls.kind:
-            msg = f"{where} is no {cls.kind} record of art_disc"
-            raise FileFormatError(msg)
-        if data.get("schema_version") != SCHEMA_VERSION:
-            msg = (
-                f"{where} has schema version {data.get('schema_version')!r}, this release reads "
-                f"{SCHEMA_VERSION}; run the evaluation again"
-            )
-            raise FileFormatError(msg)
-        body = {k: v for k, v in data.items() if k not in ("kind", "schema_version")}
-        try:
-            return cls(**cls._decode(body))
-        except (TypeError, KeyError, AttributeError) as error:
-            msg = f"{where} is a damaged {cls.kind} record: {error}"
-            raise FileFormatError(msg) from error
-
-    @classmethod
-    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
-        body["environment"] = Environment(**body["environment"])
-        return _with_tuples(body)
-
-
-def _with_tuples(body: dict[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationRecord(_Record):
+class EvaluationRecord(Record):
     """An evaluation: who was attacked, how, and what became of every example.
 
     Attributes:
@@ -220,7 +123,7 @@ class EvaluationRecord(_Record):
         decoded = super()._decode(body)
         decoded["histogram"] = tuple(tuple(row) for row in body["histogram"])
         outcomes: list[dict[str, Any]] = body["outcomes"]
-        decoded["outcomes"] = tuple(AttackOutcome(**_with_tuples(row)) for row in outcomes)
+        decoded["outcomes"] = tuple(AttackOutcome(**with_tuples(row)) for row in outcomes)
         return decoded
 
     def clean(self, model: str = "defended") -> Share:
@@ -274,7 +177,7 @@ class EvaluationRecord(_Record):
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateRecord(_Record):
+class CertificateRecord(Record):
     """Verdicts of one certificate at one budget.
 
     Attributes:
@@ -340,8 +243,3 @@ def load_record(path: str | Path) -> EvaluationRecord | CertificateRecord:
             return record.from_dict(data, where=str(path))
     msg = f"{path} is no record of art_disc"
     raise FileFormatError(msg)
-
-
-def dumps(record: EvaluationRecord | CertificateRecord) -> str:
-    """Return the record as one line of JSON."""
-    return json.dumps(record.to_dict(), allow_nan=False)

@@ -1,0 +1,11 @@
+"""Data sets as arrays: the embedded digits, npz files, CIFAR-10 binaries, folders of images.
+
+`art_disc.data.toys` holds toy problems with known answers.
+"""
+
+from art_disc.data.arrays import from_arrays as from_arrays
+from art_disc.data.dataset import Dataset as Dataset
+from art_disc.data.loading import DATASETS as DATASETS
+from art_disc.data.loading import load_dataset as load_dataset
+
+__all__ = ["DATASETS", "Dataset", "from_arrays", "load_dataset"]

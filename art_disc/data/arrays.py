@@ -1,0 +1,153 @@
+"""From arrays in any of the usual layouts to a `Dataset`."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.core.checks import Float32Array, check_images, check_labels
+from art_disc.core.errors import InputError
+from art_disc.data.dataset import Dataset, Labels
+
+_CHANNELS = (1, 3)
+
+
+def from_arrays(  # noqa: PLR0913 - four arrays are one argument in four parts
+    x_train: Any | None,
+    y_train: Any | None,
+    x_test: Any,
+    y_test: Any,
+    *,
+    name: str = "arrays",
+    class_names: tuple[str, ...] | None = None,
+    source: str = "arrays",
+) -> Dataset:
+    """Build a data set from arrays.
+
+    Args:
+        x_train: Images of shape (n, height, width), (n, height, width, channels) or (n, channels,
+            height, width) with 1 or 3 channels; uint8, or floats in [0, 1]. None: no training
+            part, then `y_train` is None too.
+        y_train: Labels of shape (n,) or (n, 1), or one-hot rows (n, classes).
+        x_test: Images, as `x_train`.
+        y_test: Labels, as `y_train`.
+        name: Name of the data set.
+        class_names: One name a class; None: the numbers up to the largest label, or to the width
+            of one-hot rows.
+        source: Where the arrays came from.
+
+    Returns:
+        A data set; an array that already is contiguous float32 NCHW is shared, not copied.
+
+    Raises:
+        InputError: Another or an ambiguous layout, NaN or values out of range, labels that are
+            none, counts that differ, or only one of `x_train` and `y_train`.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.zeros((2, 28, 28), np.uint8)
+        >>> from_arrays(None, None, x, [0, 1]).x_test.shape
+        (2, 1, 28, 28)
+    """
+    test = to_nchw(x_test, "x_test")
+    known = None if class_names is None else len(class_names)
+    test_labels, nb_classes = to_labels(y_test, len(test), "y_test", known)
+    if (x_train is None) != (y_train is None):
+        msg = "x_train and y_train go together: give both or neither"
+        raise InputError(msg)
+    if x_train is None or y_train is None or np.size(x_train) == np.size(y_train) == 0:
+        train, train_labels = np.zeros((0, *test.shape[1:]), np.float32), np.zeros(0, np.int64)
+    else:
+        train = to_nchw(x_train, "x_train")
+        train_labels, train_classes = to_labels(y_train, len(train), "y_train", known)
+        nb_classes = max(nb_classes, train_classes)
+    return Dataset(
+        name=name,
+        x_train=train,
+        y_train=train_labels,
+        x_test=test,
+        y_test=test_labels,
+        class_names=class_names or tuple(str(i) for i in range(nb_classes)),
+        source=source,
+    )
+
+
+def to_nchw(x: Any, name: str = "x") -> Float32Array:
+    """Return images as contiguous float32 of shape (n, channels, height, width) in [0, 1].
+
+    Args:
+        x: Shape (n, height, width), (n, height, width, channels) or (n, channels, height, width),
+            1 or 3 channels; uint8, or floats in [0, 1].
+        name: What the messages call the array.
+
+    Raises:
+        InputError: Another or an ambiguous layout, no image, another type, NaN or values out of
+            range.
+    """
+    images = _channels_first(np.asarray(x), name)
+    if images.dtype == np.uint8 and images.size:
+        # one copy, in place: CIFAR-10 takes 600 MB as float32
+        scaled = images.astype(np.float32, order="C")
+        scaled /= np.float32(255)
+        return scaled
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(check_images(images, name=name))
+
+
+def _channels_first(x: NDArray[Any], name: str) -> NDArray[Any]:
+    if x.ndim == 3:
+        return x[:, None]
+    if x.ndim != 4:
+        msg = (
+            f"{name} must have shape (n, height, width), (n, height, width, channels) or "
+            f"(n, channels, height, width), got {x.shape}"
+        )
+        raise InputError(msg)
+    first, last = x.shape[1] in _CHANNELS, x.shape[3] in _CHANNELS
+    if first and last:
+        msg = (
+            f"the layout of {name} with shape {x.shape} is ambiguous: axis 1 and axis 3 could both "
+            "be the channels (size 1 or 3); build a Dataset from NCHW float32 arrays instead"
+        )
+        raise InputError(msg)
+    if not (first or last):
+        msg = f"{name} must have 1 or 3 channels in axis 1 or in the last one, got shape {x.shape}"
+        raise InputError(msg)
+    return x if first else x.transpose(0, 3, 1, 2)
+
+
+def to_labels(y: Any, n: int, name: str = "y", nb_classes: int | None = None) -> tuple[Labels, int]:
+    """Return labels as class indices, and the number of classes that they speak of.
+
+    Args:
+        y: Shape (n,) or (n, 1), whole numbers from 0, or one-hot rows (n, classes).
+        n: Number of images.
+        name: What the messages call the array.
+        nb_classes: Number of classes if it is known.
+
+    Returns:
+        int64 array of shape (n,); `nb_classes`, or the largest label + 1, or the width of the
+        one-hot rows.
+
+    Raises:
+        InputError: Another shape or length, not whole numbers, not one-hot, or out of range.
+    """
+    array = np.asarray(y)
+    if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
+        msg = f"{name} must be class indices or one-hot rows, got {array.dtype} {array.shape}"
+        raise InputError(msg)
+    if not np.isfinite(array).all():
+        msg = f"{name} must be class indices or one-hot rows, got NaN or infinite values"
+        raise InputError(msg)
+    width = array.shape[1] if array.ndim == 2 else 1
+    if width != 1 and not (
+        np.isin(array, (0, 1)).all() and (np.count_nonzero(array, axis=1) == 1).all()
+    ):
+        msg = f"{name} of shape {array.shape} must be one-hot: one 1 a row, zeros elsewhere"
+        raise InputError(msg)
+    try:
+        labels = check_labels(array, n, nb_classes)
+    except InputError as error:
+        msg = f"{name} does not fit: {error}"
+        raise InputError(msg) from error
+    return labels, nb_classes or max(width, int(labels.max(initial=0)) + 1)

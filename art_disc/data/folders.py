@@ -1,0 +1,146 @@
+"""Folders of images: one sub-folder a class."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.core.errors import FileFormatError, InputError
+from art_disc.data.arrays import from_arrays
+from art_disc.data.dataset import Dataset, stratified_ids
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm")
+_FORMATS = ("PNG", "JPEG", "BMP", "PPM")
+_TEST_SHARE = 0.2
+_SPLIT_SEED = 0
+
+_Files = dict[str, list[Path]]
+
+
+def load_folder(root: Path) -> Dataset:
+    """Read a folder of images, classes and files in the order of their names.
+
+    Args:
+        root: Holds `train/<class>/` and `test/<class>/` (or `test/` alone), or the class folders
+            themselves; then a fixed, stratified fifth becomes the test part.
+
+    Returns:
+        A data set with one channel if every image is grey, else with RGB (alpha is dropped).
+
+    Raises:
+        InputError: No image, a class without one, `train/` without `test/`, or images of
+            different sizes.
+        FileFormatError: A file that is no readable 8-bit image.
+    """
+    train, test = root / "train", root / "test"
+    if any(_subfolders(train)) or any(_subfolders(test)):
+        if not test.is_dir():
+            msg = f"{root} has train/ but no test/; add test/<class>/ or drop the train/ level"
+            raise InputError(msg)
+        return _from_files(root, _find(train), _find(test))
+    files = _find(root)
+    labels = np.repeat(np.arange(len(files)), [len(paths) for paths in files.values()])
+    count = max(1, round(_TEST_SHARE * len(labels))) if len(labels) else 0
+    chosen = set(stratified_ids(labels, count, seed=_SPLIT_SEED).tolist())
+    parts: tuple[_Files, _Files] = ({name: [] for name in files}, {name: [] for name in files})
+    pairs = [(name, path) for name, paths in files.items() for path in paths]
+    for i, (name, path) in enumerate(pairs):
+        parts[i in chosen][name].append(path)
+    return _from_files(root, *parts)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _find(folder: Path) -> _Files:
+    return {
+        entry.name: sorted(
+            path
+            for path in entry.iterdir()
+            if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+        )
+        for entry in _subfolders(folder)
+    }
+
+
+def _from_files(root: Path, train: _Files, test: _Files) -> Dataset:
+    names = tuple(sorted({*train, *test}))
+    for name in names:
+        if not train.get(name) and not test.get(name):
+            msg = f"{root}: class folder {name!r} holds no image ({', '.join(_SUFFIXES)})"
+            raise InputError(msg)
+    pairs = [
+        (path, label, part)
+        for part, files in enumerate((train, test))
+        for label, name in enumerate(names)
+        for path in files.get(name, [])
+    ]
+    if not any(part for _, _, part in pairs):
+        msg = f"{root} holds no test image; expected <class>/*.png or test/<class>/*.png"
+        raise InputError(msg)
+    images = _stack([path for path, _, _ in pairs], root)
+    labels = np.array([label for _, label, _ in pairs])
+    start = sum(not part for _, _, part in pairs)
+    return from_arrays(
+        images[:start],
+        labels[:start],
+        images[start:],
+        labels[start:],
+        name=root.name,
+        class_names=names,
+        source=root.name,
+    )
+
+
+def _stack(paths: list[Path], root: Path) -> NDArray[np.uint8]:
+    images = [_read(path) for path in paths]
+    for path, image in zip(paths, images, strict=True):
+        if image.shape[:2] != images[0].shape[:2]:
+            sizes = [f"{i.shape[1]}x{i.shape[0]}" for i in (images[0], image)]
+            msg = (
+                f"images must have one size, got {sizes[0]} in {paths[0].relative_to(root)} and "
+                f"{sizes[1]} in {path.relative_to(root)}; resize them first"
+            )
+            raise InputError(msg)
+    channels = max(image.shape[2] for image in images)
+    height, width, _ = images[0].shape
+    batch = np.empty((len(images), channels, height, width), np.uint8)
+    for row, image in zip(batch, images, strict=True):
+        row[...] = image.transpose(2, 0, 1)  # a grey image among colours fills all three
+    return batch
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            if image.mode.startswith(("I", "F")):
+                msg = f"{path} is no 8-bit image (mode {image.mode}); save it with 8 bits a channel"
+                raise FileFormatError(msg)
+            return _to_array(image)
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        struct.error,
+        Image.DecompressionBombError,
+    ) as error:
+        if isinstance(error, FileFormatError):
+            raise
+        msg = f"{path} cannot be read as an image: {error}"
+        raise FileFormatError(msg) from error
+
+
+def _to_array(image: Any) -> NDArray[np.uint8]:
+    if image.mode in ("1", "L", "LA", "La"):
+        return np.asarray(image.convert("L"), np.uint8)[:, :, None]
+    # Pillow warns when a palette with transparency goes straight to RGB
+    opaque = image.convert("RGBA") if "transparency" in image.info else image
+    return np.asarray(opaque.convert("RGB"), np.uint8)

@@ -1,0 +1,73 @@
+"""The facts of a run that go into its record."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from art_disc.codebooks import PixelCounts
+from art_disc.core.records import Environment
+from art_disc.data import Dataset
+from art_disc.defences.preprocessor import CodebookPreprocessor
+from art_disc.estimators import DefendedClassifier
+from art_disc.networks import weights_hash
+
+
+def describe_run(
+    classifier: DefendedClassifier,
+    data: Dataset,
+    ids: NDArray[np.int64],
+    y: NDArray[np.int64],
+    *,
+    training: str,
+) -> dict[str, Any]:
+    """Return the fields of an `EvaluationRecord` that no attack decides."""
+    network = classifier.base_network
+    # the histogram of what the codebook was learned from; test images where there is nothing else
+    images = data.x_train if len(data.x_train) else data.x_test
+    return {
+        "dataset": {
+            "name": data.name,
+            "source": data.source,
+            "fingerprint": data.fingerprint,
+            "n_train": len(data.x_train),
+            "n_test": len(ids),
+        },
+        "example_ids": tuple(int(i) for i in ids),
+        "labels": tuple(int(label) for label in y),
+        "network": {
+            "name": type(network).__name__,
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "weights": weights_hash(network),
+            "training": training,
+        },
+        "defences": tuple(_line(defence) for defence in classifier.defences),
+        "codebook": _codebook(classifier),
+        "histogram": tuple(
+            tuple(int(n) for n in row) for row in PixelCounts.of(images).per_channel()
+        ),
+        "clip_values": tuple(float(np.max(v)) for v in classifier.clip_values),
+        "environment": Environment.here(
+            device=str(classifier.device), threads=torch.get_num_threads()
+        ),
+    }
+
+
+def _line(defence: Any) -> str:
+    if isinstance(defence, CodebookPreprocessor):
+        return defence.describe()
+    return type(defence).__name__
+
+
+def _codebook(classifier: DefendedClassifier) -> dict[str, Any]:
+    for defence in classifier.defences:
+        if isinstance(defence, CodebookPreprocessor):
+            book = defence.codebook
+            return {
+                "name": type(book).__name__,
+                "metric": book.metric,
+                "per_channel": book.per_channel,
+                "codewords": [[round(float(v), 9) for v in row] for row in book.codewords_],
+            }
+    return {}

@@ -1,0 +1,54 @@
+"""What an evaluation returns, whole or interrupted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from art_disc.core.records import EvaluationRecord, Share
+from art_disc.report import Pictures, write_report
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A record and the pictures that go with it.
+
+    Attributes:
+        record: Everything that was counted.
+        pictures: Up to eight examples of the strongest attack at the largest budget; None before
+            any attack on the defended model has finished.
+    """
+
+    record: EvaluationRecord
+    pictures: Pictures | None = None
+
+    def report(self, out: str | Path) -> Path:
+        """Write record.json, pictures.npz, summary.json and report.html into a folder.
+
+        Returns:
+            The path of report.html.
+
+        Raises:
+            MissingExtraError: The extra `report` is not installed.
+        """
+        return write_report(self.record, out, pictures=self.pictures)
+
+    def robust_accuracy(self, eps: float) -> Share:
+        """Per-example worst over all attacks at this budget: an upper estimate, not a proof."""
+        return self.record.worst(eps)
+
+    def __str__(self) -> str:
+        record = self.record
+        lines = [f"clean   base {record.clean('base')}   defended {record.clean()}"]
+        lines += [
+            f"eps {eps:.4g}   base {record.worst(eps, model='base')}   "
+            f"defended, worst of all attacks {record.worst(eps)}"
+            for eps in record.eps
+        ]
+        return "\n".join(lines if record.complete else [*lines, "interrupted: incomplete"])
+
+
+class EvaluationInterrupted(KeyboardInterrupt):
+    """Ctrl-C during an evaluation; `partial` holds what was finished."""
+
+    def __init__(self, partial: Evaluation) -> None:
+        super().__init__("evaluation interrupted; .partial holds what was finished")
+        self.partial = partial
