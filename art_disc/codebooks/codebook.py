@@ -211,7 +211,11 @@ class Codebook(BaseEstimator):
 
 def _as_codewords(codewords: ArrayLike) -> Float32Array:
     # a float64 value must not come out above 1 through rounding, hence the check after the cast
-    array = np.array(codewords, dtype=np.float32)
+    try:
+        array = np.array(codewords, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        msg = f"codewords must be numbers of shape (k, c): {error}"
+        raise InputError(msg) from error
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or array.size == 0:

@@ -87,12 +87,14 @@ def read_npz(path: str | Path, keys: tuple[str, ...] | None = None) -> dict[str,
         raise DataNotFoundError(msg)
     try:
         # opened here: np.load leaves a file open whose zip directory is damaged
-        with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with source.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 msg = f"{source} is one npy array, expected an npz; save with np.savez"
                 raise FileFormatError(msg)
-            wanted = [k for k in archive.files if keys is None or k in keys]
-            arrays: dict[str, Any] = {k: archive[k] for k in wanted}
+            with archive:
+                wanted = [k for k in archive.files if keys is None or k in keys]
+                arrays: dict[str, Any] = {k: archive[k] for k in wanted}
     except _UNREADABLE as error:
         if isinstance(error, FileFormatError):
             raise

@@ -55,12 +55,10 @@ class Environment:
     @classmethod
     def here(cls, *, device: str = "cpu", threads: int = 1) -> Self:
         """Describe this process."""
-        from art_disc import __version__
-
         names = ("adversarial-robustness-toolbox", "numpy", "scikit-learn", "scipy", "torch")
         return cls(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            art_disc=__version__,
+            art_disc=metadata.version("art-disc"),
             python=platform.python_version(),
             platform=f"{sys.platform} {platform.machine()}",
             packages={name: metadata.version(name) for name in names},
@@ -119,8 +117,7 @@ class Record:
 
     @classmethod
     def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
-        body["environment"] = Environment(**body["environment"])
-        return with_tuples(body)
+        return with_tuples(body) | {"environment": Environment(**body["environment"])}
 
 
 def with_tuples(body: dict[str, Any]) -> dict[str, Any]:

@@ -96,6 +96,7 @@ class EvaluationRecord(Record):
         base_correct, defended_correct: For each example, whether the clean prediction is right.
         outcomes: One entry for each attack, budget, knowledge and surrogate.
         complete: False if the run was interrupted; what it finished is here.
+        certificates: One for each budget, over the same examples, where they were asked for.
     """
 
     kind: ClassVar[str] = "evaluation"
@@ -117,14 +118,38 @@ class EvaluationRecord(Record):
     environment: Environment
     complete: bool = True
     settings: dict[str, Setting] = field(default_factory=dict)
+    certificates: "tuple[CertificateRecord, ...]" = ()
 
     @classmethod
     def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
-        decoded = super()._decode(body)
+        # a class with slots is made twice: a bare super() would mean the first one
+        decoded = super(EvaluationRecord, cls)._decode(body)
         decoded["histogram"] = tuple(tuple(row) for row in body["histogram"])
         outcomes: list[dict[str, Any]] = body["outcomes"]
         decoded["outcomes"] = tuple(AttackOutcome(**with_tuples(row)) for row in outcomes)
+        decoded["certificates"] = tuple(
+            CertificateRecord(**CertificateRecord._decode(dict(row)))
+            for row in body["certificates"]
+        )
         return decoded
+
+    def contradictions(self) -> tuple[tuple[int, float], ...]:
+        """Examples that are certified at a budget and yet broken within it.
+
+        Each is (position of the example, budget of the certificate). There must be none: one
+        alone means that certificate or defence is not what it claims to be.
+        """
+        found = []
+        for certificate in self.certificates:
+            # the certificate's box is wider than this by its allowance for float32 rounding
+            within = certificate.eps + 1e-7 * max(self.clip_values)
+            for i, verdict in enumerate(certificate.verdicts):
+                if verdict == "certified" and any(
+                    not row.correct[i] and row.norm == "inf" and row.perturbation[i] <= within
+                    for row in self.select(scored_on="defended")
+                ):
+                    found.append((i, certificate.eps))
+        return tuple(found)
 
     def clean(self, model: str = "defended") -> Share:
         """Clean accuracy of `base` or `defended`."""

@@ -62,7 +62,7 @@ class CodebookPreprocessor(PreprocessorPyTorch):
     ) -> None:
         super().__init__(
             device_type=device_type,
-            is_fitted=codebook.is_fitted,
+            is_fitted=getattr(codebook, "is_fitted", False),
             apply_fit=apply_fit,
             apply_predict=apply_predict,
         )

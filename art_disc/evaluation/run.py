@@ -1,6 +1,7 @@
 """The evaluation itself: clean accuracy, then every row of the plan, then the record."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from art_disc.core.checks import (
     check_labels,
 )
 from art_disc.core.errors import InputError
+from art_disc.core.records import CertificateRecord
 from art_disc.data import Dataset
 from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation.describe import describe_run
 from art_disc.evaluation.plan import check_norm, estimate_seconds, plan_rows
-from art_disc.evaluation.result import Evaluation
+from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
 from art_disc.evaluation.runner import Runner
 from art_disc.evaluation.score import predict_labels
+from art_disc.metrics import certify as certify_images
 from art_disc.surrogates import SurrogateLike
 
 
@@ -36,6 +39,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     targeted: bool = False,
     surrogates: Sequence[SurrogateLike] = ("soft", "identity"),
     settings: dict[str, Any] | None = None,
+    certify: bool = False,
+    max_free: int = 12,
     n_ex: int | None = None,
     batch_size: int = 100,
     seed: int = 0,
@@ -61,6 +66,10 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         targeted: Aim at the likeliest wrong class, where the attack can; any error counts.
         surrogates: Backward passes to attack through; the per-example worst is the result.
         settings: `{"pgd.max_iter": 100}`: over the tier's own.
+        certify: Also certify by enumeration at every budget (l_inf), which bounds the robust
+            accuracy from below; an example that is certified and yet broken shows in the record's
+            `contradictions`.
+        max_free: As for `metrics.certify`.
         n_ex: Attack the first `n_ex` test images; None: all.
         batch_size: Images an attack gets at once; part of what makes a run repeatable.
         seed: Of every attack's random draws.
@@ -83,6 +92,9 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         raise InputError(msg)
     upper = float(np.max(classifier.clip_values[1]))
     budgets = _budgets(eps, norm, upper, classifier.input_shape)
+    if certify and check_norm(norm) != "inf":
+        msg = "the certificate by enumeration is for norm='inf'; leave certify out for norm 2"
+        raise InputError(msg)
     x, y, ids = _examples(classifier, data, n_ex, upper)
     rows = plan_rows(
         classifier,
@@ -105,7 +117,35 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     if announce is not None:
         seconds = estimate_seconds(classifier, rows, x)
         announce(f"{len(rows)} attacks on {len(x)} images, about {_duration(seconds)}")
-    return run.through(rows, base, ids, None if out is None else Path(out), verbose=verbose)
+    folder = None if out is None else Path(out)
+    result = run.through(rows, base, ids, folder, verbose=verbose)
+    return _certified(result, run, max_free, folder, verbose=verbose) if certify else result
+
+
+def _certified(
+    result: Evaluation,
+    run: Runner,
+    max_free: int,
+    out: Path | None,
+    *,
+    verbose: bool,
+) -> Evaluation:
+    """Add a certificate at every budget; on Ctrl-C keep those that are done."""
+    done: list[CertificateRecord] = []
+    record = result.record
+    try:
+        for eps in record.eps:
+            found = certify_images(
+                run.classifier, run.x, run.y, eps=eps, max_free=max_free, verbose=verbose
+            )
+            done.append(found.record)
+    except KeyboardInterrupt:
+        partial = replace(record, certificates=tuple(done), complete=False)
+        raise EvaluationInterrupted(Evaluation(partial, result.pictures)) from None
+    record = replace(record, certificates=tuple(done))
+    if out is not None:
+        record.save(out / "record.json")
+    return Evaluation(record, result.pictures)
 
 
 def _duration(seconds: float) -> str:

@@ -51,7 +51,7 @@ def straight_through(x: Tensor, hard: Map, soft: Map, chunk: int) -> Tensor:
         chunk: Images that the backward pass handles at once.
     """
     if torch.is_grad_enabled() and x.requires_grad:
-        result: Tensor = HardStep.apply(x, hard, soft, chunk)
+        result: Tensor = HardStep.apply(x, hard, soft, chunk)  # type: ignore[no-untyped-call]
         return result
     with torch.no_grad():
         return hard(x)

@@ -71,6 +71,10 @@ class SoftAssignment:
         """Return g of every pixel; see `Surrogate`."""
         levels = codebook.levels
         channels = channels_255(x, codebook)
+        if len(channels) == 1:
+            # same value; without it the flat part has a gradient of rounding noise, and a sign
+            outer = [code[0] for code in levels]
+            channels = [channels[0].clamp(min(outer), max(outer))]
         away = torch.stack([distance(channels, code, codebook.metric, torch) for code in levels])
         if codebook.metric == "l2" and len(channels) > 1:
             # the root has no slope at a codeword; the floor makes the gradient 0 there

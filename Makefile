@@ -1,0 +1,41 @@
+# One entry for people and CI. `make demo` and `make test` set up everything they need.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test check format notebooks wheel clean
+
+demo: $(INSTALLED)
+	$(BIN)/art-disc codebook --dataset digits
+	$(BIN)/art-disc evaluate --dataset digits --certify --n-ex 200 --eps 0.1 0.2 0.3 \
+		--set square.max_iter=300 --out runs/digits
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+notebooks: $(INSTALLED)
+	ART_DISC_SMOKE=1 $(BIN)/python -m pytest -o addopts="" -p no:randomly --nbmake \
+		--nbmake-timeout=600 notebooks
+
+wheel: $(INSTALLED)
+	$(BIN)/python -m build --wheel
+
+# torch comes first, by itself, so that a plain dependency cannot pick another build of it
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet torch==2.13.0 -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e ".[dev]" -c constraints.txt
+	touch $@
+
+clean:
+	rm -rf .venv runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

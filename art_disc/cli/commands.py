@@ -1,0 +1,125 @@
+"""What each command does: call the library, print, write."""
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from art_disc.core.errors import InputError
+
+
+def _say(options: Namespace, text: str) -> None:
+    if not options.quiet:
+        print(text, file=sys.stderr)
+
+
+def _settings(options: Namespace) -> dict[str, str]:
+    settings = {}
+    for item in options.set:
+        key, equals, value = item.partition("=")
+        if not equals:
+            msg = f"--set takes ATTACK.KEY=VALUE, got {item!r}"
+            raise InputError(msg)
+        settings[key] = value
+    return settings
+
+
+def evaluate(options: Namespace) -> int:
+    """Attack, score, report; on Ctrl-C report what was finished and return 130."""
+    from art_disc.cli.setup import budgets, load_data, make_classifier
+    from art_disc.evaluation import EvaluationInterrupted
+    from art_disc.evaluation import evaluate as run
+
+    data = load_data(options)
+    classifier, line = make_classifier(options, data)
+    out = Path(options.out or f"runs/{data.name}")
+    try:
+        result = run(
+            classifier,
+            data,
+            eps=budgets(options, data),
+            attacks=options.attacks,
+            norm=options.norm,
+            targeted=options.targeted,
+            surrogates=options.surrogates.split(","),
+            settings=_settings(options),
+            certify=options.certify,
+            max_free=options.max_free,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            out=out,
+            training=line,
+            announce=lambda text: _say(options, text),
+            verbose=not options.quiet,
+        )
+        code = 0
+    except EvaluationInterrupted as stop:
+        result, code = stop.partial, 130
+    page = result.report(out)
+    print(result)
+    print(f"report: {page}")
+    return code
+
+
+def certify(options: Namespace) -> int:
+    """Certify at every budget and print one line each."""
+    from art_disc.cli.setup import budgets, load_data, make_classifier
+    from art_disc.metrics import certify as run
+
+    data = load_data(options)
+    classifier, _ = make_classifier(options, data)
+    print(f"{'eps':>10} {'certified':>10} {'falsified':>10} {'undecided':>10}  99 % lower limit")
+    for eps in budgets(options, data):
+        result = run(
+            classifier,
+            data.x_test,
+            data.y_test,
+            eps=eps,
+            max_free=options.max_free,
+            rule=options.rule,
+            domain=options.domain,
+            verbose=not options.quiet,
+        )
+        record = result.record
+        counts = "".join(f"{record.count(v):11d}" for v in ("certified", "falsified", "undecided"))
+        print(f"{eps:10.4g}{counts}  {record.lower_limit():.2%} of {len(record.verdicts)}")
+        if options.out:
+            result.report(Path(options.out) / f"eps-{eps:.4g}")
+    if options.out:
+        print(f"reports: {options.out}")
+    return 0
+
+
+def codebook(options: Namespace) -> int:
+    """Learn a codebook, print it and how the pixels fall on it, save it."""
+    import numpy as np
+
+    from art_disc.cli.setup import default_defence, load_data
+    from art_disc.codebooks import PixelCounts
+    from art_disc.defences import parse_codebook
+
+    data = load_data(options)
+    counts = PixelCounts.of(data.x_train if len(data.x_train) else data.x_test)
+    # the surrogate belongs to the defence, not to its codebook
+    text = (options.defence or default_defence(data)).split(",surrogate=")[0]
+    book = parse_codebook(text)
+    if not book.is_fitted:
+        book.fit(counts)
+    index = book.assign(counts.values.astype(np.float32) / np.float32(255))
+    weights: Any = counts.counts if index.ndim == 1 else np.repeat(counts.counts, index.shape[1])
+    share = np.bincount(index.ravel(), weights=weights, minlength=book.n_codes_)
+    print(f"{book}  {book.n_codes_} codewords, separation {255 * book.separation():.4g} levels")
+    for j, (code, part) in enumerate(zip(book.levels, share / share.sum(), strict=True)):
+        levels = " ".join(f"{level:7.6g}" for level in code)
+        print(f"{j:4d}  {levels}   {part:7.2%} of pixels")
+    if options.out:
+        print(f"saved: {book.save(options.out)}")
+    return 0
+
+
+def report(options: Namespace) -> int:
+    """Render a run's report again from its record."""
+    from art_disc.report import render_run
+
+    print(f"report: {render_run(options.folder)}")
+    return 0

@@ -1,0 +1,165 @@
+"""The words that `art-disc` understands."""
+
+import argparse
+from fractions import Fraction
+from typing import TypeAlias
+
+from art_disc import __version__
+from art_disc.cli import commands
+
+
+def number(text: str) -> float:
+    """Return `0.1` or `8/255` as a float."""
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        msg = f"expected a number such as 0.1 or 8/255, got {text!r}"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of `art-disc` with its four commands."""
+    parser = argparse.ArgumentParser(
+        prog="art-disc",
+        description="Discretise images as a defence, attack it with ART, certify it, report.",
+    )
+    parser.add_argument("--version", action="version", version=f"art-disc {__version__}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    _evaluate(subparsers)
+    _certify(subparsers)
+    _codebook(subparsers)
+    _report(subparsers)
+    return parser
+
+
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _evaluate(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="attack a defended classifier and write a report",
+        description="Clean accuracy, ART's attacks on the base and through the defence, a "
+        "certificate, and a report. Without --model a network is trained once and cached.",
+    )
+    _common(parser)
+    _model(parser)
+    parser.add_argument(
+        "--attacks",
+        default="standard",
+        help="quick, standard, or names joined by commas (fgsm,pgd,apgd_ce,apgd_dlr,sign_adam,"
+        "square); default standard",
+    )
+    parser.add_argument("--norm", default="inf", choices=("inf", "2"), help="default inf")
+    parser.add_argument("--targeted", action="store_true", help="aim at the likeliest wrong class")
+    parser.add_argument(
+        "--surrogates",
+        default="soft,identity",
+        help="backward passes to attack through, joined by commas: soft, soft:ALPHA, identity",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="ATTACK.KEY=VALUE",
+        help="change an attack's setting, for example pgd.max_iter=100; repeatable",
+    )
+    parser.add_argument("--batch-size", type=int, default=100, help="images an attack gets at once")
+    parser.add_argument(
+        "--certify",
+        action="store_true",
+        help="also certify by enumeration at every budget, and check that no attack contradicts it",
+    )
+    parser.add_argument("--max-free", type=int, default=12, help="see art-disc certify")
+    parser.set_defaults(run=commands.evaluate)
+
+
+def _certify(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "certify",
+        help="certify a discretised classifier by enumeration",
+        description="For each image every code image that an l_inf perturbation can reach is "
+        "classified; certified, falsified and undecided are printed for every budget.",
+    )
+    _common(parser)
+    _model(parser)
+    parser.add_argument(
+        "--max-free",
+        type=int,
+        default=12,
+        help="enumerate an image if it has at most 2^MAX_FREE reachable code images; default 12",
+    )
+    parser.add_argument(
+        "--rule", default="exact", choices=("exact", "paper"), help="reachable codewords"
+    )
+    parser.add_argument(
+        "--domain",
+        default="real",
+        choices=("real", "8bit"),
+        help="perturbed images are real-valued (default) or on the 8-bit grid",
+    )
+    parser.set_defaults(run=commands.certify)
+
+
+def _codebook(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("codebook", help="learn a codebook, print it, save it")
+    _data(parser)
+    parser.add_argument("--defence", metavar="SPEC", help="see art-disc evaluate --help")
+    parser.add_argument("--out", metavar="FILE", help="save the codebook as npz")
+    parser.set_defaults(run=commands.codebook)
+
+
+def _report(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("report", help="render the report of a run again")
+    parser.add_argument("folder", help="a folder with record.json")
+    parser.set_defaults(run=commands.report)
+
+
+def _data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dataset",
+        default="digits",
+        metavar="NAME|PATH",
+        help="digits (default, embedded), mnist, fashion_mnist, cifar10, gtsrb, an npz file, or a "
+        "folder of class folders with images",
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help="where NAME.npz is looked for first")
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    _data(parser)
+    parser.add_argument(
+        "--defence",
+        metavar="SPEC",
+        help="density:n_codes=2,radius=0.6 | colordepth:n_codes=8 | bitdepth:bits=2 | a codebook "
+        "file (.npz) | none; surrogate=soft or identity may be added; default: density, two "
+        "codewords for grey images and ten for colour",
+    )
+    parser.add_argument(
+        "--eps",
+        nargs="+",
+        type=number,
+        metavar="EPS",
+        help="budgets in [0, 1], 8/255 accepted; default 0.1 0.2 0.3 for grey images, 2/255 4/255 "
+        "8/255 for colour",
+    )
+    parser.add_argument("--n-ex", type=int, metavar="N", help="use N test images; default all")
+    parser.add_argument(
+        "--stratified", action="store_true", help="draw the N by class share, not the first N"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", metavar="DIR", help="folder for record and report")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, results only")
+
+
+def _model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        metavar="MODULE:FACTORY",
+        help="your own network: FACTORY() in MODULE returns a torch module that gives logits",
+    )
+    parser.add_argument(
+        "--weights", metavar="FILE", help="its weights: npz, or a torch state dict (.pt, .pth)"
+    )
+    parser.add_argument("--epochs", type=int, help="epochs where a network is trained")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:0, ...")

@@ -1,0 +1,130 @@
+"""From command-line options to a data set and a classifier."""
+
+import importlib
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from art_disc.core.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from art_disc.data import Dataset
+    from art_disc.defences.preprocessor import CodebookPreprocessor
+    from art_disc.estimators import DefendedClassifier
+
+
+def load_data(options: Namespace) -> "Dataset":
+    """Return the data set of `--dataset`, `--data-dir`, `--n-ex` and `--stratified`."""
+    from art_disc.data import load_dataset
+
+    data = load_dataset(options.dataset, data_dir=options.data_dir)
+    n_ex = getattr(options, "n_ex", None)
+    if n_ex is None:
+        return data
+    return data.subset(n_test=n_ex, stratified=options.stratified, seed=options.seed)
+
+
+def default_defence(data: "Dataset") -> str:
+    """Return the papers' choice for grey images, and a small colour codebook otherwise."""
+    if data.input_shape[0] == 1:
+        return "density:n_codes=2,radius=0.6"
+    return "density:n_codes=10,radius=64/255,surrogate=soft:25.5"
+
+
+def budgets(options: Namespace, data: "Dataset") -> list[float]:
+    """Return `--eps`, or the usual budgets for such images."""
+    if options.eps:
+        return list(options.eps)
+    return [0.1, 0.2, 0.3] if data.input_shape[0] == 1 else [2 / 255, 4 / 255, 8 / 255]
+
+
+def make_defences(options: Namespace, data: "Dataset") -> "list[CodebookPreprocessor]":
+    """Return the fitted defence of `--defence`, or none."""
+    from art_disc.defences import parse_defence
+
+    text = options.defence or default_defence(data)
+    if text == "none":
+        return []
+    defence = parse_defence(text)
+    if not defence.codebook.is_fitted:
+        defence.fit(data.x_train)
+    return [defence]
+
+
+def make_network(options: Namespace, data: "Dataset") -> "tuple[nn.Module, str]":
+    """Return the network and one line on how it was trained."""
+    import torch
+
+    from art_disc.networks import default_network, load_weights
+
+    try:
+        device = torch.device(options.device)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        msg = f"--device {options.device} cannot be used: {str(error).splitlines()[0]}"
+        raise InputError(msg) from None
+    if options.model is None and options.weights is None:
+        network, line = _trained(options, data)
+    else:
+        if options.model is None:
+            network = default_network(data.input_shape, data.nb_classes)
+        else:
+            network = _own(options.model)
+        line = "the user's own network"
+        if options.weights is not None:
+            load_weights(network, options.weights)
+            line = f"weights from {Path(options.weights).name}"
+    network.eval()
+    return network.to(device), line
+
+
+def _trained(options: Namespace, data: "Dataset") -> "tuple[nn.Module, str]":
+    from art_disc.networks import default_network
+    from art_disc.training import trained
+
+    epochs = options.epochs or (6 if len(data.x_train) > 10_000 else 30)
+    if not len(data.x_train):
+        msg = f"{data.name} has no training images; give --model and --weights"
+        raise InputError(msg)
+    network, result = trained(
+        lambda: default_network(data.input_shape, data.nb_classes),
+        data,
+        seed=options.seed,
+        verbose=not options.quiet,
+        epochs=epochs,
+    )
+    return network, f"natural, {epochs} epochs, Adam, seed {options.seed}, weights {result.weights}"
+
+
+def _own(text: str) -> "nn.Module":
+    from torch import nn
+
+    module_name, colon, factory_name = text.partition(":")
+    if not colon:
+        msg = f"--model must be MODULE:FACTORY, got {text!r}"
+        raise InputError(msg)
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        factory = getattr(importlib.import_module(module_name), factory_name)
+    except (ImportError, AttributeError) as error:
+        msg = f"--model {text}: {error}; the module is looked for in the working folder too"
+        raise InputError(msg) from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+    network = factory()
+    if not isinstance(network, nn.Module):
+        msg = f"--model {text} must return a torch module, got {type(network).__name__}"
+        raise InputError(msg)
+    return network
+
+
+def make_classifier(options: Namespace, data: "Dataset") -> "tuple[DefendedClassifier, str]":
+    """Return the defended classifier and one line on how its network was trained."""
+    from art_disc.estimators import build_classifier
+
+    defences = make_defences(options, data)
+    network, line = make_network(options, data)
+    return build_classifier(network, data=data, defences=defences), line

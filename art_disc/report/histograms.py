@@ -1,0 +1,150 @@
+"""Histograms: pixel values with the codebook's cells, and a certificate's free pixels."""
+
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.core.records import VERDICTS, CertificateRecord, EvaluationRecord
+from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, SHADE, Drawing, draw
+
+Floats = NDArray[np.float64]
+
+_CHANNELS = {1: ((INK, "pixels"),), 3: ((ORANGE, "red"), (GREEN, "green"), (BLUE, "blue"))}
+_VERDICT_COLOURS = {"certified": GREEN, "falsified": ORANGE, "undecided": "#8793a0"}
+
+
+def codewords(record: EvaluationRecord) -> Floats:
+    """Codewords of shape (k, c) in [0, 1]; (0, 0) where the record has none."""
+    words = np.asarray(record.codebook.get("codewords", ()), dtype=np.float64)
+    return words.reshape(len(words), -1) if words.size else np.zeros((0, 0))
+
+
+def cell_borders(words: Floats) -> Floats:
+    """Borders between the cells of 1-D codewords, on the 255 scale: halfway between neighbours.
+
+    >>> cell_borders(np.array([[1.0], [0.0], [0.2]])).round(1).tolist()
+    [25.5, 153.0]
+    """
+    levels = np.sort(words[:, 0]) * 255
+    return np.asarray((levels[1:] + levels[:-1]) / 2, dtype=np.float64)
+
+
+def pixel_plot(record: EvaluationRecord) -> Drawing | None:
+    """Draw the histogram of the training images' pixels, or return None where it is empty.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    counts = np.asarray(record.histogram, dtype=np.float64)
+    if counts.ndim != 2 or counts.size == 0 or not counts.any():
+        return None
+    words = codewords(record)
+    told, caption = _pixel_words(counts, words)
+    strip = words.shape[1] == 3
+    uri = draw(partial(_paint_pixels, counts=counts, words=words), height=4.2 if strip else 3.6)
+    return Drawing(uri, told, caption)
+
+
+def _pixel_words(counts: Floats, words: Floats) -> tuple[str, str]:
+    channels, bins = counts.shape
+    peaks = ", ".join(str(int(row.argmax())) for row in counts)
+    told = (
+        f"Histogram of pixel values 0 to {bins - 1} with a logarithmic count axis, {channels} "
+        f"channel(s); most frequent value: {peaks}."
+    )
+    caption = "Pixel values of the training images; counts on a logarithmic axis."
+    if words.shape[1] == 1:
+        levels = ", ".join(f"{255 * value:.4g}" for value in np.sort(words[:, 0]))
+        borders = ", ".join(f"{value:.4g}" for value in cell_borders(words)) or "none"
+        told += f" Codewords at {levels}; cell borders at {borders}."
+        caption += (
+            " Solid lines: codewords; dashed lines: borders of their cells, halfway between "
+            "neighbours; alternate cells are shaded."
+        )
+    elif words.shape[1] == 3:
+        told += f" Below it a strip with the {len(words)} codewords as colours."
+        caption += f" Strip: the {len(words)} codewords as colours."
+    return told, caption
+
+
+def _paint_pixels(figure: Any, *, counts: Floats, words: Floats) -> None:
+    if words.shape[1] == 3:
+        axes, strip = figure.subplots(2, 1, height_ratios=(7, 1))
+        strip.imshow(np.clip(words, 0, 1)[None], aspect="auto", interpolation="nearest")
+        strip.set(yticks=[], xticks=[], xlabel=f"codebook: {len(words)} colours")
+        strip.grid(visible=False)
+    else:
+        axes = figure.add_subplot()
+    bins = np.arange(counts.shape[1])
+    looks = _CHANNELS.get(len(counts), tuple((None, f"channel {i}") for i in range(len(counts))))
+    for row, (colour, label) in zip(counts, looks, strict=True):
+        axes.step(bins, row, where="mid", color=colour, linewidth=1.2, label=label)
+        if len(counts) == 1:
+            axes.fill_between(bins, row, step="mid", color=colour, alpha=0.25, linewidth=0)
+    axes.set(xlim=(-2, counts.shape[1] + 1), xlabel="8-bit pixel value", ylabel="pixels")
+    axes.set_yscale("log")
+    axes.grid(visible=False, axis="x")
+    if words.shape[1] == 1:
+        _paint_cells(axes, words)
+    if len(axes.get_legend_handles_labels()[1]) > 1:
+        figure.legend(loc="outside upper center", ncols=5, fontsize=10)
+
+
+def _paint_cells(axes: Any, words: Floats) -> None:
+    borders = cell_borders(words)
+    edges = [axes.get_xlim()[0], *borders, axes.get_xlim()[1]]
+    for left, right in list(pairwise(edges))[1::2]:
+        axes.axvspan(left, right, color=SHADE, zorder=0, linewidth=0)
+    for i, border in enumerate(borders):
+        label = "cell border" if i == 0 else None
+        axes.axvline(border, color="#6b7783", linestyle="--", linewidth=1, label=label)
+    for i, level in enumerate(words[:, 0] * 255):
+        label = "codeword" if i == 0 else None
+        axes.axvline(level, color=ORANGE, linewidth=1.8, alpha=0.9, label=label)
+
+
+def free_pixel_plot(record: CertificateRecord) -> Drawing | None:
+    """Draw how many pixels can reach more than one codeword, or return None without examples.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    if not record.free_pixels:
+        return None
+    free = np.asarray(record.free_pixels)
+    verdicts = np.asarray(record.verdicts)
+    groups = {v: free[verdicts == v] for v in VERDICTS if (verdicts == v).any()}
+    told = "; ".join(
+        f"{verdict}: median {np.median(values):g}, largest {values.max()}"
+        for verdict, values in groups.items()
+    )
+    caption = (
+        "Free pixels of an example: those that can reach more than one codeword within eps. With "
+        "none the defence shows the network one image only."
+    )
+    uri = draw(partial(_paint_free, groups=groups, largest=int(free.max())), height=3.4)
+    return Drawing(uri, f"Stacked histogram of free pixels for each verdict. {told}.", caption)
+
+
+def _paint_free(figure: Any, *, groups: dict[str, NDArray[Any]], largest: int) -> None:
+    axes = figure.add_subplot()
+    # whole numbers of pixels in each bar, at most about 40 bars
+    width = max(1, -(-(largest + 1) // 40))
+    edges = np.arange(0, largest + width + 1, width) - 0.5
+    axes.hist(
+        list(groups.values()),
+        bins=edges,
+        stacked=True,
+        color=[_VERDICT_COLOURS[verdict] for verdict in groups],
+        label=list(groups),
+        edgecolor="white",
+        linewidth=0.5,
+    )
+    axes.grid(visible=False, axis="x")
+    axes.set(xlabel="free pixels", ylabel="examples")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=10)

@@ -1,0 +1,121 @@
+"""What a report asks of an evaluation record, and how it words the answers."""
+
+import math
+from dataclasses import dataclass
+
+from art_disc.core.records import KNOWLEDGE, EvaluationRecord, Setting, Share
+
+# Strongest attacker first, as everywhere in the report.
+KNOWLEDGE_WORDS = {
+    "bpda": "white box: gradients through the defence's surrogate",
+    "base": "gradients of the undefended network: a transfer to the defended model",
+    "none": "queries only, no gradients",
+}
+KNOWLEDGE_SHORT = {"bpda": "white box (bpda)", "base": "transfer (base)", "none": "queries (none)"}
+MODEL_WORDS = {"defended": "defended model", "base": "undefended network"}
+NORM_WORDS = {"inf": "l-inf", "2": "l2"}
+
+
+@dataclass(frozen=True, slots=True)
+class ShareText:
+    """A share in words: percentage, its 95% Wilson interval and the counts."""
+
+    value: str
+    interval: str
+    counts: str
+
+
+def white_box(record: EvaluationRecord) -> tuple[str, ...]:
+    """Knowledge that makes an attack on the defended model a white-box one."""
+    return ("bpda",) if record.defences else ("bpda", "base")
+
+
+def share_at(
+    record: EvaluationRecord,
+    eps: float,
+    *,
+    model: str = "defended",
+    knowledge: tuple[str, ...] = KNOWLEDGE,
+) -> Share | None:
+    """Per-example worst at `eps`, or None where no such attack finished at that budget.
+
+    Without this None a budget that was never attacked would show the clean accuracy.
+    """
+    finished = record.select(scored_on=model, eps=eps)
+    if not any(outcome.knowledge in knowledge for outcome in finished):
+        return None
+    alive = record.survives(eps, model=model, knowledge=knowledge)
+    return Share(sum(alive), len(alive)) if alive else None
+
+
+def clean_share(record: EvaluationRecord, model: str = "defended") -> Share | None:
+    """Clean accuracy, or None before any prediction was made."""
+    share = record.clean(model)
+    return share if share.total else None
+
+
+def percent(value: float, total: int) -> str:
+    """Percentage with as many decimals as `total` examples carry.
+
+    >>> percent(0.5, 10), percent(0.12345, 10000)
+    ('50.0%', '12.35%')
+    """
+    return f"{value:.{1 if total < 1000 else 2}%}"
+
+
+def lower_percent(value: float) -> str:
+    """Percentage of a lower limit, cut off rather than rounded: it must not come out higher.
+
+    >>> lower_percent(0.959477)
+    '95.94%'
+    """
+    return f"{math.floor(10_000 * value) / 100:.2f}%"
+
+
+def show_share(share: Share | None) -> ShareText | None:
+    """Word a share; None stays None, which the page words as `not measured`."""
+    if share is None:
+        return None
+    low, high = (percent(limit, share.total) for limit in share.interval)
+    return ShareText(
+        percent(share.value, share.total), f"[{low}, {high}]", f"{share.count} of {share.total}"
+    )
+
+
+def in_unit_range(record: EvaluationRecord) -> bool:
+    """Whether a budget can also be read in 8-bit grey levels."""
+    return tuple(record.clip_values) == (0, 1) and record.norm == "inf"
+
+
+def show_eps(eps: float, *, grey_levels: bool) -> str:
+    """Word a budget, with its 8-bit reading where there is one.
+
+    >>> show_eps(8 / 255, grey_levels=True), show_eps(1.5, grey_levels=False)
+    ('0.03137 (8/255)', '1.5')
+    """
+    return f"{eps:.4g} ({eps * 255:.4g}/255)" if grey_levels else f"{eps:.4g}"
+
+
+def show_setting(value: Setting) -> str:
+    """Word one setting.
+
+    >>> [show_setting(v) for v in (None, True, 0.1 + 0.2, 1000000, "adam")]
+    ['none', 'yes', '0.3', '1,000,000', 'adam']
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def dataset_name(record: EvaluationRecord) -> str:
+    """Name of the data set, also where the record has none."""
+    return str(record.dataset.get("name") or "unnamed data")
+
+
+def network_name(record: EvaluationRecord) -> str:
+    """Name of the network, also where the record has none."""
+    return str(record.network.get("name") or "unnamed network")

@@ -1,0 +1,138 @@
+"""The strip of images: clean, discretised, adversarial and their difference."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.core.checks import Float32Array
+from art_disc.report.drawing import data_uri
+from art_disc.report.pictures import Pictures
+
+ROWS = {
+    "clean": "clean",
+    "discretised": "discretised clean",
+    "adversarial": "adversarial",
+    "difference": "adversarial - clean",
+}
+_NEGATIVE = np.array([0.13, 0.40, 0.67])
+_POSITIVE = np.array([0.70, 0.09, 0.17])
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One image of the strip."""
+
+    uri: str
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Heading of one example; `broken` where the attack turned a right answer into a wrong one."""
+
+    example: int
+    label: int
+    clean: int
+    adversarial: int
+
+    @property
+    def outcome(self) -> str:
+        """What became of the example, in a word."""
+        if self.clean != self.label:
+            return "already wrong"
+        return "held" if self.adversarial == self.label else "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The strip: columns are examples, rows are versions of each."""
+
+    attack: str
+    eps: float
+    scale: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, tuple[Picture, ...]], ...]
+
+
+def make_strip(pictures: Pictures) -> Strip:
+    """Turn pictures into PNG data URIs with their words."""
+    change = pictures.adversarial.astype(np.float64) - pictures.clean
+    scale = float(np.abs(change).max())
+    images = {
+        "clean": pictures.clean,
+        "discretised": pictures.discretised,
+        "adversarial": pictures.adversarial,
+        "difference": signed_colours(change, scale),
+    }
+    columns = tuple(
+        Column(*(int(value) for value in row))
+        for row in zip(
+            pictures.example_ids,
+            pictures.labels,
+            pictures.clean_predictions,
+            pictures.adversarial_predictions,
+            strict=True,
+        )
+    )
+    rows = tuple(
+        (title, tuple(_picture(key, *pair) for pair in zip(images[key], columns, strict=True)))
+        for key, title in ROWS.items()
+    )
+    return Strip(pictures.attack, pictures.eps, _scale_words(change, scale), columns, rows)
+
+
+def _scale_words(change: NDArray[np.float64], scale: float) -> str:
+    if scale == 0:
+        return "The attack changed nothing in these examples."
+    limit = f"{scale:.4g} ({scale * 255:.4g}/255)"
+    if change.shape[1] == 3:
+        return (
+            "Difference: mid-grey means no change, each colour channel from darkest "
+            f"(-{limit}) to brightest (+{limit}) of the [0, 1] pixel range."
+        )
+    return (
+        f"Difference: white means no change, blue darker down to -{limit}, red brighter up to "
+        f"+{limit} of the [0, 1] pixel range."
+    )
+
+
+def signed_colours(change: NDArray[np.float64], scale: float) -> Float32Array:
+    """Map changes to colours on a scale symmetric about no change.
+
+    Args:
+        change: Signed changes of shape (n, c, h, w).
+        scale: The change shown at the ends of the scale; 0 shows no change anywhere.
+
+    Returns:
+        Images of shape (n, 3, h, w) in [0, 1]: mid-grey plus the change for three channels, else
+        blue over white to red for the mean over the channels.
+    """
+    part = np.clip(change / (scale or 1.0), -1, 1)
+    if part.shape[1] == 3:
+        return (0.5 + part / 2).astype(np.float32)
+    mean = part.mean(axis=1)[:, None]
+    ends = np.where(mean < 0, _NEGATIVE[None, :, None, None], _POSITIVE[None, :, None, None])
+    return np.asarray(1 + np.abs(mean) * (ends - 1), dtype=np.float32)
+
+
+def _picture(key: str, image: Float32Array, column: Column) -> Picture:
+    words = {
+        "clean": f"label {column.label}, predicted {column.clean}",
+        "discretised": f"as the network sees it, predicted {column.clean}",
+        "adversarial": f"label {column.label}, predicted {column.adversarial}",
+        "difference": "adversarial minus clean",
+    }
+    return Picture(_png(image), f"Example {column.example}, {key}: {words[key]}")
+
+
+def _png(image: Float32Array) -> str:
+    from PIL import Image
+
+    levels = np.rint(image * 255).astype(np.uint8)
+    colour = levels.shape[0] == 3
+    pixels = levels.transpose(1, 2, 0) if colour else np.rint(levels.mean(axis=0)).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return data_uri(buffer.getvalue(), "image/png")

@@ -1,0 +1,1 @@
+"""Slow measurements; each script writes one file under results/."""

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from art_disc.codebooks import PixelCounts, counts
+from art_disc.core.errors import InputError
+
+
+@st.composite
+def batches(draw, levels=(0, 1, 2, 127, 254, 255)):
+    shape = (draw(st.integers(1, 6)), draw(st.sampled_from([1, 2, 3])), 2, 3)
+    return draw(hnp.arrays(np.uint8, shape, elements=st.sampled_from(levels)))
+
+
+def tally(x):
+    """Distinct pixels and how often they occur, by NumPy on the rows."""
+    return np.unique(np.moveaxis(x, 1, -1).reshape(-1, x.shape[1]), axis=0, return_counts=True)
+
+
+def assert_same(got, expected):
+    assert np.array_equal(got.values, expected.values)
+    assert np.array_equal(got.counts, expected.counts)
+
+
+@given(batches())
+def test_pixels_are_counted_as_numpy_counts_rows(x):
+    values, amounts = tally(x)
+    got = PixelCounts.of(x)
+    assert got.values.dtype == np.uint8
+    assert np.array_equal(got.values, values)
+    assert np.array_equal(got.counts, amounts)
+    assert got.total == amounts.sum() == x.size // x.shape[1]
+
+
+@given(batches(), st.integers(1, 3))
+def test_batches_one_after_another_are_the_whole(x, size):
+    parts = PixelCounts(x.shape[1])
+    for start in range(0, len(x), size):
+        assert parts.update(x[start : start + size]) is parts
+    assert_same(parts, PixelCounts.of(x))
+
+
+@given(batches(), st.integers(0, 6))
+def test_counts_add_up_and_leave_the_summands_alone(x, cut):
+    cut = min(max(cut, 1), len(x))
+    a = PixelCounts.of(x[:cut])
+    b = PixelCounts.of(x[cut:]) if cut < len(x) else PixelCounts(x.shape[1])
+    before = a.counts
+    assert_same(a + b, PixelCounts.of(x))
+    assert_same(b + a, PixelCounts.of(x))
+    assert np.array_equal(a.counts, before)
+
+
+@given(batches())
+def test_the_marginals_are_those_of_each_channel(x):
+    expected = [np.bincount(x[:, i].ravel(), minlength=256) for i in range(x.shape[1])]
+    assert np.array_equal(PixelCounts.of(x).per_channel(), expected)
+
+
+@given(batches())
+def test_layout_and_type_do_not_matter(x):
+    whole = PixelCounts.of(x)
+    assert_same(PixelCounts.of(np.moveaxis(x, 1, -1), channels_first=False), whole)
+    for dtype in (np.float32, np.float64):
+        assert_same(PixelCounts.of((x / 255).astype(dtype)), whole)
+
+
+@pytest.mark.parametrize("chunk", [1 << 22, 1 << 18])
+def test_large_batches_are_counted_alike(chunk, monkeypatch):
+    # in one piece, by the dense table, and in several
+    x = np.random.default_rng(0).integers(0, 4, (25, 3, 210, 210), dtype=np.uint8) * 85
+    values, amounts = tally(x[:, :, 0])
+    monkeypatch.setattr(counts, "_CHUNK_PIXELS", chunk)
+    columns = np.broadcast_to(x[:, :, :1], x.shape)
+    amounts = amounts * 210
+    got = PixelCounts.of(columns)
+    assert np.array_equal(got.values, values)
+    assert np.array_equal(got.counts, amounts)
+
+
+def test_a_value_between_two_levels_counts_for_the_nearest():
+    x = np.array([0.4, 0.6, 99.51, 254.49], dtype=np.float32).reshape(1, 1, 2, 2) / 255
+    assert PixelCounts.of(x).values.ravel().tolist() == [0, 1, 100, 254]
+
+
+@pytest.mark.parametrize("channels", [4, 7])
+def test_many_channels_are_kept_apart(channels):
+    x = np.random.default_rng(0).integers(0, 256, (4, channels, 3, 3), dtype=np.uint8)
+    values, amounts = tally(x)
+    got = PixelCounts.of(x)
+    assert np.array_equal(got.values, values)
+    assert np.array_equal(got.counts, amounts)
+
+
+def test_a_refused_batch_is_not_counted():
+    got = PixelCounts(1).update(np.zeros((1, 1, 2, 2)))
+    for bad in (np.zeros((1, 3, 2, 2)), np.full((1, 1, 2, 2), 2.0), np.zeros((2, 2))):
+        with pytest.raises(InputError):
+            got.update(bad)
+    assert got.total == 4
+
+
+def test_what_cannot_be_added_is_refused():
+    with pytest.raises(InputError, match="cannot add counts of 1 and 3 channels"):
+        PixelCounts(1) + PixelCounts(3)
+    with pytest.raises(TypeError):
+        PixelCounts(1) + 3
+    for channels in (0, 8):
+        with pytest.raises(InputError, match=r"1\.\.7"):
+            PixelCounts(channels)

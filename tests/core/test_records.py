@@ -1,0 +1,222 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
+from art_disc.core.intervals import clopper_pearson_lower, wilson_interval
+from art_disc.core.records import (
+    KNOWLEDGE,
+    AttackOutcome,
+    CertificateRecord,
+    Environment,
+    EvaluationRecord,
+    Share,
+    load_record,
+)
+
+HERE = Environment.here(threads=2)
+N = 12
+EPS = (0.1, 0.2, 0.3)
+
+
+def outcome(rng, **changes):
+    done = rng.random() < 0.8
+    made = AttackOutcome(
+        attack=str(rng.choice(["pgd", "fgsm", "square"])),
+        scored_on=str(rng.choice(["base", "defended"])),
+        knowledge=str(rng.choice(KNOWLEDGE)),
+        surrogate=None,
+        norm="inf",
+        eps=float(rng.choice(EPS)),
+        targeted=False,
+        settings={"max_iter": 3, "eps_step": 0.5, "name": "x", "flag": True, "none": None},
+        seed=int(rng.integers(100)),
+        status="done" if done else "failed",
+        reason="" if done else "refused",
+        correct=tuple(bool(v) for v in rng.random(N) < 0.7) if done else (),
+        perturbation=tuple(float(v) for v in rng.uniform(0, 0.35, N)) if done else (),
+        gradients=int(rng.integers(50)),
+        queries=7,
+        seconds=0.25,
+    )
+    return replace(made, **changes)
+
+
+def evaluation(seed):
+    rng = np.random.default_rng(seed)
+    return EvaluationRecord(
+        dataset={"name": "toy", "n_test": N},
+        example_ids=tuple(range(N)),
+        labels=tuple(int(v) for v in rng.integers(0, 3, N)),
+        network={"name": "net", "parameters": 10},
+        defences=("PixelDiscretization(...)",),
+        codebook={"name": "Codebook", "metric": "l_inf", "codewords": [[0.0], [1.0]]},
+        histogram=((1, 2, 3), (4, 5, 6)),
+        norm="inf",
+        eps=EPS,
+        clip_values=(0.0, 1.0),
+        seed=3,
+        base_correct=tuple(bool(v) for v in rng.random(N) < 0.9),
+        defended_correct=tuple(bool(v) for v in rng.random(N) < 0.9),
+        outcomes=tuple(outcome(rng) for _ in range(8)),
+        environment=HERE,
+        complete=False,
+        settings={"n": 5},
+    )
+
+
+def certificate(**changes):
+    made = CertificateRecord(
+        method="enumeration",
+        eps=0.1,
+        assumes="a grid",
+        settings={"max_images": 100},
+        verdicts=("certified", "certified", "falsified", "undecided"),
+        reasons=("", "", "", "too many"),
+        free_pixels=(0, 1, 2, 30),
+        log2_images=(0.0, 1.0, 2.0, 30.0),
+        evaluated=(1, 2, 4, 0),
+        seconds=1.5,
+        environment=HERE,
+    )
+    return replace(made, **changes)
+
+
+@pytest.mark.parametrize("record", [evaluation(0), evaluation(1), certificate()])
+def test_what_is_saved_is_what_is_loaded(tmp_path, record):
+    path = record.save(tmp_path / "r.json")
+    assert load_record(path) == record
+    assert type(record).load(path) == record
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_each_kind_refuses_the_other(tmp_path):
+    path = certificate().save(tmp_path / "c.json")
+    with pytest.raises(FileFormatError, match=r"c\.json is no evaluation record"):
+        EvaluationRecord.load(path)
+    with pytest.raises(DataNotFoundError):
+        load_record(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"schema_version": 2}, "schema version 2, this release reads 1"),
+        ({"schema_version": None}, "schema version None"),
+        ({"kind": "poem"}, "no record of art_disc"),
+        ({"kind": None}, "no record of art_disc"),
+        ({"environment": 3}, "damaged"),
+        ({"environment": {"created": "x"}}, "damaged"),
+        ({"outcomes": None}, "damaged"),
+        ({"outcomes": [{"attack": "pgd"}]}, "damaged"),
+        ({"surplus": 1}, "damaged"),
+        ({"histogram": 5}, "damaged"),
+    ],
+)
+def test_a_record_that_does_not_fit_is_refused(tmp_path, change, text):
+    path = evaluation(0).save(tmp_path / "r.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(FileFormatError, match=text):
+        load_record(path)
+
+
+def test_a_missing_field_and_a_list_are_refused(tmp_path):
+    path = evaluation(0).save(tmp_path / "r.json")
+    body = json.loads(path.read_text())
+    del body["labels"]
+    path.write_text(json.dumps(body))
+    with pytest.raises(FileFormatError, match=r"damaged.*labels"):
+        load_record(path)
+    path.write_text("[1, 2]")
+    with pytest.raises(FileFormatError, match="no record"):
+        load_record(path)
+
+
+def alive_by_hand(record, eps, model, knowledge, i):
+    if not (record.base_correct if model == "base" else record.defended_correct)[i]:
+        return False
+    return not any(
+        o.status == "done"
+        and o.scored_on == model
+        and o.knowledge in knowledge
+        and not o.correct[i]
+        and o.perturbation[i] <= eps
+        for o in record.outcomes
+    )
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("model", ["base", "defended"])
+def test_the_worst_case_is_counted_example_by_example(seed, model):
+    record = evaluation(seed)
+    for eps in (0.05, *EPS, 1.0):
+        for knowledge in (KNOWLEDGE, ("none",), ("base", "bpda")):
+            expected = [alive_by_hand(record, eps, model, knowledge, i) for i in range(N)]
+            assert list(record.survives(eps, model=model, knowledge=knowledge)) == expected
+        assert record.worst(eps, model=model) == Share(
+            sum(alive_by_hand(record, eps, model, KNOWLEDGE, i) for i in range(N)), N
+        )
+
+
+def test_the_synthetic_records_break_some_but_not_all():
+    counts = [evaluation(seed).worst(0.3).count for seed in range(12)]
+    assert 0 < sum(counts) < 12 * N
+    assert any(evaluation(s).worst(0.1).count > evaluation(s).worst(0.3).count for s in range(12))
+
+
+def test_an_attack_at_the_budget_counts_despite_rounding():
+    rng = np.random.default_rng(0)
+    row = {"scored_on": "defended", "status": "done", "correct": (False,) * N, "knowledge": "none"}
+    for size, alive in ((0.1, 0), (0.1 + 5e-7, 0), (0.1 + 2e-6, N)):
+        hit = outcome(rng, **row, perturbation=(size,) * N)
+        record = replace(evaluation(0), outcomes=(hit,), defended_correct=(True,) * N)
+        assert record.worst(0.1).count == alive
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_breakers_are_those_that_hit_alone(seed):
+    record = evaluation(seed)
+    for eps in EPS:
+        expected = {}
+        for i in range(N):
+            hits = {
+                o.attack
+                for o in record.outcomes
+                if (o.status, o.scored_on, o.eps) == ("done", "defended", eps)
+                and record.defended_correct[i]
+                and not o.correct[i]
+            }
+            if len(hits) == 1:
+                (name,) = hits
+                expected[name] = expected.get(name, 0) + 1
+        assert record.breakers(eps) == expected
+
+
+def test_select_leaves_out_what_did_not_finish():
+    record = evaluation(0)
+    done = [o for o in record.outcomes if o.status == "done"]
+    assert 0 < len(done) < len(record.outcomes)
+    assert list(record.select()) == done
+    assert list(record.select(attack="pgd")) == [o for o in done if o.attack == "pgd"]
+
+
+def test_a_share_is_a_count_with_wilsons_interval():
+    share = Share(3, 4)
+    assert share.value == 0.75
+    assert share.interval == wilson_interval(3, 4)
+    assert str(share).startswith("75.00% [")
+    assert str(share).endswith("of 4")
+    assert evaluation(0).clean("base").count == sum(evaluation(0).base_correct)
+    assert evaluation(0).clean() == Share(sum(evaluation(0).defended_correct), N)
+
+
+def test_the_undecided_count_against_a_certificate():
+    record = certificate()
+    counts = {verdict: record.count(verdict) for verdict in ("certified", "falsified", "undecided")}
+    assert counts == {"certified": 2, "falsified": 1, "undecided": 1}
+    assert record.certified_accuracy == 0.5
+    assert record.lower_limit(0.9) == clopper_pearson_lower(2, 4, 0.9)
+    with pytest.raises(InputError, match="got 'maybe'"):
+        record.count("maybe")

@@ -1,0 +1,55 @@
+"""One made defence for each row of the table, layout and input range."""
+
+import numpy as np
+import pytest
+
+from art_disc.defences import DEFENCES
+
+# a row that is added gets the options that it needs here
+OPTIONS = {
+    "density": {"n_codes": 20, "radius": 0.02},
+    "colordepth": {"n_codes": 20},
+    "bitdepth": {"bits": 4},
+}
+
+
+class Case:
+    """A fitted defence and images that fit it."""
+
+    def __init__(self, name, channels, first, upper):
+        rng = np.random.default_rng(channels)
+        self.first, self.upper = first, upper
+        images = rng.random((6, channels, 5, 7)).astype(np.float32) * np.float32(upper)
+        self.x = np.ascontiguousarray(images if first else np.moveaxis(images, 1, -1))
+        defence = DEFENCES[name].make(**OPTIONS.get(name, {}))
+        self.defence = defence.with_layout(channels_first=first, clip_values=(0, upper))
+        self.defence.fit(self.x)
+
+    def hard(self, x):
+        """Return what the defence must give, by the codebook's NumPy code."""
+        scale = np.float32(self.upper)
+        unit = x.astype(np.float32) / (scale if x.dtype != np.uint8 else np.float32(255))
+        return self.defence.codebook.quantize(unit, channels_first=self.first) * scale
+
+
+CASES = [
+    (name, channels, first, upper)
+    for name in DEFENCES
+    for channels, first, upper in (
+        (1, True, 1.0),
+        (3, True, 1.0),
+        (1, False, 255.0),
+        (3, False, 1.0),
+        (3, True, 255.0),
+    )
+]
+
+
+@pytest.fixture(params=CASES, ids=lambda case: "-".join(map(str, case)))
+def case(request):
+    return Case(*request.param)
+
+
+@pytest.fixture(params=DEFENCES)
+def grey(request):
+    return Case(request.param, 1, first=True, upper=1.0)

@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+
+from art_disc.codebooks import BitDepthCodebook, Codebook, DensityCodebook, UniformCodebook
+from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
+from art_disc.defences import (
+    DEFENCES,
+    ColorDepthReduction,
+    InputBitDepth,
+    PixelDiscretization,
+    parse_codebook,
+    parse_defence,
+)
+from art_disc.defences.table import parse_value
+from art_disc.surrogates import Identity, SoftAssignment
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "params", "surrogate"),
+    [
+        ("density", PixelDiscretization, {"n_codes": 2, "radius": 0.6}, SoftAssignment()),
+        (
+            "density:n_codes=10,radius=64/255,kernel=box,bandwidth=3,metric=l2,surrogate=soft:25.5",
+            PixelDiscretization,
+            {"n_codes": 10, "radius": 64 / 255, "kernel": "box", "bandwidth": 3.0, "metric": "l2"},
+            SoftAssignment(25.5),
+        ),
+        ("colordepth:n_codes=4", ColorDepthReduction, {"n_codes": 4}, SoftAssignment()),
+        ("colordepth:surrogate=identity", ColorDepthReduction, {"n_codes": 8}, Identity()),
+        ("bitdepth", InputBitDepth, {"bits": 2}, Identity()),
+        ("bitdepth:bits=3,", InputBitDepth, {"bits": 3}, Identity()),
+    ],
+)
+def test_a_line_becomes_the_defence_that_it_names(text, kind, params, surrogate):
+    defence = parse_defence(text)
+    assert type(defence) is kind
+    assert defence.surrogate == surrogate
+    got = defence.codebook.get_params()
+    assert {key: got[key] for key in params} == params
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "params"),
+    [
+        ("density:radius=.1", DensityCodebook, {"radius": 0.1}),
+        ("colordepth:n_codes=3", UniformCodebook, {"n_codes": 3}),
+        ("bitdepth:bits=1", BitDepthCodebook, {"bits": 1}),
+    ],
+)
+def test_a_line_becomes_the_codebook_that_it_names(text, kind, params):
+    book = parse_codebook(text)
+    assert type(book) is kind
+    assert {key: book.get_params()[key] for key in params} == params
+
+
+@pytest.mark.parametrize("name", DEFENCES)
+def test_every_row_makes_what_its_name_says(name):
+    row = DEFENCES[name]
+    for key in (key for key, kind in row.options.items() if kind is not str):
+        with pytest.raises(InputError):
+            parse_defence(f"{name}:{key}=")
+    assert type(row.make().codebook) is type(row.codebook())
+    assert row.make(surrogate="soft:3").surrogate == SoftAssignment(3.0)
+
+
+@pytest.mark.parametrize("parse", [parse_codebook, parse_defence])
+def test_a_codebook_file_is_used(tmp_path, parse):
+    path = Codebook([0.2, 0.7], metric="l1", ties="highest").save(tmp_path / "own.npz")
+    made = parse(str(path))
+    book = made if parse is parse_codebook else made.codebook
+    assert book.codewords_.ravel().tolist() == [np.float32(0.2), np.float32(0.7)]
+    assert (book.metric, book.ties) == ("l1", "highest")
+    path.write_bytes(b"PK")
+    with pytest.raises(FileFormatError, match=r"own\.npz"):
+        parse(str(path))
+    with pytest.raises(DataNotFoundError):
+        parse(str(tmp_path / "absent.npz"))
+
+
+@pytest.mark.parametrize("parse", [parse_codebook, parse_defence])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("jpeg", "unknown defence 'jpeg'; known: density, colordepth, bitdepth, or a codebook"),
+        ("", "unknown defence ''"),
+        ("density:colour=3", "density takes n_codes.*got 'colour=3'"),
+        ("density:n_codes", "got 'n_codes'"),
+        ("density:n_codes=two", "expected int, got 'two'"),
+        ("density:radius=1/0", "expected float, got '1/0'"),
+        ("bitdepth:bits=9", "bits must lie in"),
+        ("bitdepth:n_codes=3", "bitdepth takes bits"),
+    ],
+)
+def test_a_line_that_does_not_fit_is_refused(parse, text, message):
+    with pytest.raises(InputError, match=message):
+        parse(text)
+
+
+def test_a_codebook_takes_no_surrogate():
+    with pytest.raises(InputError, match="got 'surrogate=soft'"):
+        parse_codebook("density:surrogate=soft")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("64/255", float, 64 / 255),
+        ("1e-3", float, 0.001),
+        ("7", int, 7),
+        ("True", bool, True),
+        ("false", bool, False),
+        ("l_inf", str, "l_inf"),
+    ],
+)
+def test_words_become_values(text, kind, value):
+    assert parse_value(text, kind) == value
+    assert type(parse_value(text, kind)) is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("yes", bool), ("1.5", int), ("", float), ("nan", float)]
+)
+def test_words_that_are_no_values_are_refused(text, kind):
+    with pytest.raises(InputError, match="expected"):
+        parse_value(text, kind)

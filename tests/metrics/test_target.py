@@ -1,0 +1,153 @@
+"""What a certificate refuses."""
+
+import numpy as np
+import pytest
+import torch
+from art.estimators.classification import PyTorchClassifier
+from torch import nn
+
+from art_disc.codebooks import Codebook
+from art_disc.core.errors import CertificateError, InputError
+from art_disc.defences import PixelDiscretization
+from art_disc.metrics import certify, codebook_of
+
+BOOK = Codebook([0.2, 0.8])
+X = np.full((2, 1, 2, 2), 0.45, dtype=np.float32)
+
+
+def plain_art(defences=None, preprocessing=(0.0, 1.0)):
+    torch.manual_seed(0)
+    return PyTorchClassifier(
+        nn.Sequential(nn.Flatten(), nn.Linear(4, 3)),
+        loss=nn.CrossEntropyLoss(),
+        input_shape=(1, 2, 2),
+        nb_classes=3,
+        clip_values=(0.0, 1.0),
+        device_type="cpu",
+        preprocessing_defences=defences,
+        preprocessing=preprocessing,
+    )
+
+
+class Fake:
+    """As little of a classifier as there can be, around one defence."""
+
+    clip_values = (0.0, 1.0)
+    channels_first = True
+    input_shape = (1, 2, 2)
+
+    def __init__(self, defence, predict=None):
+        self.defences = (defence,)
+        self.own = predict or (lambda x: np.stack([x.mean((1, 2, 3)), 0.1 + 0 * x[:, 0, 0, 0]], 1))
+
+    def predict(self, x, batch_size=128):
+        return self.own(self.defences[0](x)[0])
+
+
+class Moving:
+    """A defence that says it has a codebook and does something else."""
+
+    codebook = BOOK
+
+    def __call__(self, x, y=None):
+        return np.clip(x + np.float32(0.05), 0, 1), y
+
+
+def test_the_codebook_of_a_built_classifier(tiny):
+    assert codebook_of(tiny(BOOK, (1, 2, 2))) is not None
+    for placement in ("module", "preprocessor"):
+        found = codebook_of(tiny(BOOK, (1, 2, 2), placement=placement))
+        assert np.array_equal(found.codewords_, BOOK.codewords_)
+
+
+def test_a_plain_art_classifier_is_certified(assert_witnesses):
+    for preprocessing in ((0.0, 1.0), (0.3, 0.2)):
+        classifier = plain_art([PixelDiscretization(BOOK)], preprocessing)
+        assert codebook_of(classifier) is BOOK
+        result = certify(classifier, X, eps=0.2, verbose=False)
+        assert result.count("undecided") == 0
+        assert_witnesses(result, classifier, X, classifier.predict(X).argmax(axis=1), 0.2)
+
+
+def test_a_classifier_without_a_codebook_is_refused():
+    with pytest.raises(CertificateError, match=r"no defence first.*build_classifier"):
+        certify(plain_art(), X, eps=0.1)
+    with pytest.raises(CertificateError, match="StandardisationMeanStd"):
+        codebook_of(plain_art(preprocessing=(0.5, 0.5)))
+    with pytest.raises(CertificateError, match="no defence"):
+        codebook_of(object())
+
+
+def test_a_defence_that_is_switched_off_does_not_count():
+    with pytest.raises(CertificateError, match="no defence"):
+        codebook_of(plain_art([PixelDiscretization(BOOK, apply_predict=False)]))
+
+
+def test_something_before_the_codebook_is_refused():
+    from art.defences.preprocessor import GaussianAugmentation
+
+    noise = GaussianAugmentation(sigma=0.1, augmentation=False, apply_predict=True)
+    classifier = plain_art([noise, PixelDiscretization(BOOK)])
+    with pytest.raises(CertificateError, match="GaussianAugmentation"):
+        certify(classifier, X, eps=0.1)
+
+
+def test_a_defence_that_moves_its_codewords_is_refused():
+    with pytest.raises(CertificateError, match="moves some of its own codewords"):
+        certify(Fake(Moving()), X, eps=0.1)
+
+
+def test_a_random_classifier_is_refused():
+    rng = np.random.default_rng(0)
+    fake = Fake(PixelDiscretization(BOOK), lambda x: rng.random((len(x), 3)))
+    with pytest.raises(CertificateError, match="random"):
+        certify(fake, X, eps=0.1)
+
+
+def test_a_map_that_is_not_the_codebook_is_refused():
+    class Idle(Moving):
+        def __call__(self, x, y=None):
+            return x, y
+
+    with pytest.raises(CertificateError, match="differently"):
+        certify(Fake(Idle()), X, eps=0.1)
+
+
+def test_scores_of_another_shape_are_refused():
+    fake = Fake(PixelDiscretization(BOOK), lambda x: x.mean((1, 2, 3)))
+    with pytest.raises(CertificateError, match="scores of shape"):
+        certify(fake, X, eps=0.1)
+
+
+def test_another_input_range_is_refused():
+    fake = Fake(PixelDiscretization(BOOK))
+    for clip in ((-1.0, 1.0), (0.0, 2.0), None):
+        fake.clip_values = clip
+        with pytest.raises(CertificateError, match="clip_values"):
+            certify(fake, X, eps=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"eps": -0.1}, InputError, "eps must be"),
+        ({"eps": float("nan")}, InputError, "eps must be"),
+        ({"eps": 8}, InputError, "8/255"),
+        ({"method": "guess"}, InputError, "method must be one of enumeration"),
+        ({"rule": "paper_float"}, CertificateError, "proves nothing"),
+        ({"rule": "eq2"}, InputError, "rule must be"),
+        ({"domain": "int8"}, InputError, "domain must be"),
+        ({"max_free": -1}, InputError, "max_free"),
+        ({"max_free": 41}, InputError, "0..40"),
+        ({"batch_size": 0}, InputError, "batch_size"),
+        ({"y": [0]}, InputError, "one label for each"),
+        ({"y": [0, 7]}, InputError, "0..2"),
+        ({"x": X * np.nan}, InputError, "finite"),
+        ({"x": X * 4}, InputError, "must lie in"),
+        ({"x": X[0]}, InputError, "4 axes"),
+    ],
+)
+def test_wrong_arguments_are_refused(tiny, options, error, text):
+    settings = {"x": X, "y": [0, 1], "eps": 0.1, "verbose": False} | options
+    with pytest.raises(error, match=text):
+        certify(tiny(BOOK, (1, 2, 2)), settings.pop("x"), settings.pop("y"), **settings)
