@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# networks and images here are too small for threads to pay, and CI's cores are shared
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parents[1]
 
 settings.register_profile("dev", max_examples=25, deadline=None)
@@ -31,21 +34,24 @@ def shared_data():
 
 @pytest.fixture(scope="session")
 def digits():
-    """scikit-learn's digits; the arrays are shared, so they may not be written to."""
+    """scikit-learn's digits; the arrays are shared, so no test may write to them."""
     from art_disc.data import load_dataset
 
-    data = load_dataset("digits")
-    for array in (data.x_train, data.y_train, data.x_test, data.y_test):
-        array.setflags(write=False)
-    return data
+    return load_dataset("digits")
 
 
 @pytest.fixture(scope="session")
-def digits_net(digits, tmp_path_factory):
-    """A network that knows the digits, trained once a session."""
+def digits_training(digits, tmp_path_factory):
+    """A network that knows the digits, trained once a session, and what its training reported."""
     from art_disc.networks import DigitsNet
     from art_disc.training import trained
 
     cache = tmp_path_factory.mktemp("weights")
-    model, _ = trained(DigitsNet, digits, epochs=8, cache=cache, verbose=False)
-    return model
+    options = {"epochs": 6, "learning_rate": 5e-3, "cache": cache, "verbose": False}
+    return trained(DigitsNet, digits, **options)
+
+
+@pytest.fixture(scope="session")
+def digits_net(digits_training):
+    """The network alone; shared, so no test may change its weights."""
+    return digits_training[0]

@@ -272,9 +272,13 @@ def parse_settings(
             msg = f"unknown setting {key!r}; known: {', '.join(known)}"
             raise InputError(msg)
         try:
-            kind = type(PRESETS[name].settings[setting])
-            result.setdefault(name, {})[setting] = kind(Fraction(value))
-        except (ValueError, ZeroDivisionError):
+            number = Fraction(value)
+        except (TypeError, ValueError, OverflowError, ZeroDivisionError):
             msg = f"{key} must be a number, got {value!r}"
             raise InputError(msg) from None
+        kind = type(PRESETS[name].settings[setting])
+        if kind is int and number.denominator != 1:
+            msg = f"{key} must be a whole number, got {value!r}"
+            raise InputError(msg)
+        result.setdefault(name, {})[setting] = kind(number)
     return result

@@ -13,7 +13,9 @@ _MEMORY_BYTES = 1 << 28
 class CodebookMap(nn.Module):
     """Nearest codeword forward, bit for bit; the surrogate's gradient backward.
 
-    Total on the reals: attacks step outside the clip range and get the nearest codeword too.
+    Total on the reals: attacks step outside the clip range and get the nearest codeword too. A pixel
+    with NaN stays NaN: some attacks try such candidates (ART's Square in l2), and they must fail as
+    loudly as on the bare network.
 
     Args:
         codebook: A fitted codebook.
@@ -50,7 +52,7 @@ class CodebookMap(nn.Module):
             float32 of the same shape.
 
         Raises:
-            InputError: Not four axes, another integer type, another channel count, or NaN.
+            InputError: Not four axes, another integer type, or another channel count.
         """
         images = self._enter(x)
         codes = straight_through(images, self._hard, self._soft, self._chunk(images))
@@ -74,9 +76,6 @@ class CodebookMap(nn.Module):
             images = images if self.upper == 1 else images / self.upper
         images = images if self.channels_first else images.movedim(-1, 1)
         self.codebook.check_channels(images.shape[1])
-        if torch.isnan(images.detach()).any():
-            msg = "images must not hold NaN: no codeword is nearest to it"
-            raise InputError(msg)
         return images
 
     def _leave(self, images: Tensor) -> Tensor:
@@ -96,8 +95,14 @@ class CodebookMap(nn.Module):
         index = nearest(channels_255(images, book), book.levels, book.metric, book.ties, torch)
         codewords = self.codewords.to(images.device)
         if book.per_channel:
-            return codewords[index, 0]
-        return codewords[index].movedim(-1, 1).contiguous()
+            codes = codewords[index, 0]
+        else:
+            codes = codewords[index].movedim(-1, 1).contiguous()
+        lost = images.isnan()
+        if lost.any():
+            lost = lost if book.per_channel else lost.any(dim=1, keepdim=True)
+            codes = codes.masked_fill(lost, torch.nan)
+        return codes
 
     def _soft(self, images: Tensor) -> Tensor:
         return self.surrogate(images, self.codebook)

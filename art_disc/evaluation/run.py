@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from art.attacks.attack import EvasionAttack
 from numpy.typing import NDArray
 
@@ -29,6 +30,8 @@ from art_disc.metrics import certify as certify_images
 from art_disc.surrogates import SurrogateLike
 
 
+# ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
+@torch.random.fork_rng(devices=[])
 def evaluate(  # noqa: PLR0913 - each is a choice of its own
     classifier: DefendedClassifier,
     data: Dataset,

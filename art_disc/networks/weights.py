@@ -51,9 +51,12 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
         state = _read_torch(source)
     else:
         arrays = read_npz(source)
-        if _HEADER in arrays:
-            header = json.loads(str(arrays.pop(_HEADER)))
-        state = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        try:
+            header = json.loads(str(arrays.pop(_HEADER, "{}")))
+            state = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        except (json.JSONDecodeError, TypeError) as error:
+            msg = f"{source} holds no weights with a JSON header: {error}"
+            raise FileFormatError(msg) from error
     expected = {name: tuple(t.shape) for name, t in model.state_dict().items()}
     found = {name: tuple(t.shape) for name, t in state.items()}
     if expected != found:

@@ -165,9 +165,7 @@ def trained(
     Raises:
         InputError: As for `train`.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = factory()
+    model = _initial(factory, seed)
     facts = {"initial": weights_hash(model), "data": data.fingerprint, "seed": seed, **settings}
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:20]
     file = (Path(cache) if cache else cache_dir()) / f"{data.name}-{type(model).__name__}-{key}.npz"
@@ -180,6 +178,13 @@ def trained(
         except (ArtDiscError, KeyError, TypeError):
             # a damaged cache entry costs a training, never the run
             file.unlink()
+            model = _initial(factory, seed)
     result = train(model, data, seed=seed, verbose=verbose, **settings)  # type: ignore[arg-type]
     save_weights(model, file, header={"training": asdict(result), "facts": facts})
     return model, result
+
+
+def _initial(factory: Callable[[], nn.Module], seed: int) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return factory()

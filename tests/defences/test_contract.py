@@ -124,15 +124,25 @@ def test_chunks_change_nothing(case, monkeypatch):
 @pytest.mark.parametrize("call", ["forward", "estimate_forward"])
 def test_what_is_no_image_is_refused(case, call):
     x = torch.tensor(case.x)
-    nan = x.clone()
-    nan[0, 0, 0, 0] = torch.nan
     for bad, text in (
         (x[0], "4 axes"),
         (x.long(), r"got torch.int64; convert with .float\(\)"),
-        (nan, "NaN"),
     ):
         with pytest.raises(InputError, match=text):
             getattr(case.defence, call)(bad)
+
+
+def test_nan_stays_nan_and_spoils_its_own_pixel_alone(case):
+    # ART's Square in l2 tries such candidates; they must not turn into codewords
+    x = torch.tensor(case.x)
+    nan = x.clone()
+    nan[0, 0, 0, 0] = torch.nan
+    clean, spoilt = (case.defence.forward(images)[0] for images in (x, nan))
+    lost = spoilt.isnan()
+    assert lost[0, 0, 0, 0]
+    assert torch.equal(spoilt[~lost], clean[~lost])
+    channels = 1 if case.defence.codebook.per_channel else case.defence.codebook.n_channels_
+    assert lost.sum() == channels
 
 
 def test_other_channels_are_refused_unless_each_is_mapped_alone(case):

@@ -54,7 +54,7 @@ def soft_slope(x, book, alpha):
 
 def slope_of(name):
     if name == "identity":
-        return lambda x, book: np.ones_like(x)
+        return lambda x, _: np.ones_like(x)
     return lambda x, book: soft_slope(x, book, float(name.partition(":")[2]))
 
 
@@ -83,7 +83,7 @@ def random_net():
 
 @pytest.fixture(scope="module")
 def sample(digits):
-    return digits.x_test[:40].copy(), digits.y_test[:40]
+    return digits.x_test[:40].copy(), np.eye(10, dtype=np.float32)[digits.y_test[:40]]
 
 
 def built(net, defence, placement="module"):
@@ -138,14 +138,16 @@ def test_the_planted_defence_seems_robust_and_the_real_one_is_not(digits_net, sa
     def accuracy(defence):
         classifier = built(digits_net, defence, "preprocessor")
         attack = ProjectedGradientDescent(
-            classifier, eps=0.3, eps_step=0.03, max_iter=20, verbose=False
+            classifier, eps=0.3, eps_step=0.06, max_iter=10, batch_size=64, verbose=False
         )
-        return np.mean(classifier.predict(attack.generate(x, y)).argmax(axis=1) == y)
+        return np.mean(classifier.predict(attack.generate(x, y)).argmax(axis=1) == y.argmax(axis=1))
 
     book = UniformCodebook(4)
     planted, real = accuracy(PlantedZero(book)), accuracy(PixelDiscretization(book))
-    clean = np.mean(digits_net(torch.tensor(book.quantize(x))).argmax(dim=1).numpy() == y)
-    assert planted == clean > 0.9
+    clean = np.mean(
+        digits_net(torch.tensor(book.quantize(x))).argmax(dim=1).numpy() == y.argmax(axis=1)
+    )
+    assert planted == clean >= 0.85
     assert real < 0.3
 
 

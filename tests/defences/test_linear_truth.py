@@ -15,10 +15,10 @@ EPS = (0.04, 0.08, 0.12)
 ATTACKS = {
     "fgsm": lambda c, eps: FastGradientMethod(c, eps=eps),
     "pgd": lambda c, eps: ProjectedGradientDescent(
-        c, eps=eps, eps_step=eps / 4, max_iter=8, verbose=False
+        c, eps=eps, eps_step=eps / 4, max_iter=8, batch_size=128, verbose=False
     ),
     "sign_adam": lambda c, eps: SignAdamBPDA(
-        c, eps=eps, eps_step=eps / 4, max_iter=8, verbose=False
+        c, eps=eps, eps_step=eps / 4, max_iter=8, batch_size=128, verbose=False
     ),
 }
 
@@ -45,7 +45,7 @@ def fooled_by(classifier, toy, name, eps):
 
 
 def worst_margin(toy, book, eps):
-    """Lowest margin of any image within `eps` (below 0: misread), by enumeration of each pixel's codewords.
+    """Lowest margin of any image within `eps`, by enumeration of each pixel's codewords.
 
     The score is a sum over pixels, so its worst case is the sum of each pixel's own worst.
     """
@@ -58,8 +58,8 @@ def worst_margin(toy, book, eps):
     )
     sign = np.where(toy.y == 1, 1.0, -1.0)
     margins = sign[:, None, None] * toy.w.astype(np.float64)[:, None] * codes
-    lowest_margin = np.where(reachable, margins, np.inf).min(axis=-1).sum(axis=1) + sign * toy.b
-    return lowest_margin
+    lowest_sum = np.where(reachable, margins, np.inf).min(axis=-1).sum(axis=1)
+    return lowest_sum + sign * toy.b
 
 
 @pytest.mark.parametrize("eps", EPS)
@@ -78,7 +78,7 @@ BOOKS = {
 }
 
 
-@pytest.mark.parametrize("eps", EPS)
+@pytest.mark.parametrize("eps", [0.05, 0.1])
 @pytest.mark.parametrize("name", ATTACKS)
 @pytest.mark.parametrize("book", BOOKS)
 @pytest.mark.parametrize("surrogate", ["identity", "soft:10"])

@@ -1,0 +1,218 @@
+"""The command line: what it prints, writes and returns."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from art_disc.cli import main
+from art_disc.codebooks import Codebook
+from art_disc.core.records import EvaluationRecord, load_record
+
+QUICK = ["--dataset", "digits", "--epochs", "3", "--n-ex", "20", "--quiet"]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path_factory.getbasetemp() / "cli-weights"))
+
+
+def run(capsys, *words):
+    code = main([str(word) for word in words])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_evaluate_writes_a_run_and_says_the_same(capsys, tmp_path):
+    words = ("evaluate", *QUICK, "--attacks", "fgsm,sign_adam", "--set", "sign_adam.max_iter=5")
+    code, out, _ = run(capsys, *words, "--eps", "8/255", "0.3", "--out", tmp_path / "a")
+    assert code == 0
+    record = EvaluationRecord.load(tmp_path / "a" / "record.json")
+    assert record.eps == (8 / 255, 0.3)
+    assert str(record.worst(0.3)) in out
+    assert record.worst(0.3).count < record.clean().count
+    assert {r.settings.get("max_iter") for r in record.outcomes} == {5, None}
+    assert (tmp_path / "a" / "report.html").is_file()
+    summary = json.loads((tmp_path / "a" / "summary.json").read_text())
+    assert summary["dataset"] == "digits"
+
+    code, again, _ = run(capsys, *words, "--eps", "8/255", "0.3", "--out", tmp_path / "b")
+    assert again.replace("/b/", "/a/") == out
+
+
+def test_certify_prints_verdicts_and_writes_them(capsys, tmp_path):
+    code, out, _ = run(capsys, "certify", *QUICK, "--eps", "0.05", "0.1", "--out", tmp_path)
+    assert code == 0
+    rows = [line.split() for line in out.splitlines()[1:3]]
+    for row, eps in zip(rows, ("0.05", "0.1"), strict=True):
+        record = load_record(tmp_path / f"eps-{eps}" / "record.json")
+        counts = [record.count(v) for v in ("certified", "falsified", "undecided")]
+        assert [int(n) for n in row[1:4]] == counts
+        assert sum(counts) == 20
+
+
+def test_evaluate_with_certificate(capsys, tmp_path):
+    code, _, _ = run(
+        capsys, "evaluate", *QUICK, "--attacks", "fgsm", "--certify", "--max-free", "8",
+        "--eps", "0.1", "--out", tmp_path,
+    )  # fmt: skip
+    assert code == 0
+    record = EvaluationRecord.load(tmp_path / "record.json")
+    assert record.certificates[0].eps == 0.1
+    assert "ertified" in (tmp_path / "report.html").read_text()
+
+
+def test_codebook_prints_and_saves(capsys, tmp_path):
+    file = tmp_path / "book.npz"
+    code, out, _ = run(
+        capsys, "codebook", "--defence", "density:n_codes=3,radius=64/255", "--out", file
+    )
+    assert code == 0
+    assert "3 codewords" in out
+    assert Codebook.load(file).n_codes_ == 3
+    assert sum(float(line.split()[-3][:-1]) for line in out.splitlines()[1:4]) == pytest.approx(
+        100, abs=0.02
+    )
+
+
+def test_a_saved_codebook_is_a_defence(capsys, tmp_path):
+    file = Codebook([0.0, 0.5, 1.0]).save(tmp_path / "book.npz")
+    words = ("evaluate", *QUICK, "--attacks", "fgsm", "--eps", "0.1", "--out", tmp_path)
+    code, _, _ = run(capsys, *words, "--defence", file)
+    assert code == 0
+    record = EvaluationRecord.load(tmp_path / "record.json")
+    assert record.codebook["codewords"] == [[0.0], [0.5], [1.0]]
+
+
+def test_report_renders_again(capsys, tmp_path):
+    run(
+        capsys, "evaluate", *QUICK, "--attacks", "fgsm", "--eps", "0.1", "--out", tmp_path
+    )  # fmt: skip
+    page = tmp_path / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    code, out, _ = run(capsys, "report", tmp_path)
+    assert (code, str(page) in out) == (0, True)
+    assert page.read_bytes() == before
+
+
+def test_the_users_own_network_and_weights(capsys, tmp_path, monkeypatch, digits_net):
+    from art_disc.networks import save_weights
+
+    (tmp_path / "mynet.py").write_text("from art_disc.networks import DigitsNet as make\n")
+    monkeypatch.chdir(tmp_path)
+    save_weights(digits_net, tmp_path / "w.npz")
+    words = ("evaluate", "--n-ex", "50", "--quiet", "--attacks", "fgsm", "--eps", "0.05")
+    code, _, _ = run(capsys, *words, "--model", "mynet:make", "--weights", "w.npz", "--out", "own")
+    assert code == 0
+    record = EvaluationRecord.load("own/record.json")
+    assert record.clean("base").value > 0.9
+    assert record.network["training"] == "weights from w.npz"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--dataset", "imagenet21k"], "digits"),
+        (["--eps", "-0.1"], ">= 0"),
+        (["--eps", "8"], "8/255"),
+        (["--defence", "magic"], "density"),
+        (["--defence", "density:n_codes=0"], "n_codes"),
+        (["--defence", "density:speed=3"], "key=value"),
+        (["--attacks", "pgdd"], "known"),
+        (["--set", "pgd.max_iter"], "VALUE"),
+        (["--set", "pgd.nothing=3"], "pgd.max_iter"),
+        (["--surrogates", "cubic"], "identity"),
+        (["--model", "nosuchmodule:make"], "nosuchmodule"),
+        (["--model", "json"], "MODULE:FACTORY"),
+        (["--model", "collections:OrderedDict"], "torch module"),
+        (["--weights", "nosuchfile.npz"], "nosuchfile"),
+        (["--device", "abacus"], "abacus"),
+        (["--n-ex", "0"], "n_"),
+    ],
+)
+def test_bad_input_is_one_readable_line_and_exit_code_2(capsys, tmp_path, words, told):
+    code, out, err = run(
+        capsys, "evaluate", "--epochs", "1", "--n-ex", "5", "--quiet", "--out", tmp_path, *words
+    )
+    assert code == 2
+    assert out == ""
+    assert told in err
+    assert err.startswith("art-disc: ")
+    assert "Traceback" not in err
+    assert err.count("\n") == 1
+
+
+def test_damaged_files_are_told(capsys, tmp_path):
+    bad = tmp_path / "book.npz"
+    bad.write_bytes(b"PK\x03\x04 not really")
+    assert run(capsys, "codebook", "--defence", bad)[0] == 2
+    poison = tmp_path / "data.npz"
+    poison.write_bytes(pickle.dumps({"x_test": np.zeros(3)}))
+    code, _, err = run(capsys, "codebook", "--dataset", poison)
+    assert code == 2
+    assert "pickle" in err
+    (tmp_path / "record.json").write_text("{}")
+    assert run(capsys, "report", tmp_path)[0] == 2
+    assert run(capsys, "report", tmp_path / "nowhere")[0] == 2
+
+
+def test_usage_errors_and_help(capsys):
+    assert run(capsys, "evaluate", "--eps", "tiny")[0] == 2
+    assert run(capsys)[0] == 2
+    code, out, _ = run(capsys, "evaluate", "--help")
+    assert code == 0
+    assert "--max-free" in out
+
+
+def test_help_needs_no_torch():
+    script = (
+        "import sys; from art_disc.cli import main; main(['--help']); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_module_entry_point():
+    done = subprocess.run(
+        [sys.executable, "-m", "art_disc", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("art-disc ")
+
+
+def test_ctrl_c_keeps_what_was_finished(tmp_path):
+    """A real process, a real SIGINT in the middle of a run that would last for minutes."""
+    command = [
+        sys.executable, "-m", "art_disc", "evaluate", "--epochs", "1", "--n-ex", "20",
+        "--attacks", "fgsm,pgd", "--set", "pgd.max_iter=200000", "--eps", "0.2",
+        "--out", str(tmp_path),
+    ]  # fmt: skip
+    record = tmp_path / "record.json"
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONFAULTHANDLER": "1"},
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not (
+            record.is_file() and len(json.loads(record.read_text())["outcomes"]) >= 4
+        ):
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    saved = EvaluationRecord.load(record)
+    assert not saved.complete
+    assert {row.attack for row in saved.outcomes} == {"fgsm"}
+    assert b"interrupted" in out
+    assert "nterrupted" in (tmp_path / "report.html").read_text()
