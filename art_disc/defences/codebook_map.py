@@ -13,9 +13,9 @@ _MEMORY_BYTES = 1 << 28
 class CodebookMap(nn.Module):
     """Nearest codeword forward, bit for bit; the surrogate's gradient backward.
 
-    Total on the reals: attacks step outside the clip range and get the nearest codeword too. A pixel
-    with NaN stays NaN: some attacks try such candidates (ART's Square in l2), and they must fail as
-    loudly as on the bare network.
+    Total on the reals: attacks step outside the clip range and get the nearest codeword too. A
+    pixel with NaN stays NaN: some attacks try such candidates (ART's Square in l2), and they must
+    fail as loudly as on the bare network.
 
     Args:
         codebook: A fitted codebook.

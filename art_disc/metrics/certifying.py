@@ -166,11 +166,11 @@ def _verdicts(table: _Table, jobs: list[Job], max_free: int) -> dict[str, Any]:
     evaluated = [0] * n
     for job in jobs:
         evaluated[job.index] = job.done
-        verdict, reason = "certified", ""
+        verdict, reason = "undecided", job.reason
         if job.witness is not None:
-            verdict = "falsified"
-        elif job.reason:
-            verdict, reason = "undecided", job.reason
+            verdict, reason = "falsified", ""
+        elif job.done == job.size and not job.reason:
+            verdict = "certified"
         verdicts[job.index], reasons[job.index] = verdict, reason
     return {
         "verdicts": tuple(verdicts),

@@ -91,7 +91,7 @@ print(json.dumps([len(x), seconds, peak, book.levels, book.densities_.tolist()])
 def test_ten_colours_of_20000_images_take_little_time_and_memory(shared_data):
     path = shared_data("cifar10.npz")
     command = [sys.executable, "-c", COLOUR, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     n, seconds, gigabytes, levels, densities = json.loads(done.stdout)
     assert n == 20_000
     assert seconds < 5

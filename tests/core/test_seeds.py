@@ -35,7 +35,7 @@ def test_a_derived_seed_is_the_same_in_every_release():
 
 
 def draws(n=5):
-    return np.random.random(n)  # noqa: NPY002 - the stream under test
+    return np.random.random(n)
 
 
 def test_the_global_stream_goes_on_as_if_the_block_had_not_been():

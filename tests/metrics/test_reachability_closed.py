@@ -60,6 +60,28 @@ def test_the_valid_range_cuts_the_box():
     assert codes(pixel(0, 0), book, 55 / 255) == [0, 1]
 
 
+def test_an_l2_corner_that_only_a_programme_finds():
+    # the cell of the first codeword ends in a corner at (94.24, 106.71), which neither a corner of
+    # the box nor the projection of the codeword onto it is near
+    book = Codebook(np.array([[100, 120], [80, 104], [104, 96]]) / 255, metric="l2")
+    x = pixel(95, 29024 / 272 - 8)
+    assert codes(x, book, 8 / 255) == [0, 1, 2]
+    assert codes(x, book, 7.95 / 255) == [1, 2]
+
+
+def test_codewords_closer_than_rounding_stay_together():
+    for order in (1, -1):
+        close = np.float32([0.001, 0.001 + 1e-9, 0.3])[::order]
+        assert len(np.unique(close)) == 3
+        for metric in ("l_inf", "l2"):
+            for channels in (1, 3):
+                book = Codebook(np.repeat(close[:, None], channels, axis=1), metric=metric)
+                x = pixel(*[28] * channels)
+                mask = reachable_codes(x, book, eps=0.001)[0, 0]
+                assert mask[book.assign(x.reshape(1, -1))[0]]
+                assert mask.sum() == 2
+
+
 def test_a_budget_of_one_reaches_every_cell_within_the_range():
     book = Codebook(np.array([0, 100, 200, 255]) / 255)
     assert reachable_codes(pixel(7), book, eps=1).all()

@@ -55,7 +55,7 @@ def test_more_epochs_lower_the_loss(small):
 
 
 def streams():
-    return torch.rand(4), np.random.random(4)  # noqa: NPY002 - the stream under test
+    return torch.rand(4), np.random.random(4)
 
 
 @pytest.mark.parametrize("which", ["train", "trained"])
@@ -67,10 +67,10 @@ def test_the_global_streams_go_on_untouched(small, which, tmp_path):
 
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        np.random.seed(1)  # noqa: NPY002
+        np.random.seed(1)
         expected = streams()
         torch.manual_seed(1)
-        np.random.seed(1)  # noqa: NPY002
+        np.random.seed(1)
         run()
         got = streams()
     assert torch.equal(got[0], expected[0])
