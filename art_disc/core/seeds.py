@@ -1,6 +1,7 @@
 """From one seed to independent streams, and the one place that may touch the global ones."""
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,14 +15,17 @@ def derive_seed(seed: int, *names: object) -> int:
 
 
 @contextmanager
-def global_numpy_seed(seed: int) -> Iterator[None]:
-    """Seed NumPy's global stream inside the block and restore it after.
+def global_seeds(seed: int) -> Iterator[None]:
+    """Seed NumPy's and Python's global streams inside the block and restore them after.
 
-    ART's attacks draw from that stream; nothing of ours does.
+    ART's attacks draw from them; nothing of ours does.
     """
+    python_state = random.getstate()
+    random.seed(seed)
     state = np.random.get_state()  # noqa: NPY002 - the stream that ART draws from
     np.random.seed(seed % 2**32)  # noqa: NPY002
     try:
         yield
     finally:
+        random.setstate(python_state)
         np.random.set_state(state)  # noqa: NPY002

@@ -73,7 +73,7 @@ def _parse(text: str, extra: dict[str, type]) -> tuple[DefenceRow, dict[str, Any
     options = {}
     for item in filter(None, rest.split(",")):
         key, equals, value = item.partition("=")
-        if not equals or key not in known:
+        if not equals or not value or key not in known:
             msg = f"{name} takes {', '.join(known)} as key=value, got {item!r}"
             raise InputError(msg)
         options[key] = parse_value(value, known[key])

@@ -45,8 +45,9 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
         clip_values: Input range, (0, 1) or (0, 255); the network sees the same range.
         channels_first: Layout of the images.
         preprocessing: (mean, std) between the defences and the network, in the input range.
-        placement: `module` (defence and network in one module, which survives every attack) or
-            `preprocessor` (ART's list).
+        placement: `module` (defence and network in one module, which survives every attack; the
+            defence is then applied in ART's `fit` too) or `preprocessor` (ART's list, which heeds
+            `apply_fit` and `apply_predict`).
 
     Raises:
         InputError: The network, shape, range or a defence does not fit; the message says what.

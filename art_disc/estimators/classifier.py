@@ -68,6 +68,12 @@ class DefendedClassifier(PyTorchClassifier):
                     "placement='preprocessor'"
                 )
                 raise InputError(msg)
+            if not defence.apply_predict:
+                msg = (
+                    "a defence in the module is always applied; for apply_predict=False use "
+                    "placement='preprocessor'"
+                )
+                raise InputError(msg)
         module = DefendedModule(
             self.base_network,
             inside,

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from art_disc.core.checks import Float32Array
 from art_disc.core.records import AttackOutcome, EvaluationRecord
-from art_disc.core.seeds import derive_seed, global_numpy_seed
+from art_disc.core.seeds import derive_seed, global_seeds
 from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation.counting import Ledger
 from art_disc.evaluation.plan import Row
@@ -109,7 +109,7 @@ class Runner:
             goal = pick_targets(row.source, x, y) if row.targeted else y
             onehot = np.eye(self.classifier.nb_classes, dtype=np.float32)[goal]
             seed = derive_seed(self.seed, *row.key, start)
-            with global_numpy_seed(seed), torch.random.fork_rng(devices=[]):
+            with global_seeds(seed), torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
                 found = row.make(self.batch_size).generate(x.copy(), onehot)
             parts.append(sanitise(found, x, self.upper))

@@ -76,7 +76,7 @@ def train(  # noqa: PLR0913 - each is a setting of its own
     y = check_labels(data.y_train, len(x), data.nb_classes)
     device = next(model.parameters()).device
     model.train()
-    loss = _fit(model, torch.from_numpy(x), torch.from_numpy(y), settings, device, verbose=verbose)
+    loss = _fit(model, torch.tensor(x), torch.tensor(y), settings, device, verbose=verbose)
     model.eval()
     return TrainingResult(
         accuracy=_accuracy(model, data.x_test, data.y_test, device),
@@ -135,7 +135,7 @@ def _accuracy(
 ) -> float:
     right = 0
     for start in range(0, len(x), 500):
-        logits = model(torch.from_numpy(x[start : start + 500]).to(device))
+        logits = model(torch.tensor(x[start : start + 500]).to(device))
         right += int((logits.argmax(dim=1).cpu().numpy() == y[start : start + 500]).sum())
     return right / len(x)
 

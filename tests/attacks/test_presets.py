@@ -6,7 +6,7 @@ from art_disc import build_classifier
 from art_disc.attacks import PRESETS, attack_table, parse_settings
 from art_disc.attacks.presets import Request
 from art_disc.core.errors import InputError
-from art_disc.core.seeds import global_numpy_seed
+from art_disc.core.seeds import global_seeds
 from art_disc.defences import ColorDepthReduction
 
 # fewer passes than the tiers', so that the tests stay quick
@@ -55,7 +55,7 @@ def made(classifier, name, norm, *, eps=None, targeted=False):
 def attacked(classifier, sample, name, norm, **options):
     x, y = sample
     before = x.copy()
-    with global_numpy_seed(0):
+    with global_seeds(0):
         adversarial = made(classifier, name, norm, **options).generate(x, y)
     assert np.array_equal(x, before)
     return adversarial

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from art_disc.core.seeds import derive_seed, global_numpy_seed
+from art_disc.core.seeds import derive_seed, global_seeds
 
 NAMES = st.lists(st.text(max_size=5), max_size=4)
 
@@ -39,28 +39,28 @@ def draws(n=5):
 
 
 def test_the_global_stream_goes_on_as_if_the_block_had_not_been():
-    with global_numpy_seed(3):
+    with global_seeds(3):
         expected = draws(10)
-    with global_numpy_seed(3):
+    with global_seeds(3):
         first = draws()
-        with global_numpy_seed(99):
+        with global_seeds(99):
             draws()
         second = draws()
     assert np.array_equal(np.concatenate([first, second]), expected)
 
 
 def test_the_global_stream_is_restored_after_an_error():
-    with global_numpy_seed(3):
+    with global_seeds(3):
         expected = draws()
-    with global_numpy_seed(3):
-        with pytest.raises(ValueError, match="negative"), global_numpy_seed(4):
+    with global_seeds(3):
+        with pytest.raises(ValueError, match="negative"), global_seeds(4):
             draws(-1)
         assert np.array_equal(draws(), expected)
 
 
 @pytest.mark.parametrize("seed", [2**32, 2**40 + 5])
 def test_large_seeds_wrap(seed):
-    with global_numpy_seed(seed):
+    with global_seeds(seed):
         got = draws()
-    with global_numpy_seed(seed % 2**32):
+    with global_seeds(seed % 2**32):
         assert np.array_equal(draws(), got)

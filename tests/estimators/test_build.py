@@ -7,7 +7,7 @@ from art.estimators.classification import PyTorchClassifier
 from art_disc import DefendedClassifier, build_classifier
 from art_disc.codebooks import Codebook, DensityCodebook
 from art_disc.core.errors import InputError, NotFittedError
-from art_disc.core.seeds import global_numpy_seed
+from art_disc.core.seeds import global_seeds
 from art_disc.defences import (
     DEFENCES,
     CodebookMap,
@@ -250,7 +250,7 @@ def test_apgd_that_rebuilds_the_classifier_still_sees_the_surrogate(digits, digi
             loss_type=loss,
             verbose=False,
         )
-        with global_numpy_seed(0):
+        with global_seeds(0):
             adversarial = attack.generate(x, y)
         return np.mean(classifier.predict(adversarial).argmax(axis=1) == y)
 

@@ -11,7 +11,7 @@ from art import config
 from art.attacks.evasion import BoundaryAttack, HopSkipJump
 
 from art_disc import build_classifier
-from art_disc.core.seeds import global_numpy_seed
+from art_disc.core.seeds import global_seeds
 from art_disc.defences import ColorDepthReduction, InputBitDepth
 from art_disc.networks import weights_hash
 
@@ -75,7 +75,7 @@ def test_a_clone_can_be_fitted_from_scratch(classifier, digits):
     assert [type(d) for d in clone.defences] == [type(d) for d in classifier.defences]
     assert weights_hash(clone.base_network) != before
     assert accuracy(clone) < 0.5
-    with global_numpy_seed(0):
+    with global_seeds(0):
         clone.fit(x, y, nb_epochs=6, batch_size=32)
     assert accuracy(clone) > 0.7
     # the first network was not touched
@@ -104,7 +104,7 @@ def test_attacks_that_send_float64_run_and_mislead(digits, digits_net, make, def
     # noise, from which both attacks start, never looks like these
     x = np.stack([digits.x_test[digits.y_test == label][0] for label in (0, 1)])
     before = x.copy()
-    with global_numpy_seed(0):
+    with global_seeds(0):
         adversarial = make(classifier).generate(x)
     assert np.array_equal(x, before)
     predictions = [classifier.predict(v).argmax(axis=1) for v in (x, adversarial)]

@@ -22,8 +22,10 @@ def failure(limit, s, m):
 def test_the_printed_formula_is_reproduced():
     h = math.sqrt(math.log(100) / 20_000)
     assert printed_proposition2_limit(0.96, 10_000, 0.01) == pytest.approx((1 - h) * 0.96)
-    # Table IV of Chen et al. 2019
-    assert round(100 * printed_proposition2_limit(0.9815, 10_000, 0.01), 1) == 96.7
+    # Chen et al. 2018, Table 2, and Chen et al. 2019, Table IV
+    for share, m, printed in ((98.1, 1000, 93.4), (26.4, 1000, 25.1), (98.1, 10_000, 96.61)):
+        limit = 100 * printed_proposition2_limit(share / 100, m, 0.01)
+        assert limit == pytest.approx(printed, abs=0.051 if m == 1000 else 0.0051)
 
 
 def test_the_printed_formula_is_no_lower_limit_and_the_record_has_one(record_of):

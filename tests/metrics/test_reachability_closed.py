@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import OptimizeResult
 
 from art_disc.codebooks import BitDepthCodebook, Codebook, UniformCodebook
 from art_disc.core.errors import CertificateError, InputError
@@ -67,6 +68,13 @@ def test_an_l2_corner_that_only_a_programme_finds():
     x = pixel(95, 29024 / 272 - 8)
     assert codes(x, book, 8 / 255) == [0, 1, 2]
     assert codes(x, book, 7.95 / 255) == [1, 2]
+
+
+def test_a_solver_that_fails_counts_as_reachable(monkeypatch):
+    book = Codebook(np.array([[100, 120], [80, 104], [104, 96]]) / 255, metric="l2")
+    x = pixel(95, 29024 / 272 - 8)
+    monkeypatch.setattr("scipy.optimize.linprog", lambda *_, **__: OptimizeResult(status=4, x=None))
+    assert codes(x, book, 7.95 / 255) == [0, 1, 2]
 
 
 def test_codewords_closer_than_rounding_stay_together():

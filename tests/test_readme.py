@@ -1,0 +1,29 @@
+"""The README's Python runs as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+# ART's PGD hands torch an array in a way that NumPy 2 announces the end of
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path / "cache"))
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own text
+    assert "worst of all attacks" in capsys.readouterr().out
+    assert (tmp_path / "runs" / "digits" / "report.html").is_file()
+
+
+def test_the_commands_of_the_readme_parse():
+    from art_disc.cli.parser import make_parser
+
+    text = README.read_text(encoding="utf-8")
+    commands = re.findall(r"^art-disc (.+)$", text, re.MULTILINE)
+    assert len(commands) >= 5
+    for words in commands:
+        make_parser().parse_args(words.split())
