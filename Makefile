@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 
 demo: $(INSTALLED)
 	$(BIN)/art-disc codebook --dataset digits
-	$(BIN)/art-disc evaluate --dataset digits --certify --n-ex 200 --eps 0.1 0.2 0.3 \
+	$(BIN)/art-disc evaluate --dataset digits --certify --n-ex 100 --eps 0.1 0.2 0.3 \
 		--set square.max_iter=300 --out runs/digits
 
 test: $(INSTALLED)
