@@ -152,5 +152,9 @@ class CodebookPreprocessor(PreprocessorPyTorch):
         return twin
 
     def describe(self) -> str:
-        """Return one readable line: the defence and its codebook."""
-        return f"{type(self).__name__}({self.codebook})"
+        """Return one readable line: the defence and its codebook with every hyperparameter."""
+        book = self.codebook
+        words = ", ".join(
+            f"{name}={value!r}" for name, value in book.get_params().items() if name != "codewords"
+        )
+        return f"{type(self).__name__}({type(book).__name__}({words}))"
