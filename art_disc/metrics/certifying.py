@@ -68,7 +68,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
             `paper_float`, which is not sound, or `domain` is `8bit` and a pixel has no level
             within the budget.
 
-    Source: Chen et al. 2018, section 4.2; the exact set of codes is ours.
+    Source: Chen et al. 2018, section 4.3; the exact set of codes is ours.
     """
     _check_options(method, rule, domain, max_free)
     start = time.perf_counter()

@@ -47,7 +47,19 @@ def curves(record: EvaluationRecord) -> tuple[Curve, ...]:
         if any(eps > 0 for eps in points):
             shares = tuple(points.values())
             made.append(Curve(label, tuple(points), shares, colour, marker, dashes))
+    if made and (proved := _certified(record)):
+        looks_of_proof = ("defended, certified", tuple(proved), tuple(proved.values()))
+        made.append(Curve(*looks_of_proof, colour=BLUE, marker="P", dashes="--"))
     return tuple(made)
+
+
+def _certified(record: EvaluationRecord) -> dict[float, Share]:
+    """Shares that no attack can break: nothing lies below this line."""
+    clean = clean_share(record, "defended")
+    if not record.certificates or clean is None:
+        return {}
+    shares = {c.eps: Share(c.count("certified"), len(c.verdicts)) for c in record.certificates}
+    return {0.0: clean} | dict(sorted(shares.items()))
 
 
 def _points(record: EvaluationRecord, model: str, knowledge: tuple[str, ...]) -> dict[float, Share]:
@@ -83,6 +95,8 @@ def accuracy_plot(record: EvaluationRecord) -> Drawing | None:
         "input range; eps 0 is the clean accuracy. A point at a budget stands where an attack "
         "finished at it. Band: 95% Wilson interval of the defended worst."
     )
+    if record.certificates:
+        caption += " No attack can go below the certified line; what lies between is unknown."
     uri = draw(partial(_paint, lines=lines, grey_levels=grey_levels), height=4.4)
     return Drawing(uri, f"Line plot of accuracy over eps. {told}.", caption)
 

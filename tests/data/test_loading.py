@@ -104,7 +104,7 @@ def test_the_places_are_searched_in_order(places, name):
         data = load_dataset(name, data_dir=places["given"])
         assert round(float(data.x_test[0, 0, 5, 5]) * 255) == value
         assert (data.name, data.source) == (name, f"{name}.npz")
-    assert load_dataset(name).x_test[0, 0, 5, 5] == np.float32(2) / 255
+    assert load_dataset(name).x_test[0, 0, 5, 5] == np.float32(2 / 255)
 
 
 def test_class_names_of_a_named_set_are_complete(places):
