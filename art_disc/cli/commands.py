@@ -108,9 +108,8 @@ def codebook(options: Namespace) -> int:
     index = book.assign(counts.values.astype(np.float32) / np.float32(255))
     weights: Any = counts.counts if index.ndim == 1 else np.repeat(counts.counts, index.shape[1])
     share = np.bincount(index.ravel(), weights=weights, minlength=book.n_codes_)
-    print(
-        f"{type(book).__name__}  {book.n_codes_} codewords, separation {255 * book.separation():.4g} levels"
-    )
+    gap = 255 * book.separation()
+    print(f"{type(book).__name__}  {book.n_codes_} codewords, separation {gap:.4g} levels")
     for j, (code, part) in enumerate(zip(book.levels, share / share.sum(), strict=True)):
         levels = " ".join(f"{level:7.6g}" for level in code)
         print(f"{j:4d}  {levels}   {part:7.2%} of pixels")
