@@ -27,3 +27,9 @@ def test_the_commands_of_the_readme_parse():
     assert len(commands) >= 5
     for words in commands:
         make_parser().parse_args(words.split())
+
+
+def test_the_figures_of_the_readme_are_those_of_the_result_files():
+    from studies.summary import section
+
+    assert section() in README.read_text(encoding="utf-8")

@@ -155,6 +155,8 @@ class CodebookPreprocessor(PreprocessorPyTorch):
         """Return one readable line: the defence and its codebook with every hyperparameter."""
         book = self.codebook
         words = ", ".join(
-            f"{name}={value!r}" for name, value in book.get_params().items() if name != "codewords"
+            f"{name}={value!r}"
+            for name, value in book.get_params().items()
+            if name != "codewords" and value is not None
         )
         return f"{type(self).__name__}({type(book).__name__}({words}))"

@@ -194,12 +194,15 @@ def test_ctrl_c_keeps_what_was_finished(tmp_path):
         "--out", str(tmp_path),
     ]  # fmt: skip
     record = tmp_path / "record.json"
+    # a process started in the background ignores SIGINT, and so would its child
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONFAULTHANDLER": "1"},
     )
+    signal.signal(signal.SIGINT, inherited)
     try:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and not (
@@ -210,6 +213,7 @@ def test_ctrl_c_keeps_what_was_finished(tmp_path):
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.communicate()
     assert process.returncode == 130, err
     saved = EvaluationRecord.load(record)
     assert not saved.complete

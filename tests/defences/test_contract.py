@@ -227,5 +227,8 @@ def test_what_is_no_codebook_or_surrogate_is_refused():
 
 
 def test_a_line_describes_the_defence(grey):
-    name = type(grey.defence).__name__
-    assert grey.defence.describe() == f"{name}({grey.defence.codebook})"
+    line = grey.defence.describe()
+    book = grey.defence.codebook
+    assert line.startswith(f"{type(grey.defence).__name__}({type(book).__name__}(")
+    for name, value in book.get_params().items():
+        assert (f"{name}={value!r}" in line) == (value is not None)

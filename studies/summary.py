@@ -1,0 +1,110 @@
+"""The README's section of figures, made from the committed result files.
+
+python -m studies.summary
+"""
+
+import json
+
+from studies.common import RESULTS
+
+
+def load(name: str) -> dict:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def percent(share: dict) -> str:
+    low, high = share["ci95"]
+    return f"{100 * share['value']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {share['total']}"
+
+
+def where(result: dict) -> str:
+    packages = result["environment"]["packages"]
+    return (
+        f"{result['date']}, {result['machine']['cores']} CPU cores, torch {packages['torch']}, "
+        f"ART {packages['adversarial-robustness-toolbox']}, NumPy {packages['numpy']}"
+    )
+
+
+def attacks() -> list[str]:
+    result = load("mnist_two_codes")
+    base, defended = result["clean_10000"]["base"], result["clean_10000"]["defended"]
+    rows = {
+        (row["attack"], row["scored_on"], row["surrogate"], row["knowledge"]): row
+        for row in result["attacks"]
+    }
+    pgd_base = rows["pgd", "base", None, "base"]
+    lines = [
+        "MNIST, Madry's network trained naturally, two density codewords "
+        f"{{0, {result['codewords_255'][1]:.0f}/255}}, no retraining, l_inf eps {result['eps']}:",
+        "",
+        "| accuracy | base | defended | published (Chen et al. 2019) |",
+        "| --- | --- | --- | --- |",
+        f"| clean, 10,000 images | {100 * base['value']:.2f} % | {100 * defended['value']:.2f} % "
+        f"| {result['published']['clean']} % |",
+        "| the papers' BPDA attack (100 steps) | | "
+        f"{percent(result['papers_attack_soft'])} | {result['published']['bpda']} % |",
+        f"| PGD-100, 2 random starts | {percent(pgd_base)} | soft "
+        f"{percent(rows['pgd', 'defended', 'soft(alpha=10)', 'bpda'])}; identity "
+        f"{percent(rows['pgd', 'defended', 'identity', 'bpda'])} | |",
+        "| worst over all gradient attacks, example by example | | "
+        f"{percent(result['worst_1000_gradient_attacks'])} | |",
+        "| the same and Square (1,000 queries) on the first 300 | | "
+        f"{percent(result['worst_300_all_attacks'])} | |",
+        "",
+        f"(`studies/mnist_two_codes.py`; first 1,000 test images, 95 % Wilson intervals; "
+        f"{where(result)})",
+    ]
+    return [*lines, ""]
+
+
+def certificates() -> list[str]:
+    result = load("mnist_certificate")
+    lines = [
+        "The certificate by enumeration on the first 1,000 images, "
+        f"`max_free={result['max_free']}`:",
+        "",
+        "| eps | certified | falsified | undecided | exact 99 % lower limit |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {row['eps']} | {row['certified']} | {row['falsified']} | {row['undecided']} "
+        f"| {100 * row['lower_limit_99']:.1f} % |"
+        for row in result["rows"]
+    ]
+    return [*lines, "", f"(`studies/mnist_certificate.py`; {where(result)})", ""]
+
+
+def free_pixels() -> list[str]:
+    result = load("mnist_free_pixels")
+    lines = [
+        "Images with more than b free pixels, of 10,000, as the papers' float rule counts them and "
+        "with every tie counted:",
+        "",
+        "| eps | b | printed | float rule | exact rule |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {row['eps']} | {row['b']} | {row['published_percent']} % "
+        f"| {row['paper_float_percent']:.2f} % | {row['exact_percent']:.2f} % |"
+        for row in result["rows"]
+    ]
+    return [*lines, "", f"(`studies/mnist_free_pixels.py`; {where(result)})", ""]
+
+
+def colour() -> list[str]:
+    result = load("colour_codebook")
+    return [
+        f"Ten colour codewords, radius 64/255, from {result['images']:,} CIFAR-10 images: "
+        f"{result['cpu_seconds']} s of CPU time, {result['peak_memory_mb'] / 1000:.2f} GB at most, "
+        "the images included "
+        f"(`studies/colour_codebook.py`; {where(result)})."
+    ]
+
+
+def section() -> str:
+    """Return the Markdown."""
+    return "\n".join([*attacks(), *certificates(), *free_pixels(), *colour()])
+
+
+if __name__ == "__main__":
+    print(section())
