@@ -19,7 +19,7 @@ def main() -> None:
     common.write(
         "colour_codebook",
         {
-            "dataset": {"name": "cifar10", "fingerprint": data.fingerprint, "n_train": 20000},
+            "dataset": {"name": data.name, "fingerprint": data.fingerprint},
             "images": len(data.x_train),
             "seconds": round(time.perf_counter() - start, 2),
             "cpu_seconds": round(time.process_time() - cpu, 2),

@@ -15,6 +15,7 @@ import torch
 
 import art_disc as ad
 from art_disc.core.records import EvaluationRecord, Share
+from art_disc.networks import weights_hash
 from studies import common
 
 EPS = 0.3
@@ -36,12 +37,13 @@ def piece(
     classifier: ad.DefendedClassifier, data: ad.Dataset, name: str, n_ex: int, work: Path
 ) -> EvaluationRecord:
     """Return the record of one attack, from disk if it was finished before."""
+    settings = {k: v for k, v in SETTINGS.items() if k.startswith(f"{name}.")}
     path = work / name / "record.json"
     if path.is_file():
         record = EvaluationRecord.load(path)
-        if record.complete and len(record.labels) == n_ex:
+        same = record.network["weights"] == weights_hash(classifier.base_network)
+        if record.complete and same and len(record.labels) == n_ex:
             return record
-    settings = {k: v for k, v in SETTINGS.items() if k.startswith(f"{name}.")}
     return ad.evaluate(
         classifier,
         data,

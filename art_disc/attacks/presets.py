@@ -239,13 +239,17 @@ def attack_table(
     if isinstance(choice, str) and choice in TIERS:
         names = [name for name, spec in PRESETS.items() if not quick or spec.quick is not None]
     else:
-        names = choice.split(",") if isinstance(choice, str) else list(choice)
+        words = choice.split(",") if isinstance(choice, str) else list(choice)
+        names = [word.strip() for word in words]
     for name in names:
         if name not in PRESETS:
             known = ", ".join((*TIERS, *PRESETS))
             msg = f"unknown attack {name!r}; known: {known}, or ART attack objects"
             raise InputError(msg)
     changed = parse_settings(changes)
+    if idle := sorted(set(changed) - set(names)):
+        msg = f"settings for {', '.join(idle)}, which is not run; attacks: {', '.join(names)}"
+        raise InputError(msg)
     rows = []
     for name in names:
         spec = PRESETS[name]

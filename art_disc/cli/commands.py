@@ -84,7 +84,7 @@ def certify(options: Namespace) -> int:
         counts = "".join(f"{record.count(v):11d}" for v in ("certified", "falsified", "undecided"))
         print(f"{eps:10.4g}{counts}  {record.lower_limit():.2%} of {len(record.verdicts)}")
         if options.out:
-            result.report(Path(options.out) / f"eps-{eps:.4g}")
+            result.report(Path(options.out) / f"eps-{eps:.10g}")
     if options.out:
         print(f"reports: {options.out}")
     return 0
@@ -96,13 +96,11 @@ def codebook(options: Namespace) -> int:
 
     from art_disc.cli.setup import default_defence, load_data
     from art_disc.codebooks import PixelCounts
-    from art_disc.defences import parse_codebook
+    from art_disc.defences import parse_defence
 
     data = load_data(options)
     counts = PixelCounts.of(data.x_train if len(data.x_train) else data.x_test)
-    # the surrogate belongs to the defence, not to its codebook
-    text = (options.defence or default_defence(data)).split(",surrogate=")[0]
-    book = parse_codebook(text)
+    book = parse_defence(options.defence or default_defence(data)).codebook
     if not book.is_fitted:
         book.fit(counts)
     index = book.assign(counts.values.astype(np.float32) / np.float32(255))
@@ -114,7 +112,8 @@ def codebook(options: Namespace) -> int:
         levels = " ".join(f"{level:7.6g}" for level in code)
         print(f"{j:4d}  {levels}   {part:7.2%} of pixels")
     if options.out:
-        print(f"saved: {book.save(options.out)}")
+        file = Path(options.out)
+        print(f"saved: {book.save(file if file.suffix == '.npz' else f'{file}.npz')}")
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from art_disc.core.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from art_disc.data import Dataset
@@ -38,6 +39,9 @@ def budgets(options: Namespace, data: "Dataset") -> list[float]:
     """Return `--eps`, or the usual budgets for such images."""
     if options.eps:
         return list(options.eps)
+    if getattr(options, "norm", "inf") != "inf":
+        msg = "--norm 2 needs --eps; the usual budgets are for l_inf"
+        raise InputError(msg)
     return [0.1, 0.2, 0.3] if data.input_shape[0] == 1 else [2 / 255, 4 / 255, 8 / 255]
 
 
@@ -50,6 +54,9 @@ def make_defences(options: Namespace, data: "Dataset") -> "list[CodebookPreproce
         return []
     defence = parse_defence(text)
     if not defence.codebook.is_fitted:
+        if not len(data.x_train):
+            msg = f"{data.name} has no training images to learn a codebook from; give a fixed one"
+            raise InputError(msg)
         defence.fit(data.x_train)
     return [defence]
 
@@ -67,7 +74,7 @@ def make_network(options: Namespace, data: "Dataset") -> "tuple[nn.Module, str]"
         msg = f"--device {options.device} cannot be used: {str(error).splitlines()[0]}"
         raise InputError(msg) from None
     if options.model is None and options.weights is None:
-        network, line = _trained(options, data)
+        network, line = _trained(options, data, device)
     else:
         if options.model is None:
             network = default_network(data.input_shape, data.nb_classes)
@@ -81,16 +88,20 @@ def make_network(options: Namespace, data: "Dataset") -> "tuple[nn.Module, str]"
     return network.to(device), line
 
 
-def _trained(options: Namespace, data: "Dataset") -> "tuple[nn.Module, str]":
+def _trained(
+    options: Namespace, data: "Dataset", device: "torch.device"
+) -> "tuple[nn.Module, str]":
     from art_disc.networks import default_network
     from art_disc.training import trained
 
-    epochs = options.epochs or (6 if len(data.x_train) > 10_000 else 30)
+    epochs = options.epochs
+    if epochs is None:
+        epochs = 6 if len(data.x_train) > 10_000 else 30
     if not len(data.x_train):
         msg = f"{data.name} has no training images; give --model and --weights"
         raise InputError(msg)
     network, result = trained(
-        lambda: default_network(data.input_shape, data.nb_classes),
+        lambda: default_network(data.input_shape, data.nb_classes).to(device),
         data,
         seed=options.seed,
         verbose=not options.quiet,
@@ -108,13 +119,14 @@ def _own(text: str) -> "nn.Module":
         raise InputError(msg)
     sys.path.insert(0, str(Path.cwd()))
     try:
-        factory = getattr(importlib.import_module(module_name), factory_name)
-    except (ImportError, AttributeError) as error:
-        msg = f"--model {text}: {error}; the module is looked for in the working folder too"
+        network = getattr(importlib.import_module(module_name), factory_name)()
+    # the user's own code runs here, and may raise anything
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        msg = f"--model {text}: {told}; the module is looked for in the working folder too"
         raise InputError(msg) from error
     finally:
         sys.path.remove(str(Path.cwd()))
-    network = factory()
     if not isinstance(network, nn.Module):
         msg = f"--model {text} must return a torch module, got {type(network).__name__}"
         raise InputError(msg)

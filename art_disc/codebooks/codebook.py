@@ -49,7 +49,30 @@ class Codebook(BaseEstimator):
         self.metric = metric
         self.per_channel = per_channel
         self.ties = ties
-        self._adopt(_as_codewords(codewords))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Take what the hyperparameters alone decide; learned codebooks have nothing here."""
+        self._adopt(_as_codewords(self.codewords))
+
+    def set_params(self, **params: Any) -> Self:
+        """Set hyperparameters; fixed codewords follow them, learned ones wait for `fit`.
+
+        Raises:
+            InputError: A value does not fit.
+        """
+        super().set_params(**params)
+        self._settle()
+        return self
+
+    def frozen(self) -> "Codebook":
+        """Return these codewords and rule as a codebook that no `fit` can change."""
+        return Codebook(
+            self.codewords_.copy(),
+            metric=self.metric,
+            per_channel=self.per_channel,
+            ties=self.ties,
+        )
 
     def _adopt(self, codewords: Float32Array) -> None:
         """Take checked codewords as this codebook's own."""

@@ -55,6 +55,9 @@ class DensityCodebook(Codebook):
         self.per_channel = False
         self.ties = "lowest"
 
+    def _settle(self) -> None:
+        """Do nothing: only `fit` makes codewords."""
+
     def fit(self, x: Any = None, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's habit
         """Learn the codewords.
 

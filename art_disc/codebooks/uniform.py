@@ -22,7 +22,10 @@ class UniformCodebook(Codebook):
 
     def __init__(self, n_codes: int = 8) -> None:
         self.n_codes = n_codes
-        k = check_count(n_codes, "n_codes", least=2)
+        self._settle()
+
+    def _settle(self) -> None:
+        k = check_count(self.n_codes, "n_codes", least=2)
         if k > 256:
             msg = f"n_codes must lie in 2..256, got {k}"
             raise InputError(msg)
@@ -47,10 +50,13 @@ class BitDepthCodebook(Codebook):
 
     def __init__(self, bits: int = 2) -> None:
         self.bits = bits
-        if check_count(bits, "bits") > 8:
-            msg = f"bits must lie in 1..8, got {bits}"
+        self._settle()
+
+    def _settle(self) -> None:
+        if check_count(self.bits, "bits") > 8:
+            msg = f"bits must lie in 1..8, got {self.bits}"
             raise InputError(msg)
-        width = 256 / 2**bits
+        width = 256 / 2**self.bits
         self.metric, self.per_channel, self.ties = "l_inf", True, "highest"
-        centres = (np.arange(2**bits) + 0.5) * width / 255
+        centres = (np.arange(2**self.bits) + 0.5) * width / 255
         self._adopt(centres.astype(np.float32)[:, None])

@@ -15,21 +15,18 @@ from art_disc.core.errors import InputError
 Float32Array = NDArray[np.float32]
 
 
-def check_images(
-    x: Any, *, name: str = "x", channels: int | None = None, upper: float = 1.0
-) -> Float32Array:
+def check_images(x: Any, *, name: str = "x", upper: float = 1.0) -> Float32Array:
     """Return a batch of images as float32, refusing what is not one.
 
     Args:
         x: Array of shape (n, channels, height, width) or (n, height, width, channels), floats in
             [0, `upper`], or uint8 in 0..255, which is scaled to [0, `upper`] once, here.
         name: What the message calls the array.
-        channels: Expected channel count in axis 1 or the last one; None: any.
         upper: Top of the input range, 1 or the classifier's upper clip value.
 
     Raises:
-        InputError: Not four axes, no image, another integer type, NaN or infinity, values outside
-            the range, or another channel count.
+        InputError: Not four axes, no image, another integer type, NaN or infinity, or values
+            outside the range.
     """
     array = np.asarray(x)
     if array.ndim != 4:
@@ -40,9 +37,6 @@ def check_images(
         raise InputError(msg)
     if array.size == 0:
         msg = f"{name} must hold at least one image, got shape {array.shape}"
-        raise InputError(msg)
-    if channels is not None and channels not in (array.shape[1], array.shape[3]):
-        msg = f"{name} must have {channels} channel(s), got shape {array.shape}"
         raise InputError(msg)
     return check_range(_to_float32(array, name, upper), name=name, upper=upper)
 

@@ -44,16 +44,18 @@ class AttackOutcome:
     Attributes:
         attack: Name of the attack's row, `pgd` or the class name of the user's own.
         scored_on: `base` or `defended`: the model whose predictions are counted.
-        knowledge: What the attacker knew: `none` (queries only), `base` (gradients of the
-            undefended network) or `bpda` (white box, gradients through the surrogate).
+        knowledge: What the attacker knew: `none` (no gradients of this network), `base` (gradients
+            of the undefended network) or `bpda` (white box, gradients through the surrogate).
         surrogate: Name of the backward pass, None where no surrogate is differentiated.
         norm: `inf` or `2`.
         eps: Budget in the classifier's input range.
         status: `done`, or `skipped` or `failed` with a `reason`.
-        correct: For each example, whether the model is still right; empty unless done.
+        correct: For each example, whether the model is still right; empty unless done. An example
+            that is wrong without any change is wrong here, with a perturbation of 0.
         perturbation: For each example, the norm of the change really made.
-        gradients: Gradients of the network asked for, counted per image.
-        queries: Forward passes without a gradient, counted per image.
+        tolerance: Rounding by which a perturbation may exceed a budget, in the input range.
+        gradients: Backward passes through the network, counted per image.
+        queries: Forward passes that no gradient was taken of, counted per image.
     """
 
     attack: str
@@ -69,14 +71,22 @@ class AttackOutcome:
     reason: str = ""
     correct: tuple[bool, ...] = ()
     perturbation: tuple[float, ...] = ()
+    tolerance: float = 1e-6
     gradients: int = 0
     queries: int = 0
     seconds: float = 0.0
 
+    def breaks(self, eps: float) -> tuple[bool, ...]:
+        """For each example, whether it was broken by a change of at most `eps`."""
+        return tuple(
+            not right and size <= eps + self.tolerance
+            for right, size in zip(self.correct, self.perturbation, strict=True)
+        )
+
     @property
     def share(self) -> Share:
-        """Examples on which the model is still right."""
-        return Share(sum(self.correct), len(self.correct))
+        """Examples that were not broken within the row's own budget."""
+        return Share(len(self.correct) - sum(self.breaks(self.eps)), len(self.correct))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,27 +184,32 @@ class EvaluationRecord(Record):
         run at a smaller budget, broke it with a perturbation of at most `eps`.
         """
         alive = list(self.base_correct if model == "base" else self.defended_correct)
-        tolerance = 1e-6 * max(self.clip_values)
         for outcome in self.select(scored_on=model):
-            if outcome.knowledge not in knowledge:
-                continue
-            for i, (right, size) in enumerate(
-                zip(outcome.correct, outcome.perturbation, strict=True)
-            ):
-                alive[i] = alive[i] and (right or size > eps + tolerance)
+            if outcome.knowledge in knowledge:
+                broken = outcome.breaks(eps)
+                alive = [ok and not hit for ok, hit in zip(alive, broken, strict=True)]
         return tuple(alive)
 
-    def worst(self, eps: float, *, model: str = "defended") -> Share:
-        """Share of examples that no attack broke within `eps`."""
-        alive = self.survives(eps, model=model)
-        return Share(sum(alive), len(alive))
+    def worst(
+        self, eps: float, *, model: str = "defended", knowledge: tuple[str, ...] = KNOWLEDGE
+    ) -> Share | None:
+        """Share of examples that no attack broke within `eps`.
+
+        None where no such attack finished at that budget: without this a budget that was never
+        attacked would show the clean accuracy.
+        """
+        finished = self.select(scored_on=model, eps=eps)
+        if not any(outcome.knowledge in knowledge for outcome in finished):
+            return None
+        alive = self.survives(eps, model=model, knowledge=knowledge)
+        return Share(sum(alive), len(alive)) if alive else None
 
     def breakers(self, eps: float) -> dict[str, int]:
-        """For each attack on the defended model, how many examples it alone broke at `eps`."""
-        rows = self.select(scored_on="defended", eps=eps)
+        """For each attack on the defended model, how many examples it alone broke within `eps`."""
+        rows = [(row.attack, row.breaks(eps)) for row in self.select(scored_on="defended")]
         alone: dict[str, int] = {}
         for i, right in enumerate(self.defended_correct):
-            hits = {row.attack for row in rows if right and not row.correct[i]}
+            hits = {attack for attack, broken in rows if right and broken[i]}
             if len(hits) == 1:
                 name = hits.pop()
                 alone[name] = alone.get(name, 0) + 1

@@ -35,7 +35,8 @@ class CodebookMap(nn.Module):
         upper: float = 1.0,
     ) -> None:
         super().__init__()
-        self.codebook = codebook
+        # a later fit of the codebook must not change a map that is in use
+        self.codebook = codebook.frozen()
         self.surrogate = surrogate
         self.channels_first = channels_first
         self.upper = upper

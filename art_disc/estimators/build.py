@@ -113,7 +113,8 @@ def defend(
         msg = "the classifier has no clip_values; ART needs them to keep attacks in range"
         raise InputError(msg)
     added = list(defences) if isinstance(defences, Sequence) else [defences]
-    clip = check_clip_values([np.unique(value).item() for value in classifier.clip_values])
+    limits = [np.unique(value) for value in classifier.clip_values]
+    clip = check_clip_values([v.item() if v.size == 1 else v for v in limits])
     old = list(classifier.preprocessing_defences or [])
     _check_order(old, placement)
     if isinstance(classifier, DefendedClassifier):
@@ -225,14 +226,25 @@ def _fit(defence: CodebookPreprocessor, data: Dataset) -> None:
 
 def _dry_run(classifier: DefendedClassifier) -> None:
     x = np.zeros((2, *classifier.input_shape), dtype=np.float32)
+    x[1] = classifier.clip_values[1]
     try:
         logits = classifier.predict(x)
-    except RuntimeError as error:
-        msg = f"the network refuses images of shape {classifier.input_shape}: {error}"
+    # the user's own code runs here, and may raise anything
+    except Exception as error:
+        if isinstance(error, InputError):
+            raise
+        told = f"{type(error).__name__}: {error}"
+        msg = f"the network fails on images of shape {classifier.input_shape}: {told}"
         raise InputError(msg) from error
     if logits.shape != (2, classifier.nb_classes) or not np.isfinite(logits).all():
         msg = (
             f"the network must return finite logits of shape (n, {classifier.nb_classes}), got "
             f"{logits.shape}"
+        )
+        raise InputError(msg)
+    if (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1, atol=1e-5):
+        msg = (
+            "the network must return logits, got probabilities, whose gradients vanish where the "
+            "network is sure; leave its softmax out, or return the logarithm"
         )
         raise InputError(msg)

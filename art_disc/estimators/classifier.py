@@ -1,6 +1,7 @@
 """An ART classifier that knows its defences."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, Self
 
 import torch
@@ -81,7 +82,11 @@ class DefendedClassifier(PyTorchClassifier):
             channels_first=self.channels_first,
             upper=float(self.clip_values[1].max()),
         )
-        return type(self)(model=module, preprocessing_defences=outside or None, **self._options())
+        # ART takes torch's current device, whatever the network is on
+        with torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext():
+            return type(self)(
+                model=module, preprocessing_defences=outside or None, **self._options()
+            )
 
     def _adapt(self, defence: Any) -> Any:
         if not isinstance(defence, CodebookPreprocessor):

@@ -4,23 +4,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 
 class Ledger:
-    """Images passed through a network, with and without a gradient."""
+    """Images passed through a network, and gradients really taken, counted per image.
+
+    A forward pass is a query until a gradient is taken of it; each backward pass is a gradient.
+    """
 
     def __init__(self) -> None:
         self.gradients = 0
         self.queries = 0
 
     def _note(self, module: nn.Module, inputs: Any, output: Any) -> None:  # noqa: ARG002
-        rows = output.shape[0] if isinstance(output, Tensor) else 0
-        if torch.is_grad_enabled() and isinstance(output, Tensor) and output.requires_grad:
+        if not isinstance(output, Tensor):
+            return
+        rows = output.shape[0]
+        self.queries += rows
+        if not output.requires_grad:
+            return
+        first = [True]
+
+        def taken(grad: Tensor) -> None:  # noqa: ARG001 - torch's signature
             self.gradients += rows
-        else:
-            self.queries += rows
+            if first:
+                first.clear()
+                self.queries -= rows
+
+        output.register_hook(taken)
 
     @contextmanager
     def watching(self, network: nn.Module) -> Iterator["Ledger"]:

@@ -17,7 +17,6 @@ from art_disc.networks import weights_hash
 def describe_run(
     classifier: DefendedClassifier,
     data: Dataset,
-    ids: NDArray[np.int64],
     y: NDArray[np.int64],
     *,
     training: str,
@@ -32,9 +31,10 @@ def describe_run(
             "source": data.source,
             "fingerprint": data.fingerprint,
             "n_train": len(data.x_train),
-            "n_test": len(ids),
+            "n_test": len(y),
+            "classes": data.nb_classes,
         },
-        "example_ids": tuple(int(i) for i in ids),
+        "example_ids": tuple(int(i) for i in data.test_ids),
         "labels": tuple(int(label) for label in y),
         "network": {
             "name": type(network).__name__,

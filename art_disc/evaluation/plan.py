@@ -101,21 +101,28 @@ class _Source:
 def _sources(
     classifier: DefendedClassifier, surrogates: Sequence[SurrogateLike]
 ) -> tuple[list[_Source], _Source]:
-    """Return the gradient sources, and the one for attacks that need none."""
+    """Return the gradient sources, and the one for attacks that need none.
+
+    The defended model is attacked through its own surrogates as it was built, and through each
+    other one that is asked for.
+    """
     blind = _Source(classifier, ("defended",), "none", None)
     if not classifier.defences:
         return [_Source(classifier, ("base", "defended"), "bpda", None)], blind
     sources = [_Source(classifier.base, ("base", "defended"), "base", None)]
-    own = [d for d in classifier.defences if isinstance(d, CodebookPreprocessor)]
-    if not own:
-        return [*sources, _Source(classifier, ("defended",), "bpda", None)], blind
-    for wanted in surrogates:
-        surrogate = as_surrogate(wanted)
-        # "soft" alone means the defence's own temperature where it has one
-        if wanted == "soft" and isinstance(own[0].surrogate, SoftAssignment):
-            surrogate = own[0].surrogate
-        twin = classifier.with_surrogate(surrogate)
-        sources.append(_Source(twin, ("defended",), "bpda", surrogate.name))
+    own = [d.surrogate for d in classifier.defences if isinstance(d, CodebookPreprocessor)]
+    built = "+".join(dict.fromkeys(surrogate.name for surrogate in own)) or None
+    sources.append(_Source(classifier, ("defended",), "bpda", built))
+    seen = {built}
+    for wanted in surrogates if own else ():
+        # "soft" alone means the defences' own temperatures where they have them
+        if wanted == "soft" and all(isinstance(surrogate, SoftAssignment) for surrogate in own):
+            continue
+        name = as_surrogate(wanted).name
+        if name not in seen:
+            seen.add(name)
+            twin = classifier.with_surrogate(wanted)
+            sources.append(_Source(twin, ("defended",), "bpda", name))
     return sources, blind
 
 
@@ -123,7 +130,7 @@ def plan_rows(  # noqa: PLR0913 - what an evaluation is made of
     classifier: DefendedClassifier,
     *,
     eps: Sequence[float],
-    attacks: str | Sequence[str | EvasionAttack],
+    attacks: str | EvasionAttack | Sequence[str | EvasionAttack],
     changes: dict[str, Any],
     surrogates: Sequence[SurrogateLike],
     norm: str,
@@ -134,17 +141,18 @@ def plan_rows(  # noqa: PLR0913 - what an evaluation is made of
     Raises:
         InputError: Unknown attack, setting or surrogate.
     """
+    if isinstance(attacks, EvasionAttack):
+        attacks = [attacks]
     listed = [] if isinstance(attacks, str) else list(attacks)
     own = [attack for attack in listed if isinstance(attack, EvasionAttack)]
     named = [attack for attack in listed if not isinstance(attack, EvasionAttack)]
-    table: list[tuple[AttackSpec, dict[str, float | int]]] = []
-    if isinstance(attacks, str) or named:
-        table = attack_table(attacks if isinstance(attacks, str) else named, changes)
+    table = attack_table(attacks if isinstance(attacks, str) else named, changes)
     gradient_sources, blind = _sources(classifier, surrogates)
     rows = [_own_row(classifier, attack, max(eps), norm) for attack in own]
     for budget in eps:
         for spec, settings in table:
             refusal = spec.refuses(norm, classifier.nb_classes, targeted=targeted)
+            refusal = refusal or ("" if budget else "there is nothing to try at eps 0")
             rows += [
                 Row(
                     attack=spec.name,
@@ -165,23 +173,20 @@ def plan_rows(  # noqa: PLR0913 - what an evaluation is made of
 
 
 def _own_row(classifier: DefendedClassifier, attack: EvasionAttack, eps: float, norm: str) -> Row:
-    """Tell from the estimator of a user's attack what it knew."""
-    model = getattr(attack.estimator, "model", None)
-    network = getattr(model, "base", model)
-    defended = bool(getattr(attack.estimator, "defences", ()))
-    if network is not classifier.base_network:
-        knowledge = "none"
-    else:
-        knowledge = "bpda" if defended or not classifier.defences else "base"
-    if model is classifier.model:
-        knowledge = "bpda"
-    settings: dict[str, Setting] = {
-        name: value if isinstance(value, str | int | float | bool | None) else str(value)
-        for name in attack.attack_params
-        if name not in ("summary_writer", "tensor_board")
-        for value in [getattr(attack, name, None)]
-    }
+    """Return the row of a user's attack.
+
+    Raises:
+        InputError: It works in another norm than the evaluation counts in.
+    """
+    used = getattr(attack, "norm", None)
+    if used is not None and NORMS.get(used) != norm:
+        msg = (
+            f"{type(attack).__name__} has norm={used!r}, the evaluation norm={norm!r}; make them "
+            "equal"
+        )
+        raise InputError(msg)
     size = getattr(attack, "eps", eps)
+    knowledge = _knowledge(classifier, attack.estimator)
     return Row(
         attack=type(attack).__name__,
         source=attack.estimator,
@@ -191,14 +196,41 @@ def _own_row(classifier: DefendedClassifier, attack: EvasionAttack, eps: float, 
         norm=norm,
         eps=float(size) if np.ndim(size) == 0 else eps,
         targeted=bool(getattr(attack, "targeted", False)),
-        settings={k: _finite(v) for k, v in settings.items()},
+        settings={
+            name: _plain(getattr(attack, name, None))
+            for name in attack.attack_params
+            if name not in ("summary_writer", "tensor_board")
+        },
         own=attack,
     )
 
 
-def _finite(value: Setting) -> Setting:
-    # JSON has no infinity
-    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+def _knowledge(classifier: DefendedClassifier, estimator: Any) -> str:
+    """Tell what the gradients of a user's attack know; that it takes none, the ledger tells."""
+    model = getattr(estimator, "model", None)
+    if model is classifier.model or not classifier.defences:
+        same = model is classifier.model or getattr(model, "base", model) is classifier.base_network
+        return "bpda" if same else "none"
+    if getattr(model, "base", model) is not classifier.base_network:
+        return "none"
+    theirs, ours = (_codewords(c) for c in (estimator, classifier))
+    same = len(theirs) == len(ours) and all(map(np.array_equal, theirs, ours))
+    return "bpda" if same else "base"
+
+
+def _codewords(classifier: Any) -> list[Any]:
+    defences = getattr(classifier, "defences", ())
+    return [d.codebook.codewords_ if isinstance(d, CodebookPreprocessor) else d for d in defences]
+
+
+def _plain(value: Any) -> Setting:
+    """Return a scalar, or the name of what is none (ART's own repr may recurse)."""
+    if isinstance(value, bool | int | str | None):
+        return value
+    if isinstance(value, float | np.floating | np.integer):
+        # JSON has no infinity
+        return float(value) if np.isfinite(value) else str(float(value))
+    return str(getattr(value, "__name__", type(value).__name__))
 
 
 def estimate_seconds(classifier: DefendedClassifier, rows: Sequence[Row], x: Any) -> float:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from art_disc.core.errors import InputError
 from art_disc.core.records import EvaluationRecord, Share
 from art_disc.report import Pictures, write_report
 
@@ -32,15 +33,26 @@ class Evaluation:
         return write_report(self.record, out, pictures=self.pictures)
 
     def robust_accuracy(self, eps: float) -> Share:
-        """Per-example worst over all attacks at this budget: an upper estimate, not a proof."""
-        return self.record.worst(eps)
+        """Per-example worst over all attacks at this budget: an upper estimate, not a proof.
+
+        Raises:
+            InputError: No attack on the defended model finished at this budget.
+        """
+        share = self.record.worst(eps)
+        if share is None:
+            known = ", ".join(f"{value:g}" for value in self.record.eps)
+            msg = (
+                f"the defended model was not attacked at eps {eps:g}; budgets of this run: {known}"
+            )
+            raise InputError(msg)
+        return share
 
     def __str__(self) -> str:
         record = self.record
         lines = [f"clean   base {record.clean('base')}   defended {record.clean()}"]
         lines += [
-            f"eps {eps:.4g}   base {record.worst(eps, model='base')}   "
-            f"defended, worst of all attacks {record.worst(eps)}"
+            f"eps {eps:.4g}   base {record.worst(eps, model='base') or 'not attacked'}   "
+            f"defended, worst of all attacks {record.worst(eps) or 'not attacked'}"
             for eps in record.eps
         ]
         return "\n".join(lines if record.complete else [*lines, "interrupted: incomplete"])

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Runner:
     upper: float
     batch_size: int
     seed: int
+    clean: dict[str, NDArray[np.bool_]]
     outcomes: list[AttackOutcome] = field(default_factory=list)
     best: tuple[Row, Float32Array] | None = None
     best_left: int = 0
@@ -47,7 +48,7 @@ class Runner:
         *,
         verbose: bool,
     ) -> Evaluation:
-        """Run every row and write the record after each."""
+        """Run every row and write the record, as incomplete, after each."""
         total = max(1, round(sum(row.cost for row in rows) * len(self.x)))
         with tqdm(total=total, unit="pass", unit_scale=True, disable=not verbose) as bar:
             try:
@@ -61,10 +62,7 @@ class Runner:
                 if out is not None:
                     partial.record.save(out / "record.json")
                 raise EvaluationInterrupted(partial) from None
-        result = self._result(facts, ids, complete=True)
-        if out is not None:
-            result.record.save(out / "record.json")
-        return result
+        return self._result(facts, ids, complete=True)
 
     def _row(self, row: Row, bar: Any) -> list[AttackOutcome]:
         if row.refusal:
@@ -83,22 +81,25 @@ class Runner:
             "queries": ledger.queries,
             "seconds": round(time.perf_counter() - start, 3),
         }
+        if row.own is not None and not ledger.gradients:
+            row = replace(row, knowledge="none", models=("defended",))
         sizes = perturbation_norm(adversarial, self.x, row.norm)
         done = []
         for model in row.models:
             target = self.classifier.base if model == "base" else self.classifier
-            correct = predict_labels(target, adversarial) == self.y
-            if model == "defended":
-                self._keep(row, adversarial, int(correct.sum()))
-            done.append(
-                self._outcome(
-                    row,
-                    model,
-                    correct=tuple(correct.tolist()),
-                    perturbation=tuple(np.round(sizes, 9).tolist()),
-                    **spent,
-                )
+            clean = self.clean[model]
+            correct = clean & (predict_labels(target, adversarial) == self.y)
+            outcome = self._outcome(
+                row,
+                model,
+                correct=tuple(correct.tolist()),
+                # what is wrong already needs no change
+                perturbation=tuple(np.round(np.where(clean, sizes, 0), 9).tolist()),
+                **spent,
             )
+            if model == "defended":
+                self._keep(row, adversarial, outcome.share.count)
+            done.append(outcome)
         return done
 
     def _attack(self, row: Row, bar: Any) -> Float32Array:
@@ -109,12 +110,17 @@ class Runner:
             goal = pick_targets(row.source, x, y) if row.targeted else y
             onehot = np.eye(self.classifier.nb_classes, dtype=np.float32)[goal]
             seed = derive_seed(self.seed, *row.key, start)
-            with global_seeds(seed), torch.random.fork_rng(devices=[]):
+            with global_seeds(seed), torch.random.fork_rng(devices=self._cuda):
                 torch.manual_seed(seed)
                 found = row.make(self.batch_size).generate(x.copy(), onehot)
             parts.append(sanitise(found, x, self.upper))
             bar.update(round(row.cost * len(x)))
         return np.concatenate(parts)
+
+    @property
+    def _cuda(self) -> list[int]:
+        device = self.classifier.device
+        return [device.index or 0] if device.type == "cuda" else []
 
     def _outcome(self, row: Row, model: str, **rest: Any) -> AttackOutcome:
         return AttackOutcome(
@@ -127,6 +133,7 @@ class Runner:
             targeted=row.targeted,
             settings=row.settings,
             seed=self.seed,
+            tolerance=1e-6 * self.upper,
             **rest,
         )
 

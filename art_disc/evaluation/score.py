@@ -1,6 +1,5 @@
 """Scoring adversarial examples: always by fresh predictions, never by an attack's own word."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,6 @@ _BATCH = 256
 
 class AttackOutputError(ArtDiscError, ValueError):
     """An attack returned something that is no adversarial example."""
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Predictions of one model on one batch and the size of the change."""
-
-    predictions: NDArray[np.int64]
-    perturbation: NDArray[np.float64]
 
 
 def sanitise(adversarial: Any, x: Float32Array, upper: float) -> Float32Array:

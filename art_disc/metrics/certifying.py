@@ -105,6 +105,23 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     return Certificate(record, _witnesses(images, table, jobs))
 
 
+def check_certifiable(classifier: Any, x: Any, *, max_free: int = 12) -> None:
+    """Raise what `certify` would raise for these, without classifying any code image.
+
+    Args:
+        classifier: As for `certify`.
+        x: As for `certify`; up to 256 of the images are tried.
+        max_free: As for `certify`.
+
+    Raises:
+        InputError: An argument does not fit.
+        CertificateError: The classifier is none that this certificate covers.
+    """
+    _check_options("enumeration", "exact", "real", max_free)
+    target = find_target(classifier)
+    check_map(target, check_images(x, upper=target.upper), 256)
+
+
 def certified_accuracy(classifier: Any, x: Any, y: Any, *, eps: float, **options: Any) -> float:
     """Share of the images that is certified; see `certify` for arguments and errors."""
     return certify(classifier, x, y, eps=eps, **options).certified_accuracy

@@ -1,5 +1,7 @@
 """What a certificate needs of a classifier: a codebook map first, and nothing random."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,8 @@ from art_disc.metrics.boxes import from_units, to_units
 # relative to the largest score of an image, at least 1
 TOLERANCE = 1e-5
 _SAMPLE = 256
+# on the [0, 1] scale; any shift that leaves most pixels in their cell will do
+_SHIFT = np.float32(0.03)
 
 
 def codebook_of(classifier: Any) -> Codebook:
@@ -36,7 +40,8 @@ def _first_defence(classifier: Any) -> Any:
         for step in getattr(classifier, "preprocessing_operations", None) or ()
         if step.apply_predict and not _is_identity(step)
     ]
-    first = (*steps, *getattr(classifier, "defences", ()), None)[0]
+    inside = getattr(getattr(classifier, "model", None), "preprocessors", ())
+    first = (*steps, *inside, None)[0]
     book = getattr(first, "codebook", None)
     if not isinstance(book, Codebook) or not book.is_fitted:
         found = "no defence" if first is None else type(first).__name__
@@ -89,11 +94,25 @@ class Target:
         Raises:
             CertificateError: Another shape.
         """
-        scores = np.asarray(self.classifier.predict(x, batch_size=batch_size), dtype=np.float64)
+        with _full_precision():
+            scores = np.asarray(self.classifier.predict(x, batch_size=batch_size), np.float64)
         if scores.ndim != 2 or len(scores) != len(x) or scores.shape[1] < 2:
             msg = f"expected scores of shape ({len(x)}, classes >= 2), got {scores.shape}"
             raise CertificateError(msg)
         return scores
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Switch off TF32, whose sums on a GPU are off by far more than the float tolerance."""
+    import torch
+
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def margins(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -148,8 +167,9 @@ def _check_fixed_points(target: Target, defence: Any) -> None:
 def check_map(target: Target, x: Float32Array, batch_size: int) -> None:
     """Refuse a classifier that tells an image from the image of its codewords.
 
-    It is tried on up to 256 of the images; something random, or something done to the raw pixels
-    before the codebook map, shows here.
+    It is tried on up to 256 of the images and on shifted copies of them, which are no codewords
+    even where the images are; something random, something done to the raw pixels before the
+    codebook map, or a map that is not applied, shows here.
 
     Raises:
         CertificateError: Scores differ.
@@ -158,6 +178,9 @@ def check_map(target: Target, x: Float32Array, batch_size: int) -> None:
 
     sample = x[:_SAMPLE]
     units, book = target.units(sample), target.codebook
+    shift = np.where(np.arange(units.shape[1])[:, None] % 2, _SHIFT, -_SHIFT)
+    moved = np.where(units + shift < 0, units - shift, units + shift)
+    units = np.concatenate([units, np.clip(moved, 0, 1).astype(np.float32)])
     codes = book.codewords_[book.assign(units).reshape(units.shape[:2])]
     # where rounding could break a tie, both get the codeword
     mask = unit_mask(units, book, 0.0, rule="exact", domain="real")

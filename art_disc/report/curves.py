@@ -11,7 +11,6 @@ from art_disc.report.reading import (
     clean_share,
     in_unit_range,
     percent,
-    share_at,
 )
 
 
@@ -66,7 +65,7 @@ def _points(record: EvaluationRecord, model: str, knowledge: tuple[str, ...]) ->
     clean = clean_share(record, model)
     points = {} if clean is None else {0.0: clean}
     for eps in record.eps:
-        share = share_at(record, eps, model=model, knowledge=knowledge)
+        share = record.worst(eps, model=model, knowledge=knowledge)
         if share is not None:
             points[float(eps)] = share
     return points

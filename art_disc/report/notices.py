@@ -6,7 +6,6 @@ from art_disc.core.records import AttackOutcome, EvaluationRecord
 from art_disc.report.reading import (
     clean_share,
     in_unit_range,
-    share_at,
     show_eps,
     white_box,
 )
@@ -30,6 +29,7 @@ def notices(record: EvaluationRecord) -> tuple[Notice, ...]:
         *_not_white_box(record),
         *_unfinished(record, "failed"),
         *_masked(record),
+        *_few_classes(record),
         *_unfinished(record, "skipped"),
     )
 
@@ -39,7 +39,7 @@ def headlines(record: EvaluationRecord) -> tuple[str, ...]:
     grey_levels = in_unit_range(record)
     lines = []
     for eps in record.eps:
-        share = share_at(record, eps)
+        share = record.worst(eps)
         if share is None:
             continue
         at = f"at eps {show_eps(eps, grey_levels=grey_levels)}"
@@ -75,7 +75,7 @@ def _budgets(record: EvaluationRecord, eps: list[float]) -> str:
 
 
 def _not_attacked(record: EvaluationRecord) -> list[Notice]:
-    eps = [value for value in record.eps if share_at(record, value) is None]
+    eps = [value for value in record.eps if record.worst(value) is None]
     if not eps:
         return []
     title = f"The defended model was not attacked at eps {_budgets(record, eps)}."
@@ -87,8 +87,7 @@ def _not_white_box(record: EvaluationRecord) -> list[Notice]:
     eps = [
         value
         for value in record.eps
-        if share_at(record, value) is not None
-        and share_at(record, value, knowledge=allowed) is None
+        if record.worst(value) is not None and record.worst(value, knowledge=allowed) is None
     ]
     if not eps:
         return []
@@ -116,13 +115,23 @@ def _told(record: EvaluationRecord, row: AttackOutcome) -> str:
     return f"{row.attack} on {row.scored_on} at eps {_budgets(record, [row.eps])}{reason}"
 
 
+def _few_classes(record: EvaluationRecord) -> list[Notice]:
+    """First-n examples of data sorted by class are examples of one class."""
+    there, known = len(set(record.labels)), record.dataset.get("classes")
+    if not isinstance(known, int) or 2 * there >= min(known, len(record.labels)):
+        return []
+    title = f"The examples are of {there} of {known} classes."
+    text = "The data seem to be sorted by class; draw the examples by class share (stratified)."
+    return [Notice("warning", title, text)]
+
+
 def _masked(record: EvaluationRecord) -> list[Notice]:
     """Less knowledge must not make an attacker stronger; where it does, gradients mislead."""
     told, allowed = [], white_box(record)
     others = tuple(known for known in ("base", "none") if known not in allowed)
     for eps in record.eps:
-        strong = share_at(record, eps, knowledge=allowed)
-        weak = share_at(record, eps, knowledge=others)
+        strong = record.worst(eps, knowledge=allowed)
+        weak = record.worst(eps, knowledge=others)
         clean = clean_share(record)
         if strong and weak and clean and weak.count < strong.count:
             at = _budgets(record, [eps])

@@ -14,8 +14,8 @@ from art_disc.core.files import read_npz, write_npz
 IMAGES = ("clean", "discretised", "adversarial")
 NUMBERS = ("labels", "clean_predictions", "adversarial_predictions", "example_ids")
 
-# An attack's own clipping may overshoot by a rounding error; more than this is another range.
-SLACK = 1e-3
+# Beyond rounding, the codewords of 8 bits end half a grey level above 1; more is another range.
+SLACK = 1 / 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,13 +3,13 @@
 import math
 from dataclasses import dataclass
 
-from art_disc.core.records import KNOWLEDGE, EvaluationRecord, Setting, Share
+from art_disc.core.records import EvaluationRecord, Setting, Share
 
 # Strongest attacker first, as everywhere in the report.
 KNOWLEDGE_WORDS = {
     "bpda": "white box: gradients through the defence's surrogate",
     "base": "gradients of the undefended network: a transfer to the defended model",
-    "none": "queries only, no gradients",
+    "none": "no gradients of this network: queries, or a transfer from another one",
 }
 KNOWLEDGE_SHORT = {"bpda": "white box (bpda)", "base": "transfer (base)", "none": "queries (none)"}
 MODEL_WORDS = {"defended": "defended model", "base": "undefended network"}
@@ -28,24 +28,6 @@ class ShareText:
 def white_box(record: EvaluationRecord) -> tuple[str, ...]:
     """Knowledge that makes an attack on the defended model a white-box one."""
     return ("bpda",) if record.defences else ("bpda", "base")
-
-
-def share_at(
-    record: EvaluationRecord,
-    eps: float,
-    *,
-    model: str = "defended",
-    knowledge: tuple[str, ...] = KNOWLEDGE,
-) -> Share | None:
-    """Per-example worst at `eps`, or None where no such attack finished at that budget.
-
-    Without this None a budget that was never attacked would show the clean accuracy.
-    """
-    finished = record.select(scored_on=model, eps=eps)
-    if not any(outcome.knowledge in knowledge for outcome in finished):
-        return None
-    alive = record.survives(eps, model=model, knowledge=knowledge)
-    return Share(sum(alive), len(alive)) if alive else None
 
 
 def clean_share(record: EvaluationRecord, model: str = "defended") -> Share | None:

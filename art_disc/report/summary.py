@@ -20,7 +20,6 @@ from art_disc.report.reading import (
     clean_share,
     dataset_name,
     network_name,
-    share_at,
     white_box,
 )
 
@@ -60,12 +59,10 @@ def _evaluation(record: EvaluationRecord) -> dict[str, Any]:
 def _at(record: EvaluationRecord, eps: float) -> dict[str, Any]:
     return {
         "eps": eps,
-        **_share(share_at(record, eps)),
-        "white_box": share_at(record, eps, knowledge=white_box(record)) is not None,
-        "base": _share(share_at(record, eps, model="base")),
-        "knowledge": {
-            known: _share(share_at(record, eps, knowledge=(known,))) for known in KNOWLEDGE
-        },
+        **_share(record.worst(eps)),
+        "white_box": record.worst(eps, knowledge=white_box(record)) is not None,
+        "base": _share(record.worst(eps, model="base")),
+        "knowledge": {known: _share(record.worst(eps, knowledge=(known,))) for known in KNOWLEDGE},
     }
 
 

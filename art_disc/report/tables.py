@@ -20,7 +20,6 @@ from art_disc.report.reading import (
     clean_share,
     in_unit_range,
     lower_percent,
-    share_at,
     show_eps,
     show_setting,
     show_share,
@@ -67,7 +66,7 @@ def verdict_rows(record: EvaluationRecord) -> tuple[ShareRow, ...]:
     clean = tuple(show_share(clean_share(record, model)) for model in models)
     rows = [ShareRow("Clean accuracy", clean)]
     for eps in record.eps:
-        cells = tuple(show_share(share_at(record, eps, model=model)) for model in models)
+        cells = tuple(show_share(record.worst(eps, model=model)) for model in models)
         at = show_eps(eps, grey_levels=in_unit_range(record))
         rows.append(ShareRow(f"Not broken by any attack, eps {at}", cells, headline=True))
     for certificate in record.certificates:
@@ -107,7 +106,7 @@ def knowledge_rows(record: EvaluationRecord) -> tuple[ShareRow, ...]:
     return tuple(
         ShareRow(
             show_eps(eps, grey_levels=in_unit_range(record)),
-            tuple(show_share(share_at(record, eps, knowledge=way)) for way in ways),
+            tuple(show_share(record.worst(eps, knowledge=way)) for way in ways),
         )
         for eps in record.eps
     )

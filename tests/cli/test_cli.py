@@ -81,6 +81,13 @@ def test_codebook_prints_and_saves(capsys, tmp_path):
     )
 
 
+def test_the_place_of_the_surrogate_does_not_matter(capsys):
+    words = ("density:n_codes=3,surrogate=soft,radius=0.1", "density:n_codes=3,radius=0.1")
+    outs = [run(capsys, "codebook", "--defence", text)[1] for text in words]
+    assert outs[0] == outs[1]
+    assert "3 codewords" in outs[0]
+
+
 def test_a_saved_codebook_is_a_defence(capsys, tmp_path):
     file = Codebook([0.0, 0.5, 1.0]).save(tmp_path / "book.npz")
     words = ("evaluate", *QUICK, "--attacks", "fgsm", "--eps", "0.1", "--out", tmp_path)
@@ -132,12 +139,23 @@ def test_the_users_own_network_and_weights(capsys, tmp_path, monkeypatch, digits
         (["--model", "nosuchmodule:make"], "nosuchmodule"),
         (["--model", "json"], "MODULE:FACTORY"),
         (["--model", "collections:OrderedDict"], "torch module"),
+        (["--model", "operator:neg"], "TypeError"),
+        (["--model", "broken:make"], "SyntaxError"),
+        (["--model", "broken2:make"], "fails on images"),
+        (["--norm", "2"], "--eps"),
+        (["--certify", "--defence", "none"], "codebook"),
         (["--weights", "nosuchfile.npz"], "nosuchfile"),
         (["--device", "abacus"], "abacus"),
         (["--n-ex", "0"], "n_"),
     ],
 )
-def test_bad_input_is_one_readable_line_and_exit_code_2(capsys, tmp_path, words, told):
+def test_bad_input_is_one_readable_line_and_exit_code_2(capsys, tmp_path, monkeypatch, words, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.py").write_text("def make(:")
+    (tmp_path / "broken2.py").write_text(
+        "import torch\n\n\nclass make(torch.nn.Linear):\n"
+        "    def __init__(self):\n        super().__init__(3, 3)\n"
+    )
     code, out, err = run(
         capsys, "evaluate", "--epochs", "1", "--n-ex", "5", "--quiet", "--out", tmp_path, *words
     )

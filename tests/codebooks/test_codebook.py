@@ -13,6 +13,7 @@ from art_disc.codebooks import (
     Codebook,
     DensityCodebook,
     UniformCodebook,
+    distance,
 )
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError, NotFittedError
 
@@ -252,3 +253,12 @@ def test_a_saved_file_holds_no_pickle(tmp_path):
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
         assert sorted(arrays.files) == ["codewords", "header"]
         assert arrays["codewords"].dtype == np.float32
+
+
+def test_fixed_codewords_follow_their_hyperparameters():
+    assert UniformCodebook(8).set_params(n_codes=2).codewords_.ravel().tolist() == [0, 1]
+    assert BitDepthCodebook(2).set_params(bits=4).n_codes_ == 16
+    with pytest.raises(InputError, match="linf"):
+        Codebook([0.0, 1.0]).set_params(metric="linf")
+    with pytest.raises(InputError, match="linf"):
+        distance([np.zeros(2), np.zeros(2)], [1.0, 1.0], "linf", np)

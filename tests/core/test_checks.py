@@ -63,16 +63,6 @@ def test_the_range_is_inclusive_on_both_sides():
             check_range(np.array([beyond], dtype=np.float32), upper=255)
 
 
-@pytest.mark.parametrize("channels", [3, 5])
-def test_channels_may_be_first_or_last(channels):
-    assert check_images(IMAGES, channels=channels).shape == IMAGES.shape
-
-
-def test_another_channel_count_is_refused():
-    with pytest.raises(InputError, match=r"pixels must have 1 channel\(s\)"):
-        check_images(IMAGES, name="pixels", channels=1)
-
-
 @pytest.mark.parametrize(
     "y", [[2, 0, 1], np.array([[2], [0], [1]]), np.eye(3)[[2, 0, 1]], np.array([2.0, 0.0, 1.0])]
 )

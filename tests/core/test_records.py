@@ -155,24 +155,37 @@ def test_the_worst_case_is_counted_example_by_example(seed, model):
         for knowledge in (KNOWLEDGE, ("none",), ("base", "bpda")):
             expected = [alive_by_hand(record, eps, model, knowledge, i) for i in range(N)]
             assert list(record.survives(eps, model=model, knowledge=knowledge)) == expected
-        assert record.worst(eps, model=model) == Share(
-            sum(alive_by_hand(record, eps, model, KNOWLEDGE, i) for i in range(N)), N
+        attacked = any(
+            (o.status, o.scored_on, o.eps) == ("done", model, eps) for o in record.outcomes
         )
+        count = sum(alive_by_hand(record, eps, model, KNOWLEDGE, i) for i in range(N))
+        assert record.worst(eps, model=model) == (Share(count, N) if attacked else None)
+
+
+def test_a_budget_that_was_not_attacked_has_no_number():
+    record = evaluation(0)
+    row = next(o for o in record.select(scored_on="defended"))
+    alone = replace(record, outcomes=(row,))
+    assert alone.worst(row.eps) is not None
+    assert alone.worst(row.eps, model="base") is None
+    assert alone.worst(row.eps + 0.01) is None
+    others = tuple(known for known in KNOWLEDGE if known != row.knowledge)
+    assert alone.worst(row.eps, knowledge=others) is None
 
 
 def test_the_synthetic_records_break_some_but_not_all():
-    counts = [evaluation(seed).worst(0.3).count for seed in range(12)]
+    counts = [sum(evaluation(seed).survives(0.3)) for seed in range(12)]
     assert 0 < sum(counts) < 12 * N
-    assert any(evaluation(s).worst(0.1).count > evaluation(s).worst(0.3).count for s in range(12))
+    assert any(sum(evaluation(s).survives(0.1)) > counts[s] for s in range(12))
 
 
 def test_an_attack_at_the_budget_counts_despite_rounding():
     rng = np.random.default_rng(0)
     row = {"scored_on": "defended", "status": "done", "correct": (False,) * N, "knowledge": "none"}
     for size, alive in ((0.1, 0), (0.1 + 5e-7, 0), (0.1 + 2e-6, N)):
-        hit = outcome(rng, **row, perturbation=(size,) * N)
+        hit = outcome(rng, **row, eps=0.1, perturbation=(size,) * N)
         record = replace(evaluation(0), outcomes=(hit,), defended_correct=(True,) * N)
-        assert record.worst(0.1).count == alive
+        assert record.worst(0.1).count == hit.share.count == alive
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -184,9 +197,10 @@ def test_breakers_are_those_that_hit_alone(seed):
             hits = {
                 o.attack
                 for o in record.outcomes
-                if (o.status, o.scored_on, o.eps) == ("done", "defended", eps)
+                if (o.status, o.scored_on) == ("done", "defended")
                 and record.defended_correct[i]
                 and not o.correct[i]
+                and o.perturbation[i] <= eps
             }
             if len(hits) == 1:
                 (name,) = hits

@@ -232,3 +232,12 @@ def test_a_line_describes_the_defence(grey):
     assert line.startswith(f"{type(grey.defence).__name__}({type(book).__name__}(")
     for name, value in book.get_params().items():
         assert (f"{name}={value!r}" in line) == (value is not None)
+
+
+def test_a_later_fit_of_the_codebook_leaves_a_built_map_alone():
+    x = np.random.default_rng(0).random((20, 1, 4, 4), dtype=np.float32)
+    book = DensityCodebook(n_codes=2, radius=0.4).fit(x)
+    defence = PixelDiscretization(book)
+    before = defence(x)[0]
+    book.set_params(n_codes=3, radius=0.2).fit(1 - x)
+    assert np.array_equal(defence(x)[0], before)

@@ -198,7 +198,8 @@ ART = PyTorchClassifier(
     [
         (flat(9), SHAPE, r"finite logits of shape \(n, 10\), got \(2, 9\)"),
         (Broken(), SHAPE, "finite logits"),
-        (flat(), {**SHAPE, "input_shape": (1, 9, 8)}, "the network refuses images of shape"),
+        (torch.nn.Sequential(flat(), torch.nn.Softmax(1)), SHAPE, "got probabilities"),
+        (flat(), {**SHAPE, "input_shape": (1, 9, 8)}, "the network fails on images of shape"),
         (flat(), {**SHAPE, "input_shape": (8, 8)}, "three axes"),
         (flat(), {**SHAPE, "nb_classes": 1}, "at least 2 classes"),
         (flat(), {}, "give data=..., or input_shape="),

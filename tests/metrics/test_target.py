@@ -1,5 +1,7 @@
 """What a certificate refuses."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -38,6 +40,7 @@ class Fake:
 
     def __init__(self, defence, predict=None):
         self.defences = (defence,)
+        self.model = SimpleNamespace(preprocessors=(defence,))
         self.own = predict or (lambda x: np.stack([x.mean((1, 2, 3)), 0.1 + 0 * x[:, 0, 0, 0]], 1))
 
     def predict(self, x, batch_size=128):
@@ -151,3 +154,37 @@ def test_wrong_arguments_are_refused(tiny, options, error, text):
     settings = {"x": X, "y": [0, 1], "eps": 0.1, "verbose": False} | options
     with pytest.raises(error, match=text):
         certify(tiny(BOOK, (1, 2, 2)), settings.pop("x"), settings.pop("y"), **settings)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_defence_that_is_not_applied_certifies_nothing(digits, digits_net):
+    from art_disc.estimators import build_classifier
+
+    book = Codebook([0.0, 1.0])
+    idle = PixelDiscretization(book, apply_predict=False)
+    classifier = build_classifier(
+        digits_net, data=digits, defences=[idle], placement="preprocessor"
+    )
+    # images of codewords: the undefended network gives them the scores that the map would
+    x = book.quantize(digits.x_test[:5])
+    with pytest.raises(CertificateError, match="no defence first"):
+        certify(classifier, x, eps=0.2, verbose=False)
+    with pytest.raises(InputError, match="always applied"):
+        build_classifier(digits_net, data=digits, defences=[idle])
+    claims = Fake(PixelDiscretization(BOOK))
+    claims.predict = lambda x, **_: x.reshape(len(x), -1)
+    with pytest.raises(CertificateError, match="differently"):
+        certify(claims, BOOK.quantize(X), eps=0.1, verbose=False)
+
+
+def test_what_cannot_be_certified_is_told_without_enumerating(digits, digits_net):
+    from art_disc.estimators import build_classifier
+    from art_disc.metrics import check_certifiable
+
+    bare = build_classifier(digits_net, data=digits)
+    with pytest.raises(CertificateError, match="no defence first"):
+        check_certifiable(bare, digits.x_test[:3])
+    classifier = build_classifier(digits_net, data=digits, defences=[PixelDiscretization(BOOK)])
+    with pytest.raises(InputError, match="max_free"):
+        check_certifiable(classifier, digits.x_test[:3], max_free=50)
+    check_certifiable(classifier, digits.x_test[:3])
