@@ -56,13 +56,13 @@ class Runner:
                     bar.set_description(f"{row.attack} eps {row.eps:.3g}")
                     self.outcomes += self._row(row, bar)
                     if out is not None:
-                        self._result(facts, ids, complete=False).record.save(out / "record.json")
+                        self._record(facts, complete=False).save(out / "record.json")
             except KeyboardInterrupt:
-                partial = self._result(facts, ids, complete=False)
+                record = self._record(facts, complete=False)
                 if out is not None:
-                    partial.record.save(out / "record.json")
-                raise EvaluationInterrupted(partial) from None
-        return self._result(facts, ids, complete=True)
+                    record.save(out / "record.json")
+                raise EvaluationInterrupted(Evaluation(record, self._pictures(ids))) from None
+        return Evaluation(self._record(facts, complete=True), self._pictures(ids))
 
     def _row(self, row: Row, bar: Any) -> list[AttackOutcome]:
         if row.refusal:
@@ -142,11 +142,8 @@ class Runner:
         if self.best is None or (row.eps, -left) > (self.best[0].eps, -self.best_left):
             self.best, self.best_left = (row, adversarial), left
 
-    def _result(
-        self, facts: dict[str, Any], ids: NDArray[np.int64], *, complete: bool
-    ) -> Evaluation:
-        record = EvaluationRecord(**facts, outcomes=tuple(self.outcomes), complete=complete)
-        return Evaluation(record, self._pictures(ids) if self.best else None)
+    def _record(self, facts: dict[str, Any], *, complete: bool) -> EvaluationRecord:
+        return EvaluationRecord(**facts, outcomes=tuple(self.outcomes), complete=complete)
 
     def _pictures(self, ids: NDArray[np.int64]) -> Pictures | None:
         if self.best is None:
