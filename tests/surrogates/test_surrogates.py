@@ -183,7 +183,7 @@ def test_the_name_tells_alpha():
     "bad", ["", "hard", "soft:x", "soft:-1", "soft:nan", "identity:1", 3, None]
 )
 def test_what_is_no_surrogate_is_refused(bad):
-    with pytest.raises(InputError, match="surrogate must be 'identity', 'soft'"):
+    with pytest.raises(InputError, match="surrogate must be identity, soft"):
         as_surrogate(bad)
 
 
@@ -191,3 +191,19 @@ def test_what_is_no_surrogate_is_refused(bad):
 def test_alpha_must_be_positive(alpha):
     with pytest.raises(InputError, match="alpha must be a positive number"):
         SoftAssignment(alpha)
+
+
+def test_a_leak_goes_on_beyond_the_outer_codewords_and_changes_nothing_between():
+    book = Codebook([0.2, 0.7])
+    x = np.array([[0.0], [0.1], [0.3], [0.45], [0.6], [0.8], [1.0]])
+    flat, slope = value_and_slope(SoftAssignment(10), x, book)
+    leaky, steep = value_and_slope(as_surrogate("soft:10:0.5"), x, book)
+    beyond = x - x.clip(0.2, 0.7)
+    assert leaky == pytest.approx(flat + 0.5 * beyond, abs=1e-6)
+    assert steep == pytest.approx(np.where(beyond != 0, 0.5, slope), abs=1e-5)
+    assert (slope[beyond != 0] == 0).all()
+    assert as_surrogate("soft:10:0.5").name == "soft(alpha=10, leak=0.5)"
+    with pytest.raises(InputError, match="leak"):
+        SoftAssignment(10, leak=-1)
+    with pytest.raises(InputError, match="LEAK"):
+        as_surrogate("soft:1:2:3")
