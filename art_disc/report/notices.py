@@ -44,7 +44,7 @@ def headlines(record: EvaluationRecord) -> tuple[str, ...]:
             continue
         at = f"at eps {show_eps(eps, grey_levels=grey_levels)}"
         if share.count:
-            said = f"No attack tried here broke {share.count} of {share.total} images {at}."
+            said = f"{share.count} of {share.total} images survived every attack tried here {at}."
         else:
             said = f"The attacks tried here left none of {share.total} images correct {at}."
         lines.append(f"{said} That is an upper estimate of robust accuracy, not a proof.")

@@ -88,7 +88,9 @@ def test_the_verdict_comes_first_and_holds_the_record_s_counts(show, record, mak
 
 def test_the_headline_says_what_it_is_and_never_calls_anything_robust(show, record):
     text = show(record).text
-    said = "No attack tried here broke 18 of 40 images at eps 0.3 (76.5/255). That is an upper"
+    said = (
+        "18 of 40 images survived every attack tried here at eps 0.3 (76.5/255). That is an upper"
+    )
     assert f"{said} estimate of robust accuracy, not a proof." in text
     words = re.findall(r"\brobust\w*\b(?: \w+)?", text, flags=re.IGNORECASE)
     assert set(words) == {"robust accuracy"}
@@ -187,7 +189,7 @@ def test_attacks_on_the_base_alone_leave_the_defended_unmeasured(show, make):
     page = show(make.record(outcomes=rows))
     assert [row[2] for row in page.rows[2:4]] == ["not measured"] * 2
     assert "The defended model was not attacked" in page.text
-    assert "No attack tried here broke" not in page.text
+    assert "survived every attack" not in page.text
 
 
 def test_budgets_outside_the_unit_range_have_no_second_reading(show, make):
