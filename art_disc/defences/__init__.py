@@ -6,7 +6,7 @@ from art_disc.defences.discretization import (
     InputBitDepth,
     PixelDiscretization,
 )
-from art_disc.defences.table import DEFENCES, parse_codebook, parse_defence
+from art_disc.defences.table import DEFENCES, parse_defence
 
 __all__ = [
     "DEFENCES",
@@ -14,6 +14,5 @@ __all__ = [
     "ColorDepthReduction",
     "InputBitDepth",
     "PixelDiscretization",
-    "parse_codebook",
     "parse_defence",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from art_disc.codebooks import BitDepthCodebook, Codebook, DensityCodebook, UniformCodebook
+from art_disc.codebooks import Codebook, DensityCodebook
 from art_disc.core.errors import InputError
 from art_disc.defences.discretization import (
     ColorDepthReduction,
@@ -24,12 +24,10 @@ class DefenceRow:
 
     Attributes:
         make: Makes the defence from keyword options; `surrogate` among them.
-        codebook: Makes its codebook from the options without `surrogate`.
-        options: Options that `NAME:key=value` accepts, with their types.
+        options: Options that `NAME:key=value` accepts beside `surrogate`, with their types.
     """
 
     make: Callable[..., CodebookPreprocessor]
-    codebook: Callable[..., Codebook]
     options: dict[str, type]
 
 
@@ -40,11 +38,10 @@ def _density(surrogate: str = "soft", **options: Any) -> PixelDiscretization:
 DEFENCES: dict[str, DefenceRow] = {
     "density": DefenceRow(
         _density,
-        DensityCodebook,
         {"n_codes": int, "radius": float, "kernel": str, "bandwidth": float, "metric": str},
     ),
-    "colordepth": DefenceRow(ColorDepthReduction, UniformCodebook, {"n_codes": int}),
-    "bitdepth": DefenceRow(InputBitDepth, BitDepthCodebook, {"bits": int}),
+    "colordepth": DefenceRow(ColorDepthReduction, {"n_codes": int}),
+    "bitdepth": DefenceRow(InputBitDepth, {"bits": int}),
 }
 
 
@@ -63,13 +60,13 @@ def parse_value(text: str, kind: type) -> Any:
         raise InputError(msg) from None
 
 
-def _parse(text: str, extra: dict[str, type]) -> tuple[DefenceRow, dict[str, Any]]:
+def _parse(text: str) -> tuple[DefenceRow, dict[str, Any]]:
     name, _, rest = text.partition(":")
     if name not in DEFENCES:
         msg = f"unknown defence {name!r}; known: {', '.join(DEFENCES)}, or a codebook file (.npz)"
         raise InputError(msg)
     row = DEFENCES[name]
-    known = row.options | extra
+    known = row.options | {"surrogate": str}
     options = {}
     for item in filter(None, rest.split(",")):
         key, equals, value = item.partition("=")
@@ -78,19 +75,6 @@ def _parse(text: str, extra: dict[str, type]) -> tuple[DefenceRow, dict[str, Any
             raise InputError(msg)
         options[key] = parse_value(value, known[key])
     return row, options
-
-
-def parse_codebook(text: str) -> Codebook:
-    """Return the codebook of `NAME:key=value,...`, or the one in an npz file; not yet fitted.
-
-    Raises:
-        InputError: Unknown name, option or value.
-        FileFormatError: The file is no codebook.
-    """
-    if text.endswith(".npz"):
-        return Codebook.load(text)
-    row, options = _parse(text, {})
-    return row.codebook(**options)
 
 
 def parse_defence(text: str) -> CodebookPreprocessor:
@@ -105,5 +89,5 @@ def parse_defence(text: str) -> CodebookPreprocessor:
     """
     if text.endswith(".npz"):
         return PixelDiscretization(Codebook.load(text))
-    row, options = _parse(text, {"surrogate": str})
+    row, options = _parse(text)
     return row.make(**options)

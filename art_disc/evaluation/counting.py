@@ -17,7 +17,7 @@ class Ledger:
         self.gradients = 0
         self.queries = 0
 
-    def _note(self, module: nn.Module, inputs: Any, output: Any) -> None:  # noqa: ARG002
+    def _note(self, module: nn.Module, inputs: Any, output: Any) -> None:  # noqa: ARG002 - hook
         if not isinstance(output, Tensor):
             return
         rows = output.shape[0]

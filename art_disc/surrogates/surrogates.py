@@ -109,7 +109,7 @@ class Identity:
         """`identity`."""
         return "identity"
 
-    def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:  # noqa: ARG002
+    def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:  # noqa: ARG002 - protocol
         """Return `x`."""
         return x.clone()
 
@@ -131,7 +131,7 @@ class Custom:
         """The label."""
         return self.label
 
-    def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:  # noqa: ARG002
+    def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:  # noqa: ARG002 - protocol
         """Apply the function.
 
         Raises:

@@ -8,7 +8,6 @@ from art_disc.defences import (
     ColorDepthReduction,
     InputBitDepth,
     PixelDiscretization,
-    parse_codebook,
     parse_defence,
 )
 from art_disc.defences.table import parse_value
@@ -48,7 +47,7 @@ def test_a_line_becomes_the_defence_that_it_names(text, kind, params, surrogate)
     ],
 )
 def test_a_line_becomes_the_codebook_that_it_names(text, kind, params):
-    book = parse_codebook(text)
+    book = parse_defence(text).codebook
     assert type(book) is kind
     assert {key: book.get_params()[key] for key in params} == params
 
@@ -59,25 +58,21 @@ def test_every_row_makes_what_its_name_says(name):
     for key in (key for key, kind in row.options.items() if kind is not str):
         with pytest.raises(InputError):
             parse_defence(f"{name}:{key}=")
-    assert type(row.make().codebook) is type(row.codebook())
     assert row.make(surrogate="soft:3").surrogate == SoftAssignment(3.0)
 
 
-@pytest.mark.parametrize("parse", [parse_codebook, parse_defence])
-def test_a_codebook_file_is_used(tmp_path, parse):
+def test_a_codebook_file_is_used(tmp_path):
     path = Codebook([0.2, 0.7], metric="l1", ties="highest").save(tmp_path / "own.npz")
-    made = parse(str(path))
-    book = made if parse is parse_codebook else made.codebook
+    book = parse_defence(str(path)).codebook
     assert book.codewords_.ravel().tolist() == [np.float32(0.2), np.float32(0.7)]
     assert (book.metric, book.ties) == ("l1", "highest")
     path.write_bytes(b"PK")
     with pytest.raises(FileFormatError, match=r"own\.npz"):
-        parse(str(path))
+        parse_defence(str(path))
     with pytest.raises(DataNotFoundError):
-        parse(str(tmp_path / "absent.npz"))
+        parse_defence(str(tmp_path / "absent.npz"))
 
 
-@pytest.mark.parametrize("parse", [parse_codebook, parse_defence])
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -91,14 +86,9 @@ def test_a_codebook_file_is_used(tmp_path, parse):
         ("bitdepth:n_codes=3", "bitdepth takes bits"),
     ],
 )
-def test_a_line_that_does_not_fit_is_refused(parse, text, message):
+def test_a_line_that_does_not_fit_is_refused(text, message):
     with pytest.raises(InputError, match=message):
-        parse(text)
-
-
-def test_a_codebook_takes_no_surrogate():
-    with pytest.raises(InputError, match="got 'surrogate=soft'"):
-        parse_codebook("density:surrogate=soft")
+        parse_defence(text)
 
 
 @pytest.mark.parametrize(
