@@ -13,7 +13,7 @@ from art_disc.core.errors import FileFormatError
 from art_disc.core.files import read_json, write_json
 from art_disc.core.intervals import wilson_interval
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Setting = str | int | float | bool | None
 

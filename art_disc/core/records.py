@@ -8,85 +8,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from art_disc.core.errors import FileFormatError, InputError
+import numpy as np
+
+from art_disc.core.certificate_record import VERDICTS, CertificateRecord
+from art_disc.core.errors import FileFormatError
 from art_disc.core.files import read_json
-from art_disc.core.intervals import clopper_pearson_lower
+from art_disc.core.outcomes import KNOWLEDGE, STATUSES, WHITE_BOX, AttackOutcome, CheckResult
 from art_disc.core.record_base import (
     SCHEMA_VERSION,
     Environment,
     Record,
     Setting,
     Share,
-    with_tuples,
 )
 
 __all__ = [
     "KNOWLEDGE",
     "SCHEMA_VERSION",
+    "STATUSES",
     "VERDICTS",
+    "WHITE_BOX",
     "AttackOutcome",
     "CertificateRecord",
+    "CheckResult",
     "Environment",
     "EvaluationRecord",
     "Setting",
     "Share",
     "load_record",
 ]
-
-KNOWLEDGE = ("none", "base", "bpda")
-VERDICTS = ("certified", "falsified", "undecided")
-
-
-@dataclass(frozen=True, slots=True)
-class AttackOutcome:
-    """One attack at one budget, scored on one model.
-
-    Attributes:
-        attack: Name of the attack's row, `pgd` or the class name of the user's own.
-        scored_on: `base` or `defended`: the model whose predictions are counted.
-        knowledge: What the attacker knew: `none` (no gradients of this network), `base` (gradients
-            of the undefended network) or `bpda` (white box, gradients through the surrogate).
-        surrogate: Name of the backward pass, None where no surrogate is differentiated.
-        norm: `inf` or `2`.
-        eps: Budget in the classifier's input range.
-        status: `done`, or `skipped` or `failed` with a `reason`.
-        correct: For each example, whether the model is still right; empty unless done. An example
-            that is wrong without any change is wrong here, with a perturbation of 0.
-        perturbation: For each example, the norm of the change really made.
-        tolerance: Rounding by which a perturbation may exceed a budget, in the input range.
-        gradients: Backward passes through the network, counted per image.
-        queries: Forward passes that no gradient was taken of, counted per image.
-    """
-
-    attack: str
-    scored_on: str
-    knowledge: str
-    surrogate: str | None
-    norm: str
-    eps: float
-    targeted: bool
-    settings: dict[str, Setting]
-    seed: int
-    status: str = "done"
-    reason: str = ""
-    correct: tuple[bool, ...] = ()
-    perturbation: tuple[float, ...] = ()
-    tolerance: float = 1e-6
-    gradients: int = 0
-    queries: int = 0
-    seconds: float = 0.0
-
-    def breaks(self, eps: float) -> tuple[bool, ...]:
-        """For each example, whether it was broken by a change of at most `eps`."""
-        return tuple(
-            not right and size <= eps + self.tolerance
-            for right, size in zip(self.correct, self.perturbation, strict=True)
-        )
-
-    @property
-    def share(self) -> Share:
-        """Examples that were not broken within the row's own budget."""
-        return Share(len(self.correct) - sum(self.breaks(self.eps)), len(self.correct))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +57,11 @@ class EvaluationRecord(Record):
         outcomes: One entry for each attack, budget, knowledge and surrogate.
         complete: False if the run was interrupted; what it finished is here.
         certificates: One for each budget, over the same examples, where they were asked for.
+        reference: The adversarially trained network that the defence is compared with, described
+            as `network` is; empty where there is none.
+        reference_correct: For each example, whether its clean prediction is right.
+        checks: What the checks of the evaluation found, in the order of their numbers.
+        checks_tier: `quick`, `standard`, `full`, or empty where no checks were asked for.
     """
 
     kind: ClassVar[str] = "evaluation"
@@ -128,7 +83,11 @@ class EvaluationRecord(Record):
     environment: Environment
     complete: bool = True
     settings: dict[str, Setting] = field(default_factory=dict)
-    certificates: "tuple[CertificateRecord, ...]" = ()
+    certificates: tuple[CertificateRecord, ...] = ()
+    reference: dict[str, Setting] = field(default_factory=dict)
+    reference_correct: tuple[bool, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    checks_tier: str = ""
 
     @classmethod
     def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +95,8 @@ class EvaluationRecord(Record):
         decoded = super(EvaluationRecord, cls)._decode(body)
         decoded["histogram"] = tuple(tuple(row) for row in body["histogram"])
         outcomes: list[dict[str, Any]] = body["outcomes"]
-        decoded["outcomes"] = tuple(AttackOutcome(**with_tuples(row)) for row in outcomes)
+        decoded["outcomes"] = tuple(AttackOutcome.from_dict(row) for row in outcomes)
+        decoded["checks"] = tuple(CheckResult.from_dict(row) for row in body["checks"])
         decoded["certificates"] = tuple(
             CertificateRecord(**CertificateRecord._decode(dict(row)))
             for row in body["certificates"]
@@ -151,20 +111,24 @@ class EvaluationRecord(Record):
         """
         found = []
         for certificate in self.certificates:
+            sure = np.array([verdict == "certified" for verdict in certificate.verdicts])
+            hit = np.zeros(len(sure), dtype=bool)
             # the certificate's box is wider than this by its allowance for float32 rounding
             within = certificate.eps + 1e-7 * max(self.clip_values)
-            for i, verdict in enumerate(certificate.verdicts):
-                if verdict == "certified" and any(
-                    not row.correct[i] and row.norm == "inf" and row.perturbation[i] <= within
-                    for row in self.select(scored_on="defended")
-                ):
-                    found.append((i, certificate.eps))
+            for row in self.select(scored_on="defended", norm="inf"):
+                wrong = ~np.array(row.correct) & (np.array(row.perturbation) <= within)
+                hit[np.array(row.positions)[wrong] if row.positions else wrong] = True
+            found += [(int(i), certificate.eps) for i in np.flatnonzero(sure & hit)]
         return tuple(found)
 
     def clean(self, model: str = "defended") -> Share:
-        """Clean accuracy of `base` or `defended`."""
-        correct = self.base_correct if model == "base" else self.defended_correct
+        """Clean accuracy of `base`, `defended` or `reference`."""
+        correct = self._correct(model)
         return Share(sum(correct), len(correct))
+
+    def _correct(self, model: str) -> tuple[bool, ...]:
+        rows = {"base": self.base_correct, "reference": self.reference_correct}
+        return rows.get(model, self.defended_correct)
 
     def select(self, **wanted: object) -> tuple[AttackOutcome, ...]:
         """Return the finished outcomes whose attributes equal those given."""
@@ -176,97 +140,84 @@ class EvaluationRecord(Record):
         )
 
     def survives(
-        self, eps: float, *, model: str = "defended", knowledge: tuple[str, ...] = KNOWLEDGE
+        self,
+        eps: float,
+        *,
+        model: str = "defended",
+        knowledge: tuple[str, ...] = KNOWLEDGE,
+        grid: bool = False,
     ) -> tuple[bool, ...]:
         """Per-example worst over all attacks whose change of the example is within `eps`.
 
         An example counts as broken if its clean prediction is wrong, or if any attack, also one
-        run at a smaller budget, broke it with a perturbation of at most `eps`.
+        run at a smaller budget or on a part of the examples, broke it with a perturbation of at
+        most `eps`.
+
+        Args:
+            eps: Budget.
+            model: `base`, `defended` or `reference`.
+            knowledge: Kinds of attacker that count.
+            grid: Count adversarial images only after rounding to the 8-bit grid.
         """
-        alive = list(self.base_correct if model == "base" else self.defended_correct)
+        alive = np.array(self._correct(model), dtype=bool)
         for outcome in self.select(scored_on=model):
             if outcome.knowledge in knowledge:
-                broken = outcome.breaks(eps)
-                alive = [ok and not hit for ok, hit in zip(alive, broken, strict=True)]
-        return tuple(alive)
+                alive[outcome.broken_positions(eps, grid=grid)] = False
+        return tuple(alive.tolist())
 
     def worst(
-        self, eps: float, *, model: str = "defended", knowledge: tuple[str, ...] = KNOWLEDGE
+        self,
+        eps: float,
+        *,
+        model: str = "defended",
+        knowledge: tuple[str, ...] = KNOWLEDGE,
+        grid: bool = False,
     ) -> Share | None:
         """Share of examples that no attack broke within `eps`.
 
-        None where no such attack finished at that budget: without this a budget that was never
-        attacked would show the clean accuracy.
+        None where no such attack finished on all examples at that budget: without this a budget
+        that was never attacked would show the clean accuracy.
         """
-        finished = self.select(scored_on=model, eps=eps)
-        if not any(outcome.knowledge in knowledge for outcome in finished):
+        if not any(
+            row.knowledge in knowledge and not row.positions and (row.grid_correct or not grid)
+            for row in self.select(scored_on=model, eps=eps)
+        ):
             return None
-        alive = self.survives(eps, model=model, knowledge=knowledge)
+        alive = self.survives(eps, model=model, knowledge=knowledge, grid=grid)
         return Share(sum(alive), len(alive)) if alive else None
+
+    def broken_by(self, eps: float, *, model: str = "defended") -> tuple[tuple[str, ...], ...]:
+        """For each example, the attacks that broke it within `eps`, in alphabetical order.
+
+        Empty for what no attack broke, and for what is wrong without any change.
+        """
+        hits: list[set[str]] = [set() for _ in self.labels]
+        for row in self.select(scored_on=model):
+            for i in row.broken_positions(eps):
+                hits[i].add(row.attack)
+        right = self._correct(model)
+        return tuple(tuple(sorted(h)) if ok else () for h, ok in zip(hits, right, strict=True))
 
     def breakers(self, eps: float) -> dict[str, int]:
         """For each attack on the defended model, how many examples it alone broke within `eps`."""
-        rows = [(row.attack, row.breaks(eps)) for row in self.select(scored_on="defended")]
         alone: dict[str, int] = {}
-        for i, right in enumerate(self.defended_correct):
-            hits = {attack for attack, broken in rows if right and broken[i]}
-            if len(hits) == 1:
-                name = hits.pop()
-                alone[name] = alone.get(name, 0) + 1
+        for names in self.broken_by(eps):
+            if len(names) == 1:
+                alone[names[0]] = alone.get(names[0], 0) + 1
         return alone
 
-
-@dataclass(frozen=True, slots=True)
-class CertificateRecord(Record):
-    """Verdicts of one certificate at one budget.
-
-    Attributes:
-        method: How it was decided, `enumeration`.
-        assumes: What the verdicts hold for: threat model, input range, ties, float error.
-        verdicts: `certified`, `falsified` or `undecided` for each example.
-        reasons: Why an example is undecided; empty otherwise.
-        free_pixels: For each example, the pixels that can reach more than one codeword.
-        log2_images: For each example, log2 |S(x)|, the number of reachable code images.
-        evaluated: For each example, the code images really classified.
-    """
-
-    kind: ClassVar[str] = "certificate"
-
-    method: str
-    eps: float
-    assumes: str
-    settings: dict[str, Setting]
-    verdicts: tuple[str, ...]
-    reasons: tuple[str, ...]
-    free_pixels: tuple[int, ...]
-    log2_images: tuple[float, ...]
-    evaluated: tuple[int, ...]
-    seconds: float
-    environment: Environment
-
-    def count(self, verdict: str) -> int:
-        """Number of examples with this verdict.
-
-        Raises:
-            InputError: No such verdict.
-        """
-        if verdict not in VERDICTS:
-            msg = f"verdict must be one of {', '.join(VERDICTS)}, got {verdict!r}"
-            raise InputError(msg)
-        return self.verdicts.count(verdict)
-
     @property
-    def certified_accuracy(self) -> float:
-        """Share of all examples that is certified; the undecided count against us."""
-        return self.count("certified") / len(self.verdicts)
+    def verdict(self) -> str:
+        """`flawed`, `incomplete`, `complete` or `unchecked`: the worst of the checks.
 
-    def lower_limit(self, confidence: float = 0.99) -> float:
-        """Exact one-sided lower limit of the certified accuracy on the data's distribution.
-
-        Holds with probability `confidence` over an i.i.d. test sample (Clopper and Pearson); it
-        replaces Proposition 2 of Chen et al. 2018, whose printed factor is no lower limit.
+        `complete` says that no flaw was found by these checks; no verdict says more.
         """
-        return clopper_pearson_lower(self.count("certified"), len(self.verdicts), confidence)
+        statuses = {check.status for check in self.checks}
+        if "fail" in statuses:
+            return "flawed"
+        if not statuses:
+            return "unchecked"
+        return "incomplete" if "not run" in statuses or not self.complete else "complete"
 
 
 def load_record(path: str | Path) -> EvaluationRecord | CertificateRecord:
