@@ -21,9 +21,11 @@ _PUBLIC = {
     "PixelDiscretization": "art_disc.defences",
     "ColorDepthReduction": "art_disc.defences",
     "InputBitDepth": "art_disc.defences",
+    "GaussianNoise": "art_disc.defences",
     "build_classifier": "art_disc.estimators",
     "defend": "art_disc.estimators",
     "DefendedClassifier": "art_disc.estimators",
+    "RandomizedClassifier": "art_disc.estimators",
     "SignAdamBPDA": "art_disc.attacks",
     "evaluate": "art_disc.evaluation",
 }
@@ -44,9 +46,11 @@ if TYPE_CHECKING:
     from art_disc.data import Dataset as Dataset
     from art_disc.data import load_dataset as load_dataset
     from art_disc.defences import ColorDepthReduction as ColorDepthReduction
+    from art_disc.defences import GaussianNoise as GaussianNoise
     from art_disc.defences import InputBitDepth as InputBitDepth
     from art_disc.defences import PixelDiscretization as PixelDiscretization
     from art_disc.estimators import DefendedClassifier as DefendedClassifier
+    from art_disc.estimators import RandomizedClassifier as RandomizedClassifier
     from art_disc.estimators import build_classifier as build_classifier
     from art_disc.estimators import defend as defend
     from art_disc.evaluation import evaluate as evaluate

@@ -1,4 +1,4 @@
-"""ART preprocessors that discretise, exact forward and with a surrogate gradient backward."""
+"""ART preprocessors: discretisation with a surrogate gradient, and noise with its own stream."""
 
 from art_disc.defences.codebook_map import CodebookMap
 from art_disc.defences.discretization import (
@@ -6,13 +6,24 @@ from art_disc.defences.discretization import (
     InputBitDepth,
     PixelDiscretization,
 )
+from art_disc.defences.draws import Draws, RandomMap
+from art_disc.defences.noise import GaussianNoise, RandomPreprocessor
+from art_disc.defences.preprocessor import CodebookPreprocessor, MapPreprocessor
+from art_disc.defences.straight_through import StraightThrough
 from art_disc.defences.table import DEFENCES, parse_defence
 
 __all__ = [
     "DEFENCES",
     "CodebookMap",
+    "CodebookPreprocessor",
     "ColorDepthReduction",
+    "Draws",
+    "GaussianNoise",
     "InputBitDepth",
+    "MapPreprocessor",
     "PixelDiscretization",
+    "RandomMap",
+    "RandomPreprocessor",
+    "StraightThrough",
     "parse_defence",
 ]

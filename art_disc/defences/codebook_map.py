@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from art_disc.codebooks import Codebook, nearest
-from art_disc.core.errors import InputError
+from art_disc.defences.images import as_float_images
 from art_disc.surrogates import Surrogate, channels_255, straight_through
 
 _MEMORY_BYTES = 1 << 28
@@ -64,17 +64,9 @@ class CodebookMap(nn.Module):
         return self._leave(self._soft(self._enter(x)))
 
     def _enter(self, x: Tensor) -> Tensor:
-        if x.ndim != 4:
-            msg = f"expected a batch of images with 4 axes, got shape {tuple(x.shape)}"
-            raise InputError(msg)
-        if x.dtype == torch.uint8:
-            images = x.to(torch.float32) / 255
-        elif not x.is_floating_point():
-            msg = f"expected float or uint8 images, got {x.dtype}; convert with .float()"
-            raise InputError(msg)
-        else:
-            images = x.to(torch.float32)
-            images = images if self.upper == 1 else images / self.upper
+        images = as_float_images(x, 1.0 if x.dtype == torch.uint8 else self.upper)
+        if self.upper != 1 and x.dtype != torch.uint8:
+            images = images / self.upper
         images = images if self.channels_first else images.movedim(-1, 1)
         self.codebook.check_channels(images.shape[1])
         return images

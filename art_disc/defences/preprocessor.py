@@ -1,12 +1,14 @@
-"""What every codebook defence has in common as an ART preprocessor."""
+"""What every defence that is a torch map has in common as an ART preprocessor."""
 
 import copy
-from typing import Any, Self
+from abc import abstractmethod
+from typing import Any, ClassVar, Self, cast
 
 from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
-from torch import Tensor
+from torch import Tensor, nn
 
 from art_disc.codebooks import Codebook
+from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError, NotFittedError
 from art_disc.defences.codebook_map import CodebookMap
 from art_disc.surrogates import SurrogateLike, as_surrogate
@@ -33,26 +35,30 @@ def check_clip_values(clip_values: Any) -> ClipValues:
     return low, high
 
 
-class CodebookPreprocessor(PreprocessorPyTorch):
-    """A codebook defence: the exact map in `forward`, its surrogate's gradient through autograd.
+class MapPreprocessor(PreprocessorPyTorch):
+    """A defence that is one torch module, its gradient the one that autograd finds there.
 
     ART differentiates `forward` of torch preprocessors and calls `estimate_forward` in its NumPy
-    path only, so both lead to the same gradient.
+    path only, so both must lead to the same gradient. A subclass sets its own attributes first,
+    then calls this constructor, which checks them and makes the map.
+
+    Args:
+        channels_first: Images are (n, c, h, w); otherwise (n, h, w, c).
+        clip_values: Input range, (0, 1) or (0, 255).
+        apply_fit: Applied in ART's `fit` too.
+        apply_predict: Applied in ART's `predict` and gradients.
+        device_type: Where ART's NumPy path runs, `cpu` or `gpu`.
     """
 
-    params = (
-        "codebook",
-        "surrogate",
+    params: ClassVar[tuple[str, ...]] = (
         "channels_first",
         "clip_values",
         "apply_fit",
         "apply_predict",
     )
 
-    def __init__(  # noqa: PLR0913 - ART's own options
+    def __init__(
         self,
-        codebook: Codebook,
-        surrogate: SurrogateLike,
         *,
         channels_first: bool = True,
         clip_values: ClipValues = (0.0, 1.0),
@@ -62,26 +68,114 @@ class CodebookPreprocessor(PreprocessorPyTorch):
     ) -> None:
         super().__init__(
             device_type=device_type,
-            is_fitted=getattr(codebook, "is_fitted", False),
+            is_fitted=True,
             apply_fit=apply_fit,
             apply_predict=apply_predict,
         )
-        self.codebook = codebook
-        self.surrogate = as_surrogate(surrogate)
         self.channels_first = channels_first
         self.clip_values = clip_values
+        self._map: nn.Module | None = None
         self._check_params()
 
     def _check_params(self) -> None:
         """Check the attributes and make the map anew; ART calls this after `set_params`."""
+        self.clip_values = check_clip_values(self.clip_values)
+        self._map = self._make_map()
+
+    @abstractmethod
+    def _make_map(self) -> nn.Module | None:
+        """Return the torch module of the present attributes, or None before `fit`."""
+
+    @property
+    def map(self) -> nn.Module:
+        """The torch module that does the work.
+
+        Raises:
+            NotFittedError: The defence has not learned yet what it has to learn.
+        """
+        if self._map is None:
+            # what it rests on may have been fitted by itself meanwhile
+            self._map = self._make_map()
+        if self._map is None:
+            msg = f"{type(self).__name__} is not fitted; call fit(x_train) first"
+            raise NotFittedError(msg)
+        return self._map
+
+    @property
+    def is_random(self) -> bool:
+        """Whether two calls on the same images may give different ones."""
+        return False
+
+    def learn(self, x: Float32Array) -> None:
+        """Learn from training images (n, c, h, w) in [0, 1] what there is to learn."""
+
+    def check_channels(self, channels: int) -> None:
+        """Refuse images of another number of channels, where that matters.
+
+        Raises:
+            InputError: The defence is made for another number.
+        """
+
+    def forward(self, x: Tensor, y: Any = None) -> tuple[Tensor, Any]:
+        """Return the defended images, float32, and `y` as it came.
+
+        Args:
+            x: Images (n, c, h, w), or (n, h, w, c), in the clip range or outside it; float or
+                uint8.
+            y: Labels.
+
+        Raises:
+            InputError: No such batch of images.
+            NotFittedError: There is something to learn first.
+        """
+        return self.map(x), y
+
+    def with_surrogate(self, surrogate: SurrogateLike) -> Self:  # noqa: ARG002 - for subclasses
+        """Return the same defence with another backward pass; itself if it has no surrogate."""
+        return self
+
+    def with_layout(self, *, channels_first: bool, clip_values: ClipValues) -> Self:
+        """Return the same defence for another layout and input range."""
+        return self._changed(channels_first=channels_first, clip_values=clip_values)
+
+    def _changed(self, **params: Any) -> Self:
+        twin = copy.copy(self)
+        twin.set_params(**params)
+        return twin
+
+    def describe(self) -> str:
+        """Return one readable line: the defence with every hyperparameter."""
+        left_out = MapPreprocessor.params
+        words = ", ".join(f"{k}={getattr(self, k)!r}" for k in self.params if k not in left_out)
+        return f"{type(self).__name__}({words})"
+
+
+class CodebookPreprocessor(MapPreprocessor):
+    """A codebook defence: the exact map in `forward`, its surrogate's gradient through autograd.
+
+    Args:
+        codebook: Fitted, or learned by `fit`.
+        surrogate: See `PixelDiscretization`.
+        **options: Keyword options of `MapPreprocessor`.
+    """
+
+    params = ("codebook", "surrogate", *MapPreprocessor.params)
+
+    def __init__(self, codebook: Codebook, surrogate: SurrogateLike, **options: Any) -> None:
+        self.codebook = codebook
+        self.surrogate = as_surrogate(surrogate)
+        super().__init__(**options)
+
+    def _check_params(self) -> None:
         if not isinstance(self.codebook, Codebook):
             msg = f"codebook must be a Codebook, got {type(self.codebook).__name__}"
             raise InputError(msg)
-        self.clip_values = check_clip_values(self.clip_values)
         self.surrogate = as_surrogate(self.surrogate)
-        self._map = self._make_map() if self.codebook.is_fitted else None
+        super()._check_params()
 
-    def _make_map(self) -> CodebookMap:
+    def _make_map(self) -> CodebookMap | None:
+        if not self.codebook.is_fitted:
+            return None
         return CodebookMap(
             self.codebook,
             self.surrogate,
@@ -96,10 +190,25 @@ class CodebookPreprocessor(PreprocessorPyTorch):
         Raises:
             NotFittedError: The codebook has no codewords yet.
         """
-        if self._map is None:
-            msg = f"{type(self).__name__} needs a fitted codebook; call fit(x_train) first"
-            raise NotFittedError(msg)
-        return self._map
+        return cast("CodebookMap", super().map)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the codebook has codewords."""
+        return bool(self.codebook.is_fitted)
+
+    def learn(self, x: Float32Array) -> None:
+        """Learn the codebook from training images (n, c, h, w) in [0, 1]."""
+        self.codebook.fit(x)
+        self._check_params()
+
+    def check_channels(self, channels: int) -> None:
+        """Refuse pixels of another number of channels than the codewords'.
+
+        Raises:
+            InputError: The codebook is for another number.
+        """
+        self.codebook.check_channels(channels)
 
     def fit(self, x: Any, y: Any = None, **_: Any) -> Self:  # noqa: ARG002 - ART's signature
         """Learn the codebook.
@@ -116,23 +225,8 @@ class CodebookPreprocessor(PreprocessorPyTorch):
 
         images = check_images(x, upper=self.clip_values[1]) / self.clip_values[1]
         self.codebook.fit(PixelCounts.of(images, channels_first=self.channels_first))
-        self._is_fitted = True
         self._check_params()
         return self
-
-    def forward(self, x: Tensor, y: Any = None) -> tuple[Tensor, Any]:
-        """Return images of codewords, float32, and `y` as it came.
-
-        Args:
-            x: Images (n, c, h, w), or (n, h, w, c), in the clip range or outside it; float or
-                uint8.
-            y: Labels.
-
-        Raises:
-            InputError: See `CodebookMap.forward`.
-            NotFittedError: The codebook has no codewords yet.
-        """
-        return self.map(x), y
 
     def estimate_forward(self, x: Tensor, y: Any = None) -> Tensor:  # noqa: ARG002 - ART's signature
         """Return the surrogate's value, which ART's NumPy path differentiates."""
@@ -141,15 +235,6 @@ class CodebookPreprocessor(PreprocessorPyTorch):
     def with_surrogate(self, surrogate: SurrogateLike) -> Self:
         """Return the same defence with another backward pass."""
         return self._changed(surrogate=surrogate)
-
-    def with_layout(self, *, channels_first: bool, clip_values: ClipValues) -> Self:
-        """Return the same defence for another layout and input range."""
-        return self._changed(channels_first=channels_first, clip_values=clip_values)
-
-    def _changed(self, **params: Any) -> Self:
-        twin = copy.copy(self)
-        twin.set_params(**params)
-        return twin
 
     def describe(self) -> str:
         """Return one readable line: the defence and its codebook with every hyperparameter."""

@@ -15,7 +15,8 @@ from art_disc.defences.discretization import (
     InputBitDepth,
     PixelDiscretization,
 )
-from art_disc.defences.preprocessor import CodebookPreprocessor
+from art_disc.defences.noise import GaussianNoise
+from art_disc.defences.preprocessor import MapPreprocessor
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,14 @@ class DefenceRow:
     """One line of the table.
 
     Attributes:
-        make: Makes the defence from keyword options; `surrogate` among them.
-        options: Options that `NAME:key=value` accepts beside `surrogate`, with their types.
+        make: Makes the defence from keyword options.
+        options: Options that `NAME:key=value` accepts, with their types.
+        codebook: Whether it maps pixels to a codebook, and so accepts `surrogate` too.
     """
 
-    make: Callable[..., CodebookPreprocessor]
+    make: Callable[..., MapPreprocessor]
     options: dict[str, type]
+    codebook: bool = True
 
 
 def _density(surrogate: str = "soft", **options: Any) -> PixelDiscretization:
@@ -42,6 +45,7 @@ DEFENCES: dict[str, DefenceRow] = {
     ),
     "colordepth": DefenceRow(ColorDepthReduction, {"n_codes": int}),
     "bitdepth": DefenceRow(InputBitDepth, {"bits": int}),
+    "noise": DefenceRow(GaussianNoise, {"sigma": float, "clip": bool, "seed": int}, codebook=False),
 }
 
 
@@ -66,7 +70,7 @@ def _parse(text: str) -> tuple[DefenceRow, dict[str, Any]]:
         msg = f"unknown defence {name!r}; known: {', '.join(DEFENCES)}, or a codebook file (.npz)"
         raise InputError(msg)
     row = DEFENCES[name]
-    known = row.options | {"surrogate": str}
+    known = row.options | ({"surrogate": str} if row.codebook else {})
     options = {}
     for item in filter(None, rest.split(",")):
         key, equals, value = item.partition("=")
@@ -77,7 +81,7 @@ def _parse(text: str) -> tuple[DefenceRow, dict[str, Any]]:
     return row, options
 
 
-def parse_defence(text: str) -> CodebookPreprocessor:
+def parse_defence(text: str) -> MapPreprocessor:
     """Return the defence of `NAME:key=value,...`, or one around the codebook in an npz file.
 
     >>> parse_defence("bitdepth:bits=3").codebook

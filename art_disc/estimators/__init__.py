@@ -3,5 +3,15 @@
 from art_disc.estimators.build import build_classifier, defend
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.module import DefendedModule
+from art_disc.estimators.randomized import RandomizedClassifier, RandomizedModule
+from art_disc.estimators.voting import Voting
 
-__all__ = ["DefendedClassifier", "DefendedModule", "build_classifier", "defend"]
+__all__ = [
+    "DefendedClassifier",
+    "DefendedModule",
+    "RandomizedClassifier",
+    "RandomizedModule",
+    "Voting",
+    "build_classifier",
+    "defend",
+]

@@ -11,9 +11,11 @@ from torch import nn
 
 from art_disc.core.errors import InputError
 from art_disc.data import Dataset
-from art_disc.defences.preprocessor import ClipValues, CodebookPreprocessor, check_clip_values
+from art_disc.defences.preprocessor import ClipValues, MapPreprocessor, check_clip_values
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.module import DefendedModule
+from art_disc.estimators.randomized import RandomizedClassifier
+from art_disc.estimators.voting import Voting
 
 
 def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own constructor
@@ -29,8 +31,14 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
     channels_first: bool = True,
     preprocessing: tuple[Any, Any] | None = None,
     placement: str = "module",
+    eot_samples: int = 8,
+    vote_samples: int = 16,
+    vote: str = "mean",
+    output: str = "log_probs",
 ) -> DefendedClassifier:
     """Return an ART `PyTorchClassifier` of a network behind defences, checked by a dry run.
+
+    It is a `RandomizedClassifier` if one of the defences draws.
 
     Args:
         model: Network that returns logits (n, nb_classes); it stays on its device, is shared, not
@@ -47,7 +55,11 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
         preprocessing: (mean, std) between the defences and the network, in the input range.
         placement: `module` (defence and network in one module, which survives every attack; the
             defence is then applied in ART's `fit` too) or `preprocessor` (ART's list, which heeds
-            `apply_fit` and `apply_predict`).
+            `apply_fit` and `apply_predict`; not for defences that draw).
+        eot_samples: Draws an image under grad, if a defence draws.
+        vote_samples: Draws an image in `predict`, if a defence draws.
+        vote: `mean` or `hard`, see `Voting`.
+        output: `log_probs`, `logits` or `probs` of the draws together, see `Voting`.
 
     Raises:
         InputError: The network, shape, range or a defence does not fit; the message says what.
@@ -57,12 +69,13 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
         hint = "; use defend(classifier, ...)" if isinstance(model, PyTorchClassifier) else ""
         msg = f"model must be a torch module, got {type(model).__name__}{hint}"
         raise InputError(msg)
+    voting = Voting(eot_samples, vote_samples, vote, output)
     clip = check_clip_values(clip_values)
     shape, classes = _shape(data, input_shape, nb_classes, channels_first=channels_first)
     device = _device(model)
     for defence in defences:
-        if data is not None and isinstance(defence, CodebookPreprocessor):
-            _fit(defence, data)
+        if data is not None and isinstance(defence, MapPreprocessor) and not defence.is_fitted:
+            defence.learn(data.x_train)
     module = DefendedModule(
         model,
         standardisation=preprocessing,
@@ -82,7 +95,7 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
             device_type="gpu" if device.type == "cuda" else "cpu",
         )
         bare.model.eval()
-        classifier = bare.with_defences(defences, placement=placement)
+        classifier = bare.with_defences(defences, placement=placement, voting=voting)
         classifier.model.eval()
     _dry_run(classifier)
     return classifier
@@ -218,13 +231,14 @@ def _device(model: nn.Module) -> torch.device:
     return device
 
 
-def _fit(defence: CodebookPreprocessor, data: Dataset) -> None:
-    if not defence.codebook.is_fitted:
-        defence.codebook.fit(data.x_train)
-        defence.set_params()  # makes the map of the new codewords
-
-
 def _dry_run(classifier: DefendedClassifier) -> None:
+    asked = None
+    if isinstance(classifier, RandomizedClassifier):
+        # logarithms of means hide what the network itself returns
+        _dry_run(classifier.base)
+        asked = classifier.voting.output
+        # the classifier's own streams stay at their beginning
+        classifier = classifier.frozen(0)
     x = np.zeros((2, *classifier.input_shape), dtype=np.float32)
     x[1] = classifier.clip_values[1]
     try:
@@ -242,7 +256,7 @@ def _dry_run(classifier: DefendedClassifier) -> None:
             f"{logits.shape}"
         )
         raise InputError(msg)
-    if (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1, atol=1e-5):
+    if asked != "probs" and (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1, atol=1e-5):
         msg = (
             "the network must return logits, got probabilities, whose gradients vanish where the "
             "network is sure; leave its softmax out, or return the logarithm"

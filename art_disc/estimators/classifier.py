@@ -1,16 +1,20 @@
 """An ART classifier that knows its defences."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
+from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from art.estimators.classification import PyTorchClassifier
 
 from art_disc.core.errors import InputError
-from art_disc.defences.preprocessor import CodebookPreprocessor
+from art_disc.defences.noise import RandomPreprocessor
+from art_disc.defences.preprocessor import MapPreprocessor
+from art_disc.defences.straight_through import StraightThrough
 from art_disc.estimators.module import DefendedModule
-from art_disc.surrogates import SurrogateLike
+from art_disc.estimators.voting import Voting
+from art_disc.surrogates import Identity, SurrogateLike, as_surrogate
 
 
 class DefendedClassifier(PyTorchClassifier):
@@ -32,9 +36,14 @@ class DefendedClassifier(PyTorchClassifier):
         return network
 
     @property
-    def base(self) -> Self:
+    def base(self) -> "DefendedClassifier":
         """The undefended classifier: the same network and standardisation, shared, no defence."""
         return self.with_defences(())
+
+    @property
+    def is_random(self) -> bool:
+        """Whether two predictions of the same images may differ; then it has `predict_draws`."""
+        return any(getattr(defence, "is_random", False) for defence in self.defences)
 
     @property
     def placement(self) -> str:
@@ -42,58 +51,65 @@ class DefendedClassifier(PyTorchClassifier):
         return "preprocessor" if self.preprocessing_defences else "module"
 
     def with_defences(
-        self, defences: Sequence[Any], *, placement: str = "module", keep: Sequence[Any] = ()
-    ) -> Self:
+        self,
+        defences: Sequence[Any],
+        *,
+        placement: str = "module",
+        keep: Sequence[Any] = (),
+        voting: Voting | None = None,
+    ) -> "DefendedClassifier":
         """Return a classifier that shares this one's network but has other defences.
 
         Args:
             defences: Fitted defences, applied in order; copies take this classifier's layout and
-                range.
+                range. If one of them draws, the result is a `RandomizedClassifier`.
             placement: `module`, or `preprocessor` for ART's own list.
             keep: Preprocessors of ART's own that run before them, in ART's list.
+            voting: How draws are made and counted; None: as here.
 
         Raises:
-            InputError: Unknown placement, or a defence that only ART's list can hold after one
-                that lives in the module.
+            InputError: Unknown placement, a defence that only ART's list can hold after one that
+                lives in the module, or one that draws in ART's list.
         """
         if placement not in ("module", "preprocessor"):
             msg = f"placement must be 'module' or 'preprocessor', got {placement!r}"
             raise InputError(msg)
-        adapted = [self._adapt(defence) for defence in defences]
+        adapted = [self._adapt(defence, place) for place, defence in enumerate(defences)]
         inside = adapted if placement == "module" else []
         outside = [*keep, *(adapted if placement == "preprocessor" else [])]
-        for defence in inside:
-            if not isinstance(defence, CodebookPreprocessor):
-                msg = (
-                    f"{type(defence).__name__} cannot live in the module; use "
-                    "placement='preprocessor'"
-                )
-                raise InputError(msg)
-            if not defence.apply_predict:
-                msg = (
-                    "a defence in the module is always applied; for apply_predict=False use "
-                    "placement='preprocessor'"
-                )
-                raise InputError(msg)
-        module = DefendedModule(
-            self.base_network,
-            inside,
-            standardisation=self.model.standardisation,
-            channels_first=self.channels_first,
-            upper=float(self.clip_values[1].max()),
-        )
+        _check_places(inside, outside)
+        options = {
+            "standardisation": self.model.standardisation,
+            "channels_first": self.channels_first,
+            "upper": float(self.clip_values[1].max()),
+        }
+        voting = voting or getattr(self.model, "voting", None)
+        kind, module = self._shaped(inside, options, voting)
         # ART takes torch's current device, whatever the network is on
         with torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext():
-            return type(self)(
-                model=module, preprocessing_defences=outside or None, **self._options()
-            )
+            return kind(model=module, preprocessing_defences=outside or None, **self._options())
 
-    def _adapt(self, defence: Any) -> Any:
-        if not isinstance(defence, CodebookPreprocessor):
+    def _shaped(
+        self, inside: Sequence[MapPreprocessor], options: dict[str, Any], voting: Voting | None
+    ) -> tuple[type["DefendedClassifier"], DefendedModule]:
+        """Return the class that such defences need, and the module."""
+        from art_disc.estimators.randomized import RandomizedClassifier, RandomizedModule
+
+        kind, draws = type(self), isinstance(self, RandomizedClassifier)
+        if any(isinstance(defence, RandomPreprocessor) for defence in inside):
+            module = RandomizedModule(self.base_network, inside, voting=voting, **options)
+            return (kind if draws else RandomizedClassifier), module
+        plain = DefendedModule(self.base_network, inside, **options)
+        return (DefendedClassifier if draws else kind), plain
+
+    def _adapt(self, defence: Any, place: int) -> Any:
+        if not isinstance(defence, MapPreprocessor):
             return defence
         _ = defence.map  # raises NotFittedError here, not in the first attack
         first = self.channels_first
-        defence.codebook.check_channels(self.input_shape[0 if first else -1])
+        defence.check_channels(self.input_shape[0 if first else -1])
+        if isinstance(defence, RandomPreprocessor):
+            defence = defence.with_place(place)
         return defence.with_layout(
             channels_first=first, clip_values=(0.0, float(self.clip_values[1].max()))
         )
@@ -116,17 +132,35 @@ class DefendedClassifier(PyTorchClassifier):
         """Return the same classifier, its defences differentiated by another surrogate.
 
         Args:
-            surrogate: See `PixelDiscretization`; defences without a surrogate stay as they are.
+            surrogate: See `PixelDiscretization`; our defences without a surrogate stay as they
+                are. Through `identity` somebody else's torch preprocessors in ART's list are
+                differentiated as if they were not there (`StraightThrough`) if they keep the
+                images' shape; through any other surrogate by their own gradient.
         """
+        identity = isinstance(as_surrogate(surrogate), Identity)
 
         def swap(defence: Any) -> Any:
-            if isinstance(defence, CodebookPreprocessor):
+            if isinstance(defence, MapPreprocessor):
                 return defence.with_surrogate(surrogate)
-            return defence
+            foreign = defence.preprocessor if isinstance(defence, StraightThrough) else defence
+            if identity and isinstance(foreign, PreprocessorPyTorch):
+                return StraightThrough(foreign) if self._kept(foreign) else foreign
+            return foreign
 
-        outside = [swap(defence) for defence in self.preprocessing_defences or ()]
-        inside = [swap(defence) for defence in self.model.preprocessors]
-        return self.with_defences(inside, keep=outside)
+        return self._swapped(swap)
+
+    def _kept(self, foreign: PreprocessorPyTorch) -> bool:
+        """Whether a preprocessor keeps the shape of this classifier's images."""
+        images = torch.zeros((2, *self.input_shape), device=self.device)
+        with torch.no_grad():
+            value, _ = foreign.forward(images)
+        return bool(value.shape == images.shape)
+
+    def _swapped(self, change: Callable[[Any], Any], *, voting: Voting | None = None) -> Self:
+        """Return the same kind of classifier with each defence changed in its place."""
+        outside = [change(defence) for defence in self.preprocessing_defences or ()]
+        inside = [change(defence) for defence in self.model.preprocessors]
+        return cast("Self", self.with_defences(inside, keep=outside, voting=voting))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # ART's own pickling writes weight files into its data folder and leaves them there
@@ -136,6 +170,29 @@ class DefendedClassifier(PyTorchClassifier):
             **self._options(),
         }
         return _rebuild, (type(self), state)
+
+
+def _check_places(inside: Sequence[Any], outside: Sequence[Any]) -> None:
+    """Refuse a defence where it cannot work, or not as it says."""
+    for defence in inside:
+        if not isinstance(defence, MapPreprocessor):
+            msg = (
+                f"{type(defence).__name__} cannot live in the module; use placement='preprocessor'"
+            )
+            raise InputError(msg)
+        if not defence.apply_predict:
+            msg = (
+                "a defence in the module is always applied; for apply_predict=False use "
+                "placement='preprocessor'"
+            )
+            raise InputError(msg)
+    for defence in outside:
+        if isinstance(defence, MapPreprocessor) and defence.is_random:
+            msg = (
+                f"{type(defence).__name__} draws, and in ART's list one draw would answer for all; "
+                "use placement='module', where draws are averaged"
+            )
+            raise InputError(msg)
 
 
 def _rebuild(kind: type[DefendedClassifier], state: dict[str, Any]) -> DefendedClassifier:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from art_disc.core.errors import InputError
-from art_disc.defences.preprocessor import CodebookPreprocessor
+from art_disc.defences.preprocessor import MapPreprocessor
 
 
 class DefendedModule(nn.Module):
@@ -31,7 +31,7 @@ class DefendedModule(nn.Module):
     def __init__(
         self,
         base: nn.Module,
-        defences: Sequence[CodebookPreprocessor] = (),
+        defences: Sequence[MapPreprocessor] = (),
         *,
         standardisation: tuple[Any, Any] | None = None,
         channels_first: bool = True,
@@ -61,14 +61,20 @@ class DefendedModule(nn.Module):
         Raises:
             InputError: Another integer type, or what a defence refuses.
         """
+        x = self._enter(x)
+        for step in self.maps:
+            x = step(x)
+        return self._classify(x)
+
+    def _enter(self, x: Tensor) -> Tensor:
         if x.dtype == torch.uint8:
             x = x.to(torch.float32) * (self.upper / 255)
         elif not x.is_floating_point():
             msg = f"expected float or uint8 images, got {x.dtype}; convert with .astype('float32')"
             raise InputError(msg)
-        x = x.to(torch.float32)
-        for step in self.maps:
-            x = step(x)
+        return x.to(torch.float32)
+
+    def _classify(self, x: Tensor) -> Any:
         if self.standardisation is not None:
             x = (x - self.mean) / self.std
         return self.base(x)

@@ -129,9 +129,16 @@ def find_target(classifier: Any) -> Target:
     """Check a classifier and take what a certificate needs of it.
 
     Raises:
-        CertificateError: No codebook map first, another input range, or a codeword that the map
-            sends elsewhere.
+        CertificateError: A defence that draws, no codebook map first, another input range, or a
+            codeword that the map sends elsewhere.
     """
+    if getattr(classifier, "is_random", False):
+        # a few equal scores prove nothing: hard votes over little noise agree on every sample
+        msg = (
+            "a certificate by enumeration needs a deterministic classifier, this one's defence "
+            "draws; certify classifier.frozen(seed), or leave that defence out"
+        )
+        raise CertificateError(msg)
     codebook = codebook_of(classifier)
     clip = getattr(classifier, "clip_values", None)
     low, high = (np.asarray(v) for v in clip) if clip is not None else (np.asarray(-1.0),) * 2

@@ -3,38 +3,14 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from art_disc.codebooks import Codebook, distance
 from art_disc.core.errors import InputError
-
-
-@runtime_checkable
-class Surrogate(Protocol):
-    """A differentiable stand-in for the map of each pixel to its nearest codeword."""
-
-    @property
-    def name(self) -> str:
-        """Short name for tables, with its parameter."""
-        ...
-
-    def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:
-        """Return the smoothed images.
-
-        Args:
-            x: Images (n, c, h, w), float32 on the [0, 1] scale.
-            codebook: The codebook whose hard map is stood in for.
-        """
-        ...
-
-
-def channels_255(x: Tensor, codebook: Codebook) -> list[Tensor]:
-    """Return images (n, c, h, w) as one tensor a codeword channel, on the 255 scale."""
-    scaled = 255 * x
-    return [scaled] if codebook.per_channel else list(scaled.unbind(dim=1))
+from art_disc.surrogates.pixels import Surrogate, channels_255
+from art_disc.surrogates.smoothed import SmoothedStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,25 +128,29 @@ def as_surrogate(surrogate: SurrogateLike) -> Surrogate:
 
     Args:
         surrogate: A surrogate of this package; a callable on images in [0, 1]; or `identity`,
-            `soft`, `soft:25.5` with its alpha, or `soft:25.5:1` with its alpha and leak.
+            `soft`, `soft:25.5` with its alpha, `soft:25.5:1` with its alpha and leak, `smooth`, or
+            `smooth:0.1` with its width.
 
     Raises:
         InputError: None of these.
     """
-    if isinstance(surrogate, SoftAssignment | Identity | Custom):
+    if isinstance(surrogate, SoftAssignment | SmoothedStep | Identity | Custom):
         return surrogate
     if isinstance(surrogate, str):
         name, _, value = surrogate.partition(":")
         if name == "identity" and not value:
             return Identity()
-        if name == "soft":
+        kinds: dict[str, Callable[..., Surrogate]]
+        kinds = {"soft": SoftAssignment, "smooth": SmoothedStep}
+        if name in kinds:
             try:
-                return SoftAssignment(*(float(part) for part in value.split(":") if value))
+                return kinds[name](*(float(part) for part in value.split(":") if value))
             except (ValueError, TypeError):
                 pass
     elif callable(surrogate) and hasattr(surrogate, "name"):
         return surrogate  # type: ignore[return-value]  # a protocol cannot be told by call alone
     elif callable(surrogate):
         return Custom(surrogate, getattr(surrogate, "__name__", "custom"))
-    msg = f"surrogate must be identity, soft, soft:ALPHA[:LEAK] or a callable, got {surrogate!r}"
+    known = "identity, soft[:ALPHA[:LEAK]], smooth[:WIDTH] or a callable"
+    msg = f"surrogate must be {known}, got {surrogate!r}"
     raise InputError(msg)

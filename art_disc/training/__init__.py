@@ -1,6 +1,7 @@
-"""Training loops: seeded, with a progress bar, cached by content."""
+"""Training loops: natural and adversarial, seeded, with a progress bar, cached by content."""
 
-from art_disc.training.cache import cache_dir
-from art_disc.training.natural import TrainingResult, train, trained
+from art_disc.training.adversary import Adversary
+from art_disc.training.cache import cache_dir, trained
+from art_disc.training.loop import TrainingResult, train
 
-__all__ = ["TrainingResult", "cache_dir", "train", "trained"]
+__all__ = ["Adversary", "TrainingResult", "cache_dir", "train", "trained"]

@@ -1,7 +1,21 @@
-"""Where trained weights are kept between runs."""
+"""Trained weights are kept between runs, under a key of everything that decides them."""
 
+import hashlib
+import json
 import os
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from art_disc.core.errors import ArtDiscError
+from art_disc.data import Dataset
+from art_disc.networks import load_weights, save_weights, weights_hash
+from art_disc.training.adversary import Adversary
+from art_disc.training.loop import TrainingResult, train
 
 
 def cache_dir() -> Path:
@@ -10,3 +24,63 @@ def cache_dir() -> Path:
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "art_disc"
+
+
+def trained(
+    factory: Callable[[], nn.Module],
+    data: Dataset,
+    *,
+    seed: int = 0,
+    adversary: Adversary | None = None,
+    cache: str | Path | None = None,
+    verbose: bool = True,
+    **settings: int | float,
+) -> tuple[nn.Module, TrainingResult]:
+    """Return a trained network; a second call with the same content does not train.
+
+    The key of the cache is the content: initial weights (so architecture and seed), training
+    images and labels, settings, and the adversary. A run that is interrupted leaves no file.
+
+    Args:
+        factory: Makes the network; called under `seed`, torch's global stream is restored.
+        data: As for `train`.
+        seed: Of the initial weights, of the order of the batches and of the random starts.
+        adversary: As for `train`.
+        cache: Folder of weight files; None: `cache_dir()`.
+        verbose: Show a progress bar while training.
+        **settings: `epochs`, `learning_rate`, `batch_size` of `train`.
+
+    Raises:
+        InputError: As for `train`.
+    """
+    model = _initial(factory, seed)
+    facts: dict[str, Any] = {
+        "initial": weights_hash(model),
+        "data": data.fingerprint,
+        "seed": seed,
+        **settings,
+    }
+    if adversary is not None:
+        # natural training has the key that it always had
+        facts["adversary"] = adversary.facts()
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:20]
+    file = (Path(cache) if cache else cache_dir()) / f"{data.name}-{type(model).__name__}-{key}.npz"
+    if file.is_file():
+        try:
+            header = load_weights(model, file)
+            model.eval()
+            report = {**header["training"], "cached": True}
+            return model, TrainingResult(**report)
+        except (ArtDiscError, KeyError, TypeError):
+            # a damaged cache entry costs a training, never the run
+            file.unlink()
+            model = _initial(factory, seed)
+    result = train(model, data, seed=seed, adversary=adversary, verbose=verbose, **settings)  # type: ignore[arg-type]
+    save_weights(model, file, header={"training": asdict(result), "facts": facts})
+    return model, result
+
+
+def _initial(factory: Callable[[], nn.Module], seed: int) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return factory()

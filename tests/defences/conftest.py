@@ -10,11 +10,13 @@ OPTIONS = {
     "density": {"n_codes": 20, "radius": 0.02},
     "colordepth": {"n_codes": 20},
     "bitdepth": {"bits": 4},
+    "noise": {"sigma": 0.2, "seed": 4},
 }
+BOOKS = [name for name, row in DEFENCES.items() if row.codebook]
 
 
 class Case:
-    """A fitted defence and images that fit it."""
+    """A fitted defence and images that fit it; one that draws is frozen."""
 
     def __init__(self, name, channels, first, upper):
         rng = np.random.default_rng(channels)
@@ -22,34 +24,43 @@ class Case:
         images = rng.random((6, channels, 5, 7)).astype(np.float32) * np.float32(upper)
         self.x = np.ascontiguousarray(images if first else np.moveaxis(images, 1, -1))
         defence = DEFENCES[name].make(**OPTIONS.get(name, {}))
-        self.defence = defence.with_layout(channels_first=first, clip_values=(0, upper))
+        defence = defence.with_layout(channels_first=first, clip_values=(0, upper))
+        self.defence = defence.frozen(5) if defence.is_random else defence
         self.defence.fit(self.x)
 
     def hard(self, x):
-        """Return what the defence must give, by the codebook's NumPy code."""
+        """Return what the defence must give, by the codebook's NumPy code or one added picture."""
         scale = np.float32(self.upper)
         unit = x.astype(np.float32) / (scale if x.dtype != np.uint8 else np.float32(255))
-        return self.defence.codebook.quantize(unit, channels_first=self.first) * scale
+        if hasattr(self.defence, "codebook"):
+            return self.defence.codebook.quantize(unit, channels_first=self.first) * scale
+        added = self.defence(np.zeros_like(self.x[:1]))[0]
+        return (x.astype(np.float32) if x.dtype != np.uint8 else unit * scale) + added
 
 
-CASES = [
-    (name, channels, first, upper)
-    for name in DEFENCES
-    for channels, first, upper in (
-        (1, True, 1.0),
-        (3, True, 1.0),
-        (1, False, 255.0),
-        (3, False, 1.0),
-        (3, True, 255.0),
-    )
-]
+LAYOUTS = (
+    (1, True, 1.0),
+    (3, True, 1.0),
+    (1, False, 255.0),
+    (3, False, 1.0),
+    (3, True, 255.0),
+)
+CASES = [(name, *layout) for name in BOOKS for layout in LAYOUTS]
+EVERY = [(name, *layout) for name in DEFENCES for layout in LAYOUTS]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: "-".join(map(str, case)))
 def case(request):
+    """A codebook's defence."""
     return Case(*request.param)
 
 
-@pytest.fixture(params=DEFENCES)
+@pytest.fixture(params=EVERY, ids=lambda case: "-".join(map(str, case)))
+def every(request):
+    """Any defence of the table."""
+    return Case(*request.param)
+
+
+@pytest.fixture(params=BOOKS)
 def grey(request):
     return Case(request.param, 1, first=True, upper=1.0)

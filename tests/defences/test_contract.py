@@ -26,16 +26,16 @@ def some_gradient(x):
     return np.random.default_rng(9).normal(size=x.shape).astype(np.float32)
 
 
-def test_the_value_is_exact_with_and_without_a_gradient(case):
-    expected = case.hard(case.x)
-    leaf = torch.tensor(case.x, requires_grad=True)
-    with_grad, _ = case.defence.forward(leaf)
+def test_the_value_is_exact_with_and_without_a_gradient(every):
+    expected = every.hard(every.x)
+    leaf = torch.tensor(every.x, requires_grad=True)
+    with_grad, _ = every.defence.forward(leaf)
     assert with_grad.requires_grad
     assert np.array_equal(with_grad.detach().numpy(), expected)
-    assert np.array_equal(case.defence(case.x)[0], expected)
+    assert np.array_equal(every.defence(every.x)[0], expected)
     with torch.no_grad():
-        assert np.array_equal(case.defence.forward(leaf)[0].numpy(), expected)
-    assert not np.array_equal(expected, case.x)
+        assert np.array_equal(every.defence.forward(leaf)[0].numpy(), expected)
+    assert not np.array_equal(expected, every.x)
 
 
 def test_every_pixel_is_a_codeword(case):
@@ -50,16 +50,16 @@ def test_every_pixel_is_a_codeword(case):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.uint8])
-def test_any_float_or_byte_gives_float32(case, dtype):
-    x = (case.x * (255 / case.upper if dtype == np.uint8 else 1)).astype(dtype)
+def test_any_float_or_byte_gives_float32(every, dtype):
+    x = (every.x * (255 / every.upper if dtype == np.uint8 else 1)).astype(dtype)
     before = x.copy()
-    out, _ = case.defence(x)
+    out, _ = every.defence(x)
     assert out.dtype == np.float32
-    assert np.array_equal(out, case.hard(x))
+    assert np.array_equal(out, every.hard(x))
     assert np.array_equal(x, before)
     if dtype != np.uint8:
         leaf = torch.tensor(x, requires_grad=True)
-        case.defence.forward(leaf)[0].sum().backward()
+        every.defence.forward(leaf)[0].sum().backward()
         assert leaf.grad.dtype == leaf.dtype
 
 
@@ -81,12 +81,22 @@ def test_both_of_arts_gradients_are_those_of_the_surrogate(case, surrogate):
         assert np.allclose(by_autograd, slope * grad, rtol=1e-4, atol=1e-6)
 
 
-def test_class_gradients_are_taken_class_by_class(grey):
-    grads = np.stack([some_gradient(grey.x), 2 * some_gradient(grey.x)], axis=1)
-    whole = grey.defence.estimate_gradient(grey.x, grads)
+def test_without_a_surrogate_too_both_of_arts_gradients_agree(every):
+    defence, grad = every.defence, some_gradient(every.x)
+    by_autograd = gradient(defence, every.x, grad)
+    assert np.allclose(defence.estimate_gradient(every.x, grad), by_autograd, atol=1e-6)
+    assert np.abs(by_autograd).max() > 0.1
+    if not hasattr(defence, "surrogate"):
+        assert np.array_equal(by_autograd, grad)
+        assert defence.with_surrogate("soft") is defence
+
+
+def test_class_gradients_are_taken_class_by_class(every):
+    grads = np.stack([some_gradient(every.x), 2 * some_gradient(every.x)], axis=1)
+    whole = every.defence.estimate_gradient(every.x, grads)
     assert whole.shape == grads.shape
     for k in range(2):
-        alone = grey.defence.estimate_gradient(grey.x, grads[:, k])
+        alone = every.defence.estimate_gradient(every.x, grads[:, k])
         assert np.allclose(whole[:, k], alone)
 
 
@@ -104,12 +114,12 @@ def test_the_map_is_total(grey, beyond):
     assert np.isfinite(out).all()
 
 
-def test_labels_pass_through(case):
-    y = np.arange(len(case.x))
-    assert np.array_equal(case.defence(case.x, y)[1], y)
-    assert case.defence(case.x)[1] is None
+def test_labels_pass_through(every):
+    y = np.arange(len(every.x))
+    assert np.array_equal(every.defence(every.x, y)[1], y)
+    assert every.defence(every.x)[1] is None
     token = object()
-    assert case.defence.forward(torch.tensor(case.x), token)[1] is token
+    assert every.defence.forward(torch.tensor(every.x), token)[1] is token
 
 
 def test_chunks_change_nothing(case, monkeypatch):
@@ -122,14 +132,14 @@ def test_chunks_change_nothing(case, monkeypatch):
 
 
 @pytest.mark.parametrize("call", ["forward", "estimate_forward"])
-def test_what_is_no_image_is_refused(case, call):
-    x = torch.tensor(case.x)
+def test_what_is_no_image_is_refused(every, call):
+    x = torch.tensor(every.x)
     for bad, text in (
         (x[0], "4 axes"),
         (x.long(), r"got torch.int64; convert with .float\(\)"),
     ):
         with pytest.raises(InputError, match=text):
-            getattr(case.defence, call)(bad)
+            getattr(every.defence, call)(bad)
 
 
 def test_nan_stays_nan_and_spoils_its_own_pixel_alone(case):
@@ -159,12 +169,12 @@ def pickled(defence):
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
-def test_copies_do_the_same(case, copied):
-    defence = case.defence.with_surrogate(cube)
+def test_copies_do_the_same(every, copied):
+    defence = every.defence.with_surrogate(cube)
     twin = copied(defence)
-    grad = some_gradient(case.x)
-    assert np.array_equal(twin(case.x)[0], defence(case.x)[0])
-    assert np.array_equal(gradient(twin, case.x, grad), gradient(defence, case.x, grad))
+    grad = some_gradient(every.x)
+    assert np.array_equal(twin(every.x)[0], defence(every.x)[0])
+    assert np.array_equal(gradient(twin, every.x, grad), gradient(defence, every.x, grad))
 
 
 def test_parameters_that_are_set_take_effect(grey):

@@ -6,6 +6,7 @@ from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.defences import (
     DEFENCES,
     ColorDepthReduction,
+    GaussianNoise,
     InputBitDepth,
     PixelDiscretization,
     parse_defence,
@@ -58,7 +59,18 @@ def test_every_row_makes_what_its_name_says(name):
     for key in (key for key, kind in row.options.items() if kind is not str):
         with pytest.raises(InputError):
             parse_defence(f"{name}:{key}=")
-    assert row.make(surrogate="soft:3").surrogate == SoftAssignment(3.0)
+    if row.codebook:
+        assert row.make(surrogate="soft:3").surrogate == SoftAssignment(3.0)
+    else:
+        with pytest.raises(InputError, match=f"{name} takes .*got 'surrogate=soft'"):
+            parse_defence(f"{name}:surrogate=soft")
+
+
+def test_a_line_of_noise():
+    noise = parse_defence("noise:sigma=38/255,clip=true,seed=7")
+    assert type(noise) is GaussianNoise
+    assert (noise.sigma, noise.clip, noise.seed) == (38 / 255, True, 7)
+    assert noise.describe() == f"GaussianNoise(sigma={38 / 255!r}, clip=True, seed=7)"
 
 
 def test_a_codebook_file_is_used(tmp_path):
@@ -76,7 +88,10 @@ def test_a_codebook_file_is_used(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("jpeg", "unknown defence 'jpeg'; known: density, colordepth, bitdepth, or a codebook"),
+        (
+            "jpeg",
+            "unknown defence 'jpeg'; known: density, colordepth, bitdepth, noise, or a codebook",
+        ),
         ("", "unknown defence ''"),
         ("density:colour=3", "density takes n_codes.*got 'colour=3'"),
         ("density:n_codes", "got 'n_codes'"),
@@ -84,6 +99,7 @@ def test_a_codebook_file_is_used(tmp_path):
         ("density:radius=1/0", "expected float, got '1/0'"),
         ("bitdepth:bits=9", "bits must lie in"),
         ("bitdepth:n_codes=3", "bitdepth takes bits"),
+        ("noise:sigma=0", "sigma must be a number > 0"),
     ],
 )
 def test_a_line_that_does_not_fit_is_refused(text, message):

@@ -170,7 +170,7 @@ def test_what_is_no_classifier_or_does_not_fit_is_refused(net):
 
 def test_a_surrogate_can_be_changed_beside_foreign_defences(net, x):
     made = defend(art_classifier(net, preprocessing_defences=[Darken()]), ColorDepthReduction(4))
-    other = made.with_surrogate("identity")
+    other = made.with_surrogate("soft:3")
     assert [type(d) for d in other.defences] == [Darken, ColorDepthReduction]
     assert np.array_equal(other.predict(x), made.predict(x))
     y = np.eye(5, dtype=np.float32)[np.arange(10) % 5]

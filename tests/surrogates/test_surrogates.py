@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 
 from art_disc.codebooks import METRICS, BitDepthCodebook, Codebook, UniformCodebook
 from art_disc.core.errors import InputError
-from art_disc.surrogates import Custom, Identity, SoftAssignment, Surrogate, as_surrogate
+from art_disc.surrogates import (
+    Custom,
+    Identity,
+    SmoothedStep,
+    SoftAssignment,
+    Surrogate,
+    as_surrogate,
+)
 
 ORDER = {"l1": 1, "l2": 2, "l_inf": np.inf}
 ALPHAS = st.sampled_from([1.0, 10.0, 25.5, 200.0])
@@ -207,3 +214,41 @@ def test_a_leak_goes_on_beyond_the_outer_codewords_and_changes_nothing_between()
         SoftAssignment(10, leak=-1)
     with pytest.raises(InputError, match="LEAK"):
         as_surrogate("soft:1:2:3")
+
+
+def test_smoothed_step_is_one_sigmoid_for_two_grey_codewords():
+    book = Codebook(np.array([[0.2], [0.8]], dtype=np.float32))
+    x = torch.linspace(-0.5, 1.5, 41).reshape(1, 1, 41, 1)
+    width = 0.3
+    ours = SmoothedStep(width)(x, book)
+    # the gap over the width squared is the sigmoid's slope at the border, midway
+    sigmoid = 0.2 + 0.6 * torch.sigmoid((x - 0.5) * 0.6 / width**2)
+    assert torch.allclose(ours, sigmoid, atol=1e-5)
+
+
+def test_smoothed_step_is_the_posterior_mean_of_a_colour():
+    rng = np.random.default_rng(0)
+    words = rng.random((5, 3)).astype(np.float32)
+    x = torch.tensor(rng.random((1, 3, 4, 2)), dtype=torch.float32)
+    ours = SmoothedStep(0.2)(x, Codebook(words, metric="l1"))
+    for row in range(4):
+        for column in range(2):
+            pixel = x[0, :, row, column].numpy().astype(float)
+            density = np.exp(-((pixel - words.astype(float)) ** 2).sum(1) / (2 * 0.2**2))
+            mean = (density[:, None] * words).sum(0) / density.sum()
+            assert np.allclose(ours[0, :, row, column], mean, atol=1e-5)
+
+
+def test_smoothed_step_scales_with_the_codebook_and_reaches_beyond_it():
+    grey = Codebook(np.array([[0.25], [0.75]], dtype=np.float32))
+    x = torch.tensor([[[[0.0]], [[0.5]], [[1.0]]]], requires_grad=True).reshape(3, 1, 1, 1)
+    x.retain_grad()
+    SmoothedStep()(x, grey).sum().backward()
+    # 0.3 gaps: slope gap / w^2 = 1 / (0.09 gap), at the border a quarter of it times the gap
+    assert float(x.grad[1]) == pytest.approx(0.25 / 0.09, rel=1e-4)
+    assert float(x.grad[0]) > 0
+    assert float(x.grad[2]) > 0
+    assert as_surrogate("smooth").name == "smooth"
+    assert as_surrogate("smooth:0.1").name == "smooth(width=0.1)"
+    with pytest.raises(InputError, match="width must be"):
+        SmoothedStep(0)

@@ -1,0 +1,107 @@
+"""Random numbers of a defence: from its own generator, or the same for every image and call."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from art_disc.core.seeds import derive_seed
+from art_disc.defences.images import as_float_images
+
+
+class Stream:
+    """A seeded generator of random numbers that can be copied and pickled with its state.
+
+    It lives on the CPU, so that the numbers are the same on every device.
+
+    Args:
+        seed: Where the stream begins.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"state": self.generator.get_state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.generator = torch.Generator()
+        self.generator.set_state(state["state"])
+
+
+class Draws:
+    """The random numbers of one draw of a defence for all images of a batch.
+
+    Args:
+        generator: Where they come from.
+        shared: Every image gets the same numbers, which then do not depend on the batch.
+    """
+
+    def __init__(self, generator: torch.Generator, *, shared: bool = False) -> None:
+        self._generator = generator
+        self._rows = 1 if shared else None
+
+    def normal(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
+        """Return standard normal numbers, float32, of shape (n, ...)."""
+        numbers = torch.randn((self._rows or shape[0], *shape[1:]), generator=self._generator)
+        return numbers.expand(shape).to(device)
+
+    def uniform(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
+        """Return numbers in [0, 1), float32, of shape (n, ...)."""
+        numbers = torch.rand((self._rows or shape[0], *shape[1:]), generator=self._generator)
+        return numbers.expand(shape).to(device)
+
+
+class RandomMap(nn.Module):
+    """A map that makes a fresh draw for each row of each call, in train and in eval mode alike.
+
+    A subclass gives `transform`, and takes random numbers from the draws that it gets alone.
+
+    Args:
+        seed: Of its own stream; the same seed and calls give the same draws.
+        frozen: None, or the seed of numbers that are the same for every row and call: the map is
+            then one function of the image, whatever the batch.
+        upper: Top of the input range, 1 or 255.
+    """
+
+    def __init__(self, *, seed: int, frozen: int | None = None, upper: float = 1.0) -> None:
+        super().__init__()
+        self.stream = Stream(seed)
+        self.frozen = frozen
+        self.upper = upper
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return one draw of every image; the first of the frozen ones where they are frozen.
+
+        Args:
+            x: Images of four axes, floats of any precision, or uint8.
+
+        Raises:
+            InputError: No such images.
+        """
+        return self.draw(x, 0)
+
+    def draw(self, x: Tensor, index: int) -> Tensor:
+        """Return one draw of every image.
+
+        Args:
+            x: As for `forward`.
+            index: Which of the frozen draws; without meaning where the draws are fresh.
+
+        Raises:
+            InputError: As for `forward`.
+        """
+        images = as_float_images(x, self.upper)
+        if self.frozen is None:
+            return self.transform(images, Draws(self.stream.generator))
+        generator = torch.Generator().manual_seed(derive_seed(self.frozen, "draw", index))
+        return self.transform(images, Draws(generator, shared=True))
+
+    def transform(self, images: Tensor, draws: Draws) -> Tensor:
+        """Return the images of one draw.
+
+        Args:
+            images: float32 (n, ...), in [0, upper] or outside it.
+            draws: The random numbers.
+        """
+        raise NotImplementedError

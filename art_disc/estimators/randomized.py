@@ -1,0 +1,212 @@
+"""A classifier whose defence draws: the draws, their mean and its gradient inside the module."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from art_disc.core.checks import check_count
+from art_disc.core.seeds import derive_seed
+from art_disc.defences.draws import RandomMap
+from art_disc.defences.noise import RandomPreprocessor
+from art_disc.defences.preprocessor import MapPreprocessor
+from art_disc.estimators.classifier import DefendedClassifier
+from art_disc.estimators.memory import bytes_for_backward
+from art_disc.estimators.module import DefendedModule
+from art_disc.estimators.voting import Voting
+
+# parts of this size stay in a CPU's caches: one part of 640 rows of Madry's network took 1.4 times
+# as long as seven of 91
+_CPU_BYTES = 24 << 20
+_LEAST_ROWS = 32
+
+
+class RandomizedModule(DefendedModule):
+    """The mean over draws of network((defences(x) - mean) / std), one row an image.
+
+    Under grad it makes `eot_samples` draws of every image, otherwise `vote_samples`, whether it
+    is in train or in eval mode. What is drawn depends on the seed and the batch alone, not on the
+    parts in which the network computes it.
+
+    Args:
+        base: The network, which returns logits; shared, not copied.
+        defences: Fitted defences, at least one of them a `RandomPreprocessor`.
+        voting: How many draws, and what is made of them.
+        **options: Keyword options of `DefendedModule`.
+    """
+
+    def __init__(
+        self,
+        base: nn.Module,
+        defences: Sequence[MapPreprocessor] = (),
+        *,
+        voting: Voting | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(base, defences, **options)
+        self.voting = voting or Voting()
+        # the last child has one row an image: ART's feature attacks look there
+        self.out = nn.Identity()
+
+    def forward(self, x: Tensor) -> Any:
+        """Return scores (n, classes) as `Voting.output` says.
+
+        Args:
+            x: Images in the input range; floats of any precision, or uint8.
+
+        Raises:
+            InputError: Another integer type, or what a defence refuses.
+        """
+        gradient = torch.is_grad_enabled()
+        number = self.voting.eot_samples if gradient else self.voting.vote_samples
+        return self.out(self.voting.count(self.log_probs(x, number)))
+
+    def log_probs(self, x: Tensor, number: int) -> Tensor:
+        """Return log-probabilities of single draws, shape (number, n, classes).
+
+        Args:
+            x: As for `forward`.
+            number: Draws of every image, >= 1.
+        """
+        x = self._enter(x)
+        # what comes before the first draw is the same for all of them
+        steps = list(self.maps)
+        while steps and not isinstance(steps[0], RandomMap):
+            x = steps.pop(0)(x)
+        each = self._row_bytes(x)
+        rows = max(1, self.voting.memory_bytes // each)
+        # within the budget nothing is computed twice
+        again = torch.is_grad_enabled() and number * len(x) > rows
+        classify = self._classify_again if again else self._classify
+        at_once = max(1, rows // max(1, len(x)))
+        if x.device.type == "cpu":
+            rows = min(rows, max(_LEAST_ROWS, _CPU_BYTES // each))
+        logits = []
+        for start in range(0, number, at_once):
+            group = range(start, min(start + at_once, number))
+            images = torch.cat([_through(steps, x, index) for index in group])
+            # equal parts: batch statistics of a training network need more than a leftover row
+            parts = images.tensor_split(max(1, math.ceil(len(images) / rows)))
+            logits += [classify(part) for part in parts]
+        return torch.log_softmax(torch.cat(logits), dim=1).view(number, len(x), -1)
+
+    def _classify_again(self, x: Tensor) -> Any:
+        """Classify, and keep nothing but the images for the backward pass."""
+        # dropout must fall alike twice; without it the global stream is left alone
+        return checkpoint(self._classify, x, use_reentrant=False, preserve_rng_state=self.training)
+
+    def _row_bytes(self, x: Tensor) -> int:
+        return bytes_for_backward(self.base, self._classify, x.new_zeros((1, *x.shape[1:])))
+
+
+def _through(steps: Sequence[nn.Module], x: Tensor, index: int) -> Tensor:
+    """Pass a batch through maps, drawing number `index` of the random ones."""
+    for step in steps:
+        x = step.draw(x, index) if isinstance(step, RandomMap) else step(x)
+    return x
+
+
+class RandomizedClassifier(DefendedClassifier):
+    """A `DefendedClassifier` whose module makes the draws and counts them.
+
+    ART sees one row an image, the gradient of the mean over `eot_samples` draws (expectation over
+    transformation), and predictions of `vote_samples` draws; all of it lives in `model`, so it
+    stays where ART rebuilds a bare `PyTorchClassifier` around that.
+    """
+
+    @property
+    def voting(self) -> Voting:
+        """How many draws are made and what is made of them."""
+        voting: Voting = self.model.voting
+        return voting
+
+    @property
+    def eot_samples(self) -> int:
+        """Draws an image where a gradient is taken."""
+        return self.voting.eot_samples
+
+    @property
+    def vote_samples(self) -> int:
+        """Draws an image in `predict`."""
+        return self.voting.vote_samples
+
+    def with_voting(self, **changes: Any) -> Self:
+        """Return the same classifier with some fields of its `Voting` changed.
+
+        Raises:
+            InputError: A value does not fit.
+        """
+        return self._swapped(lambda defence: defence, voting=replace(self.voting, **changes))
+
+    def with_samples(self, *, eot: int | None = None, vote: int | None = None) -> Self:
+        """Return the same classifier with other numbers of draws.
+
+        Args:
+            eot: Draws an image where a gradient is taken; None: as here.
+            vote: Draws an image in `predict`; None: as here.
+
+        Raises:
+            InputError: A number below 1.
+        """
+        changes = {"eot_samples": eot, "vote_samples": vote}
+        return self.with_voting(**{k: v for k, v in changes.items() if v is not None})
+
+    def with_seed(self, seed: int) -> Self:
+        """Return the same classifier at the beginning of other streams.
+
+        What was asked of this one plays no part, so work that is resumed draws as if it had never
+        stopped.
+        """
+
+        def swap(defence: Any) -> Any:
+            return defence.with_seed(seed) if isinstance(defence, RandomPreprocessor) else defence
+
+        return self._swapped(swap)
+
+    def frozen(self, seed: int) -> Self:
+        """Return a deterministic twin: each call makes the same draws, the same for every image.
+
+        Its gradient is that of its first `eot_samples` draws and its prediction the mean of the
+        first `vote_samples`; with equal numbers they are one function.
+        """
+
+        def swap(defence: Any) -> Any:
+            return defence.frozen(seed) if isinstance(defence, RandomPreprocessor) else defence
+
+        return self._swapped(swap)
+
+    def predict_draws(
+        self, x: NDArray[Any], n: int, seed: int | None = None
+    ) -> NDArray[np.float32]:
+        """Return what single fresh draws say, from streams of their own.
+
+        This classifier's streams are left where they are, so no attack has seen these draws.
+
+        Args:
+            x: Images in the input range; the draws depend on the batch.
+            n: Draws of every image, >= 1.
+            seed: Of the draws; None: the defences' own seeds. The same seed, the same draws. A
+                frozen classifier gives its frozen draws, whatever the seed.
+
+        Returns:
+            Log-probabilities, shape (n, images, classes).
+
+        Raises:
+            InputError: `n` is no whole number >= 1, or `x` is no batch of images.
+        """
+        check_count(n, "n")
+        own = [d.seed for d in self.model.preprocessors if isinstance(d, RandomPreprocessor)]
+        root = derive_seed(0, *own) if seed is None else seed
+        module = self.with_seed(derive_seed(root, "predict_draws")).model
+        module.eval()
+        images, _ = self._apply_preprocessing(x, y=None, fit=False)
+        with torch.no_grad():
+            draws = module.log_probs(torch.as_tensor(images).to(self.device), n)
+        result: NDArray[np.float32] = draws.cpu().numpy()
+        return result

@@ -1,0 +1,77 @@
+"""How the draws of a randomised defence become one row of scores an image."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from art_disc.core.checks import check_count
+from art_disc.core.errors import InputError
+from art_disc.surrogates import straight_through
+
+VOTES = ("mean", "hard")
+OUTPUTS = ("log_probs", "logits", "probs")
+MEMORY_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Voting:
+    """How many draws are made, and what is made of them.
+
+    Attributes:
+        eot_samples: Draws an image where gradients are enabled.
+        vote_samples: Draws an image where they are not, as in ART's `predict`.
+        vote: `mean`: the mean of the draws' probabilities. `hard`: each draw votes for one class,
+            half a vote is added to every class (so no class has probability 0), and the votes are
+            differentiated as if they were the probabilities.
+        output: `log_probs`, their logarithm; `logits`, the same less its mean over the classes
+            (equal softmax, sum zero); or `probs`, whose loss has no gradient where the network is
+            sure.
+        memory_bytes: What the network may keep for the backward pass at once; beyond it the draws
+            are computed in parts, and once more on the way back.
+
+    Raises:
+        InputError: A number below 1, or an unknown word.
+    """
+
+    eot_samples: int = 8
+    vote_samples: int = 16
+    vote: str = "mean"
+    output: str = "log_probs"
+    memory_bytes: int = MEMORY_BYTES
+
+    def __post_init__(self) -> None:
+        for name in ("eot_samples", "vote_samples", "memory_bytes"):
+            check_count(getattr(self, name), name)
+        for name, known in (("vote", VOTES), ("output", OUTPUTS)):
+            if getattr(self, name) not in known:
+                msg = f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"
+                raise InputError(msg)
+
+    def count(self, draws: Tensor) -> Tensor:
+        """Return one row an image.
+
+        Args:
+            draws: Log-probabilities of single draws, shape (draws, n, classes).
+
+        Returns:
+            Shape (n, classes), what `output` says.
+        """
+        number, _, classes = draws.shape
+        if self.vote == "mean":
+            log_probs = draws.logsumexp(dim=0) - torch.log(draws.new_tensor(float(number)))
+        else:
+            votes = straight_through(draws, _one_hot, torch.exp, number).sum(dim=0)
+            log_probs = torch.log((votes + 0.5) / (number + classes / 2))
+        if self.output == "probs":
+            return log_probs.exp()
+        if self.output == "logits":
+            return log_probs - log_probs.mean(dim=1, keepdim=True)
+        return log_probs
+
+
+def _one_hot(draws: Tensor) -> Tensor:
+    """Return 1 for the likeliest class; a draw with NaN stays NaN, it must not become a vote."""
+    votes = functional.one_hot(draws.argmax(dim=-1), draws.shape[-1]).to(draws.dtype)
+    return votes.masked_fill(draws.isnan(), torch.nan)

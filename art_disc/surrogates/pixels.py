@@ -1,0 +1,32 @@
+"""What a surrogate is, and pixels as codebooks see them."""
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from art_disc.codebooks import Codebook
+
+
+@runtime_checkable
+class Surrogate(Protocol):
+    """A differentiable stand-in for the map of each pixel to its nearest codeword."""
+
+    @property
+    def name(self) -> str:
+        """Short name for tables, with its parameter."""
+        ...
+
+    def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:
+        """Return the smoothed images.
+
+        Args:
+            x: Images (n, c, h, w), float32 on the [0, 1] scale.
+            codebook: The codebook whose hard map is stood in for.
+        """
+        ...
+
+
+def channels_255(x: Tensor, codebook: Codebook) -> list[Tensor]:
+    """Return images (n, c, h, w) as one tensor a codeword channel, on the 255 scale."""
+    scaled = 255 * x
+    return [scaled] if codebook.per_channel else list(scaled.unbind(dim=1))

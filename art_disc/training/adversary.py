@@ -1,0 +1,124 @@
+"""The inner maximisation of adversarial training, in l_inf."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from art_disc.core.checks import check_count, check_eps
+from art_disc.core.errors import InputError
+
+METHODS = ("pgd", "single_step")
+
+
+@dataclass(frozen=True, slots=True)
+class Adversary:
+    """Whom a network is trained against: signed gradient steps on the cross-entropy, in l_inf.
+
+    The steps are taken with the network in eval mode (dropout off, batch statistics fixed), the
+    weights then learn in train mode; images stay in [0, 1].
+
+    Args:
+        eps: Budget in (0, 1].
+        method: `pgd` (Madry et al.), or `single_step` (one step from a random start).
+        steps: Gradient steps of `pgd`; `single_step` takes one.
+        step_size: Of each step, > 0; None: 2.5 eps / steps, and 1.25 eps for `single_step`.
+        random_start: Begin anywhere in the budget, not at the image.
+
+    Raises:
+        InputError: A value does not fit.
+
+    Source: Madry et al. 2018, section 2.1; Wong, Rice, Kolter 2020, section 4 (single step).
+    """
+
+    eps: float
+    method: str = "pgd"
+    steps: int = 10
+    step_size: float | None = None
+    random_start: bool = True
+
+    def __post_init__(self) -> None:
+        if check_eps(self.eps) == 0:
+            msg = "eps must be > 0; for natural training leave the adversary out"
+            raise InputError(msg)
+        if self.method not in METHODS:
+            msg = f"method must be one of {', '.join(METHODS)}, got {self.method!r}"
+            raise InputError(msg)
+        check_count(self.steps, "steps")
+        if self.step_size is not None and not 0 < self.step_size < math.inf:
+            msg = f"step_size must be a number > 0, got {self.step_size!r}"
+            raise InputError(msg)
+
+    @property
+    def step_count(self) -> int:
+        """Gradient steps that are really taken."""
+        return 1 if self.method == "single_step" else self.steps
+
+    @property
+    def step_length(self) -> float:
+        """Size of each step, as given or by default."""
+        if self.step_size is not None:
+            return self.step_size
+        return (1.25 if self.method == "single_step" else 2.5 / self.steps) * self.eps
+
+    def facts(self) -> dict[str, float | int | str | bool]:
+        """Return what decides the perturbations, in plain values; equal ones train alike."""
+        return {
+            "method": self.method,
+            "eps": float(self.eps),
+            "steps": self.step_count,
+            "step_size": float(self.step_length),
+            "random_start": self.random_start,
+        }
+
+    def describe(self) -> str:
+        """Return one readable phrase."""
+        name = "single-step" if self.method == "single_step" else f"PGD-{self.steps}"
+        start = "" if self.random_start else ", no random start"
+        return f"adversarial ({name}, eps {self.eps:.4g}, step {self.step_length:.4g}{start})"
+
+
+def perturbed(
+    model: nn.Module, x: Tensor, y: Tensor, adversary: Adversary, generator: torch.Generator
+) -> Tensor:
+    """Return images within the budget on which the cross-entropy is large.
+
+    Args:
+        model: Returns logits (n, classes); its mode and its gradients are left as they were.
+        x: Images in [0, 1], on the model's device.
+        y: Class indices.
+        adversary: How.
+        generator: Of the random start, on the CPU.
+
+    Returns:
+        The last iterate, in [0, 1], detached.
+    """
+    eps = adversary.eps
+    low, high = (x - eps).clamp_min(0), (x + eps).clamp_max(1)
+    moved = x.detach()
+    if adversary.random_start:
+        start = torch.rand(x.shape, generator=generator).to(x.device)
+        moved = torch.clamp(x + eps * (2 * start - 1), low, high)
+    with _evaluated(model), torch.enable_grad():
+        for _ in range(adversary.step_count):
+            moved = moved.detach().requires_grad_()
+            loss = nn.functional.cross_entropy(model(moved), y, reduction="sum")
+            # the weights' own gradients are not touched
+            (slope,) = torch.autograd.grad(loss, moved)
+            moved = torch.clamp(moved + adversary.step_length * slope.sign(), low, high)
+    return moved.detach()
+
+
+@contextmanager
+def _evaluated(model: nn.Module) -> Iterator[None]:
+    """Put the model into eval mode inside the block."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
