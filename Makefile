@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check format notebooks wheel clean
+.PHONY: demo test check format notebooks zoo wheel clean
 
 demo: $(INSTALLED)
 	$(BIN)/art-disc codebook --dataset digits
@@ -26,6 +26,10 @@ format: $(INSTALLED)
 notebooks: $(INSTALLED)
 	ART_DISC_SMOKE=1 $(BIN)/python -m pytest -o addopts="" -p no:randomly --nbmake \
 		--nbmake-timeout=600 notebooks
+
+zoo: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -e ".[zoo]" -c constraints.txt
+	OMP_NUM_THREADS=1 $(BIN)/art-disc zoo --tier smoke --quiet --out runs/zoo
 
 wheel: $(INSTALLED)
 	$(BIN)/python -m build --wheel

@@ -1,12 +1,16 @@
-"""Attacks that ART lacks, and presets of those that it has."""
+"""Attacks that ART lacks, and the table of those that it has."""
 
-from art_disc.attacks.presets import PRESETS, AttackSpec, attack_table, parse_settings
 from art_disc.attacks.sign_adam import MarginLoss, SignAdamBPDA
+from art_disc.attacks.spec import TIERS, AttackSpec, Request
+from art_disc.attacks.table import ATTACKS, SUITES, attack_table, parse_settings
 
 __all__ = [
-    "PRESETS",
+    "ATTACKS",
+    "SUITES",
+    "TIERS",
     "AttackSpec",
     "MarginLoss",
+    "Request",
     "SignAdamBPDA",
     "attack_table",
     "parse_settings",

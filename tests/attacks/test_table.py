@@ -3,8 +3,7 @@ import pytest
 import torch
 
 from art_disc import build_classifier
-from art_disc.attacks import PRESETS, attack_table, parse_settings
-from art_disc.attacks.presets import Request
+from art_disc.attacks import ATTACKS, SUITES, Request, attack_table, parse_settings
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import global_seeds
 from art_disc.defences import ColorDepthReduction
@@ -18,7 +17,8 @@ SHORT = {
     "sign_adam": {"max_iter": 15},
 }
 BUDGET = {"inf": 0.25, "2": 1.5}
-ROWS = [(name, norm) for name, spec in PRESETS.items() for norm in spec.norms]
+SUITE = {name: ATTACKS[name] for name in SUITES["standard"][0]}
+ROWS = [(name, norm) for name, spec in SUITE.items() for norm in spec.norms]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def attackable(request, digits, digits_net, classifier, sample):
 
 
 def made(classifier, name, norm, *, eps=None, targeted=False):
-    spec = PRESETS[name]
+    spec = ATTACKS[name]
     request = Request(classifier, BUDGET[norm] if eps is None else eps, norm, targeted, 64)
     return spec.make(request, {**spec.settings, **SHORT.get(name, {})})
 
@@ -79,7 +79,7 @@ def test_a_tiny_budget_breaks_next_to_nothing(attackable):
     assert np.mean(classifier.predict(adversarial).argmax(axis=1) == y) > 0.9
 
 
-@pytest.mark.parametrize("name", [n for n, spec in PRESETS.items() if spec.targetable])
+@pytest.mark.parametrize("name", [n for n, spec in SUITE.items() if spec.targetable])
 def test_rows_that_can_aim_hit_the_target(classifier, sample, name):
     x, target = sample[0], (sample[1] + 1) % 10
     before = np.mean(classifier.predict(x).argmax(axis=1) == target)
@@ -88,9 +88,9 @@ def test_rows_that_can_aim_hit_the_target(classifier, sample, name):
     assert after > before + 0.15
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", SUITE)
 def test_what_a_row_says_of_itself_holds(classifier, sample, name, monkeypatch):
-    spec = PRESETS[name]
+    spec = ATTACKS[name]
     asked = []
     original = type(classifier.model).forward
 
@@ -111,16 +111,16 @@ def test_what_a_row_says_of_itself_holds(classifier, sample, name, monkeypatch):
 
 
 def test_refusals_name_the_reason():
-    assert "norms inf only" in PRESETS["sign_adam"].refuses("2", 10, targeted=False)
-    assert "cannot aim" in PRESETS["square"].refuses("inf", 10, targeted=True)
-    assert "at least 3 classes" in PRESETS["apgd_dlr"].refuses("inf", 2, targeted=False)
-    assert not PRESETS["apgd_dlr"].refuses("inf", 3, targeted=False)
-    assert not PRESETS["pgd"].refuses("2", 2, targeted=True)
+    assert "norms inf only" in ATTACKS["sign_adam"].refuses("2", 10, targeted=False)
+    assert "cannot aim" in ATTACKS["square"].refuses("inf", 10, targeted=True)
+    assert "needs at least 3 classes" in ATTACKS["apgd_dlr"].refuses("inf", 2, targeted=False)
+    assert not ATTACKS["apgd_dlr"].refuses("inf", 3, targeted=False)
+    assert not ATTACKS["pgd"].refuses("2", 2, targeted=True)
 
 
 def test_the_step_of_zero_spreads_two_and_a_half_budgets(classifier):
     for name in ("pgd", "sign_adam"):
-        spec = PRESETS[name]
+        spec = ATTACKS[name]
         request = Request(classifier, 0.2, "inf", targeted=False, batch_size=8)
         settings = {**spec.settings, "max_iter": 10}
         assert spec.make(request, settings).eps_step == pytest.approx(0.05)
@@ -128,23 +128,29 @@ def test_the_step_of_zero_spreads_two_and_a_half_budgets(classifier):
 
 
 def test_tiers_and_lists_become_rows():
-    assert [spec.name for spec, _ in attack_table("standard")] == list(PRESETS)
+    assert [spec.name for spec, _ in attack_table("standard")] == list(SUITE)
     quick = {spec.name: settings for spec, settings in attack_table("quick")}
-    assert set(quick) == {n for n, spec in PRESETS.items() if spec.quick is not None}
+    assert set(quick) == {"fgsm", "pgd", "sign_adam", "square"}
     assert quick["pgd"] == {"max_iter": 20, "num_random_init": 1, "eps_step": 0.0}
     for choice in ("square,pgd", ["square", "pgd"]):
         rows = attack_table(choice)
         assert [spec.name for spec, _ in rows] == ["square", "pgd"]
-        assert rows[1][1] == PRESETS["pgd"].settings
+        assert rows[1][1] == ATTACKS["pgd"].settings
+    assert attack_table("pgd", tier="strong")[0][1]["num_random_init"] == 5
+    strong = {spec.name: settings for spec, settings in attack_table("strong")}
+    assert set(SUITE) < set(strong)
+    assert strong["square"]["max_iter"] == 5000
+    with pytest.raises(InputError, match="tier must be one of smoke, standard, strong, got 'slow'"):
+        attack_table("pgd", tier="slow")
 
 
 def test_changes_reach_their_row_alone_and_not_the_table():
-    before = dict(PRESETS["pgd"].settings)
+    before = dict(ATTACKS["pgd"].settings)
     changes = {"pgd.max_iter": "7", "pgd.eps_step": "8/255"}
     rows = {spec.name: settings for spec, settings in attack_table("quick", changes)}
     assert rows["pgd"] == {"max_iter": 7, "num_random_init": 1, "eps_step": 8 / 255}
     assert rows["square"]["max_iter"] == 100
-    assert PRESETS["pgd"].settings == before
+    assert ATTACKS["pgd"].settings == before
 
 
 def test_settings_are_read_as_what_they_are():
@@ -155,14 +161,14 @@ def test_settings_are_read_as_what_they_are():
 
 @pytest.mark.parametrize("choice", ["slow", "pgd,nothing", ["pgd", ""], ""])
 def test_unknown_attacks_are_named(choice):
-    with pytest.raises(InputError, match=r"unknown attack '.*known: quick, standard, fgsm"):
+    with pytest.raises(InputError, match=r"unknown attack '.*known: quick, standard, strong, fgsm"):
         attack_table(choice)
 
 
 @pytest.mark.parametrize(
     ("key", "value", "text"),
     [
-        ("pgd.steps", 3, "unknown setting 'pgd.steps'; known: fgsm.num_random_init"),
+        ("pgd.steps", 3, "unknown setting 'pgd.steps'; known: pgd.max_iter"),
         ("nothing.max_iter", 3, "unknown setting"),
         ("max_iter", 3, "unknown setting"),
         ("pgd.max_iter", "many", "pgd.max_iter must be a number, got 'many'"),

@@ -1,0 +1,134 @@
+"""AutoAttack as its authors publish it, called on an ART classifier; a package of the user's."""
+
+import importlib
+from typing import Any
+
+import numpy as np
+import torch
+from art.attacks.attack import EvasionAttack
+from art.estimators.estimator import BaseEstimator, LossGradientsMixin
+from torch import nn
+
+from art_disc.core.checks import Float32Array, check_labels
+from art_disc.core.errors import InputError, MissingExtraError
+
+VERSIONS = ("standard", "plus", "rand")
+
+
+class _InUnitRange(nn.Module):
+    """The classifier's model on images in [0, 1], which is all that the package knows."""
+
+    def __init__(self, model: nn.Module, upper: float) -> None:
+        super().__init__()
+        self.model, self.upper = model, upper
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.model(x if self.upper == 1 else x * self.upper)
+
+
+class OriginalAutoAttack(EvasionAttack):
+    """The package `autoattack` on `estimator.model`, unchanged (Croce and Hein 2020).
+
+    The defence has to live in the model, as `placement="module"` puts it there; a classifier with
+    ART preprocessors is refused, since the package would not see them.
+
+    Args:
+        estimator: An ART `PyTorchClassifier` that returns logits, NCHW.
+        eps: Budget in the input range.
+        norm: infinity or 2.
+        version: `standard`, `plus`, or `rand` for a randomised defence.
+        n_iter: Steps of APGD and FAB; 100 is the package's own.
+        n_queries: Of Square; 5000 is the package's own.
+        batch_size: Images at once.
+
+    Raises:
+        MissingExtraError: The package is not installed.
+        InputError: Preprocessors in ART's list, another layout, norm or version.
+    """
+
+    attack_params = (
+        *EvasionAttack.attack_params, "eps", "norm", "version", "n_iter", "n_queries", "batch_size",
+    )  # fmt: skip
+    _estimator_requirements = (BaseEstimator, LossGradientsMixin)
+
+    def __init__(  # noqa: PLR0913 - ART's attacks take their parameters one by one
+        self,
+        estimator: Any,
+        *,
+        eps: float,
+        norm: float = np.inf,
+        version: str = "standard",
+        n_iter: int = 100,
+        n_queries: int = 5000,
+        batch_size: int = 250,
+    ) -> None:
+        super().__init__(estimator=estimator)
+        self.eps, self.norm, self.version = eps, norm, version
+        self.n_iter, self.n_queries, self.batch_size = n_iter, n_queries, batch_size
+        self._check_params()
+
+    def _check_params(self) -> None:
+        if self.version not in VERSIONS:
+            msg = f"version must be one of {', '.join(VERSIONS)}, got {self.version!r}"
+            raise InputError(msg)
+        if self.norm not in (np.inf, 2):
+            msg = f"norm must be infinity or 2, got {self.norm!r}"
+            raise InputError(msg)
+        if self.estimator.preprocessing_operations:
+            msg = (
+                "the package attacks the model alone and would bypass ART's preprocessors; build "
+                "the classifier with placement='module' and preprocessing inside it"
+            )
+            raise InputError(msg)
+        if not self.estimator.channels_first:
+            msg = "the package takes NCHW images; build the classifier with channels_first=True"
+            raise InputError(msg)
+
+    def generate(self, x: Float32Array, y: Any = None, **_: Any) -> Float32Array:
+        """Return adversarial images.
+
+        Args:
+            x: Images (n, c, h, w) in the clip range.
+            y: True labels, indices or one-hot; None: the classifier's own predictions.
+
+        Returns:
+            float32 array of the shape of `x`; an image that the package could not break is as it
+            was.
+        """
+        estimator = self.estimator
+        given = estimator.predict(x) if y is None else y
+        labels = check_labels(given, len(x), estimator.nb_classes)
+        upper = float(np.max(estimator.clip_values[1]))
+        found = self._package(upper).run_standard_evaluation(
+            torch.from_numpy(np.asarray(x, dtype=np.float32) / np.float32(upper)),
+            torch.from_numpy(labels),
+            bs=self.batch_size,
+        )
+        return np.asarray(found.cpu().numpy() * np.float32(upper), dtype=np.float32)
+
+    def _package(self, upper: float) -> Any:
+        try:
+            package: Any = importlib.import_module("autoattack")
+        except ImportError:
+            msg = (
+                "the package autoattack is not installed; get it from its authors "
+                "(github.com/fra31/auto-attack), or use ART's own with the attack 'autoattack'"
+            )
+            raise MissingExtraError(msg) from None
+        adversary = package.AutoAttack(
+            _InUnitRange(self.estimator.model, upper).eval(),
+            norm="Linf" if self.norm == np.inf else "L2",
+            eps=self.eps / upper,
+            # the package seeds torch itself; from NumPy's stream, a run can be repeated
+            seed=int(np.random.randint(2**31)),  # noqa: NPY002 - the stream that ART draws from
+            verbose=False,
+            version=self.version,
+            device=str(self.estimator.device),
+        )
+        targets = min(9, self.estimator.nb_classes - 1)
+        for part in (adversary.apgd, adversary.apgd_targeted, adversary.fab):
+            part.n_iter = self.n_iter
+        for part in (adversary.apgd_targeted, adversary.fab):
+            part.n_target_classes = targets
+        adversary.square.n_queries = self.n_queries
+        return adversary

@@ -1,0 +1,121 @@
+"""What the table of attacks says of each: parameters in three tiers, norm, needs and cost."""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from art.attacks.attack import EvasionAttack
+
+Settings = Mapping[str, float | int]
+Tiers = Mapping[str, Settings]
+
+TIERS = ("smoke", "standard", "strong")
+
+NUMPY_2 = int(np.__version__.split(".")[0]) >= 2
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an attack is made for: classifier, budget, norm, target and batch size."""
+
+    classifier: Any
+    eps: float
+    norm: str
+    targeted: bool
+    batch_size: int
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """Keyword arguments that ART's attacks share."""
+        return {
+            "estimator": self.classifier,
+            "eps": self.eps,
+            "targeted": self.targeted,
+            "batch_size": self.batch_size,
+        }
+
+    @property
+    def order(self) -> float:
+        """Norm as ART writes it."""
+        return np.inf if self.norm == "inf" else 2
+
+
+@dataclass(frozen=True, slots=True)
+class AttackSpec:
+    """One attack of the table.
+
+    Attributes:
+        name: Name in records and in `--set NAME.key=value`.
+        label: Full name.
+        art: Name of ART's class; empty where the attack is our own.
+        make: Makes the attack object from a request and settings; its `generate(x, y)` takes
+            images (n, ...) and one-hot rows, whatever ART's class wants.
+        tiers: Settings and their values in `smoke`, `standard` and `strong`, each of them whole.
+        norms: Norms that it works in: `inf`, `2`, `1` or `0`; empty: a change of another kind.
+        gradients: Whether it differentiates the classifier.
+        targetable: Whether it can aim at a class.
+        cost: Passes an image, (gradients, queries), from its settings: an estimate from above.
+        bounded: Whether it keeps within a budget `eps`. Of one that does not, the examples whose
+            measured change is within the budget count.
+        least_classes: Classes that it needs.
+        packages: Modules that must be importable beyond what ART itself requires.
+        repeatable: Whether seeding NumPy's global stream repeats its result.
+        note: What a reader of its row should know.
+        breaks_inside_art: Why ART's own code fails with the NumPy that is installed, with file and
+            line; empty where it does not.
+    """
+
+    name: str
+    label: str
+    art: str
+    make: Callable[[Request, Settings], EvasionAttack]
+    tiers: Tiers
+    norms: tuple[str, ...]
+    gradients: bool
+    targetable: bool
+    cost: Callable[[Settings], tuple[float, float]]
+    bounded: bool = True
+    least_classes: int = 2
+    packages: tuple[str, ...] = ()
+    repeatable: bool = True
+    note: str = ""
+    breaks_inside_art: str = ""
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of the `standard` tier."""
+        return self.tiers["standard"]
+
+    @property
+    def missing(self) -> str:
+        """The first of its packages that is not installed, or an empty string."""
+        for package in self.packages:
+            if importlib.util.find_spec(package) is None:
+                return package
+        return ""
+
+    def refuses(self, norm: str, nb_classes: int, *, targeted: bool) -> str:
+        """Return why it cannot run so, or an empty string."""
+        if self.bounded and norm not in self.norms:
+            return f"knows the norms {', '.join(self.norms)} only"
+        if targeted and not self.targetable:
+            return "cannot aim at a class"
+        if nb_classes < self.least_classes:
+            return f"needs at least {self.least_classes} classes"
+        if self.missing:
+            return f"needs the package {self.missing}, which is not installed"
+        return ""
+
+
+def in_tiers(
+    standard: Settings, smoke: Settings | None = None, strong: Settings | None = None
+) -> Tiers:
+    """Return the settings of each tier: those of `standard` with what differs."""
+    whole = dict(standard)
+    return {
+        "smoke": whole | dict(smoke or {}),
+        "standard": whole,
+        "strong": whole | dict(strong or {}),
+    }

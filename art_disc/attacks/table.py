@@ -1,0 +1,89 @@
+"""The table of all attacks, the suites of it that an evaluation runs, and how it is addressed."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from art_disc.attacks.random_search import RANDOM_SEARCH
+from art_disc.attacks.spec import TIERS, AttackSpec
+from art_disc.attacks.zoo import ROWS
+from art_disc.core.errors import InputError
+
+ATTACKS: dict[str, AttackSpec] = {spec.name: spec for spec in (*ROWS, RANDOM_SEARCH)}
+
+# the published six; strong adds what follows another path, or asks for labels alone
+_STANDARD = ("fgsm", "pgd", "apgd_ce", "apgd_dlr", "sign_adam", "square")
+_MORE = ("mim", "acg_dlr", "reacg_dlr", "hop_skip_jump")
+
+SUITES: dict[str, tuple[tuple[str, ...], str]] = {
+    "quick": (("fgsm", "pgd", "sign_adam", "square"), "smoke"),
+    "standard": (_STANDARD, "standard"),
+    "strong": ((*_STANDARD, *_MORE), "strong"),
+}
+
+
+def attack_table(
+    choice: str | list[str],
+    changes: Mapping[str, float | int | str] = {},
+    tier: str | None = None,
+) -> list[tuple[AttackSpec, dict[str, float | int]]]:
+    """Return the attacks of a suite, or those named, with their settings.
+
+    Args:
+        choice: A suite, `quick`, `standard` or `strong`, or names of `ATTACKS`, as a list or
+            joined by commas.
+        changes: `NAME.setting` to value, over the tier's own; text is read as a number.
+        tier: `smoke`, `standard` or `strong`; None: the suite's own, `standard` for names.
+
+    Raises:
+        InputError: Unknown suite, attack, tier or setting.
+    """
+    if tier is not None and tier not in TIERS:
+        msg = f"tier must be one of {', '.join(TIERS)}, got {tier!r}"
+        raise InputError(msg)
+    if isinstance(choice, str) and choice in SUITES:
+        names, own_tier = SUITES[choice]
+    else:
+        words = choice.split(",") if isinstance(choice, str) else list(choice)
+        names, own_tier = tuple(word.strip() for word in words), "standard"
+    for name in names:
+        if name not in ATTACKS:
+            known = ", ".join((*SUITES, *ATTACKS))
+            msg = f"unknown attack {name!r}; known: {known}, or ART attack objects"
+            raise InputError(msg)
+    changed = parse_settings(changes)
+    if idle := sorted(set(changed) - set(names)):
+        msg = f"settings for {', '.join(idle)}, which is not run; attacks: {', '.join(names)}"
+        raise InputError(msg)
+    return [
+        (ATTACKS[name], dict(ATTACKS[name].tiers[tier or own_tier]) | changed.get(name, {}))
+        for name in names
+    ]
+
+
+def parse_settings(
+    changes: Mapping[str, float | int | str],
+) -> dict[str, dict[str, float | int]]:
+    """Return settings by attack from `NAME.setting` keys.
+
+    Raises:
+        InputError: Unknown attack or setting, or a value that is no number.
+    """
+    result: dict[str, dict[str, float | int]] = {}
+    for key, value in changes.items():
+        name, _, setting = key.partition(".")
+        if name not in ATTACKS or setting not in ATTACKS[name].settings:
+            own = [f"{name}.{s}" for s in ATTACKS[name].settings] if name in ATTACKS else []
+            known = ", ".join(own) or f"ATTACK.SETTING, where ATTACK is {', '.join(ATTACKS)}"
+            msg = f"unknown setting {key!r}; known: {known}"
+            raise InputError(msg)
+        try:
+            number = Fraction(value)
+        except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+            msg = f"{key} must be a number, got {value!r}"
+            raise InputError(msg) from None
+        kind = type(ATTACKS[name].settings[setting])
+        if kind is int and number.denominator != 1:
+            msg = f"{key} must be a whole number, got {value!r}"
+            raise InputError(msg)
+        result.setdefault(name, {})[setting] = kind(number)
+    return result

@@ -1,0 +1,98 @@
+"""`art-disc zoo`: every attack of the table against several defences."""
+
+import argparse
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from art_disc.core.errors import InputError
+
+if TYPE_CHECKING:
+    from art_disc.data import Dataset
+    from art_disc.estimators import DefendedClassifier
+
+DEFENCES = ("none", "density:n_codes=2,radius=0.6", "colordepth:n_codes=8", "bitdepth:bits=2")
+FLAWED = 1
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser of `art-disc`."""
+    from art_disc.cli.parser import _model, number
+
+    parser = subparsers.add_parser(
+        "zoo",
+        help="run every ART attack against several defences and print the matrix",
+        description="Which of ART's evasion attacks run, lower the accuracy, refuse or fail, on "
+        "few images. Exit code 1 where a cell failed for a reason that is not ART's own, where a "
+        "gradient attack got zero gradients alone, or where rows passed a defence by.",
+    )
+    parser.add_argument("--dataset", default="digits", metavar="NAME|PATH", help="default digits")
+    parser.add_argument("--data-dir", metavar="DIR", help="where NAME.npz is looked for first")
+    parser.add_argument(
+        "--defence",
+        action="append",
+        metavar="SPEC",
+        help="as for evaluate; repeatable; default: none, two density codewords, eight levels a "
+        "channel, two bits",
+    )
+    parser.add_argument("--tier", default="smoke", choices=("smoke", "standard", "strong"))
+    parser.add_argument("--attacks", metavar="NAMES", help="joined by commas; default all")
+    parser.add_argument("--n-ex", type=int, default=8, metavar="N", help="images; default 8")
+    parser.add_argument("--eps", type=number, help="l_inf budget; default 0.2, colour 8/255")
+    parser.add_argument(
+        "--time-limit", type=float, default=300, metavar="S", help="seconds a cell; 0: none"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    _model(parser)
+    parser.add_argument("--out", metavar="DIR", help="folder for zoo.json")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, results only")
+    parser.add_argument("--list", action="store_true", help="print the table of attacks and stop")
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Run the zoo, or list the attacks; return 1 where the matrix shows a flaw."""
+    from art_disc.evaluation.zoo_text import LEGEND, attack_list, left_out_list, matrix
+
+    if options.list:
+        print(f"{attack_list()}\n\n{left_out_list()}")
+        return 0
+    from art_disc.cli.setup import load_data, make_network
+    from art_disc.estimators import build_classifier
+    from art_disc.evaluation.zoo import zoo_matrix
+
+    data = load_data(Namespace(dataset=options.dataset, data_dir=options.data_dir))
+    listed = None if options.eps is None else [options.eps]
+    network, line = make_network(Namespace(**{**vars(options), "eps": listed}), data)
+    classifiers: dict[str, DefendedClassifier] = {}
+    for text in options.defence or DEFENCES:
+        if text in classifiers:
+            msg = f"--defence {text} is given twice"
+            raise InputError(msg)
+        defences = _defences(text, data)
+        classifiers[text] = build_classifier(network, data=data, defences=defences)
+    grey = data.input_shape[0] == 1
+    record = zoo_matrix(
+        classifiers,
+        data,
+        tier=options.tier,
+        attacks=options.attacks,
+        eps=options.eps if options.eps is not None else (0.2 if grey else 8 / 255),
+        n_ex=options.n_ex,
+        time_limit=options.time_limit,
+        seed=options.seed,
+        training=line,
+        verbose=not options.quiet,
+    )
+    print(f"{matrix(record)}\n\n{LEGEND}")
+    if options.out:
+        print(f"record: {record.save(Path(options.out) / 'zoo.json')}")
+    for flaw in record.flaws():
+        print(f"FLAW: {flaw}")
+    return FLAWED if record.flaws() else 0
+
+
+def _defences(text: str, data: "Dataset") -> list[object]:
+    from art_disc.cli.setup import make_defences
+
+    return list(make_defences(Namespace(defence=text), data))

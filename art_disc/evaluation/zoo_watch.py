@@ -1,0 +1,122 @@
+"""What a cell of the zoo is watched for: gradients, bypasses, time."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from art_disc.estimators import DefendedClassifier
+
+
+class CellTimeoutError(BaseException):
+    """A cell took longer than its limit; no `Exception`, which an attack might swallow."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise `CellTimeoutError` in the block after so many seconds.
+
+    By an alarm signal, which only the main thread of a Unix process can have: elsewhere, and for 0,
+    there is no limit. It comes between two Python instructions, after any call into C is done.
+    """
+    alarmed = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGALRM")
+    if not seconds or not alarmed:
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal's own
+        msg = f"stopped after {seconds:g} s"
+        raise CellTimeoutError(msg)
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class Watch:
+    """Rows at the network, and the gradients that came back to the raw input.
+
+    Attributes:
+        seen: Gradients at the raw input, counted per image and backward pass.
+        zero: Those of them that were zero in every pixel.
+        bypassed: Rows that reached the network without having passed the defences.
+    """
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.zero = 0
+        self._arrived = 0
+        self._passed = 0
+        self._inside = 0
+
+    @property
+    def bypassed(self) -> int:
+        """Rows that passed the defences by."""
+        return max(0, self._arrived - self._passed)
+
+    @contextmanager
+    def watching(self, classifier: DefendedClassifier) -> Iterator["Watch"]:
+        """Watch inside the block; classifiers that attacks build around the model are seen too.
+
+        Defences that live in the module are passed by what goes through the module; those in
+        ART's list are told by their maps, row by row.
+        """
+        listed = [d.map for d in classifier.preprocessing_defences or () if hasattr(d, "map")]
+        entrance = listed[0] if listed else classifier.model
+        with ExitStack() as stack:
+            stack.callback(entrance.register_forward_pre_hook(self._enter).remove)
+            if listed:
+                stack.callback(listed[-1].register_forward_hook(self._leave_list).remove)
+            else:
+                model = classifier.model
+                stack.callback(model.register_forward_pre_hook(self._go_in).remove)
+                # also where the forward pass raises
+                out = model.register_forward_hook(self._go_out, always_call=True)
+                stack.callback(out.remove)
+            if classifier.defences:
+                network = classifier.base_network
+                stack.callback(network.register_forward_pre_hook(self._arrive).remove)
+            yield self
+
+    def _go_in(self, module: nn.Module, inputs: Any) -> None:  # noqa: ARG002 - hook
+        self._inside += 1
+
+    def _go_out(self, module: nn.Module, inputs: Any, output: Any) -> None:  # noqa: ARG002 - hook
+        self._inside -= 1
+
+    def _leave_list(
+        self,
+        module: nn.Module,  # noqa: ARG002 - hook
+        inputs: Any,  # noqa: ARG002 - hook
+        output: Any,
+    ) -> None:
+        self._passed += len(output)
+
+    def _arrive(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:  # noqa: ARG002 - hook
+        rows = len(inputs[0])
+        self._arrived += rows
+        # on the way back a checkpointed part is computed once more, outside the module's forward
+        backwards = torch._C._current_graph_task_id() != -1
+        if self._inside or backwards:
+            self._passed += rows
+
+    def _enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:  # noqa: ARG002 - hook
+        x = inputs[0]
+        # a leaf that an attack feeds again and again must not be counted once for every time
+        if isinstance(x, Tensor) and x.requires_grad and not hasattr(x, "_zoo_watched"):
+            x._zoo_watched = True  # type: ignore[attr-defined]  # a mark of ours on the tensor
+            x.register_hook(self._gradient)
+
+    def _gradient(self, grad: Tensor) -> None:
+        rows = grad.detach().reshape(len(grad), -1)
+        self.seen += len(rows)
+        self.zero += int((rows == 0).all(dim=1).sum())

@@ -1,0 +1,75 @@
+"""The matrix of ART's attacks on the digits network: no defence, and three discretisations.
+
+python -m studies.zoo_digits            the matrix, in studies/results/zoo_digits.json
+python -m studies.zoo_digits --docs     docs/attacks.md again, from that file and the table
+"""
+
+from pathlib import Path
+from typing import Any
+
+import art_disc as ad
+from art_disc.attacks.zoo.discovery import discover
+from art_disc.cli.zoo import DEFENCES
+from art_disc.core.files import read_json, replace_file
+from art_disc.core.zoo_record import ZooRecord
+from art_disc.defences import parse_defence
+from art_disc.evaluation.zoo import zoo_matrix
+from art_disc.evaluation.zoo_text import LEGEND, attack_list, left_out_list, matrix
+from art_disc.networks import DigitsNet
+from art_disc.training import trained
+from studies import common
+
+DOCS = Path(__file__).parents[1] / "docs" / "attacks.md"
+MARK = "<!-- made by python -m studies.zoo_digits --docs: {} -->"
+
+
+def main() -> None:
+    parser = common.parser(__doc__.splitlines()[0])
+    parser.add_argument("--tier", default="smoke")
+    parser.add_argument("--n-ex", type=int, default=16)
+    parser.add_argument("--docs", action="store_true", help="write docs/attacks.md and stop")
+    options = parser.parse_args()
+    if options.docs:
+        print(write_docs())
+        return
+    import torch
+
+    torch.set_num_threads(options.threads)
+    data = ad.load_dataset("digits")
+    network, _ = trained(DigitsNet, data, seed=0, epochs=30)
+    record = zoo_matrix(
+        {text: classifier(network, data, text) for text in DEFENCES},
+        data,
+        tier=options.tier,
+        n_ex=options.n_ex,
+        time_limit=600,
+        training="natural, 30 epochs, Adam, seed 0",
+    )
+    print(matrix(record))
+    body = {"record": record.to_dict(), "flaws": list(record.flaws())}
+    common.write("zoo_digits", body, options.threads)
+
+
+def classifier(network: Any, data: ad.Dataset, text: str) -> Any:
+    defences = [] if text == "none" else [parse_defence(text)]
+    return ad.build_classifier(network, data=data, defences=defences)
+
+
+def write_docs() -> Path:
+    """Put the generated tables between their marks in docs/attacks.md."""
+    record = ZooRecord.from_dict(read_json(common.RESULTS / "zoo_digits.json")["record"])
+    parts = {
+        "attacks": f"{len(discover())} classes of ART found.\n\n{attack_list(markdown=True)}",
+        "left out": left_out_list(markdown=True),
+        "matrix": f"{matrix(record, markdown=True)}\n\n{LEGEND}",
+    }
+    text = DOCS.read_text(encoding="utf-8")
+    for name, content in parts.items():
+        begin, end = MARK.format(name), MARK.format(f"end of {name}")
+        head, _, rest = text.partition(begin)
+        text = f"{head}{begin}\n\n{content}\n\n{end}{rest.partition(end)[2]}"
+    return replace_file(DOCS, text.encode())
+
+
+if __name__ == "__main__":
+    main()
