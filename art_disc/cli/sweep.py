@@ -1,0 +1,101 @@
+"""`art-disc sweep`: run a plan of many evaluations, or go on with it."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from art_disc.core.sweep_record import SweepRecord
+    from art_disc.evaluation.sweep import SweepPlan
+
+
+def add(subparsers: Any) -> None:
+    """Add the command to the parser of `art-disc`."""
+    parser: ArgumentParser = subparsers.add_parser(
+        "sweep",
+        help="run a plan of many evaluations, or go on with it",
+        description="Crosses data sets, networks, defences, budgets, attacks, surrogates and "
+        "seeds. Each finished cell is on the disk at once; after a stop the same command goes on.",
+    )
+    parser.add_argument("plan", metavar="PLAN.toml", help="what to cross; see docs/sweeps.md")
+    parser.add_argument("--out", metavar="DIR", help="the run folder; default runs/NAME")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="processes; default one a core, or one a GPU"
+    )
+    parser.add_argument(
+        "--backend",
+        default="loky",
+        choices=("loky", "dask"),
+        help="processes of this machine (default), or a Dask cluster",
+    )
+    parser.add_argument("--scheduler", metavar="ADDR", help="of the cluster: tcp://host:8786")
+    parser.add_argument(
+        "--time-limit", metavar="TIME", help="no cell starts later than this: 2h, 15m, 90s"
+    )
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="run cells again that failed before"
+    )
+    parser.add_argument(
+        "--extend", action="store_true", help="accept a plan that adds cells to the run folder's"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="list the cells and their cost, run nothing"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, results only")
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Run the plan; on Ctrl-C report what was finished and return 130."""
+    from art_disc.evaluation.sweep import Execution, SweepInterrupted, SweepPlan, run_sweep
+
+    plan = SweepPlan.from_toml(options.plan)
+    if options.dry_run:
+        return _dry_run(plan)
+    out = options.out or f"runs/{plan.name}"
+    execution = Execution(options.jobs, options.backend, options.scheduler)
+    try:
+        record = run_sweep(
+            plan,
+            out,
+            execution=execution,
+            time_limit=options.time_limit,
+            retry_failed=options.retry_failed,
+            extend=options.extend,
+            announce=lambda text: None if options.quiet else print(text, file=sys.stderr),
+            verbose=not options.quiet,
+        )
+        code, why = 0, "stopped by the time limit"
+    except SweepInterrupted as stop:
+        record, code, why = stop.partial, 130, "interrupted"
+    _tell(record, why)
+    print(f"report: {out}/report.html")
+    return code
+
+
+def _dry_run(plan: "SweepPlan") -> int:
+    from art_disc.evaluation.sweep import plan_cells
+
+    cells = plan_cells(plan)
+    for cell in cells:
+        gradients, queries = cell.passes
+        print(f"{cell.key}  {gradients:.0f} gradients, {queries:.0f} queries an image")
+    gradients, queries = (sum(counts) for counts in zip(*(c.passes for c in cells), strict=True))
+    print(f"{len(cells)} cells, {gradients:.0f} gradients and {queries:.0f} queries an image")
+    return 0
+
+
+def _tell(record: "SweepRecord", why: str) -> None:
+    for (dataset, training, defence), merged in record.merged().items():
+        print(f"{dataset}, {training}, {defence}")
+        print(f"  clean {merged.clean()}")
+        for eps in merged.eps:
+            print(f"  eps {eps:.4g}   worst of all attacks {merged.worst(eps) or 'not attacked'}")
+    counts = ", ".join(f"{record.count(s)} {s}" for s in ("done", "failed", "skipped"))
+    spent = f"{sum(c.gradients for c in record.cells)} gradients, "
+    spent += f"{sum(c.queries for c in record.cells)} queries, "
+    spent += f"{sum(c.seconds for c in record.cells):.0f} s of cells"
+    print(f"{len(record.cells)} of {record.planned} cells: {counts}; {spent}")
+    if not record.complete:
+        left = record.planned - len(record.cells)
+        print(f"{why}: {left} cells left; the same command goes on with them")

@@ -1,0 +1,177 @@
+"""Where cells run: in this process, in processes of this machine, or on a Dask cluster."""
+
+import time
+import warnings
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+from uuid import uuid4
+
+import joblib
+
+from art_disc.core.checks import check_count
+from art_disc.core.errors import ArtDiscError, InputError, MissingExtraError
+from art_disc.evaluation.sweep.work import Finished, Job, run_job
+
+BACKENDS = ("loky", "dask")
+_CONNECT_SECONDS = 20
+
+
+class WorkerLostError(ArtDiscError, RuntimeError):
+    """A worker process died under a cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Where the cells of a sweep run.
+
+    Attributes:
+        jobs: Processes of this machine; None: one a core (divided by the plan's threads), or one a
+            GPU. 1: this process. A Dask cluster has as many as it has.
+        backend: `loky` (processes of this machine) or `dask`.
+        scheduler: Address of the Dask scheduler, `tcp://host:8786`.
+
+    Raises:
+        InputError: A value does not fit.
+    """
+
+    jobs: int | None = None
+    backend: str = "loky"
+    scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            msg = f"backend must be one of {', '.join(BACKENDS)}, got {self.backend!r}"
+            raise InputError(msg)
+        if (self.backend == "dask") != (self.scheduler is not None):
+            msg = (
+                "backend='dask' and scheduler='tcp://host:8786' belong together, got "
+                f"backend={self.backend!r} and scheduler={self.scheduler!r}"
+            )
+            raise InputError(msg)
+        if self.jobs is not None:
+            check_count(self.jobs, "jobs")
+
+    def processes(self, *, threads: int, gpus: int) -> int:
+        """Return how many processes of this machine to use.
+
+        Args:
+            threads: CPU threads of each.
+            gpus: GPUs to share out, one each; 0: none.
+
+        Raises:
+            InputError: More processes than GPUs.
+        """
+        if gpus and self.jobs is not None and self.jobs > gpus:
+            msg = f"one process takes one GPU, and there are {gpus}; got jobs={self.jobs}"
+            raise InputError(msg)
+        return self.jobs or gpus or max(1, joblib.cpu_count() // threads)
+
+
+def serial(jobs: Iterable[Job]) -> Generator[Finished]:
+    """Run the jobs in this process, one after the other."""
+    for job in jobs:
+        yield run_job(job)
+
+
+def processes(
+    jobs: Iterable[Job], count: int, threads: int, *, until: float = float("inf")
+) -> Generator[Finished]:
+    """Run the jobs in `count` worker processes of this machine; results come as they are done.
+
+    Args:
+        jobs: Taken from a little before there is room for them.
+        count: Processes, at least 2.
+        threads: CPU threads of each.
+        until: Time of `time.time()` after which a worker starts none any more.
+
+    Raises:
+        WorkerLostError: A worker died, most often for want of memory.
+    """
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
+        run = joblib.Parallel(
+            n_jobs=count, return_as="generator_unordered", batch_size=1, pre_dispatch=count
+        )
+        results = run(joblib.delayed(_run_before)(job, until) for job in jobs)
+        try:
+            yield from (result for result in results if result is not None)
+        except BrokenProcessPool as error:
+            msg = (
+                f"a worker process died ({str(error).splitlines()[0]}); what was finished is kept: "
+                "run the same command again, with fewer --jobs if memory was short"
+            )
+            raise WorkerLostError(msg) from error
+        finally:
+            with warnings.catch_warnings():
+                # joblib warns that cells which were cancelled are cancelled
+                warnings.filterwarnings("ignore", message="(?s).*You could benefit from adjusting")
+                results.close()
+
+
+def _run_before(job: Job, until: float) -> Finished | None:
+    """Run the job unless it is too late: joblib takes jobs ahead of their turn."""
+    return run_job(job) if time.time() < until else None
+
+
+@contextmanager
+def dask_client(scheduler: str) -> Iterator[Any]:
+    """Yield a client of a running Dask cluster.
+
+    Raises:
+        MissingExtraError: distributed is not installed.
+        InputError: Nobody answers at that address, or the cluster has no worker.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        msg = "backend='dask' needs the extra dask: pip install 'art-disc[dask]'"
+        raise MissingExtraError(msg) from error
+    try:
+        client = Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        msg = f"no Dask scheduler answers at {scheduler} ({type(error).__name__}); start one with "
+        msg += "`dask scheduler` and workers with `dask worker ADDRESS --nthreads 1`"
+        raise InputError(msg) from error
+    with client:
+        if not client.ncores():
+            msg = f"the cluster at {scheduler} has no worker; start some: dask worker {scheduler}"
+            raise InputError(msg)
+        yield client
+
+
+def on_dask(jobs: Iterable[Job], client: Any) -> Generator[Finished]:
+    """Run the jobs on the workers of a Dask cluster; results come as they are done.
+
+    Not through joblib's Dask backend: that runs everything in this process where the cluster has
+    one thread, and takes cells from the iterable before a worker is free for them.
+
+    Raises:
+        WorkerLostError: The same job killed several workers, or the cluster is gone.
+    """
+    from distributed import as_completed
+
+    waiting = iter(jobs)
+    running = as_completed(loop=client.loop)
+
+    def refill() -> None:
+        # one cell a process at a time; workers may join while the sweep runs
+        for job in islice(waiting, max(0, len(client.nthreads()) - running.count())):
+            running.add(client.submit(run_job, job, key=f"{job.cell.key}-{uuid4()}", pure=False))
+
+    refill()
+    try:
+        for future in running:
+            yield future.result()
+            refill()
+    # a job tells its own errors; what is raised here is the cluster's: a worker that died again and
+    # again, a scheduler that is gone, a machine without this package
+    except Exception as error:
+        msg = (
+            f"the Dask cluster lost a cell ({type(error).__name__}: {error}); what was finished is "
+            "kept: run the same command again"
+        )
+        raise WorkerLostError(msg) from error

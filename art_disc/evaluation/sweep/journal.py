@@ -1,0 +1,150 @@
+"""The sweep's journal, one line a finished cell, and the lock that keeps a second process out."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+from art_disc.core.errors import ArtDiscError, FileFormatError
+from art_disc.core.sweep_record import SweepCell
+
+
+class SweepBusyError(ArtDiscError, RuntimeError):
+    """Another process works in the same folder."""
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock inside the block.
+
+    The lock belongs to the open file, not to its existence: the system lets go of it when the
+    process ends in whatever way, so nothing is to be cleaned up after a kill.
+
+    Raises:
+        SweepBusyError: Another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "sweep.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "?"
+            msg = (
+                f"process {holder} is already running a sweep in {folder}; wait for it, or give "
+                "another --out"
+            )
+            raise SweepBusyError(msg) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def encode(content: str, key: str, cell: SweepCell) -> str:
+    """Return the journal's line of a cell, strict JSON with its line end.
+
+    Args:
+        content: Hash of what decided the cell's numbers.
+        key: Its readable name.
+        cell: What was found.
+    """
+    body = {"hash": content, "key": key, "cell": asdict(cell)}
+    return json.dumps(body, allow_nan=False) + "\n"
+
+
+class Journal:
+    """Finished cells, appended line by line; a line is on the disk before the next cell counts.
+
+    Args:
+        path: `cells.jsonl`; made if need be.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = -1
+
+    def __enter__(self) -> Self:
+        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+    def append(self, line: str) -> None:
+        """Write one line and wait until it is on the disk."""
+        rest = line.encode()
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+        os.fsync(self._file)
+
+    def mend(self) -> str:
+        """Cut off a last line that a kill left unfinished.
+
+        Returns:
+            One line that tells it, or an empty string.
+        """
+        if not self.path.is_file():
+            return ""
+        content = self.path.read_bytes()
+        end = content.rfind(b"\n") + 1
+        last = content[:end].rstrip(b"\n").rfind(b"\n") + 1
+        if end and not _is_json(content[last:end]):
+            end = last
+        if end == len(content):
+            return ""
+        with self.path.open("r+b") as file:
+            file.truncate(end)
+            os.fsync(file.fileno())
+        return f"{self.path.name}: cut off an unfinished last line ({len(content) - end} bytes)"
+
+    def statuses(self) -> dict[str, str]:
+        """Return the status of each cell in the journal by its hash; its last line counts.
+
+        Raises:
+            FileFormatError: A line in the middle is damaged.
+        """
+        return {body["hash"]: body["cell"]["status"] for body in self._lines()}
+
+    def cells(self, wanted: dict[str, int]) -> tuple[SweepCell, ...]:
+        """Return the cells with these hashes, ordered by the number that belongs to each.
+
+        Raises:
+            FileFormatError: A line is damaged.
+        """
+        found = {}
+        for number, body in enumerate(self._lines(), start=1):
+            if body["hash"] in wanted:
+                try:
+                    found[wanted[body["hash"]]] = SweepCell.from_dict(body["cell"])
+                except (TypeError, KeyError, AttributeError, ValueError) as error:
+                    raise self._damaged(number) from error
+        return tuple(found[order] for order in sorted(found))
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        if not self.path.is_file():
+            return
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    body = json.loads(line)
+                    _ = body["hash"], body["cell"]["status"]
+                except (ValueError, KeyError, TypeError) as error:
+                    raise self._damaged(number) from error
+                yield body
+
+    def _damaged(self, number: int) -> FileFormatError:
+        msg = f"{self.path}, line {number} is damaged; delete that line, its cell is then run again"
+        return FileFormatError(msg)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True

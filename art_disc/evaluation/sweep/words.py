@@ -1,0 +1,213 @@
+"""The words of a plan file: attacks, trainings, sources of gradients, numbers, durations."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from art_disc.attacks import SUITES, AttackSpec, attack_table
+from art_disc.core.errors import ArtDiscError, InputError
+from art_disc.defences import parse_defence
+from art_disc.surrogates import SoftAssignment, as_surrogate
+
+TRAININGS: Mapping[str, Mapping[str, type]] = {
+    "natural": {"epochs": int, "seed": int, "learning_rate": float},
+}
+_ADVERSARY: Mapping[str, type] = {"eps": float, "steps": int, "step_size": float}
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAttack:
+    """One attack of a plan.
+
+    Attributes:
+        label: As cells name it: `pgd`, or `pgd:max_iter=20` where the plan sets something.
+        spec: From the table of attacks.
+        settings: All of its settings.
+    """
+
+    label: str
+    spec: AttackSpec
+    settings: dict[str, Any]
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The settings in the form that `evaluate` takes."""
+        return {f"{self.spec.name}.{name}": value for name, value in self.settings.items()}
+
+
+def split_word(text: str) -> tuple[str, dict[str, str]]:
+    """Return name and options of `NAME:key=value,key=value`.
+
+    Raises:
+        InputError: An option is no `key=value`.
+    """
+    name, _, rest = text.partition(":")
+    options: dict[str, str] = {}
+    for item in filter(None, rest.split(",")):
+        key, equals, value = item.partition("=")
+        if not equals or not value or key in options:
+            msg = f"expected {name}:key=value,... with each key once, got {item!r} in {text!r}"
+            raise InputError(msg)
+        options[key.strip()] = value.strip()
+    return name.strip(), options
+
+
+def parse_attacks(words: Sequence[str], tier: str) -> tuple[PlannedAttack, ...]:
+    """Return the attacks of a plan; a suite (`quick`) stands for its members, in its own tier.
+
+    Raises:
+        InputError: Unknown attack, setting or tier, or a name that means two different things.
+    """
+    found: dict[str, PlannedAttack] = {}
+    for word in words:
+        name, options = split_word(word)
+        if name in SUITES:
+            if options:
+                msg = f"a suite takes no settings, got {word!r}; name the attack: pgd:max_iter=20"
+                raise InputError(msg)
+            rows = attack_table(name)
+        else:
+            rows = attack_table([name], {f"{name}.{k}": v for k, v in options.items()}, tier)
+        told = ",".join(f"{key}={options[key]}" for key in sorted(options))
+        for spec, settings in rows:
+            row = PlannedAttack(f"{spec.name}:{told}" if told else spec.name, spec, settings)
+            other = found.setdefault(row.label, row)
+            if other.settings != row.settings:
+                msg = (
+                    f"{row.label} is asked for with different settings ({word!r} and before); "
+                    "write those of one out: pgd:max_iter=20"
+                )
+                raise InputError(msg)
+    return tuple(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How a network of the plan is trained.
+
+    Attributes:
+        text: As the plan writes it.
+        method: `natural`, `pgd` or `single_step`.
+        options: Keywords of `training.trained`.
+        adversary: Keywords of `training.Adversary`; empty for natural training.
+    """
+
+    text: str
+    method: str
+    options: dict[str, Any]
+    adversary: dict[str, Any]
+
+
+def parse_training(text: str) -> Training:
+    """Return the training of `natural:epochs=5` or `pgd:eps=0.1,steps=10`.
+
+    Raises:
+        InputError: Unknown method or option, or an adversarial one without `eps`.
+    """
+    method, words = split_word(text)
+    own = TRAININGS["natural"]
+    adversarial = _ADVERSARY if method in ("pgd", "single_step") else {}
+    if method != "natural" and not adversarial:
+        msg = f"training must be natural, pgd:eps=... or single_step:eps=..., got {text!r}"
+        raise InputError(msg)
+    known = {**own, **adversarial}
+    if odd := sorted(set(words) - set(known)):
+        msg = f"{method} takes {', '.join(known)}, got {', '.join(odd)}"
+        raise InputError(msg)
+    values = {key: parse_number(value, known[key], key) for key, value in words.items()}
+    if adversarial and "eps" not in values:
+        msg = f"{method} needs the budget that it trains against, for example {method}:eps=0.1"
+        raise InputError(msg)
+    return Training(
+        text,
+        method,
+        {key: value for key, value in values.items() if key in own},
+        {key: value for key, value in values.items() if key not in own},
+    )
+
+
+def gradient_sources(defence: str, surrogates: Sequence[str]) -> tuple[str, ...]:
+    """Return those of `surrogates` that differ for this defence, in order.
+
+    `own` is the defence as it is written. A surrogate that says the same as the defence's own is
+    `own` too, and so is every surrogate of what has none to exchange.
+
+    Raises:
+        InputError: Unknown defence or surrogate.
+    """
+    own = None if defence == "none" else getattr(parse_defence(defence), "surrogate", None)
+    seen: dict[str, str] = {}
+    for word in surrogates:
+        name = "own"
+        if word == "base":
+            name = "own" if defence == "none" else "base"
+        elif word != "own":
+            surrogate = as_surrogate(word)
+            same = own is None or surrogate.name == own.name
+            # "soft" alone means the defence's own temperature where it has one
+            same = same or (word == "soft" and isinstance(own, SoftAssignment))
+            name = "own" if same else surrogate.name
+        seen.setdefault(name, name if name in ("own", "base") else word)
+    return tuple(seen.values())
+
+
+def parse_number(value: Any, kind: type, name: str) -> Any:
+    """Return a whole number or a float; `8/255` is read too.
+
+    Raises:
+        InputError: Not such a number.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = Fraction(value)
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        msg = f"{name} must be a number such as 3, 0.1 or 8/255, got {value!r}"
+        raise InputError(msg) from None
+    if kind is int and number.denominator != 1:
+        msg = f"{name} must be a whole number, got {value!r}"
+        raise InputError(msg)
+    return kind(number)
+
+
+def parse_duration(value: Any) -> float:
+    """Return seconds from `2h`, `1h30m`, `90s`, or a number of seconds.
+
+    >>> parse_duration("1h30m")
+    5400.0
+
+    Raises:
+        InputError: Not a positive duration.
+    """
+    text = str(value).strip()
+    if re.fullmatch(r"(\d+(\.\d+)?[hms])+", text):
+        seconds = sum(
+            float(size) * _UNITS[unit] for size, unit in re.findall(r"([\d.]+)([hms])", text)
+        )
+    else:
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        msg = f"a time limit is 2h, 15m, 90s or a number of seconds > 0, got {value!r}"
+        raise InputError(msg)
+    return seconds
+
+
+@contextmanager
+def naming(key: str) -> Iterator[None]:
+    """Put the plan's key before the message of an error inside the block.
+
+    Raises:
+        InputError: In place of any error of this package.
+    """
+    try:
+        yield
+    except ArtDiscError as error:
+        msg = f"plan key {key!r}: {error}"
+        raise InputError(msg) from error

@@ -1,0 +1,249 @@
+"""What a worker process does: load the classifier of a cell, attack it, and send back one line."""
+
+import copy
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from art_disc.core.errors import InputError
+from art_disc.core.records import EvaluationRecord
+from art_disc.core.seeds import derive_seed
+from art_disc.core.sweep_record import SweepCell
+from art_disc.data import Dataset, load_dataset
+from art_disc.defences import parse_defence
+from art_disc.defences.draws import RandomMap, Stream
+from art_disc.estimators import DefendedClassifier, build_classifier
+from art_disc.evaluation.run import evaluate
+from art_disc.evaluation.sweep.cells import Cell
+from art_disc.evaluation.sweep.devices import claim
+from art_disc.evaluation.sweep.journal import encode
+from art_disc.networks import default_network, load_weights
+
+# ART draws from NumPy's global stream: two cells in threads of one process would share it
+_ALONE = threading.Lock()
+_WATCHED: set[int] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all cells of a sweep share.
+
+    Attributes:
+        folder: The run folder, with the weights in it.
+        data_dir, n_ex, stratified, norm, batch_size, threads: As in the plan.
+        device: `cpu` or `cuda`.
+        gpus: GPUs to be shared out among the workers of this machine, one each; 0: each worker
+            takes torch's current one.
+        parent: Process whose end ends the worker too; 0: none.
+    """
+
+    folder: Path
+    data_dir: str | None
+    n_ex: int | None
+    stratified: bool
+    norm: str
+    batch_size: int
+    threads: int
+    device: str = "cpu"
+    gpus: int = 0
+    parent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One cell as it travels to a worker.
+
+    Attributes:
+        cell: What to run.
+        content: Hash of what decides its numbers.
+        weights: File of the network in the run folder.
+        training: One line on how it was trained, for the record.
+        fingerprint: Of the data that the plan was made with.
+        setting: What all cells share.
+    """
+
+    cell: Cell
+    content: str
+    weights: str
+    training: str
+    fingerprint: str
+    setting: Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What comes back of a job: the cell's status and its line for the journal."""
+
+    content: str
+    status: str
+    line: str
+
+
+@lru_cache(maxsize=1)
+def load_part(name: str, data_dir: str | None, n_ex: int | None, stratified: bool) -> Dataset:
+    """Return the data set with the part of its test images that the plan attacks."""
+    data = load_dataset(name, data_dir=data_dir)
+    return data if n_ex is None else data.subset(n_test=n_ex, stratified=stratified)
+
+
+@lru_cache(maxsize=1)
+def _built(
+    name: str, weights: Path, defence: str, device: str, part: tuple[Any, ...]
+) -> DefendedClassifier:
+    data = load_part(name, *part)
+    network = default_network(data.input_shape, data.nb_classes)
+    load_weights(network, weights)
+    return make_classifier(network.to(device), data, defence)
+
+
+def make_classifier(network: nn.Module, data: Dataset, defence: str) -> DefendedClassifier:
+    """Return the network behind the defence of `NAME:key=value`, which is fitted if need be.
+
+    Raises:
+        InputError: There is nothing to fit the defence to.
+    """
+    network.eval()
+    defences = [] if defence == "none" else [parse_defence(defence)]
+    if any(not _is_fitted(d) for d in defences) and not len(data.x_train):
+        msg = f"{data.name} has no training images to learn {defence!r} from; give a fixed one"
+        raise InputError(msg)
+    return build_classifier(network, data=data, defences=defences)
+
+
+def _is_fitted(defence: Any) -> bool:
+    book = getattr(defence, "codebook", None)
+    return book is None or bool(book.is_fitted)
+
+
+def classifier_of(job: Job, device: str) -> tuple[DefendedClassifier, Dataset]:
+    """Return a fresh copy of the cell's classifier, and its data.
+
+    A copy, because a defence that draws goes on drawing where the last cell stopped: a cell's
+    numbers must not depend on which cells ran before it. Its draws start where the defence's seed
+    and the cell's tell.
+
+    Raises:
+        InputError: The data on this machine is not what the plan was made with.
+    """
+    setting, cell = job.setting, job.cell
+    part = (setting.data_dir, setting.n_ex, setting.stratified)
+    data = load_part(cell.dataset, *part)
+    if data.fingerprint != job.fingerprint:
+        msg = (
+            f"{cell.dataset} is not the data that this sweep was started with (fingerprint "
+            f"{data.fingerprint}, expected {job.fingerprint}); put the same file on every machine"
+        )
+        raise InputError(msg)
+    weights = setting.folder / job.weights
+    classifier = copy.deepcopy(_built(cell.dataset, weights, cell.defence, device, part))
+    for step in classifier.model.modules():
+        if isinstance(step, RandomMap):
+            own = step.stream.generator.initial_seed()
+            step.stream = Stream(derive_seed(cell.seed, "draws", own))
+    return classifier, data
+
+
+def run_job(job: Job) -> Finished:
+    """Run one cell; whatever goes wrong in it is told in its line."""
+    with _ALONE:
+        _end_with(job.setting.parent)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(job.setting.threads)
+        start = time.perf_counter()
+        try:
+            cell = _evaluated(job, start)
+            line = encode(job.content, job.cell.key, cell)
+        # a cell that breaks is a line of the journal, not the end of the sweep
+        except Exception as error:
+            cell = SweepCell(
+                **job.cell.coordinates,
+                status="failed",
+                reason=f"{type(error).__name__}: {error}",
+                seconds=_since(start),
+            )
+            line = encode(job.content, job.cell.key, cell)
+        finally:
+            torch.set_num_threads(threads)
+    return Finished(job.content, cell.status, line)
+
+
+def _evaluated(job: Job, start: float) -> SweepCell:
+    cell, setting = job.cell, job.setting
+    classifier, data = classifier_of(job, _device(setting))
+    blind = cell.surrogate == "none"
+    record = evaluate(
+        classifier,
+        data,
+        eps=cell.eps,
+        attacks=[cell.attack.spec.name],
+        settings=cell.attack.changes,
+        surrogates=[] if cell.surrogate in ("own", "base", "none") else [cell.surrogate],
+        through=None if blind else cell.surrogate,
+        norm=setting.norm,
+        batch_size=setting.batch_size,
+        seed=cell.seed,
+        checks=None,
+        training=job.training,
+        verbose=False,
+    ).record
+    status, reason = _verdict(record)
+    # every model that the examples are scored on tells the cost of the same one attack
+    spent = record.outcomes[0]
+    return SweepCell(
+        **cell.coordinates,
+        status=status,
+        reason=reason,
+        record=record,
+        gradients=spent.gradients,
+        queries=spent.queries,
+        seconds=_since(start),
+    )
+
+
+def _verdict(record: EvaluationRecord) -> tuple[str, str]:
+    """Return status and reason of a cell from its rows."""
+    statuses = [outcome.status for outcome in record.outcomes]
+    for status in ("done", "failed"):
+        if status in statuses:
+            return status, record.outcomes[statuses.index(status)].reason
+    return "skipped", record.outcomes[0].reason
+
+
+def _device(setting: Setting) -> str:
+    if setting.device == "cpu":
+        return "cpu"
+    if setting.gpus:
+        # ART takes torch's current device
+        torch.cuda.set_device(claim(setting.folder, setting.gpus))
+    return f"cuda:{torch.cuda.current_device()}"
+
+
+def _since(start: float) -> float:
+    return round(time.perf_counter() - start, 3)
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after `parent` has: after a kill -9 nobody waits for its results."""
+    if not parent or parent in _WATCHED or os.getppid() != parent:
+        return
+    _WATCHED.add(parent)
+    # a terminal's Ctrl-C reaches the whole group; the parent alone decides what becomes of it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # a bar's own lock is a semaphore of the system, which a killed worker would leave behind
+    tqdm.set_lock(threading.RLock())
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
