@@ -6,8 +6,9 @@ import numpy as np
 
 from art_disc.core.records import VERDICTS, CertificateRecord
 from art_disc.report.histograms import free_pixel_plot
-from art_disc.report.page import environment_rows, fill
+from art_disc.report.page import environment_rows, fill, made_by
 from art_disc.report.reading import lower_percent, percent
+from art_disc.report.table import Body, Cell, Row, Table, columns, number_cell
 from art_disc.report.tables import setting_rows
 
 TEMPLATE = "certificate.html.j2"
@@ -28,20 +29,55 @@ def certificate_page(record: CertificateRecord) -> str:
     return fill(
         TEMPLATE,
         title=f"Certificate by {record.method} at eps {record.eps:.4g}",
+        made_by=made_by(record),
         record=record,
         total=total,
-        verdicts=[
-            (verdict, MEANINGS[verdict], record.count(verdict), _part(record, verdict))
-            for verdict in VERDICTS
-        ],
+        verdicts=_verdicts(record),
         lower_limit=lower_percent(record.lower_limit(0.99)) if total else None,
-        reasons=Counter(filter(None, record.reasons)).most_common(),
+        reasons=_reasons(record),
         plot=free_pixel_plot(record),
         spent=_spent(record),
         facts=(
             ("Run", setting_rows({"method": record.method, "eps": record.eps, **record.settings})),
             ("Environment", environment_rows(record.environment)),
         ),
+    )
+
+
+def _verdicts(record: CertificateRecord) -> Table:
+    total = len(record.verdicts)
+    rows = tuple(
+        Row(
+            (
+                Cell(verdict),
+                Cell(MEANINGS[verdict]),
+                Cell(f"{record.count(verdict)} of {total}"),
+                Cell(_part(record, verdict), look="value"),
+            ),
+            look="headline-row" if verdict == "certified" else "",
+        )
+        for verdict in VERDICTS
+    )
+    return Table(
+        label="Verdict",
+        caption=f"Verdicts at eps {record.eps:.4g} for {total} examples",
+        columns=columns("Verdict", "Meaning", "#Examples", "#Share"),
+        bodies=(Body(rows),),
+        look="verdict",
+        sortable=False,
+    )
+
+
+def _reasons(record: CertificateRecord) -> Table | None:
+    found = Counter(filter(None, record.reasons)).most_common()
+    if not found:
+        return None
+    return Table(
+        label="Reasons",
+        caption="Reasons, the most frequent first",
+        columns=columns("Reason", "#Examples"),
+        bodies=(Body(tuple(Row((Cell(why), number_cell(count))) for why, count in found)),),
+        look="attacks",
     )
 
 

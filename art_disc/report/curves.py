@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from art_disc.core.records import KNOWLEDGE, EvaluationRecord, Share
-from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing, draw
+from art_disc.core.records import KNOWLEDGE, WHITE_BOX, EvaluationRecord, Share
+from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, Drawing, draw
 from art_disc.report.reading import (
     KNOWLEDGE_SHORT,
     clean_share,
@@ -35,8 +35,9 @@ def curves(record: EvaluationRecord) -> tuple[Curve, ...]:
     """Return the lines that have at least one attacked point."""
     looks: tuple[tuple[str, str, tuple[str, ...], str, str, str], ...] = (
         ("undefended network, worst of all", "base", KNOWLEDGE, INK, "s", "-"),
+        ("adversarially trained, worst of all", "reference", KNOWLEDGE, GREY, "X", "--"),
         ("defended, worst of all", "defended", KNOWLEDGE, BLUE, "o", "-"),
-        (f"defended, {KNOWLEDGE_SHORT['bpda']}", "defended", ("bpda",), ORANGE, "^", "--"),
+        ("defended, white box (bpda)", "defended", WHITE_BOX, ORANGE, "^", "--"),
         (f"defended, {KNOWLEDGE_SHORT['base']}", "defended", ("base",), GREEN, "D", "-."),
         (f"defended, {KNOWLEDGE_SHORT['none']}", "defended", ("none",), PURPLE, "v", ":"),
     )

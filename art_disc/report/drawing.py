@@ -10,7 +10,7 @@ from art_disc.report.extras import need
 
 INK, GRID, SHADE = "#1f2933", "#d5dae0", "#eef1f4"
 # Okabe and Ito's colours, told apart with any colour vision; each also has its own marker.
-BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#b34700", "#007a5a", "#8a4a7a"
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#b34700", "#007a5a", "#8a4a7a", "#66707a"
 
 _STYLE = {
     "svg.hashsalt": "art_disc",

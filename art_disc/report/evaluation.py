@@ -3,14 +3,17 @@
 from typing import Any
 
 from art_disc.core.records import EvaluationRecord
-from art_disc.report import tables
+from art_disc.report import attacks, tables
 from art_disc.report.curves import accuracy_plot
+from art_disc.report.examples import breaker_table, example_table
 from art_disc.report.histograms import codewords, pixel_plot
 from art_disc.report.notices import headlines, notices
-from art_disc.report.page import environment_rows, fill
+from art_disc.report.page import environment_rows, fill, made_by
 from art_disc.report.pictures import Pictures
 from art_disc.report.reading import dataset_name, in_unit_range, network_name, show_eps
+from art_disc.report.steps import step_plot
 from art_disc.report.strip import make_strip
+from art_disc.report.verdict import banner, check_table
 
 TEMPLATE = "evaluation.html.j2"
 CODEWORDS_SHOWN = 16
@@ -26,23 +29,40 @@ def evaluation_page(record: EvaluationRecord, pictures: Pictures | None = None) 
     return fill(
         TEMPLATE,
         title=f"Evaluation on {dataset_name(record)}",
+        made_by=made_by(record),
         record=record,
-        dataset=dataset_name(record),
         network=network_name(record),
+        banner=banner(record),
         notices=notices(record),
+        checks=check_table(record),
         headlines=headlines(record),
-        verdict=tables.verdict_rows(record),
-        groups=tables.attack_groups(record),
-        knowledge_words=tables.knowledge_words(),
-        knowledge_columns=tables.knowledge_columns(),
-        knowledge=tables.knowledge_rows(record),
+        result=tables.result_table(record),
+        subject=_subject(record),
         accuracy=accuracy_plot(record),
-        certificates=tables.certificate_rows(record),
+        knowledge=tables.knowledge_table(record),
+        steps=step_plot(record),
+        breakers=breaker_table(record),
+        examples=example_table(record),
+        certificates=tables.certificate_table(record),
         pixels=pixel_plot(record),
         strip=strip,
         strip_eps=strip and show_eps(strip.eps, grey_levels=in_unit_range(record)),
+        attacks=attacks.attack_table(record),
+        knowledge_words=tables.knowledge_words(record),
         **_settings(record),
     )
+
+
+def _subject(record: EvaluationRecord) -> tuple[tuple[str, str], ...]:
+    """What was evaluated."""
+    rows = [
+        ("Data set", f"{dataset_name(record)}, n = {len(record.labels)}"),
+        ("Network", network_name(record)),
+        ("Defence", "; then ".join(record.defences) or "none"),
+    ]
+    if record.reference:
+        rows.append(("Reference", str(record.reference.get("name") or "unnamed network")))
+    return tuple(rows)
 
 
 def _settings(record: EvaluationRecord) -> dict[str, Any]:
@@ -55,12 +75,13 @@ def _settings(record: EvaluationRecord) -> dict[str, Any]:
         **record.settings,
     }
     return {
-        "attack_settings": tables.attack_settings(record),
-        "budget": tables.budget_rows(record),
+        "attack_settings": attacks.settings_table(record),
+        "budget": attacks.budget_table(record),
         "facts": (
             ("Run", tables.setting_rows(run)),
             ("Data set", tables.setting_rows(record.dataset)),
             ("Network", tables.setting_rows(record.network)),
+            ("Adversarially trained reference", tables.setting_rows(record.reference)),
             ("Codebook", _codebook_rows(record)),
             ("Environment", environment_rows(record.environment)),
         ),

@@ -1,9 +1,16 @@
-"""Filling the templates: every value is escaped."""
+"""Filling the templates: every value is escaped, and the page runs its one script alone."""
 
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from art_disc.core.records import Environment
 from art_disc.report.extras import need
+from art_disc.report.heat import PALETTE
+
+SCRIPT = "sort.js"
 
 
 def fill(template: str, **values: Any) -> str:
@@ -12,16 +19,38 @@ def fill(template: str, **values: Any) -> str:
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    jinja2 = need("jinja2")
-    environment = jinja2.Environment(
+    text = _script()
+    # the page's policy names this script by its content, so no other one can run
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    templates = _environment(need("jinja2"))
+    page: str = templates.get_template(template).render(
+        script=text, script_hash=digest, heat=PALETTE, **values
+    )
+    return page
+
+
+@cache
+def _environment(jinja2: Any) -> Any:
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("art_disc.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page: str = environment.get_template(template).render(**values)
-    return page
+
+
+@cache
+def _script() -> str:
+    return (files("art_disc.report") / "templates" / SCRIPT).read_text(encoding="utf-8")
+
+
+def made_by(record: Any) -> str:
+    """The page's last line: what made it, from what."""
+    return (
+        f"Made by art_disc {record.environment.art_disc} from record.json alone, schema of record "
+        f"kind \u201c{record.kind}\u201d; recorded {record.environment.created}."
+    )
 
 
 def environment_rows(environment: Environment) -> tuple[tuple[str, str], ...]:

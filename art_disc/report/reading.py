@@ -3,16 +3,27 @@
 import math
 from dataclasses import dataclass
 
-from art_disc.core.records import EvaluationRecord, Setting, Share
+from art_disc.core.records import WHITE_BOX, EvaluationRecord, Setting, Share
 
 # Strongest attacker first, as everywhere in the report.
 KNOWLEDGE_WORDS = {
+    "bpda+eot": "white box, gradients also averaged over the defence's draws",
     "bpda": "white box: gradients through the defence's surrogate",
     "base": "gradients of the undefended network: a transfer to the defended model",
     "none": "no gradients of this network: queries, or a transfer from another one",
 }
-KNOWLEDGE_SHORT = {"bpda": "white box (bpda)", "base": "transfer (base)", "none": "queries (none)"}
-MODEL_WORDS = {"defended": "defended model", "base": "undefended network"}
+KNOWLEDGE_SHORT = {
+    "bpda+eot": "white box (bpda+eot)",
+    "bpda": "white box (bpda)",
+    "base": "transfer (base)",
+    "none": "queries (none)",
+}
+MODEL_WORDS = {
+    "defended": "defended model",
+    "base": "undefended network",
+    "reference": "adversarially trained reference",
+    "frozen": "twin with frozen draws",
+}
 NORM_WORDS = {"inf": "l-inf", "2": "l2"}
 
 
@@ -27,7 +38,13 @@ class ShareText:
 
 def white_box(record: EvaluationRecord) -> tuple[str, ...]:
     """Knowledge that makes an attack on the defended model a white-box one."""
-    return ("bpda",) if record.defences else ("bpda", "base")
+    return WHITE_BOX if record.defences else (*WHITE_BOX, "base")
+
+
+def knowledge_there(record: EvaluationRecord) -> tuple[str, ...]:
+    """The three kinds of attacker, and the fourth where the record has one of it."""
+    used = {outcome.knowledge for outcome in record.outcomes}
+    return tuple(known for known in KNOWLEDGE_SHORT if known != "bpda+eot" or known in used)
 
 
 def clean_share(record: EvaluationRecord, model: str = "defended") -> Share | None:
@@ -54,14 +71,18 @@ def lower_percent(value: float) -> str:
     return f"{math.floor(10_000 * value) / 100:.2f}%"
 
 
-def show_share(share: Share | None) -> ShareText | None:
-    """Word a share; None stays None, which the page words as `not measured`."""
+def show_share(share: Share | None, *, part: bool = False) -> ShareText | None:
+    """Word a share; None stays None, which the page words as `not measured`.
+
+    Args:
+        share: What was counted.
+        part: Whether it was counted over a part of the record's examples.
+    """
     if share is None:
         return None
     low, high = (percent(limit, share.total) for limit in share.interval)
-    return ShareText(
-        percent(share.value, share.total), f"[{low}, {high}]", f"{share.count} of {share.total}"
-    )
+    counts = f"{share.count} of {share.total}{' (part)' if part else ''}"
+    return ShareText(percent(share.value, share.total), f"[{low}, {high}]", counts)
 
 
 def in_unit_range(record: EvaluationRecord) -> bool:

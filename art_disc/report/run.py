@@ -1,26 +1,31 @@
-"""The run folder: `record.json`, `pictures.npz`, `summary.json` and `report.html`."""
+"""The run folder: record, pictures, summary, examples and page."""
 
 from pathlib import Path
 
 from art_disc.core.errors import FileFormatError
 from art_disc.core.files import replace_file, write_json
-from art_disc.core.records import CertificateRecord, EvaluationRecord, load_record
+from art_disc.core.records import AttackOutcome, CertificateRecord, EvaluationRecord, load_record
+from art_disc.core.sweep_record import SweepRecord
+from art_disc.core.zoo_record import ZooRecord
 from art_disc.report.certificate import certificate_page
 from art_disc.report.evaluation import evaluation_page
+from art_disc.report.examples import examples_csv
 from art_disc.report.pictures import Pictures
 from art_disc.report.summary import summarise
+from art_disc.report.sweep import sweep_page
 
-Record = EvaluationRecord | CertificateRecord
+Record = EvaluationRecord | CertificateRecord | SweepRecord
 
 RECORD, PICTURES = "record.json", "pictures.npz"
-SUMMARY, REPORT = "summary.json", "report.html"
+SUMMARY, EXAMPLES, REPORT = "summary.json", "examples.csv", "report.html"
 
 
 def write_report(record: Record, out: str | Path, *, pictures: Pictures | None = None) -> Path:
-    """Write a run folder: record, pictures, summary and a self-contained page.
+    """Write a run folder: record, pictures, summary, examples and a self-contained page.
 
     The record is written first, so that nothing is lost if the page cannot be drawn. Each file is
-    replaced in one step; pictures of an earlier run in the same folder are removed.
+    replaced in one step; pictures and examples of an earlier run in the same folder are removed.
+    `examples.csv` has a line for each example of an evaluation; other records have none.
 
     Args:
         record: What the run left behind.
@@ -50,14 +55,14 @@ def read_run(folder: str | Path) -> tuple[Record, Pictures | None]:
         FileFormatError: The record or the pictures are damaged or of another version.
     """
     source = Path(folder)
-    record = load_record(source / RECORD)
+    record = _load(source / RECORD)
     _check_fit(record, source / RECORD)
     pictures = source / PICTURES
     return record, Pictures.load(pictures) if pictures.is_file() else None
 
 
 def render_run(folder: str | Path) -> Path:
-    """Make the summary and the page of a run folder again; the same record gives the same bytes.
+    """Make all but the record of a run folder again; the same record gives the same bytes.
 
     Returns:
         Path of `report.html`.
@@ -71,10 +76,22 @@ def render_run(folder: str | Path) -> Path:
     return _render(record, pictures, Path(folder))
 
 
+def _load(path: Path) -> Record:
+    record = load_record(path)
+    if isinstance(record, ZooRecord):
+        msg = f"{path} is the matrix of art-disc zoo, which has no page; that command prints it"
+        raise FileFormatError(msg)
+    return record
+
+
 def _render(record: Record, pictures: Pictures | None, folder: Path) -> Path:
     write_json(folder / SUMMARY, summarise(record))
+    (folder / EXAMPLES).unlink(missing_ok=True)
     if isinstance(record, EvaluationRecord):
+        replace_file(folder / EXAMPLES, examples_csv(record).encode())
         page = evaluation_page(record, pictures)
+    elif isinstance(record, SweepRecord):
+        page = sweep_page(record)
     else:
         page = certificate_page(record)
     return replace_file(folder / REPORT, page.encode())
@@ -83,28 +100,60 @@ def _render(record: Record, pictures: Pictures | None, folder: Path) -> Path:
 def _check_fit(record: Record, path: Path) -> None:
     """Refuse per-example lists that disagree: a table made from them would be wrong silently."""
     try:
-        lengths = _lengths(record)
+        told = _misfits(record)
     except TypeError as error:
         msg = f"{path} is a damaged {record.kind} record: {error}"
         raise FileFormatError(msg) from error
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name}: {n}" for name, n in lengths.items())
-        msg = f"{path} is damaged: its lists must have one entry for each example, got {told}"
+    if told:
+        msg = (
+            f"{path} is damaged: its lists must have one entry for each example, got "
+            f"{', '.join(told)}"
+        )
         raise FileFormatError(msg)
 
 
-def _lengths(record: Record) -> dict[str, int]:
+def _misfits(record: Record) -> list[str]:
+    """The lists of a record whose length is not that of its examples, in words."""
     if isinstance(record, CertificateRecord):
-        return _sizes(record, "verdicts", "reasons", "free_pixels", "log2_images", "evaluated")
-    lengths = _sizes(record, "labels", "example_ids", "base_correct", "defended_correct")
+        lists = ("reasons", "free_pixels", "log2_images", "evaluated")
+        return _off(record, len(record.verdicts), lists)
+    if isinstance(record, SweepRecord):
+        return [
+            f"cell {i} {told}"
+            for i, cell in enumerate(record.cells)
+            if cell.record is not None
+            for told in _misfits(cell.record)
+        ]
+    n = len(record.labels)
+    told = _off(record, n, ("example_ids", "base_correct", "defended_correct"))
+    told += _off(record, n, ("reference_correct",), optional=True)
     for i, outcome in enumerate(record.outcomes):
-        if outcome.status == "done":
-            sizes = _sizes(outcome, "correct", "perturbation")
-            lengths |= {f"outcome {i} ({outcome.attack}) {k}": n for k, n in sizes.items()}
+        told += [f"outcome {i} ({outcome.attack}) {words}" for words in _odd(outcome, n)]
     for i, certificate in enumerate(record.certificates):
-        lengths |= {f"certificate {i} {k}": n for k, n in _lengths(certificate).items()}
-    return lengths
+        told += _off(certificate, n, ("verdicts",), f"certificate {i} ")
+        told += [f"certificate {i} {words}" for words in _misfits(certificate)]
+    return told
 
 
-def _sizes(owner: object, *names: str) -> dict[str, int]:
-    return {name: len(getattr(owner, name)) for name in names}
+def _odd(outcome: AttackOutcome, n: int) -> list[str]:
+    if outcome.status != "done":
+        return []
+    at = outcome.positions
+    if at and not all(0 <= one < other for one, other in zip(at, (*at[1:], n), strict=True)):
+        return [f"positions that do not rise within 0 to {n - 1}"]
+    size = len(at) or n
+    return [
+        *_off(outcome, size, ("correct", "perturbation")),
+        *_off(outcome, size, ("grid_correct", "draw_correct"), optional=True),
+    ]
+
+
+def _off(
+    owner: object, n: int, names: tuple[str, ...], before: str = "", *, optional: bool = False
+) -> list[str]:
+    sizes = {name: len(getattr(owner, name)) for name in names}
+    return [
+        f"{before}{name}: {size} for {n} examples"
+        for name, size in sizes.items()
+        if size != n and (size or not optional)
+    ]

@@ -16,18 +16,22 @@ from art_disc.core.records import (
     EvaluationRecord,
     Share,
 )
+from art_disc.core.sweep_record import CELL_STATUSES, SweepRecord
 from art_disc.report.reading import (
     clean_share,
     dataset_name,
     network_name,
     white_box,
 )
+from art_disc.report.verdict import verdict_title
 
 
-def summarise(record: EvaluationRecord | CertificateRecord) -> dict[str, Any]:
-    """Return the summary of a record of either kind, in plain JSON types."""
+def summarise(record: EvaluationRecord | CertificateRecord | SweepRecord) -> dict[str, Any]:
+    """Return the summary of a record of any kind, in plain JSON types."""
     if isinstance(record, EvaluationRecord):
         return _evaluation(record)
+    if isinstance(record, SweepRecord):
+        return _sweep(record)
     return _certificate(record)
 
 
@@ -44,11 +48,19 @@ def _evaluation(record: EvaluationRecord) -> dict[str, Any]:
         "kind": record.kind,
         "schema_version": SCHEMA_VERSION,
         "complete": record.complete,
+        "verdict": record.verdict,
+        "verdict_words": verdict_title(record),
+        "checks_tier": record.checks_tier,
+        "checks": {check.id: check.status for check in record.checks},
         "seed": record.seed,
         "norm": record.norm,
         "clip_values": list(record.clip_values),
         "base_clean_acc": _bench_percent(base),
-        "clean_counts": {"base": _share(base), "defended": _share(defended)},
+        "clean_counts": {
+            "base": _share(base),
+            "defended": _share(defended),
+            "reference": _share(clean_share(record, "reference")),
+        },
         "robust_acc": [_at(record, eps) for eps in record.eps],
         "certificates": [_certificate(row) for row in record.certificates],
         "contradictions": len(record.contradictions()),
@@ -61,7 +73,9 @@ def _at(record: EvaluationRecord, eps: float) -> dict[str, Any]:
         "eps": eps,
         **_share(record.worst(eps)),
         "white_box": record.worst(eps, knowledge=white_box(record)) is not None,
+        "grid": _share(record.worst(eps, grid=True)),
         "base": _share(record.worst(eps, model="base")),
+        "reference": _share(record.worst(eps, model="reference")),
         "knowledge": {known: _share(record.worst(eps, knowledge=(known,))) for known in KNOWLEDGE},
     }
 
@@ -90,6 +104,30 @@ def _bench_eps(record: EvaluationRecord) -> str | None:
     if record.norm == "inf" and grey and abs(eps * 255 - grey) < 1e-4:
         return f"{grey}/255"
     return f"{eps:.6g}"
+
+
+def _sweep(record: SweepRecord) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "kind": record.kind,
+        "schema_version": SCHEMA_VERSION,
+        "complete": record.complete,
+        "planned": record.planned,
+        "cells": {status: record.count(status) for status in CELL_STATUSES},
+        "gradients": sum(cell.gradients for cell in record.cells),
+        "queries": sum(cell.queries for cell in record.cells),
+        "seconds": round(sum(cell.seconds for cell in record.cells), 3),
+        "results": [
+            {
+                "dataset": dataset,
+                "training": training,
+                "defence": defence,
+                "clean": _share(clean_share(one)),
+                "robust_acc": [{"eps": eps, **_share(one.worst(eps))} for eps in one.eps],
+            }
+            for (dataset, training, defence), one in record.merged().items()
+        ],
+    }
 
 
 def _certificate(record: CertificateRecord) -> dict[str, Any]:

@@ -1,13 +1,21 @@
 """Synthetic records: outcomes with known counts, no network and no attack behind them."""
 
 import dataclasses
+from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from art_disc.core.records import AttackOutcome, CertificateRecord, Environment, EvaluationRecord
-from art_disc.report import Pictures
+from art_disc.core.records import (
+    AttackOutcome,
+    CertificateRecord,
+    CheckResult,
+    Environment,
+    EvaluationRecord,
+)
+from art_disc.core.sweep_record import SweepCell, SweepRecord
+from art_disc.report import Pictures, write_report
 
 N = 40
 SMALL, LARGE = 8 / 255, 0.3
@@ -70,7 +78,7 @@ def grey_histogram():
 
 def make_record(**changes):
     values = {
-        "dataset": {"name": "mnist", "source": "npz", "n_test": 10000, "sha256": "ab" * 32},
+        "dataset": {"name": "mnist", "source": "npz", "n_test": 10000, "fingerprint": "ab" * 8},
         "example_ids": tuple(range(100, 100 + N)),
         "labels": tuple(i % 10 for i in range(N)),
         "network": {"name": "cnn_small", "parameters": 123456, "weights": "f00d", "training": None},
@@ -108,6 +116,111 @@ def make_certificate(**changes):
     return CertificateRecord(**{**values, **changes})
 
 
+def check(number=3, status="pass", **changes):
+    values = {
+        "id": f"C{number}",
+        "title": f"title of check {number}",
+        "tier": "quick",
+        "status": status,
+        "told": f"measured 0.{number} against 1",
+        "cure": f"do what cures {number}",
+        "numbers": {"zero_gradients": float(number)},
+        "seconds": 0.5,
+    }
+    return CheckResult(**{**values, **changes})
+
+
+def rich(**changes):
+    """A record with everything in it: checks, reference, parts, 8-bit scores, steps, draws."""
+    steps = tuple(range(38, 20, -1))
+    loss = tuple(0.1 * i for i in range(18))
+    outcomes = (
+        *OUTCOMES[:5],
+        outcome(
+            "pgd",
+            range(1, 20),
+            grid_correct=tuple(i not in {0, *range(1, 18)} for i in range(N)),
+            by_step=steps,
+            loss_by_step=loss,
+        ),
+        outcome(
+            "pgd",
+            range(1, 9),
+            surrogate="identity",
+            knowledge="bpda+eot",
+            by_step=steps[:-2],
+            draws=20,
+            draw_correct=(0,) * 10 + (5,) * 10 + (15,) * 10 + (20,) * 10,
+        ),
+        *OUTCOMES[6:],
+        outcome("pgd", range(25), scored_on="reference", knowledge="base", surrogate=None),
+        outcome("pgd", range(1, 21), asked_by="C9", settings={"max_iter": 80}, by_step=steps),
+        outcome(
+            "hop_skip_jump",
+            (1, 4),
+            n=10,
+            knowledge="none",
+            surrogate=None,
+            positions=tuple(range(20, 30)),
+            asked_by="C10",
+        ),
+    )
+    values = {
+        "outcomes": outcomes,
+        "reference": {"name": "digits_net", "training": "pgd, eps 0.1"},
+        "reference_correct": (True,) * 35 + (False,) * 5,
+        "checks_tier": "standard",
+        "checks": (
+            check(1, told="norm, eps and seeds are recorded"),
+            check(3, "fail", example_ids=tuple(range(100, 125))),
+            check(5, "not run", told="one surrogate was given", tier="standard"),
+            check(10, tier="standard"),
+        ),
+    }
+    return make_record(**{**values, **changes})
+
+
+def cell(defence="two codes", attack="pgd", eps=LARGE, broken=(1, 2), **changes):
+    """A cell of a sweep whose attack breaks exactly `broken`."""
+    row = outcome(attack.partition(":")[0], broken, eps=eps)
+    values = {
+        "dataset": "digits",
+        "training": "natural",
+        "defence": defence,
+        "eps": eps,
+        "attack": attack,
+        "surrogate": "own",
+        "seed": 0,
+        "status": "done",
+        "record": make_record(eps=(eps,), outcomes=(row,), defences=(defence,)),
+        "gradients": 1600,
+        "queries": 40,
+        "seconds": 1.25,
+    }
+    return SweepCell(**{**values, **changes})
+
+
+def sweep(**changes):
+    cells = (
+        cell(broken=range(1, 9), eps=SMALL),
+        cell(broken=range(1, 11)),
+        cell(broken=range(5, 21), surrogate="identity"),
+        cell(attack="fgsm", broken=range(1, 4)),
+        cell("none", broken=range(1, 40)),
+        cell("none", attack="fgsm", broken=range(1, 31)),
+        cell("8 bins", status="failed", reason="MemoryError: 12 GiB", record=None),
+        cell("8 bins", attack="jsma", status="skipped", reason="l0 only", record=None, seconds=0.0),
+    )
+    values = {
+        "name": "small",
+        "plan": {"defences": ["two codes", "none", "8 bins"], "eps": [SMALL, LARGE], "n_ex": N},
+        "cells": cells,
+        "planned": 8,
+        "environment": ENVIRONMENT,
+    }
+    return SweepRecord(**{**values, **changes})
+
+
 def make_pictures(n=6, channels=1, size=12, **changes):
     rng = np.random.default_rng(0)
     clean = rng.random((n, channels, size, size), dtype=np.float32)
@@ -125,7 +238,7 @@ def make_pictures(n=6, channels=1, size=12, **changes):
     return Pictures(**{**values, **changes})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make():
     """The makers above, for records other than the standard ones."""
     return SimpleNamespace(
@@ -134,6 +247,10 @@ def make():
         unfinished=unfinished,
         certificate=make_certificate,
         pictures=make_pictures,
+        check=check,
+        rich=rich,
+        cell=cell,
+        sweep=sweep,
         n=N,
         small=SMALL,
         large=LARGE,
@@ -152,6 +269,16 @@ def certificate():
 
 
 @pytest.fixture
+def everything():
+    return rich()
+
+
+@pytest.fixture
+def swept():
+    return sweep()
+
+
+@pytest.fixture
 def pictures():
     return make_pictures()
 
@@ -159,3 +286,81 @@ def pictures():
 @pytest.fixture
 def interrupted():
     return dataclasses.replace(make_record(), outcomes=OUTCOMES[:3], complete=False)
+
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Text, headings, notices and table rows of a page; complains about tags that do not close."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.open = [], [], []
+        self.rows, self.row, self.cell = [], None, None
+        self.words = []
+        self.feed(text)
+        self.close()
+        assert self.open == [], "every tag is closed"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.row = []
+        if tag in ("td", "th"):
+            self.cell = []
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+        if tag in ("td", "th"):
+            self.row.append(" ".join(" ".join(self.cell).split()))
+            self.cell = None
+        if tag == "tr":
+            self.rows.append(tuple(self.row))
+
+    def handle_data(self, data):
+        if {"style", "script"} & set(self.open):
+            return
+        self.words.append(data)
+        if self.cell is not None:
+            self.cell.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+    def row_of(self, start):
+        return next(row for row in self.rows if row and row[0].startswith(start))
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.attributes if name == tag]
+
+
+@pytest.fixture
+def unpainted(monkeypatch):
+    """No figure is painted: painting takes most of a page's time, and its words tell the same."""
+
+    def blank(paint, height=0.0):
+        return "data:image/svg+xml;base64,"
+
+    for room in ("curves", "histograms", "steps", "heat", "sweep_curves", "comparison_page"):
+        monkeypatch.setattr(f"art_disc.report.{room}.draw", blank)
+
+
+@pytest.fixture
+def show(tmp_path, unpainted):
+    """Write a record's report, with blank figures, and return its page, parsed."""
+
+    def page(record, **pictures):
+        return Page(write_report(record, tmp_path, **pictures).read_text(encoding="utf-8"))
+
+    return page
+
+
+@pytest.fixture
+def parse():
+    """Parse a page."""
+    return Page

@@ -20,6 +20,7 @@ def test_a_run_folder_gives_back_its_record_and_pictures(tmp_path, record, pictu
     assert back == record
     assert (shown.clean == pictures.clean).all()
     assert sorted(p.name for p in page.parent.iterdir()) == [
+        "examples.csv",
         "pictures.npz",
         "record.json",
         "report.html",
@@ -43,7 +44,7 @@ def test_certificates_within_an_evaluation_come_back(tmp_path, make):
         read_run(tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["record", "certificate", "interrupted"])
+@pytest.mark.parametrize("kind", ["record", "certificate", "interrupted", "everything", "swept"])
 def test_rendering_again_gives_the_same_bytes(tmp_path, request, kind, pictures):
     record = request.getfixturevalue(kind)
     shown = pictures if kind == "record" else None

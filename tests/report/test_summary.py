@@ -6,6 +6,8 @@ import pytest
 from art_disc.core.intervals import clopper_pearson_lower
 from art_disc.report import write_report
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 def summary_of(record, folder):
     write_report(record, folder)
@@ -81,3 +83,19 @@ def test_certificates_of_an_evaluation_are_in_its_summary(tmp_path, make):
     summary = summary_of(record, tmp_path)
     assert [row["certified"] for row in summary["certificates"]] == [30]
     assert summary["contradictions"] == len(record.contradictions()) > 0
+
+
+def test_the_verdict_and_every_check_are_in_the_summary(tmp_path, everything, record):
+    summary = summary_of(everything, tmp_path)
+    assert (summary["verdict"], summary["checks_tier"]) == ("flawed", "standard")
+    assert summary["verdict_words"] == "Flawed: C3 failed"
+    assert summary["checks"] == {"C1": "pass", "C3": "fail", "C5": "not run", "C10": "pass"}
+    assert summary_of(record, tmp_path)["verdict"] == "unchecked"
+
+
+def test_the_grid_and_the_reference_are_in_the_summary(tmp_path, everything):
+    summary = summary_of(everything, tmp_path)
+    small, large = summary["robust_acc"]
+    assert (small["grid"]["count"], large["grid"]["count"]) == (None, 22)
+    assert (small["reference"]["count"], large["reference"]["count"]) == (None, 10)
+    assert summary["clean_counts"]["reference"]["count"] == 35

@@ -1,0 +1,60 @@
+"""`art-disc compare`: two evaluations of the same examples, side by side."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from art_disc.core.errors import InputError
+
+if TYPE_CHECKING:
+    from art_disc.core.records import EvaluationRecord
+
+
+def add(subparsers: Any) -> None:
+    """Add the command to the parser of `art-disc`."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="compare two evaluations on the same examples",
+        description="Accuracy of both runs at every budget that both attacked, the difference with "
+        "its paired 95% interval, and McNemar's exact p value. The runs must be about the same "
+        "examples.",
+    )
+    parser.add_argument("run_a", metavar="RUN_A", help="a folder with record.json")
+    parser.add_argument("run_b", metavar="RUN_B", help="another one; differences are A minus B")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="folder for compare.html and compare.json; default runs/compare-A-B",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Print the comparison and write its page and its JSON."""
+    from art_disc.report import compare, write_comparison
+
+    names = _names(options.run_a, options.run_b)
+    found = compare(_record(options.run_a), _record(options.run_b), names=names)
+    print(found)
+    out = options.out or Path("runs") / f"compare-{names[0]}-{names[1]}".replace("/", "-")
+    print(f"comparison: {write_comparison(found, out)}")
+    return 0
+
+
+def _names(a: str, b: str) -> tuple[str, str]:
+    """Names of the two folders, with as much of the path as tells them apart."""
+    one, two = Path(a).resolve(), Path(b).resolve()
+    if one.name != two.name:
+        return one.name, two.name
+    return f"{one.parent.name}/{one.name}", f"{two.parent.name}/{two.name}"
+
+
+def _record(folder: str) -> "EvaluationRecord":
+    from art_disc.core.records import EvaluationRecord
+    from art_disc.report import read_run
+
+    record, _ = read_run(folder)
+    if not isinstance(record, EvaluationRecord):
+        msg = f"{folder} must hold the record of an evaluation, got one of a {record.kind}"
+        raise InputError(msg)
+    return record

@@ -1,0 +1,268 @@
+"""Two evaluations of the same examples, side by side and pair by pair."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.core.errors import InputError
+from art_disc.core.intervals import mcnemar, paired_difference
+from art_disc.core.record_base import SCHEMA_VERSION, Share
+from art_disc.core.records import EvaluationRecord
+from art_disc.report.reading import dataset_name, network_name
+from art_disc.report.verdict import verdict_title
+
+Bools = NDArray[np.bool_]
+
+CONFIDENCE = 0.95
+METHOD = (
+    "Difference: a minus b, with the 95% interval of Newcombe (1998, method 10) for paired shares, "
+    "made of Wilson's. p: exact two-sided McNemar test on the examples that differ. Neither is "
+    "corrected for looking at several budgets."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """How many of the same examples each run left correct at one budget.
+
+    Attributes:
+        eps: Budget; 0 is the clean accuracy.
+        both, only_a, only_b, neither: Examples correct under both runs, one, or none.
+    """
+
+    eps: float
+    both: int
+    only_a: int
+    only_b: int
+    neither: int
+
+    @property
+    def total(self) -> int:
+        """Number of examples."""
+        return self.both + self.only_a + self.only_b + self.neither
+
+    @property
+    def a(self) -> Share:
+        """Share of the first run."""
+        return Share(self.both + self.only_a, self.total)
+
+    @property
+    def b(self) -> Share:
+        """Share of the second run."""
+        return Share(self.both + self.only_b, self.total)
+
+    @property
+    def difference(self) -> float:
+        """Share of the first less that of the second, in [-1, 1]."""
+        return (self.only_a - self.only_b) / self.total
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95% interval of the difference (Newcombe 1998, method 10)."""
+        counts = (self.both, self.only_a, self.only_b, self.neither)
+        return paired_difference(*counts, confidence=CONFIDENCE)
+
+    @property
+    def p_value(self) -> float:
+        """Exact two-sided McNemar p value."""
+        return mcnemar(self.only_a, self.only_b)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return counts and what follows from them in plain JSON types."""
+        return {
+            "eps": self.eps,
+            "both": self.both,
+            "only_a": self.only_a,
+            "only_b": self.only_b,
+            "neither": self.neither,
+            "a": self.a.value,
+            "b": self.b.value,
+            "difference": self.difference,
+            "interval_95": list(self.interval),
+            "mcnemar_p": self.p_value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two runs, in words."""
+
+    name: str
+    network: str
+    defences: tuple[str, ...]
+    verdict: str
+    attacks: tuple[str, ...]
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What `compare` found.
+
+    Attributes:
+        a, b: The two runs.
+        dataset: Name of the data set.
+        rows: The clean predictions (eps 0), then each budget that both runs attacked.
+        left_out: Budgets that one run alone attacked.
+        cautions: Why the two numbers may not be comparable, one line each.
+    """
+
+    a: Side
+    b: Side
+    dataset: str
+    rows: tuple[Pairs, ...]
+    left_out: tuple[float, ...]
+    cautions: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison in plain JSON types."""
+        return {
+            "kind": "comparison",
+            "schema_version": SCHEMA_VERSION,
+            "dataset": self.dataset,
+            **{key: _plain(side) for key, side in (("a", self.a), ("b", self.b))},
+            "method": METHOD,
+            "rows": [row.to_dict() for row in self.rows],
+            "left_out": list(self.left_out),
+            "cautions": list(self.cautions),
+        }
+
+    def __str__(self) -> str:
+        heads = ("eps", "a", "b", "a - b", "95% interval", "only a", "only b", "McNemar p")
+        lines = [
+            (
+                f"{row.eps:.4g}" if row.eps else "clean",
+                f"{row.a.value:.2%}",
+                f"{row.b.value:.2%}",
+                f"{100 * row.difference:+.2f}",
+                "[{:+.2f}, {:+.2f}]".format(*(100 * limit for limit in row.interval)),
+                str(row.only_a),
+                str(row.only_b),
+                f"{row.p_value:.3g}",
+            )
+            for row in self.rows
+        ]
+        widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
+        told = [f"a: {self.a.name} ({self.a.verdict})", f"b: {self.b.name} ({self.b.verdict})"]
+        told += [
+            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+            for row in (heads, *lines)
+        ]
+        return "\n".join([*told, *(f"caution: {line}" for line in self.cautions)])
+
+
+def _plain(side: Side) -> dict[str, Any]:
+    return {
+        "name": side.name,
+        "network": side.network,
+        "defences": list(side.defences),
+        "verdict": side.verdict,
+        "attacks": list(side.attacks),
+    }
+
+
+def compare(
+    a: EvaluationRecord, b: EvaluationRecord, *, names: tuple[str, str] = ("a", "b")
+) -> Comparison:
+    """Compare the defended models of two evaluations on the same examples, pair by pair.
+
+    Args:
+        a: First evaluation; differences are a minus b.
+        b: Second evaluation; its examples may stand in another order.
+        names: What to call them.
+
+    Raises:
+        InputError: Not the same data, examples, labels, norm or input range, or no budget that
+            both attacked.
+    """
+    order = _matched(a, b)
+    rows = [_pairs(0.0, a.defended_correct, b.defended_correct, order)]
+    left_out = []
+    for eps in sorted({*a.eps, *b.eps}):
+        if a.worst(eps) is None or b.worst(eps) is None:
+            left_out.append(eps)
+        else:
+            rows.append(_pairs(eps, a.survives(eps), b.survives(eps), order))
+    if len(rows) == 1:
+        told = " and ".join(", ".join(f"{e:g}" for e in r.eps) or "none" for r in (a, b))
+        msg = (
+            f"no budget was attacked in both runs, their budgets are {told}; "
+            "evaluate both at the same eps"
+        )
+        raise InputError(msg)
+    sides = _side(a, names[0]), _side(b, names[1])
+    return Comparison(*sides, dataset_name(a), tuple(rows), tuple(left_out), _cautions(a, b, sides))
+
+
+def _matched(a: EvaluationRecord, b: EvaluationRecord) -> NDArray[np.int64]:
+    """Return where each example of a stands in b."""
+    prints = [record.dataset.get("fingerprint") for record in (a, b)]
+    if None in prints:
+        msg = "a run without a data fingerprint cannot be matched; run its evaluation again"
+        raise InputError(msg)
+    for name, one, two in (
+        ("data fingerprint", *prints),
+        ("norm", a.norm, b.norm),
+        ("input range", a.clip_values, b.clip_values),
+    ):
+        if one != two:
+            msg = f"both runs must have the same {name}, got {one} and {two}"
+            raise InputError(msg)
+    place = {example: i for i, example in enumerate(b.example_ids)}
+    once = len(place) == len(a.example_ids) == len(b.example_ids)
+    if not once or set(a.example_ids) != set(place):
+        shared = len(set(a.example_ids) & set(place))
+        msg = (
+            f"both runs must be about the same examples, got {len(a.example_ids)} and "
+            f"{len(b.example_ids)} of which {shared} are shared; choose the same ones for both"
+        )
+        raise InputError(msg)
+    order = np.array([place[example] for example in a.example_ids], dtype=np.int64)
+    if not np.array_equal(np.asarray(a.labels), np.asarray(b.labels)[order]):
+        msg = "the labels of the two runs differ for the same example ids; the data changed"
+        raise InputError(msg)
+    return order
+
+
+def _pairs(eps: float, a: tuple[bool, ...], b: tuple[bool, ...], order: NDArray[np.int64]) -> Pairs:
+    left: Bools = np.asarray(a, dtype=bool)
+    right: Bools = np.asarray(b, dtype=bool)[order]
+    return Pairs(
+        eps,
+        int((left & right).sum()),
+        int((left & ~right).sum()),
+        int((~left & right).sum()),
+        int((~left & ~right).sum()),
+    )
+
+
+def _side(record: EvaluationRecord, name: str) -> Side:
+    made = f"art_disc {record.environment.art_disc}, {record.environment.created}"
+    return Side(
+        name, network_name(record), record.defences, verdict_title(record), _attacks(record), made
+    )
+
+
+def _attacks(record: EvaluationRecord) -> tuple[str, ...]:
+    return tuple(sorted({row.attack for row in record.select(scored_on="defended")}))
+
+
+def _cautions(
+    a: EvaluationRecord, b: EvaluationRecord, sides: tuple[Side, Side]
+) -> tuple[str, ...]:
+    told = []
+    for record, side in zip((a, b), sides, strict=True):
+        if record.verdict != "complete":
+            told.append(f"{side.name}: {side.verdict}. Its numbers may be too good.")
+        if not record.complete:
+            told.append(f"{side.name} was interrupted; later attacks can only lower its numbers.")
+    one, two = (set(side.attacks) for side in sides)
+    for side, more in ((sides[0], one - two), (sides[1], two - one)):
+        if more:
+            told.append(
+                f"Only {side.name} was attacked by {', '.join(sorted(more))}: the other's numbers "
+                "are the less tested."
+            )
+    return tuple(told)

@@ -1,0 +1,101 @@
+"""The verdict of the checks in colour and words, and the table of the checks."""
+
+from dataclasses import dataclass
+
+from art_disc.core.records import CheckResult, EvaluationRecord
+from art_disc.report.table import Body, Cell, Row, Table, columns
+
+# A symbol and a word beside each colour: colour alone tells nothing to many readers and printers.
+SYMBOLS = {"flawed": "\u2716", "incomplete": "\u25d0", "complete": "\u2713", "unchecked": "?"}
+STATUS_SYMBOLS = {"pass": "\u2713", "fail": "\u2716", "not run": "\u25cb"}
+IDS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """The verdict: `level` is the record's word, `title` the verdict in words."""
+
+    level: str
+    symbol: str
+    title: str
+    text: str
+
+
+def verdict_title(record: EvaluationRecord) -> str:
+    """Word the verdict; none of them says more than that nothing was found."""
+    level = record.verdict
+    if level == "flawed":
+        return f"Flawed: {_ids(record, 'fail')} failed"
+    if level == "incomplete":
+        missing = _ids(record, "not run")
+        if not missing:
+            return "Incomplete: the run was interrupted"
+        return f"Incomplete: {missing} {'were' if ',' in missing else 'was'} not run"
+    return "No flaw found by these checks" if level == "complete" else "Not checked"
+
+
+def banner(record: EvaluationRecord) -> Banner:
+    """Return the verdict with what follows from it."""
+    level, n = record.verdict, len(record.checks)
+    texts = {
+        "flawed": "The numbers below may be far too good: read the failed checks and their cures "
+        "before any of them.",
+        "incomplete": "No check failed, but the evaluation is not whole: what is missing may "
+        "lower the numbers below.",
+        "complete": f"{n} check{'s' * (n != 1)} passed. That is no proof: a stronger attack may "
+        "still lower the numbers below.",
+        "unchecked": "Nothing here says whether the attacks really saw the defence. Run the "
+        "evaluation with checks.",
+    }
+    return Banner(level, SYMBOLS[level], verdict_title(record), texts[level])
+
+
+def _ids(record: EvaluationRecord, status: str) -> str:
+    return ", ".join(check.id for check in record.checks if check.status == status)
+
+
+def check_table(record: EvaluationRecord) -> Table | None:
+    """Return the table of checks in their order, or None where none was asked for."""
+    if not record.checks:
+        return None
+    count = {s: sum(check.status == s for check in record.checks) for s in STATUS_SYMBOLS}
+    tier = f", tier {record.checks_tier}" if record.checks_tier else ""
+    return Table(
+        label="Checks",
+        caption=f"{len(record.checks)} checks of the evaluation{tier}: {count['fail']} failed, "
+        f"{count['not run']} not run, {count['pass']} passed. Example ids are those of the data "
+        "set's test split.",
+        columns=columns("Check", "Status", "Looks at", "What was found", "Examples", "Tier"),
+        bodies=(Body(tuple(_row(check) for check in record.checks)),),
+        look="wide attacks checks",
+    )
+
+
+def _row(check: CheckResult) -> Row:
+    kind = check.status.replace(" ", "-")
+    number = check.id.lstrip("C")
+    return Row(
+        (
+            Cell(check.id, sort=int(number) if number.isdigit() else check.id),
+            Cell(f"{STATUS_SYMBOLS[check.status]} {check.status}", look=f"verdict-{kind}"),
+            Cell(check.title),
+            Cell(check.told, note=_cure(check), look="told"),
+            _examples(check),
+            Cell(check.tier),
+        ),
+        look=kind,
+    )
+
+
+def _cure(check: CheckResult) -> str:
+    return f"Cure: {check.cure}" if check.status == "fail" and check.cure else ""
+
+
+def _examples(check: CheckResult) -> Cell:
+    if not check.example_ids:
+        return Cell("none", sort=0)
+    shown = ", ".join(f"#{i}" for i in check.example_ids[:IDS_SHOWN])
+    left = len(check.example_ids) - IDS_SHOWN
+    more = f" and {left} more" if left > 0 else ""
+    count = len(check.example_ids)
+    return Cell(str(count), note=f"{shown}{more}", sort=count, look="ids")
