@@ -26,7 +26,7 @@ def _settings(options: Namespace) -> dict[str, str]:
 
 def evaluate(options: Namespace) -> int:
     """Attack, score, report; on Ctrl-C report what was finished and return 130."""
-    from art_disc.cli.setup import budgets, load_data, make_classifier
+    from art_disc.cli.setup import budgets, load_data, make_classifier, make_reference
     from art_disc.evaluation import EvaluationInterrupted
     from art_disc.evaluation import evaluate as run
 
@@ -43,11 +43,16 @@ def evaluate(options: Namespace) -> int:
             targeted=options.targeted,
             surrogates=options.surrogates.split(","),
             settings=_settings(options),
+            checks=None if options.checks == "none" else options.checks,
+            reference=make_reference(options, data),
+            draws=options.draws,
             certify=options.certify,
             max_free=options.max_free,
             batch_size=options.batch_size,
             seed=options.seed,
             out=out,
+            resume=options.resume,
+            export=options.export,
             training=line,
             announce=lambda text: _say(options, text),
             verbose=not options.quiet,
@@ -96,11 +101,15 @@ def codebook(options: Namespace) -> int:
 
     from art_disc.cli.setup import default_defence, load_data
     from art_disc.codebooks import PixelCounts
-    from art_disc.defences import parse_defence
+    from art_disc.defences import CodebookPreprocessor, parse_defence
 
     data = load_data(options)
     counts = PixelCounts.of(data.x_train if len(data.x_train) else data.x_test)
-    book = parse_defence(options.defence or default_defence(data)).codebook
+    defence = parse_defence(options.defence or default_defence(data))
+    if not isinstance(defence, CodebookPreprocessor):
+        msg = f"{type(defence).__name__} has no codebook; see art-disc evaluate --help for those"
+        raise InputError(msg)
+    book = defence.codebook
     if not book.is_fitted:
         book.fit(counts)
     index = book.assign(counts.values.astype(np.float32) / np.float32(255))

@@ -6,6 +6,9 @@ from typing import TypeAlias
 
 from art_disc import __version__
 from art_disc.cli import commands
+from art_disc.cli import compare as compare_command
+from art_disc.cli import sweep as sweep_command
+from art_disc.cli import zoo as zoo_command
 
 
 def number(text: str) -> float:
@@ -18,7 +21,7 @@ def number(text: str) -> float:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of `art-disc` with its four commands."""
+    """Return the parser of `art-disc` with all its commands."""
     parser = argparse.ArgumentParser(
         prog="art-disc",
         description="Discretise images as a defence, attack it with ART, certify it, report.",
@@ -29,6 +32,9 @@ def make_parser() -> argparse.ArgumentParser:
     _certify(subparsers)
     _codebook(subparsers)
     _report(subparsers)
+    sweep_command.add(subparsers)
+    compare_command.add(subparsers)
+    zoo_command.add(subparsers)
     return parser
 
 
@@ -47,15 +53,40 @@ def _evaluate(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--attacks",
         default="standard",
-        help="quick, standard, or names joined by commas (fgsm,pgd,apgd_ce,apgd_dlr,sign_adam,"
-        "square); default standard",
+        help="quick, standard, strong, or names joined by commas (art-disc zoo --list tells them); "
+        "default standard",
     )
     parser.add_argument("--norm", default="inf", choices=("inf", "2"), help="default inf")
     parser.add_argument("--targeted", action="store_true", help="aim at the likeliest wrong class")
     parser.add_argument(
         "--surrogates",
         default="soft,identity",
-        help="backward passes to attack through, joined by commas: soft, soft:ALPHA, identity",
+        help="backward passes to attack through, joined by commas: soft, soft:ALPHA, smooth, "
+        "identity",
+    )
+    parser.add_argument(
+        "--checks",
+        default="quick",
+        choices=("quick", "standard", "full", "none"),
+        help="how thoroughly the evaluation itself is checked; default quick",
+    )
+    parser.add_argument(
+        "--reference",
+        default="auto",
+        metavar="auto|none|FILE",
+        help="adversarially trained network to transfer from and to compare with: trained once "
+        "and cached where the checks need it (auto, default), or weights of the same architecture",
+    )
+    parser.add_argument(
+        "--draws", type=int, default=20, help="fresh draws that a randomised defence is scored on"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with an interrupted run in --out"
+    )
+    parser.add_argument(
+        "--export",
+        choices=("npz", "png"),
+        help="write every adversarial set, exact and rounded to 8 bits; png: as pictures too",
     )
     parser.add_argument(
         "--set",
@@ -131,9 +162,9 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--defence",
         metavar="SPEC",
-        help="density:n_codes=2,radius=0.6 | colordepth:n_codes=8 | bitdepth:bits=2 | a codebook "
-        "file (.npz) | none; surrogate=soft or identity may be added; default: density, two "
-        "codewords for grey images and ten for colour",
+        help="density:n_codes=2,radius=0.6 | colordepth:n_codes=8 | bitdepth:bits=2 | "
+        "noise:sigma=0.1 | a codebook file (.npz) | none; surrogate=soft or identity may be added "
+        "to a codebook; default: density, two codewords for grey images and ten for colour",
     )
     parser.add_argument(
         "--eps",
@@ -162,4 +193,16 @@ def _model(parser: argparse.ArgumentParser) -> None:
         "--weights", metavar="FILE", help="its weights: npz, or a torch state dict (.pt, .pth)"
     )
     parser.add_argument("--epochs", type=int, help="epochs where a network is trained")
+    parser.add_argument(
+        "--training",
+        default="natural",
+        choices=("natural", "pgd", "single_step"),
+        help="how a network is trained: on clean images (default), or against PGD-10 or one step",
+    )
+    parser.add_argument(
+        "--train-eps",
+        type=number,
+        metavar="EPS",
+        help="l_inf budget of --training pgd and single_step; default the smallest of --eps",
+    )
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:0, ...")

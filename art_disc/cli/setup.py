@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from torch import nn
 
     from art_disc.data import Dataset
-    from art_disc.defences.preprocessor import CodebookPreprocessor
+    from art_disc.defences import MapPreprocessor
     from art_disc.estimators import DefendedClassifier
+    from art_disc.training import Adversary
+
+
+_FEW = 10_000
 
 
 def load_data(options: Namespace) -> "Dataset":
@@ -45,7 +49,7 @@ def budgets(options: Namespace, data: "Dataset") -> list[float]:
     return [0.1, 0.2, 0.3] if data.input_shape[0] == 1 else [2 / 255, 4 / 255, 8 / 255]
 
 
-def make_defences(options: Namespace, data: "Dataset") -> "list[CodebookPreprocessor]":
+def make_defences(options: Namespace, data: "Dataset") -> "list[MapPreprocessor]":
     """Return the fitted defence of `--defence`, or none."""
     from art_disc.defences import parse_defence
 
@@ -53,19 +57,21 @@ def make_defences(options: Namespace, data: "Dataset") -> "list[CodebookPreproce
     if text == "none":
         return []
     defence = parse_defence(text)
-    if not defence.codebook.is_fitted:
+    if not defence.is_fitted:
         if not len(data.x_train):
             msg = f"{data.name} has no training images to learn a codebook from; give a fixed one"
             raise InputError(msg)
-        defence.fit(data.x_train)
+        defence.learn(data.x_train)
     return [defence]
 
 
-def make_network(options: Namespace, data: "Dataset") -> "tuple[nn.Module, str]":
-    """Return the network and one line on how it was trained."""
-    import torch
+def usable_device(options: Namespace) -> "torch.device":
+    """Return the device of `--device`.
 
-    from art_disc.networks import default_network, load_weights
+    Raises:
+        InputError: It cannot be used.
+    """
+    import torch
 
     try:
         device = torch.device(options.device)
@@ -73,8 +79,20 @@ def make_network(options: Namespace, data: "Dataset") -> "tuple[nn.Module, str]"
     except (RuntimeError, AssertionError) as error:
         msg = f"--device {options.device} cannot be used: {str(error).splitlines()[0]}"
         raise InputError(msg) from None
+    return device
+
+
+def make_network(options: Namespace, data: "Dataset") -> "tuple[nn.Module, str]":
+    """Return the network and one line on how it was trained."""
+    from art_disc.networks import default_network, load_weights
+
+    device = usable_device(options)
+    adversary = make_adversary(options, data)
     if options.model is None and options.weights is None:
-        network, line = _trained(options, data, device)
+        network, line = _trained(options, data, device, adversary)
+    elif adversary is not None:
+        msg = f"--training {options.training} is for the built-in network, without its --weights"
+        raise InputError(msg)
     else:
         if options.model is None:
             network = default_network(data.input_shape, data.nb_classes)
@@ -88,15 +106,35 @@ def make_network(options: Namespace, data: "Dataset") -> "tuple[nn.Module, str]"
     return network.to(device), line
 
 
+def make_adversary(options: Namespace, data: "Dataset") -> "Adversary | None":
+    """Return the adversary of `--training` and `--train-eps`; None for natural training.
+
+    Raises:
+        InputError: A budget without an adversary, or one that does not fit.
+    """
+    from art_disc.training import Adversary
+
+    if options.training == "natural":
+        if options.train_eps is not None:
+            msg = "--train-eps needs --training pgd or single_step"
+            raise InputError(msg)
+        return None
+    if options.train_eps is None and getattr(options, "norm", "inf") != "inf":
+        msg = "--norm 2 with --training needs --train-eps, an l_inf budget"
+        raise InputError(msg)
+    eps = min(budgets(options, data)) if options.train_eps is None else options.train_eps
+    return Adversary(eps, options.training)
+
+
 def _trained(
-    options: Namespace, data: "Dataset", device: "torch.device"
+    options: Namespace, data: "Dataset", device: "torch.device", adversary: "Adversary | None"
 ) -> "tuple[nn.Module, str]":
     from art_disc.networks import default_network
     from art_disc.training import trained
 
     epochs = options.epochs
     if epochs is None:
-        epochs = 6 if len(data.x_train) > 10_000 else 30
+        epochs = 6 if len(data.x_train) > _FEW else 30
     if not len(data.x_train):
         msg = f"{data.name} has no training images; give --model and --weights"
         raise InputError(msg)
@@ -104,10 +142,37 @@ def _trained(
         lambda: default_network(data.input_shape, data.nb_classes).to(device),
         data,
         seed=options.seed,
+        adversary=adversary,
         verbose=not options.quiet,
         epochs=epochs,
     )
-    return network, f"natural, {epochs} epochs, Adam, seed {options.seed}, weights {result.weights}"
+    kind = "natural" if adversary is None else adversary.describe()
+    return network, f"{kind}, {epochs} epochs, Adam, seed {options.seed}, weights {result.weights}"
+
+
+def make_reference(options: Namespace, data: "Dataset") -> "nn.Module | None":
+    """Return the adversarially trained network of `--reference`, or None where there is none.
+
+    Raises:
+        InputError: The weights do not fit.
+    """
+    from art_disc.networks import default_network, load_weights
+    from art_disc.training import Adversary
+
+    device = usable_device(options)
+    if options.reference not in ("auto", "none"):
+        network = _own(options.model) if options.model else default_network(
+            data.input_shape, data.nb_classes
+        )  # fmt: skip
+        load_weights(network, options.reference)
+        return network.eval().to(device)
+    needed = options.checks in ("standard", "full") and options.norm == "inf"
+    if options.reference == "none" or not needed or options.model or not len(data.x_train):
+        return None
+    # many steps for each of many images would take hours on a processor
+    method = "pgd" if len(data.x_train) <= _FEW else "single_step"
+    adversary = Adversary(max(budgets(options, data)), method)
+    return _trained(options, data, device, adversary)[0].eval()
 
 
 def _own(text: str) -> "nn.Module":

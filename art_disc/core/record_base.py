@@ -75,7 +75,7 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types, with the kind and the version of the format."""
-        body = dataclasses.asdict(self)  # type: ignore[call-overload]
+        body = _plain(self)
         return {"kind": self.kind, "schema_version": SCHEMA_VERSION, **body}
 
     def save(self, path: str | Path) -> Path:
@@ -118,6 +118,15 @@ class Record:
     @classmethod
     def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
         return with_tuples(body) | {"environment": Environment(**body["environment"])}
+
+
+def _plain(value: Any) -> Any:
+    """Return a record's fields; dataclasses.asdict would copy every number of every tuple."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+        return tuple(_plain(part) for part in value)
+    return value
 
 
 def with_tuples(body: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ again from the record. Reports read records and nothing else.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from art_disc.core.record_base import (
     Setting,
     Share,
 )
+
+if TYPE_CHECKING:
+    from art_disc.core.sweep_record import SweepRecord
+    from art_disc.core.zoo_record import ZooRecord
 
 __all__ = [
     "KNOWLEDGE",
@@ -220,8 +224,10 @@ class EvaluationRecord(Record):
         return "incomplete" if "not run" in statuses or not self.complete else "complete"
 
 
-def load_record(path: str | Path) -> EvaluationRecord | CertificateRecord:
-    """Read a record of either kind.
+def load_record(
+    path: str | Path,
+) -> "EvaluationRecord | CertificateRecord | SweepRecord | ZooRecord":
+    """Read a record of any kind.
 
     Raises:
         DataNotFoundError: No such file.
@@ -229,6 +235,15 @@ def load_record(path: str | Path) -> EvaluationRecord | CertificateRecord:
     """
     data = read_json(path)
     kind = data.get("kind") if isinstance(data, dict) else None
+    if kind == "sweep":
+        # that module builds on this one
+        from art_disc.core.sweep_record import SweepRecord
+
+        return SweepRecord.from_dict(data, where=str(path))
+    if kind == "zoo":
+        from art_disc.core.zoo_record import ZooRecord
+
+        return ZooRecord.from_dict(data, where=str(path))
     for record in (EvaluationRecord, CertificateRecord):
         if record.kind == kind:
             return record.from_dict(data, where=str(path))

@@ -1,10 +1,9 @@
-"""The certificates of an evaluation: refused early, added last, kept as they come."""
+"""The certificates of an evaluation: refused early, made last."""
 
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterator
 
 from art_disc.core.errors import InputError
-from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
+from art_disc.core.records import CertificateRecord
 from art_disc.evaluation.runner import Runner
 from art_disc.metrics import certify, check_certifiable
 
@@ -22,23 +21,17 @@ def refuse_early(run: Runner, norm: str, max_free: int) -> None:
     check_certifiable(run.classifier, run.x, max_free=max_free)
 
 
-def add_certificates(
-    result: Evaluation, run: Runner, max_free: int, out: Path | None, *, verbose: bool
-) -> Evaluation:
-    """Certify at every budget; each certificate is written when it is done.
+def certificates_of(run: Runner, max_free: int, *, verbose: bool) -> Iterator[CertificateRecord]:
+    """Certify at every budget of the run, one after the other.
 
     Raises:
-        EvaluationInterrupted: Ctrl-C; its `partial` has the certificates that are done.
+        EvaluationInterrupted: Ctrl-C; what was finished is kept.
     """
-    record = replace(result.record, complete=False)
-    for eps in record.eps:
+    for eps in run.facts["eps"]:
         try:
             found = certify(
                 run.classifier, run.x, run.y, eps=eps, max_free=max_free, verbose=verbose
             )
         except KeyboardInterrupt:
-            raise EvaluationInterrupted(Evaluation(record, result.pictures)) from None
-        record = replace(record, certificates=(*record.certificates, found.record))
-        if out is not None:
-            record.save(out / "record.json")
-    return Evaluation(replace(record, complete=True), result.pictures)
+            raise run.interrupted() from None
+        yield found.record

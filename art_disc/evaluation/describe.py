@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from art_disc.codebooks import PixelCounts
 from art_disc.core.records import Environment
 from art_disc.data import Dataset
-from art_disc.defences.preprocessor import CodebookPreprocessor
+from art_disc.defences.preprocessor import CodebookPreprocessor, MapPreprocessor
 from art_disc.estimators import DefendedClassifier
 from art_disc.networks import weights_hash
 
@@ -36,12 +36,7 @@ def describe_run(
         },
         "example_ids": tuple(int(i) for i in data.test_ids),
         "labels": tuple(int(label) for label in y),
-        "network": {
-            "name": type(network).__name__,
-            "parameters": sum(p.numel() for p in network.parameters()),
-            "weights": weights_hash(network),
-            "training": training,
-        },
+        "network": describe_network(network, training),
         "defences": tuple(_line(defence) for defence in classifier.defences),
         "codebook": _codebook(classifier),
         "histogram": tuple(
@@ -54,8 +49,18 @@ def describe_run(
     }
 
 
+def describe_network(network: torch.nn.Module, training: str) -> dict[str, Any]:
+    """Return what identifies a network."""
+    return {
+        "name": type(network).__name__,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "weights": weights_hash(network),
+        "training": training,
+    }
+
+
 def _line(defence: Any) -> str:
-    if isinstance(defence, CodebookPreprocessor):
+    if isinstance(defence, MapPreprocessor):
         return defence.describe()
     return type(defence).__name__
 

@@ -22,7 +22,7 @@ class Evaluation:
     pictures: Pictures | None = None
 
     def report(self, out: str | Path) -> Path:
-        """Write record.json, pictures.npz, summary.json and report.html into a folder.
+        """Write record, pictures, summary.json, examples.csv and report.html into a folder.
 
         Returns:
             The path of report.html.

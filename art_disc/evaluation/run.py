@@ -1,30 +1,27 @@
-"""The evaluation itself: clean accuracy, then every row of the plan, then the record."""
+"""The evaluation itself: clean accuracy, every row of the plan, the checks, then the record."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from art.attacks.attack import EvasionAttack
-from numpy.typing import NDArray
 
-from art_disc.core.checks import (
-    Float32Array,
-    check_count,
-    check_eps,
-    check_images,
-    check_labels,
-)
-from art_disc.core.errors import InputError
+from art_disc.attacks import parse_settings
+from art_disc.core.checks import check_count
 from art_disc.data import Dataset
 from art_disc.estimators import DefendedClassifier
-from art_disc.evaluation.certified import add_certificates, refuse_early
-from art_disc.evaluation.describe import describe_run
-from art_disc.evaluation.plan import check_norm, estimate_seconds, plan_rows
+from art_disc.evaluation.certified import certificates_of, refuse_early
+from art_disc.evaluation.checks import Checks, Context, check_rows, run_checks
+from art_disc.evaluation.describe import describe_network, describe_run
+from art_disc.evaluation.door import budgets_of, check_choices, examples_of, models_of
+from art_disc.evaluation.plan import estimate_seconds, plan_rows
 from art_disc.evaluation.result import Evaluation
+from art_disc.evaluation.rows import Row, check_norm, merge_rows
 from art_disc.evaluation.runner import Runner
-from art_disc.evaluation.score import predict_labels
+from art_disc.evaluation.sources import Source, gradient_sources, reference_source
+from art_disc.evaluation.store import Finished, fresh_folder
+from art_disc.report import Pictures
 from art_disc.surrogates import SurrogateLike
 
 
@@ -39,7 +36,11 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     norm: str | float = "inf",
     targeted: bool = False,
     surrogates: Sequence[SurrogateLike] = ("soft", "identity"),
+    through: str | None = None,
     settings: dict[str, Any] | None = None,
+    checks: str | Checks | None = "quick",
+    reference: DefendedClassifier | torch.nn.Module | None = None,
+    draws: int = 20,
     certify: bool = False,
     max_free: int = 12,
     n_ex: int | None = None,
@@ -47,29 +48,38 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     batch_size: int = 100,
     seed: int = 0,
     out: str | Path | None = None,
+    resume: bool = False,
+    export: str | None = None,
     training: str = "",
     announce: Callable[[str], None] | None = None,
     verbose: bool = True,
 ) -> Evaluation:
-    """Attack a classifier with ART's attacks and count what survives.
+    """Attack a classifier with ART's attacks, count what survives, and check the attack itself.
 
     Gradient attacks run on the base network (their examples are scored on both models: knowledge
     `base`) and through each surrogate (knowledge `bpda`); attacks without gradients run on the
-    defended model (knowledge `none`). Every example is scored by a fresh prediction and within its
-    own measured perturbation.
+    defended model (knowledge `none`). Every example is scored by fresh predictions and within its
+    own measured perturbation, and again after rounding to the 8-bit grid. The attacks that the
+    checks ask for count like all others.
 
     Args:
         classifier: From `build_classifier` or `defend`.
         data: Its test images are attacked; with clip values (0, 255) they are scaled to 0..255.
         eps: One or several budgets >= 0 in the classifier's input range.
-        attacks: `quick`, `standard`, names (`pgd,square`), or ART attack objects of the user's
-            own, which run once, as they are; an example that one moves farther than its budget
-            counts at the larger budgets alone.
+        attacks: `quick`, `standard`, `strong`, names (`pgd,square`; `art-disc zoo --list` tells
+            them), or ART attack objects of the user's own, which run once, as they are; an example
+            that one moves farther than its budget counts at the larger budgets alone.
         norm: `inf` or 2.
         targeted: Aim at the likeliest wrong class, where the attack can; any error counts.
         surrogates: Backward passes to attack through beside the defences' own; the per-example
             worst is the result.
+        through: Attack through this source of gradients alone (`base`, `own` or one of the
+            surrogates): a cell of a sweep, not a white-box evaluation.
         settings: `{"pgd.max_iter": 100}`: over the tier's own.
+        checks: `quick`, `standard`, `full`, a `Checks` object, or None for no check.
+        reference: Adversarially trained network (or its undefended classifier) of the same input:
+            transfers are made from it, and the defence is compared with it.
+        draws: Fresh draws that a randomised model is scored on.
         certify: Also certify by enumeration at every budget (l_inf), which bounds the robust
             accuracy from below; an example that is certified and yet broken shows in the record's
             `contradictions`.
@@ -78,7 +88,10 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         stratified: Draw the `n_ex` by class share instead; needed where images are sorted by class.
         batch_size: Images an attack gets at once; part of what makes a run repeatable.
         seed: Of every attack's random draws.
-        out: Folder; the record is written there after every row.
+        out: Folder; the record is written there after every attack.
+        resume: Go on with what `out` holds of an interrupted run with the same settings.
+        export: `npz`: write every adversarial set into `out`, exact and on the 8-bit grid; `png`:
+            as pictures too.
         training: One line on how the network was trained, for the record.
         announce: Called with one line on the cost before the first attack.
         verbose: Show one progress bar.
@@ -91,85 +104,107 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         CertificateError: `certify`, and the classifier is none that the certificate covers.
         EvaluationInterrupted: Ctrl-C; its `partial` holds, and `out` has, what was finished.
     """
-    if not isinstance(classifier, DefendedClassifier):
-        msg = (
-            f"expected a classifier of build_classifier, got {type(classifier).__name__}; "
-            "defend(classifier, []) makes one of an ART PyTorchClassifier"
-        )
-        raise InputError(msg)
-    upper = float(np.max(classifier.clip_values[1]))
-    budgets = _budgets(eps, norm, upper, classifier.input_shape)
+    upper = check_choices(classifier, out=out, resume=resume, export=export)
+    norm = check_norm(norm)
+    budgets = budgets_of(eps, norm, upper, classifier.input_shape)
     if n_ex is not None:
         data = data.subset(n_test=check_count(n_ex, "n_ex"), stratified=stratified, seed=seed)
-    x, y = _examples(classifier, data, upper)
+    x, y = examples_of(classifier, data, upper)
     rows = plan_rows(
         classifier,
         eps=budgets,
         attacks=attacks,
         changes=settings or {},
         surrogates=surrogates,
-        norm=check_norm(norm),
+        norm=norm,
         targeted=targeted,
+        through=through,
     )
-    clean = {
-        "base": predict_labels(classifier.base, x) == y,
-        "defended": predict_labels(classifier, x) == y,
-    }
-    run = Runner(classifier, x, y, upper, check_count(batch_size, "batch_size"), seed, clean)
+    models = models_of(classifier, reference, seed)
+    run = Runner(models, x, y, data.test_ids, upper, check_count(batch_size, "batch_size"), seed)
+    run.draws = check_count(draws, "draws")
     if certify:
-        refuse_early(run, check_norm(norm), max_free)
-    facts = describe_run(classifier, data, y, training=training) | {
-        "norm": check_norm(norm),
-        "eps": budgets,
-        "seed": seed,
-        "base_correct": tuple(clean["base"].tolist()),
-        "defended_correct": tuple(clean["defended"].tolist()),
-        "settings": {"batch_size": batch_size, "targeted": targeted},
-    }
+        refuse_early(run, norm, max_free)
+    run.score_clean()
+    run.facts = describe_run(classifier, data, y, training=training) | _facts(run, norm, budgets)
+    run.facts["settings"] = {"batch_size": batch_size, "targeted": targeted, "draws": draws}
+    ctx = None
+    if checks is not None:
+        ctx = _context(run, checks, gradient_sources(classifier, surrogates), settings or {})
+        rows += check_rows(ctx)
+    rows = merge_rows(rows)
     if announce is not None:
         seconds = estimate_seconds(classifier, rows, x)
         announce(f"{len(rows)} attacks on {len(x)} images, about {_duration(seconds)}")
-    folder = None if out is None else fresh_folder(out)
-    result = run.through(rows, facts, data.test_ids, folder, verbose=verbose)
-    if certify:
-        result = add_certificates(result, run, max_free, folder, verbose=verbose)
-    if folder is not None:
-        result.record.save(folder / "record.json")
-    return result
+    if out is not None:
+        _open(run, Path(out), resume=resume, export=export)
+    return _finish(run, rows, ctx, max_free if certify else None, verbose=verbose)
+
+
+def _facts(run: Runner, norm: str, budgets: tuple[float, ...]) -> dict[str, Any]:
+    facts: dict[str, Any] = {"norm": norm, "eps": budgets, "seed": run.seed}
+    for name in ("base", "defended", "reference"):
+        if name in run.models:
+            facts[f"{name}_correct"] = tuple(run.clean[name].correct.tolist())
+    if "reference" in run.models:
+        network = run.models["reference"].base_network
+        facts["reference"] = describe_network(network, "adversarially trained, as the user says")
+    return facts
+
+
+def _context(
+    run: Runner, checks: str | Checks, sources: list[Source], settings: dict[str, Any]
+) -> Context:
+    reference = run.models.get("reference")
+    ctx = Context(
+        run=run,
+        options=checks if isinstance(checks, Checks) else Checks(checks),
+        norm=run.facts["norm"],
+        eps=max(run.facts["eps"]),
+        sources=sources,
+        reference=None if reference is None else reference_source(reference),
+        changes=parse_settings(settings),
+    )
+    run.facts["checks_tier"] = ctx.options.tier
+    return ctx
+
+
+def _open(run: Runner, folder: Path, *, resume: bool, export: str | None) -> None:
+    """Make the folder the run's own, or take up what an interrupted one left there."""
+    if not resume:
+        fresh_folder(folder)
+    else:
+        run.finished = Finished.of(folder, run.record(complete=False))
+        if (folder / "pictures.npz").is_file():
+            run.gallery.pictures = Pictures.load(folder / "pictures.npz")
+    run.out, run.export = folder, export
+
+
+def _finish(
+    run: Runner,
+    rows: Sequence[Row],
+    ctx: Context | None,
+    max_free: int | None,
+    *,
+    verbose: bool,
+) -> Evaluation:
+    run.through(rows, verbose=verbose)
+    if max_free is not None:
+        for certificate in certificates_of(run, max_free, verbose=verbose):
+            run.facts["certificates"] = (*run.facts.get("certificates", ()), certificate)
+            if run.out is not None:
+                run.record(complete=False).save(run.out / "record.json")
+    if ctx is not None:
+        ctx.record = run.record(complete=True)
+        try:
+            run.facts["checks"] = run_checks(ctx, verbose=verbose)
+        except KeyboardInterrupt:
+            raise run.interrupted() from None
+    record = run.record(complete=True)
+    if run.out is not None:
+        record.save(run.out / "record.json")
+    return Evaluation(record, run.gallery.pictures)
 
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-
-
-def _budgets(
-    eps: float | Sequence[float], norm: str | float, upper: float, shape: tuple[int, ...]
-) -> tuple[float, ...]:
-    listed = eps if isinstance(eps, Sequence) else [eps]
-    if not listed:
-        msg = "eps must hold at least one budget"
-        raise InputError(msg)
-    # in l2 the largest possible change is the diagonal of the range
-    top = upper if check_norm(norm) == "inf" else upper * float(np.sqrt(np.prod(shape)))
-    return tuple(sorted({check_eps(value, upper=top) for value in listed}))
-
-
-def _examples(
-    classifier: DefendedClassifier, data: Dataset, upper: float
-) -> tuple[Float32Array, NDArray[np.int64]]:
-    x = check_images(data.x_test, name="data.x_test")
-    if not classifier.channels_first:
-        x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
-    if x.shape[1:] != tuple(classifier.input_shape):
-        msg = f"the classifier takes {classifier.input_shape}, the data has {x.shape[1:]}"
-        raise InputError(msg)
-    y = check_labels(data.y_test, len(x), classifier.nb_classes)
-    return (x if upper == 1 else x * np.float32(upper)), y
-
-
-def fresh_folder(out: str | Path) -> Path:
-    """Return the folder without what an earlier run left: two runs must not be told as one."""
-    folder = Path(out)
-    for name in ("record.json", "pictures.npz", "summary.json", "report.html"):
-        (folder / name).unlink(missing_ok=True)
-    return folder

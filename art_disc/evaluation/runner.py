@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,62 +17,126 @@ from art_disc.core.records import AttackOutcome, EvaluationRecord
 from art_disc.core.seeds import derive_seed, global_seeds
 from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation.counting import Ledger
-from art_disc.evaluation.plan import Row
+from art_disc.evaluation.follow import Follower, add_padded
+from art_disc.evaluation.gallery import Gallery
+from art_disc.evaluation.grid import round_to_grid
 from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
-from art_disc.evaluation.score import perturbation_norm, pick_targets, predict_labels, sanitise
-from art_disc.report import Pictures
+from art_disc.evaluation.rows import Row
+from art_disc.evaluation.score import (
+    Score,
+    perturbation_norm,
+    pick_targets,
+    predict_labels,
+    sanitise,
+    score,
+)
+from art_disc.evaluation.store import Finished, write_set
 
-_PICTURES = 8
+
+@dataclass(slots=True)
+class Steps:
+    """What an attack's iterates did on the way; empty where they were not followed."""
+
+    alive: list[float] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+
+    def fields(self, n: int) -> dict[str, Any]:
+        """Return the fields of an outcome."""
+        return {
+            "by_step": tuple(round(v) for v in self.alive),
+            "loss_by_step": tuple(round(v / n, 6) for v in self.loss),
+        }
 
 
 @dataclass(slots=True)
 class Runner:
-    """State of one evaluation: images, what was found so far, and the strongest attack."""
+    """State of one evaluation: models and images, and what was found so far.
 
-    classifier: DefendedClassifier
+    Attributes:
+        models: `base`, `defended`, and `reference` and `frozen` where there are any.
+        x, y, ids: Images in the input range, labels, and their ids.
+        upper: Top of the input range.
+        draws: Fresh draws that a random model is scored on.
+        facts: Fields of the record that no attack decides.
+        out: Folder to keep the state in.
+        export: `npz`, or `png` for pictures too: every adversarial set is written.
+        clean: Score of each model on the clean images.
+    """
+
+    models: dict[str, DefendedClassifier]
     x: Float32Array
     y: NDArray[np.int64]
+    ids: NDArray[np.int64]
     upper: float
     batch_size: int
     seed: int
-    clean: dict[str, NDArray[np.bool_]]
+    draws: int = 20
+    facts: dict[str, Any] = field(default_factory=dict)
+    out: Path | None = None
+    export: str | None = None
     outcomes: list[AttackOutcome] = field(default_factory=list)
-    best: tuple[Row, Float32Array] | None = None
-    best_left: int = 0
+    clean: dict[str, Score] = field(default_factory=dict)
+    finished: Finished = field(default_factory=Finished)
+    gallery: Gallery = field(default_factory=Gallery)
 
-    def through(
-        self,
-        rows: Sequence[Row],
-        facts: dict[str, Any],
-        ids: NDArray[np.int64],
-        out: Path | None,
-        *,
-        verbose: bool,
-    ) -> Evaluation:
-        """Run every row and write the record, as incomplete, after each."""
-        total = max(1, round(sum(row.cost for row in rows) * len(self.x)))
+    @property
+    def classifier(self) -> DefendedClassifier:
+        """The model under evaluation."""
+        return self.models["defended"]
+
+    def score_clean(self) -> None:
+        """Score every model on the clean images."""
+        for name, model in self.models.items():
+            self.clean[name] = self._score(model, self.x, self.y, "clean", name)
+
+    def through(self, rows: Sequence[Row], *, verbose: bool) -> None:
+        """Run every row and write the record, as incomplete, after each.
+
+        Raises:
+            EvaluationInterrupted: Ctrl-C; what was finished is kept.
+        """
+        total = max(1, round(sum(row.cost * self._count(row) for row in rows)))
         with tqdm(total=total, unit="pass", unit_scale=True, disable=not verbose) as bar:
             try:
                 for row in rows:
                     bar.set_description(f"{row.attack} eps {row.eps:.3g}")
-                    self.outcomes += self._row(row, bar)
-                    if out is not None:
-                        self._record(facts, complete=False).save(out / "record.json")
+                    known = self.finished.take(row, len(self.x))
+                    if known:
+                        bar.update(round(row.cost * self._count(row)))
+                    self.outcomes += known or self._row(row, bar)
+                    if not known and self.out is not None:
+                        self.record(complete=False).save(self.out / "record.json")
             except KeyboardInterrupt:
-                record = self._record(facts, complete=False)
-                if out is not None:
-                    record.save(out / "record.json")
-                raise EvaluationInterrupted(Evaluation(record, self._pictures(ids))) from None
-        return Evaluation(self._record(facts, complete=True), self._pictures(ids))
+                raise self.interrupted() from None
+
+    def interrupted(self) -> EvaluationInterrupted:
+        """Keep what was finished and return what to raise."""
+        record = self.record(complete=False)
+        if self.out is not None:
+            record.save(self.out / "record.json")
+        return EvaluationInterrupted(Evaluation(record, self.gallery.pictures))
+
+    def record(self, *, complete: bool, **more: Any) -> EvaluationRecord:
+        """Return the record of what was found so far."""
+        return EvaluationRecord(
+            **{**self.facts, **more}, outcomes=tuple(self.outcomes), complete=complete
+        )
+
+    def _count(self, row: Row) -> int:
+        return min(row.first or len(self.x), len(self.x))
 
     def _row(self, row: Row, bar: Any) -> list[AttackOutcome]:
         if row.refusal:
             return [self._outcome(row, m, status="skipped", reason=row.refusal) for m in row.models]
-        ledger = Ledger()
+        ledger, steps = Ledger(), Steps()
         start = time.perf_counter()
         try:
-            with ledger.watching(self.classifier.base_network):
-                adversarial = self._attack(row, bar)
+            with ledger.watching(getattr(row.source, "base_network", self.classifier.base_network)):
+                adversarial = self._attack(row, steps, bar)
+        # a package that ART needs for this attack alone
+        except ImportError as error:
+            reason = f"needs a package that is not installed: {error.name or error}"
+            return [self._outcome(row, m, status="skipped", reason=reason) for m in row.models]
         # an attack that fails is a row of the record, not the end of the run
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
@@ -83,39 +148,97 @@ class Runner:
         }
         if row.own is not None and not ledger.gradients:
             row = replace(row, knowledge="none", models=("defended",))
-        sizes = perturbation_norm(adversarial, self.x, row.norm)
+        return self._scored(row, adversarial, steps.fields(len(adversarial)) | spent)
+
+    def _scored(
+        self, row: Row, adversarial: Float32Array, spent: dict[str, Any]
+    ) -> list[AttackOutcome]:
+        x, y = self.x[: len(adversarial)], self.y[: len(adversarial)]
+        sizes = perturbation_norm(adversarial, x, row.norm)
+        rounded, inside = round_to_grid(adversarial, x, row.eps, row.norm, self.upper)
         done = []
         for model in row.models:
-            target = self.classifier.base if model == "base" else self.classifier
-            clean = self.clean[model]
-            correct = clean & (predict_labels(target, adversarial) == self.y)
+            clean = self.clean[model].correct[: len(x)]
+            told = self._score(self.models[model], adversarial, y, model, *row.key)
+            on_grid = self._score(self.models[model], rounded, y, model, "grid", *row.key)
+            correct = clean & told.correct
             outcome = self._outcome(
                 row,
                 model,
                 correct=tuple(correct.tolist()),
                 # what is wrong already needs no change
                 perturbation=tuple(np.round(np.where(clean, sizes, 0), 9).tolist()),
+                grid_correct=tuple((clean & (on_grid.correct | ~inside)).tolist()),
+                draws=told.draws,
+                draw_correct=told.draw_correct,
                 **spent,
             )
             if model == "defended":
-                self._keep(row, adversarial, outcome.share.count)
+                self.gallery.offer(self, row, adversarial, outcome.share.count)
             done.append(outcome)
+        if self.out is not None and self.export is not None:
+            write_set(
+                self.out,
+                row,
+                len(self.outcomes),
+                clean=x,
+                adversarial=adversarial,
+                rounded=rounded,
+                labels=y,
+                ids=self.ids[: len(x)],
+                upper=self.upper,
+                channels_first=self.classifier.channels_first,
+                png=self.export == "png",
+            )
         return done
 
-    def _attack(self, row: Row, bar: Any) -> Float32Array:
+    def _score(
+        self, model: DefendedClassifier, x: Float32Array, y: NDArray[np.int64], *names: object
+    ) -> Score:
+        seed = derive_seed(self.seed, "score", *names)
+        return score(model, x, y, draws=self.draws, seed=seed)
+
+    def _attack(self, row: Row, steps: Steps, bar: Any) -> Float32Array:
         parts = []
-        for start in range(0, len(self.x), self.batch_size):
-            x = self.x[start : start + self.batch_size]
-            y = self.y[start : start + self.batch_size]
+        count = self._count(row)
+        for start in range(0, count, self.batch_size):
+            piece = slice(start, min(start + self.batch_size, count))
+            x, y = self.x[piece], self.y[piece]
             goal = pick_targets(row.source, x, y) if row.targeted else y
             onehot = np.eye(self.classifier.nb_classes, dtype=np.float32)[goal]
             seed = derive_seed(self.seed, *row.key, start)
-            with global_seeds(seed), torch.random.fork_rng(devices=self._cuda):
+            follower = Follower(x, y, row.eps, row.norm, self.upper)
+            with ExitStack() as stack:
+                stack.enter_context(global_seeds(seed))
+                stack.enter_context(torch.random.fork_rng(devices=self._cuda))
                 torch.manual_seed(seed)
+                if self._can_follow(row):
+                    stack.enter_context(follower.watching(row.source.model))
                 found = row.make(self.batch_size).generate(x.copy(), onehot)
-            parts.append(sanitise(found, x, self.upper))
+            found = sanitise(found, x, self.upper)
+            parts.append(self._better(row, found, y, follower))
+            steps.alive = add_padded(steps.alive, [float(n) for n in follower.by_step])
+            steps.loss = add_padded(steps.loss, follower.loss_by_step)
             bar.update(round(row.cost * len(x)))
         return np.concatenate(parts)
+
+    def _can_follow(self, row: Row) -> bool:
+        # behind ART's own list of preprocessors the module does not see the image itself
+        preprocessed = getattr(row.source, "preprocessing_defences", None)
+        return row.follows and not preprocessed and hasattr(row.source, "model")
+
+    def _better(
+        self, row: Row, found: Float32Array, y: NDArray[np.int64], follower: Follower
+    ) -> Float32Array:
+        """Take an earlier iterate where the last one is not adversarial on its own source."""
+        if not follower.found:
+            return found
+        failed = predict_labels(row.source, found) == y
+        better = found.copy()
+        for i, image in follower.found.items():
+            if failed[i]:
+                better[i] = image
+        return better
 
     @property
     def _cuda(self) -> list[int]:
@@ -123,6 +246,7 @@ class Runner:
         return [device.index or 0] if device.type == "cuda" else []
 
     def _outcome(self, row: Row, model: str, **rest: Any) -> AttackOutcome:
+        count = self._count(row)
         return AttackOutcome(
             attack=row.attack,
             scored_on=model,
@@ -133,43 +257,8 @@ class Runner:
             targeted=row.targeted,
             settings=row.settings,
             seed=self.seed,
+            positions=tuple(range(count)) if count < len(self.x) else (),
+            asked_by=row.asked_by,
             tolerance=1e-6 * self.upper,
             **rest,
         )
-
-    def _keep(self, row: Row, adversarial: Float32Array, left: int) -> None:
-        """Keep the strongest attack at the largest budget for the pictures."""
-        if self.best is None or (row.eps, -left) > (self.best[0].eps, -self.best_left):
-            self.best, self.best_left = (row, adversarial), left
-
-    def _record(self, facts: dict[str, Any], *, complete: bool) -> EvaluationRecord:
-        return EvaluationRecord(**facts, outcomes=tuple(self.outcomes), complete=complete)
-
-    def _pictures(self, ids: NDArray[np.int64]) -> Pictures | None:
-        if self.best is None:
-            return None
-        row, adversarial = self.best
-        clean = predict_labels(self.classifier, self.x)
-        after = predict_labels(self.classifier, adversarial)
-        # examples that the attack broke come first, in data order
-        order = np.argsort(~((clean == self.y) & (after != self.y)), kind="stable")[:_PICTURES]
-        return Pictures(
-            clean=self._nchw(self.x[order]),
-            discretised=self._nchw(self._discretise(self.x[order])),
-            adversarial=self._nchw(adversarial[order]),
-            labels=self.y[order],
-            clean_predictions=clean[order],
-            adversarial_predictions=after[order],
-            example_ids=ids[order],
-            attack=row.attack,
-            eps=row.eps,
-        )
-
-    def _discretise(self, x: Float32Array) -> Float32Array:
-        for defence in self.classifier.defences:
-            x = defence(x)[0]
-        return x
-
-    def _nchw(self, x: Float32Array) -> Float32Array:
-        images = x if self.classifier.channels_first else np.moveaxis(x, -1, 1)
-        return np.asarray(images / np.float32(self.upper), dtype=np.float32)

@@ -1,5 +1,6 @@
 """Scoring adversarial examples: always by fresh predictions, never by an attack's own word."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,34 @@ def perturbation_norm(adversarial: Float32Array, x: Float32Array, norm: str) -> 
     change = (adversarial.astype(np.float64) - x).reshape(len(x), -1)
     order = np.inf if norm == "inf" else 2
     return np.asarray(np.linalg.norm(change, ord=order, axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a model says of images.
+
+    Attributes:
+        correct: Whether each is classified rightly; by the mean probability over the draws where
+            the model is random.
+        draws: Fresh draws made of each image; 0 for a deterministic model.
+        draw_correct: On how many of them it was right; empty without draws.
+    """
+
+    correct: NDArray[np.bool_]
+    draws: int = 0
+    draw_correct: tuple[int, ...] = ()
+
+
+def score(
+    classifier: Any, x: Float32Array, y: NDArray[np.int64], *, draws: int = 20, seed: int = 0
+) -> Score:
+    """Score images by fresh predictions, a random model on `draws` draws that no attack saw."""
+    if not classifier.is_random:
+        return Score(predict_labels(classifier, x) == y)
+    each = classifier.predict_draws(x, draws, seed=seed)
+    right = (each.argmax(axis=2) == y).sum(axis=0)
+    mean = np.exp(each.astype(np.float64)).mean(axis=0)
+    return Score(mean.argmax(axis=1) == y, draws, tuple(int(n) for n in right))
 
 
 def predict_labels(classifier: Any, x: Float32Array) -> NDArray[np.int64]:

@@ -43,7 +43,7 @@ class CtrlC(FastGradientMethod):
 
 
 def run(classifier, data, **options):
-    chosen = {"eps": [0.1, 0.3], "attacks": ["fgsm", "pgd"], "n_ex": N} | options
+    chosen = {"eps": [0.1, 0.3], "attacks": ["fgsm", "pgd"], "n_ex": N, "checks": None} | options
     named = chosen["attacks"] if isinstance(chosen["attacks"], list) else []
     small = {k: v for k, v in SMALL.items() if k.partition(".")[0] in named}
     return ad.evaluate(classifier, data, **({"settings": small} | chosen), verbose=False)
@@ -400,7 +400,7 @@ def test_the_cost_is_told_before_the_start(digits, defended):
         ({"settings": {"pgd.speed": 3}}, "pgd.max_iter"),
         ({"settings": {"pgd.max_iter": "many"}}, "number"),
         ({"norm": "l0"}, "norm"),
-        ({"surrogates": ["smooth"]}, "surrogate"),
+        ({"surrogates": ["hard"]}, "surrogate"),
         ({"batch_size": 0}, "batch_size"),
         ({"norm": 2, "certify": True}, "inf"),
     ],

@@ -1,0 +1,16 @@
+"""The twenty checks of an honest evaluation."""
+
+from art_disc.evaluation.checks.base import CHECK_TIERS, Check, Checks, Thresholds
+from art_disc.evaluation.checks.context import Context
+from art_disc.evaluation.checks.running import TABLE, check_rows, run_checks
+
+__all__ = [
+    "CHECK_TIERS",
+    "TABLE",
+    "Check",
+    "Checks",
+    "Context",
+    "Thresholds",
+    "check_rows",
+    "run_checks",
+]

@@ -1,0 +1,131 @@
+"""What the checks may look at: the models, the images, and the outcomes so far."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.attacks import ATTACKS
+from art_disc.core.records import WHITE_BOX, AttackOutcome, EvaluationRecord
+from art_disc.estimators import DefendedClassifier
+from art_disc.evaluation.checks.base import Checks, Thresholds
+from art_disc.evaluation.rows import Row, preset_row
+from art_disc.evaluation.runner import Runner
+from art_disc.evaluation.sources import Source
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Context:
+    """One evaluation as the checks see it.
+
+    Attributes:
+        run: Models, images and outcomes.
+        options: Tier, examples, thresholds.
+        norm, eps: Norm and largest budget of the evaluation.
+        sources: Where gradients come from, `base` and `own` among them.
+        reference: The adversarially trained network to transfer from, if there is one.
+        changes: The user's own settings by attack, over the tier's.
+        record: What was found, once every row has run.
+    """
+
+    run: Runner
+    options: Checks
+    norm: str
+    eps: float
+    sources: list[Source]
+    reference: Source | None = None
+    changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    record: EvaluationRecord | None = None
+
+    @property
+    def classifier(self) -> DefendedClassifier:
+        """The model under evaluation."""
+        return self.run.classifier
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Where the lines are."""
+        return self.options.thresholds
+
+    @property
+    def n(self) -> int:
+        """Examples that the checks' own attacks are run on."""
+        return min(self.options.n_ex, len(self.run.x))
+
+    @property
+    def white_box(self) -> list[Source]:
+        """Sources that differentiate the defended model."""
+        return [source for source in self.sources if source.knowledge in WHITE_BOX]
+
+    @property
+    def own(self) -> Source:
+        """The defended model as it was built."""
+        return next(source for source in self.sources if source.name == "own")
+
+    def settings(self, attack: str, **changed: float) -> dict[str, Any]:
+        """Settings of an attack in this tier, the user's own over them, `changed` over all."""
+        tier = "smoke" if self.options.tier == "quick" else "standard"
+        return {**ATTACKS[attack].tiers[tier], **self.changes.get(attack, {}), **changed}
+
+    def row(self, check: str, attack: str, source: Source, **options: Any) -> Row:
+        """Return a row of a preset that a check asks for, on the checks' examples."""
+        changed = options.pop("settings", {})
+        first = min(options.pop("first", self.n), len(self.run.x))
+        return preset_row(
+            ATTACKS[attack],
+            source,
+            eps=options.pop("eps", self.eps),
+            norm=self.norm,
+            settings=self.settings(attack, **changed),
+            first=0 if first == len(self.run.x) else first,
+            asked_by=check,
+            **options,
+        )
+
+    def outcomes(self, **wanted: object) -> list[AttackOutcome]:
+        """Finished outcomes whose attributes equal those given."""
+        return [
+            o
+            for o in self.run.outcomes
+            if o.status == "done" and all(getattr(o, k) == v for k, v in wanted.items())
+        ]
+
+    def unfinished(self, *, asked_by: str) -> list[AttackOutcome]:
+        """Rows that a check asked for and that did not run to their end."""
+        return [o for o in self.run.outcomes if o.asked_by == asked_by and o.status != "done"]
+
+    def broken(
+        self,
+        outcomes: Iterable[AttackOutcome],
+        *,
+        eps: float | None = None,
+        where: Callable[[AttackOutcome], bool] = lambda _: True,
+    ) -> Bools:
+        """For each example of the run, whether any of the outcomes broke it.
+
+        Args:
+            outcomes: Finished ones.
+            eps: Budget; None: each row's own.
+            where: Which of them count.
+        """
+        hit = np.zeros(len(self.run.x), dtype=bool)
+        for outcome in filter(where, outcomes):
+            hit[outcome.broken_positions(outcome.eps if eps is None else eps)] = True
+        return hit
+
+    def clean_correct(self, model: str = "defended") -> Bools:
+        """For each example, whether the clean prediction is right."""
+        return self.run.clean[model].correct
+
+    def ids(self, hit: Bools) -> list[int]:
+        """Ids of the examples where `hit` is true."""
+        return [int(i) for i in self.run.ids[: len(hit)][hit]]
+
+
+def standard_error(*shares: tuple[float, int]) -> float:
+    """Standard error of a difference of shares, each (share, of how many)."""
+    return float(np.sqrt(sum(p * (1 - p) / max(n, 1) for p, n in shares)))

@@ -1,0 +1,175 @@
+"""C18: an attack that works finds an example that is known to be there.
+
+Zimmermann, Brendel, Tramer, Carlini 2022 (Increasing confidence in adversarial robustness
+evaluations), section 4: the last layer is replaced by a two-class readout that tells one point on
+the border of the ball from many points inside it. By construction there is an adversarial example
+within the budget; an attack that does not find it says nothing where it finds nothing.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from art_disc.attacks import ATTACKS, Request
+from art_disc.attacks.random_search import RandomSearch, draw_changes
+from art_disc.core.checks import Float32Array
+from art_disc.core.seeds import derive_seed, global_seeds
+from art_disc.estimators import DefendedClassifier, build_classifier
+from art_disc.evaluation.checks.base import Check, Finding, judged, not_run
+from art_disc.evaluation.checks.context import Context
+from art_disc.evaluation.score import predict_labels
+from art_disc.evaluation.sources import gradient_sources
+
+INNER, TRIES, BORDER, PENALTY, RANDOM_DRAWS = 400, 5, 0.25, 1.0, 200
+
+
+class Readout(nn.Module):
+    """The network up to its last linear layer, and two logits: 0 and w . features + b."""
+
+    w: Tensor
+
+    def __init__(self, network: nn.Module, last: nn.Linear, w: Any, b: float) -> None:
+        super().__init__()
+        self.network, self.last = network, [last]
+        self.register_buffer("w", torch.tensor(np.asarray(w), dtype=torch.float32))
+        self.b = b
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the last linear layer is given."""
+        seen: list[Tensor] = []
+        handle = self.last[0].register_forward_hook(lambda _m, given, _o: seen.append(given[0]))
+        try:
+            self.network(x)
+        finally:
+            handle.remove()
+        return seen[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return two logits."""
+        planted = torch.mv(self.features(x), self.w) + self.b
+        return torch.stack([torch.zeros_like(planted), planted], dim=1)
+
+
+def _last_linear(network: nn.Module) -> nn.Linear | None:
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    return layers[-1] if layers else None
+
+
+def _features(ctx: Context, readout: Readout, x: Float32Array) -> NDArray[np.float64]:
+    """Return features of images behind the defence."""
+    model = ctx.classifier.frozen(0) if ctx.classifier.is_random else ctx.classifier
+    for defence in model.defences:
+        x = np.asarray(defence(x)[0], dtype=np.float32)
+    with torch.no_grad():
+        given = torch.tensor(x, device=model.device)
+        if model.model.standardisation is not None:
+            given = (given - model.model.mean) / model.model.std
+        return np.asarray(readout.features(given).cpu().numpy(), dtype=np.float64)
+
+
+def _ball(ctx: Context, x: Float32Array, n: int, seed: int) -> Float32Array:
+    """Draw points as random search does: every other one a corner of the ball's box."""
+    drawn = draw_changes(np.random.default_rng(seed), (n, *x.shape), ctx.eps, ctx.norm)
+    return np.asarray(np.clip(x + drawn, 0, np.float32(ctx.run.upper)), dtype=np.float32)
+
+
+def _plant(ctx: Context, x: Float32Array, seed: int) -> DefendedClassifier | None:
+    """Return a two-class model with a planted example around x, or None if none could be made."""
+    from sklearn.linear_model import LogisticRegression
+
+    network = ctx.classifier.base_network
+    last = _last_linear(network)
+    if last is None:
+        return None
+    blank = Readout(network, last, np.zeros(last.in_features), 0.0)
+    inner = np.concatenate([x[None], _ball(ctx, x, INNER, seed)])
+    inside = _features(ctx, blank, inner)
+    for attempt in range(1, TRIES + 1):
+        outside = _features(ctx, blank, _ball(ctx, x, 1, seed + attempt))
+        # a unit that is dead inside the ball would lead nowhere, whatever the attack
+        alive = inside.std(axis=0) > 0.1 * inside.std()
+        points = np.concatenate([inside, outside]) * alive / inside.std()
+        labels = np.r_[np.zeros(len(inside)), 1]
+        fit = LogisticRegression(C=PENALTY, class_weight="balanced", max_iter=500)
+        w = fit.fit(points, labels).coef_[0] * alive
+        top, planted = (inside @ w).max(), float((outside @ w)[0])
+        if planted > top + 1e-3 * np.ptp(inside @ w):
+            # nearer to the planted point the readout is harder to reach by chance
+            border = top + BORDER * (planted - top)
+            # logits of a few units: larger ones would have a cross-entropy of exactly zero
+            unit = 5 / max(border - float(np.median(inside @ w)), 1e-9)
+            readout = Readout(network, last, w * unit, -border * unit)
+            return build_classifier(
+                readout.to(ctx.classifier.device),
+                input_shape=tuple(ctx.classifier.input_shape),
+                nb_classes=2,
+                defences=ctx.classifier.defences,
+                clip_values=(0.0, ctx.run.upper),
+                channels_first=ctx.classifier.channels_first,
+                preprocessing=ctx.classifier.model.standardisation,
+                placement=ctx.classifier.placement,
+            )
+    return None
+
+
+def planted_example(ctx: Context) -> Finding:
+    """C18: the attack finds planted examples, guessing does not."""
+    if _last_linear(ctx.classifier.base_network) is None:
+        return not_run("the network has no linear layer whose inputs could be read out")
+    n = min(ctx.options.n_random, ctx.n)
+    made, found, guessed, missed = 0, 0, 0, np.zeros(len(ctx.run.x), dtype=bool)
+    zero = np.zeros(1, dtype=np.int64)
+    for i in range(n):
+        seed = derive_seed(ctx.run.seed, "planted", i)
+        x = ctx.run.x[i : i + 1]
+        model = _plant(ctx, x[0], seed)
+        if model is None or predict_labels(model, x)[0] != 0:
+            continue
+        made += 1
+        with global_seeds(seed), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            hit = _attacked(ctx, model, x)
+        found += hit
+        missed[i] = not hit
+        guess = RandomSearch(model, ctx.eps, ctx.norm, RANDOM_DRAWS, seed=seed)
+        guessed += predict_labels(model, guess.generate(x, zero))[0] != 0
+    if made < 10:
+        return not_run(f"only {made} of {n} examples could be planted: the ball changes too little")
+    share, chance = found / made, guessed / made
+    t = ctx.thresholds
+    return judged(
+        share >= t.planted and chance <= t.planted_random,
+        f"the attack found {share:.0%} of {made} planted examples, {RANDOM_DRAWS} random draws "
+        f"{chance:.0%}",
+        ctx.ids(missed),
+        found=share,
+        found_at_random=chance,
+        planted=float(made),
+    )
+
+
+def _attacked(ctx: Context, model: DefendedClassifier, x: Float32Array) -> bool:
+    """Whether PGD through any surrogate of the evaluation finds class 1."""
+    onehot = np.eye(2, dtype=np.float32)[[0]]
+    settings = ctx.settings("pgd")
+    names = [s.name for s in ctx.white_box if s.name != "own"]
+    for source in gradient_sources(model, names):
+        if source.name == "base":
+            continue
+        request = Request(source.classifier, ctx.eps, ctx.norm, False, 1)
+        adversarial = ATTACKS["pgd"].make(request, settings).generate(x.copy(), onehot)
+        if predict_labels(model, np.asarray(adversarial, dtype=np.float32))[0] != 0:
+            return True
+    return False
+
+
+CHECKS = (
+    Check(
+        "C18", "Planted examples are found", "full",
+        "the attack misses examples that are there: more steps, restarts or another surrogate",
+        planted_example,
+    ),
+)  # fmt: skip

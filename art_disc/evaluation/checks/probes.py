@@ -1,0 +1,70 @@
+"""Looking into a classifier: logits with their graph, input gradients, losses."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from art_disc.attacks import MarginLoss
+from art_disc.core.checks import Float32Array
+
+LOSSES = ("cross_entropy", "margin")
+_BATCH = 100
+
+
+def graph_logits(classifier: Any, x: Tensor) -> Tensor:
+    """Return the logits that ART's gradients are taken of, with their graph."""
+    output = classifier._predict_framework(x)[0]
+    return output if isinstance(output, Tensor) else output[-1]
+
+
+def graph_values(classifier: Any, x: Float32Array) -> Float32Array:
+    """Return the values of `graph_logits`, with gradients switched on."""
+    leaf = torch.tensor(x, device=classifier.device).requires_grad_()
+    return np.asarray(graph_logits(classifier, leaf).detach().cpu().numpy())
+
+
+def input_gradients(
+    classifier: Any, x: Float32Array, y: NDArray[np.int64], loss: str
+) -> Float32Array:
+    """Return each image's own gradient of `cross_entropy` or `margin`; NaN where none exists.
+
+    A forward pass that autograd cannot follow, or that raises under it, gives NaN.
+    """
+    parts = []
+    for start in range(0, len(x), _BATCH):
+        leaf = torch.tensor(x[start : start + _BATCH], device=classifier.device).requires_grad_()
+        labels = torch.tensor(y[start : start + _BATCH], device=classifier.device)
+        logits = graph_logits(classifier, leaf)
+        value = (
+            nn.functional.cross_entropy(logits, labels, reduction="sum")
+            if loss == "cross_entropy"
+            else MarginLoss("sum")(logits, labels)
+        )
+        gradient = None
+        if value.requires_grad:
+            (gradient,) = torch.autograd.grad(value, leaf, allow_unused=True)
+        if gradient is None:
+            gradient = torch.full_like(leaf, torch.nan)
+        parts.append(gradient.detach().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def logits_of(classifier: Any, x: Float32Array) -> Float32Array:
+    """Return what `predict` returns."""
+    return np.asarray(classifier.predict(x, batch_size=_BATCH), dtype=np.float32)
+
+
+def losses(classifier: Any, x: Float32Array, y: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return each image's cross-entropy by `predict`, shape (n,)."""
+    logits = torch.tensor(logits_of(classifier, x), dtype=torch.float64)
+    labels = torch.tensor(y)
+    return np.asarray(nn.functional.cross_entropy(logits, labels, reduction="none").numpy())
+
+
+def differs(a: Float32Array, b: Float32Array, tolerance: float) -> NDArray[np.bool_]:
+    """For each row, whether two sets of logits differ by more than `tolerance` of their size."""
+    scale = np.maximum(1, np.abs(a).max(axis=1))
+    return np.asarray(~(np.abs(a - b).max(axis=1) <= tolerance * scale))

@@ -1,0 +1,172 @@
+"""C14 to C16: is the defence random, was that averaged over, and were fresh draws scored?"""
+
+import numpy as np
+
+from art_disc.core.records import WHITE_BOX
+from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
+from art_disc.evaluation.checks.breadth import frozen_source
+from art_disc.evaluation.checks.context import Context, standard_error
+from art_disc.evaluation.checks.probes import input_gradients, logits_of
+from art_disc.evaluation.rows import Row
+from art_disc.evaluation.sources import DEFENDED, Source
+
+DETERMINISTIC = "the model is deterministic: nothing to average"
+
+
+def _spread(ctx: Context) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Largest change of each image's logits over five predictions."""
+    x = ctx.run.x[: min(ctx.n, 100)]
+    each = np.stack([logits_of(ctx.classifier, x) for _ in range(5)]).astype(np.float64)
+    return np.asarray(np.ptp(each, axis=0).max(axis=1))
+
+
+def _frozen_rows(ctx: Context) -> list[Row]:
+    if "frozen" not in ctx.run.models:
+        return []
+    return [ctx.row("C14", "pgd", frozen_source(ctx)), ctx.row("C14", "pgd", ctx.own)]
+
+
+def randomness_found(ctx: Context) -> Finding:
+    """C14: what is random is attacked as such, and is not hidden in one draw."""
+    spread = _spread(ctx)
+    random = spread > ctx.thresholds.spread
+    largest = float(spread.max())
+    if not ctx.classifier.is_random:
+        told = f"five predictions of one image differ by {largest:.2g}"
+        ids = ctx.ids(random)
+        return judged(not random.any(), f"{told}; the classifier averages no draws", ids)
+    frozen = ctx.outcomes(attack="pgd", scored_on="frozen", eps=ctx.eps)
+    fresh = ctx.outcomes(attack="pgd", scored_on="defended", eps=ctx.eps, knowledge="bpda+eot")
+    if not frozen or not fresh:
+        return not_run("PGD did not finish on the model and on its frozen twin")
+    right = {m: ctx.clean_correct(m)[: ctx.n] for m in ("frozen", "defended")}
+    shares = {}
+    for name, rows in (("frozen", frozen), ("defended", fresh)):
+        n = int(right[name].sum())
+        shares[name] = (float((ctx.broken(rows)[: ctx.n] & right[name]).sum()) / max(n, 1), n)
+    slack = 2 * standard_error(*shares.values())
+    return judged(
+        shares["frozen"][0] >= shares["defended"][0] - slack,
+        f"five predictions of one image differ by {largest:.2g}; success {shares['frozen'][0]:.1%} "
+        f"with the draw frozen, {shares['defended'][0]:.1%} against fresh draws",
+        frozen=shares["frozen"][0],
+        fresh=shares["defended"][0],
+        spread=largest,
+    )
+
+
+def _eot_sources(ctx: Context) -> list[tuple[Source, int]]:
+    """Sources with 1, M and 2M draws a gradient, and the steps that make gradients equal."""
+    model = ctx.classifier
+    m = max(2, model.eot_samples)
+
+    def source(k: int) -> Source:
+        name = f"eot={k}"
+        return Source(name, model.with_samples(eot=k), DEFENDED, "bpda+eot", name)
+
+    return [(source(1), m), (source(m), 1), (source(2 * m), 1)]
+
+
+def _eot_rows(ctx: Context) -> list[Row]:
+    if not ctx.classifier.is_random:
+        return []
+    steps = ctx.settings("pgd")["max_iter"]
+    return [
+        ctx.row("C15", "pgd", source, settings={"max_iter": steps * factor, "num_random_init": 1})
+        for source, factor in _eot_sources(ctx)
+    ]
+
+
+def enough_draws(ctx: Context) -> Finding:
+    """C15: more draws a gradient change nothing, nor do more steps with one draw."""
+    if not ctx.classifier.is_random:
+        return passed(DETERMINISTIC)
+    left = {}
+    correct = ctx.clean_correct()[: ctx.n]
+    gained = np.zeros(ctx.n, dtype=bool)
+    usual = ctx.broken(
+        o for o in ctx.outcomes(scored_on="defended", eps=ctx.eps)
+        if o.knowledge in WHITE_BOX and o.asked_by != "C15"
+    )[: ctx.n]  # fmt: skip
+    for source, _ in _eot_sources(ctx):
+        rows = ctx.outcomes(scored_on="defended", eps=ctx.eps, surrogate=source.surrogate)
+        if not rows:
+            lost = ctx.unfinished(asked_by="C15")
+            return not_run(lost[0].reason if lost else f"no PGD with {source.name}")
+        hit = ctx.broken(rows)[: ctx.n] & correct
+        left[source.name] = float((correct & ~hit).sum()) / ctx.n
+        gained |= hit & ~usual
+    drop = float(gained.sum()) / ctx.n
+    cosine = _cosine(ctx)
+    told = ", ".join(f"{share:.1%} {name}" for name, share in left.items())
+    return judged(
+        drop <= ctx.thresholds.eot,
+        f"accuracy left: {told}; they break {100 * drop:.1f} points that the evaluation did not; "
+        f"two gradients of one image have a cosine of {cosine:.2f}",
+        ctx.ids(gained & correct),
+        drop=drop,
+        cosine=cosine,
+        **left,
+    )
+
+
+def _cosine(ctx: Context) -> float:
+    """Median cosine of two estimates of one image's gradient."""
+    x, y = ctx.run.x[: min(ctx.n, 50)], ctx.run.y[: min(ctx.n, 50)]
+    a, b = (
+        input_gradients(ctx.classifier, x, y, "cross_entropy").reshape(len(x), -1).astype(float)
+        for _ in range(2)
+    )
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(np.median((a * b).sum(axis=1) / np.maximum(norms, 1e-300)))
+
+
+def fresh_draws(ctx: Context) -> Finding:
+    """C16: every image was scored on draws that no attack saw."""
+    if not ctx.classifier.is_random:
+        return passed(DETERMINISTIC)
+    rows = [o for o in ctx.outcomes(scored_on="defended") if o.eps == ctx.eps]
+    if not rows:
+        return not_run(f"no attack finished at eps {ctx.eps:.4g}")
+    least = min(o.draws for o in rows)
+    if least < ctx.thresholds.draws:
+        return failed(
+            f"scored on {least} draws, {ctx.thresholds.draws} are needed", draws=float(least)
+        )
+    worst = min(rows, key=lambda o: o.share.value)
+    wrong = 1 - np.array(worst.draw_correct) / worst.draws
+    told = {
+        "mean": worst.share.value,
+        "majority": float((wrong < 0.5).mean()),
+        "any": float((wrong < 1).mean()),
+        "all": float((wrong == 0).mean()),
+    }
+    # an attacker that tries again: accuracy left after k queries of the same image
+    persist = {f"after_{k}": float(((1 - wrong) ** k).mean()) for k in (1, 10, 100)}
+    words = ", ".join(f"{share:.1%} {name}" for name, share in told.items())
+    again = ", ".join(f"{v:.1%} after {k[6:]}" for k, v in persist.items())
+    return passed(
+        f"{least} fresh draws an image; under {worst.attack}: {words}; asked again and again: "
+        f"{again} queries",
+        **told,
+        **persist,
+    )
+
+
+CHECKS = (
+    Check(
+        "C14", "Randomness is found", "quick",
+        "build the classifier with eot_samples and vote_samples, so that attacks average over it",
+        randomness_found, _frozen_rows,
+    ),
+    Check(
+        "C15", "Gradients average enough draws", "standard",
+        "raise eot_samples, or take more steps with one draw each, until nothing changes",
+        enough_draws, _eot_rows,
+    ),
+    Check(
+        "C16", "Scored on fresh draws", "quick",
+        "score every image on at least 20 draws that the attack has not seen (draws=20)",
+        fresh_draws,
+    ),
+)  # fmt: skip

@@ -1,0 +1,134 @@
+"""C17, C19 and C20: gain over the undefended network, valid images, certificates kept."""
+
+import time
+
+import numpy as np
+
+from art_disc.attacks import ATTACKS
+from art_disc.core.intervals import paired_difference
+from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
+from art_disc.evaluation.checks.context import Bools, Context
+from art_disc.evaluation.rows import Row
+
+
+def _reference_rows(ctx: Context) -> list[Row]:
+    if ctx.reference is None:
+        return []
+    return [ctx.row("C17", name, ctx.reference) for name in ("pgd", "apgd_ce")]
+
+
+def _compare(ours: Bools, theirs: Bools) -> tuple[float, float, float]:
+    """Difference of two accuracies on the same examples, with its paired interval."""
+    low, high = paired_difference(
+        int((ours & theirs).sum()),
+        int((ours & ~theirs).sum()),
+        int((~ours & theirs).sum()),
+        int((~ours & ~theirs).sum()),
+    )
+    return float(ours.mean() - theirs.mean()), low, high
+
+
+def gain(ctx: Context) -> Finding:
+    """C17: what the defence gains, over the base and over adversarial training, with intervals."""
+    record = ctx.record
+    if record is None or ctx.reference is None:
+        return not_run("no adversarially trained network was given to compare with")
+    numbers: dict[str, float] = {"inference_cost": _cost_factor(ctx)}
+    told = []
+    ours = np.array(record.survives(ctx.eps))[: ctx.n]
+    names = {"base": "the undefended network", "reference": "the adversarially trained network"}
+    for model, name in names.items():
+        rows = record.select(scored_on=model, eps=ctx.eps)
+        if not any(len(o.correct) >= ctx.n for o in rows):
+            return not_run(f"{name} was not attacked at eps {ctx.eps:.4g}")
+        theirs = np.array(record.survives(ctx.eps, model=model))[: ctx.n]
+        value, low, high = _compare(ours, theirs)
+        sign = "a gain" if low > 0 else "a loss" if high < 0 else "no difference shown"
+        told.append(f"{100 * value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}] over {name}: "
+                    f"{sign}")  # fmt: skip
+        numbers |= {f"over_{model}": value, f"over_{model}_low": low, f"over_{model}_high": high}
+    return passed(
+        f"{'; '.join(told)}; inference costs {numbers['inference_cost']:.2f} times the base's",
+        **numbers,
+    )
+
+
+def _cost_factor(ctx: Context) -> float:
+    """Seconds of a prediction over the undefended network's, alternating, least of five."""
+    x = ctx.run.x[: min(ctx.n, 100)]
+    best = {"base": np.inf, "defended": np.inf}
+    base = ctx.classifier.base
+    for _ in range(5):
+        for name, model in (("base", base), ("defended", ctx.classifier)):
+            start = time.perf_counter()
+            model.predict(x)
+            best[name] = min(best[name], time.perf_counter() - start)
+    return best["defended"] / best["base"]
+
+
+def valid_images(ctx: Context) -> Finding:
+    """C19: attacks kept within their budget, and the result holds for 8-bit images too."""
+    offending = np.zeros(len(ctx.run.x), dtype=bool)
+    over: list[str] = []
+    rows = ctx.outcomes(scored_on="defended")
+    for row in rows:
+        if row.attack in ATTACKS and not ATTACKS[row.attack].bounded:
+            continue
+        sizes = np.array(row.perturbation)
+        far = sizes > row.eps + row.tolerance
+        if far.any():
+            positions = np.array(row.positions or range(len(sizes)))
+            offending[positions[far]] = True
+            over.append(f"{row.attack} up to {sizes.max():.4g} with eps {row.eps:.4g}")
+    if not rows:
+        return not_run("no attack finished")
+    if over:
+        return failed(f"beyond the budget: {'; '.join(dict.fromkeys(over))}", ctx.ids(offending))
+    record = ctx.record
+    raw, grid = (None, None) if record is None else (
+        record.worst(ctx.eps), record.worst(ctx.eps, grid=True)
+    )  # fmt: skip
+    told = f"{len(rows)} sets of images within budget and range"
+    if raw is None or grid is None:
+        return passed(told)
+    return passed(
+        f"{told}; worst of all attacks {raw.value:.1%}, after rounding to the 8-bit grid "
+        f"{grid.value:.1%}",
+        worst=raw.value,
+        worst_on_grid=grid.value,
+    )
+
+
+def certificate_kept(ctx: Context) -> Finding:
+    """C20: nothing that is certified was broken."""
+    record = ctx.record
+    if record is None or not record.certificates:
+        return passed("no certificate is claimed")
+    found = record.contradictions()
+    ids = sorted({record.example_ids[i] for i, _ in found})
+    counts = ", ".join(f"{c.count('certified')} at {c.eps:.4g}" for c in record.certificates)
+    return judged(
+        not found,
+        f"certified: {counts}; broken within their certificate: {len(found)}; undecided ones count "
+        f"as errors; {record.certificates[0].assumes}",
+        ids,
+    )
+
+
+CHECKS = (
+    Check(
+        "C17", "Gain over undefended networks", "standard",
+        "give evaluate(..., reference=) an adversarially trained network of the same architecture",
+        gain, _reference_rows,
+    ),
+    Check(
+        "C19", "Images within the budget", "quick",
+        "start the attack from the clean image itself and project onto its own eps ball",
+        valid_images,
+    ),
+    Check(
+        "C20", "Certificates are kept", "standard",
+        "trust neither the certificate nor the defence until the contradiction is explained",
+        certificate_kept,
+    ),
+)  # fmt: skip

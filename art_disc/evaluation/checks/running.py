@@ -1,0 +1,72 @@
+"""Which checks belong to a tier, the attacks that they need, and their results."""
+
+import time
+
+from tqdm import tqdm
+
+from art_disc.core.records import CheckResult
+from art_disc.evaluation.checks import breadth, planted, randomness, results, setup, strength
+from art_disc.evaluation.checks.base import CHECK_TIERS, Check, Finding, not_run
+from art_disc.evaluation.checks.context import Context
+from art_disc.evaluation.rows import Row
+
+TABLE: tuple[Check, ...] = tuple(
+    sorted(
+        (
+            *setup.CHECKS,
+            *strength.CHECKS,
+            *breadth.CHECKS,
+            *randomness.CHECKS,
+            *planted.CHECKS,
+            *results.CHECKS,
+        ),
+        key=lambda check: int(check.id[1:]),
+    )
+)
+
+
+def of_tier(tier: str) -> list[Check]:
+    """Return the checks of a tier; each tier contains the one before."""
+    return [c for c in TABLE if CHECK_TIERS.index(c.tier) <= CHECK_TIERS.index(tier)]
+
+
+def check_rows(ctx: Context) -> list[Row]:
+    """Return the attacks that the checks of the context's tier ask for."""
+    asked = (check for check in of_tier(ctx.options.tier) if _wanted(check, ctx))
+    return [row for check in asked if check.rows is not None for row in check.rows(ctx)]
+
+
+def run_checks(ctx: Context, *, verbose: bool) -> tuple[CheckResult, ...]:
+    """Judge the finished run by every check of the tier."""
+    found = []
+    for check in tqdm(of_tier(ctx.options.tier), desc="checks", disable=not verbose):
+        start = time.perf_counter()
+        finding = _judge(check, ctx)
+        found.append(
+            CheckResult(
+                id=check.id,
+                title=check.title,
+                tier=check.tier,
+                status=finding.status,
+                told=finding.told,
+                cure=check.cure,
+                example_ids=finding.example_ids,
+                numbers={k: float(v) for k, v in finding.numbers.items()},
+                seconds=round(time.perf_counter() - start, 3),
+            )
+        )
+    return tuple(found)
+
+
+def _wanted(check: Check, ctx: Context) -> bool:
+    return not ctx.options.only or check.id in ctx.options.only
+
+
+def _judge(check: Check, ctx: Context) -> Finding:
+    if not _wanted(check, ctx):
+        return not_run("not asked for")
+    try:
+        return check.judge(ctx)
+    # user code runs in the checks too; what it raises must not lose the run, nor pass a check
+    except Exception as error:
+        return not_run(f"{type(error).__name__}: {error}")

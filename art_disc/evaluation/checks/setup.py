@@ -1,0 +1,198 @@
+"""C1 to C4: is the thing under attack what it is said to be, and are its gradients alive?"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.core.records import Share
+from art_disc.defences.preprocessor import CodebookPreprocessor
+from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
+from art_disc.evaluation.checks.context import Context
+from art_disc.evaluation.checks.probes import (
+    LOSSES,
+    differs,
+    graph_values,
+    input_gradients,
+    logits_of,
+    losses,
+)
+
+_SMALL, _ENOUGH = 1e-6, 10
+Floats = NDArray[np.float64]
+
+
+def threat_model(ctx: Context) -> Finding:
+    """C1: what was attacked, how and where is on record, and there is something to attack."""
+    facts = ctx.run.facts
+    wanted = ("norm", "eps", "seed", "example_ids", "environment", "dataset", "network")
+    missing = [name for name in wanted if facts.get(name) in (None, "", (), {})]
+    if missing:
+        return failed(f"not on record: {', '.join(missing)}")
+    ids = facts["example_ids"]
+    if len(set(ids)) != len(ids):
+        return failed("an example is counted twice")
+    n = len(ctx.run.y)
+    shares = {m: Share(int(ctx.clean_correct(m).sum()), n) for m in ("base", "defended")}
+    chance = 1 / ctx.classifier.nb_classes
+    told = f"clean accuracy {shares['base']} base, {shares['defended']} defended"
+    return judged(
+        shares["defended"].interval[0] > chance,
+        told,
+        clean_base=shares["base"].value,
+        clean_defended=shares["defended"].value,
+    )
+
+
+def _fixed(classifier: Any) -> Any:
+    """A random classifier with one fixed draw; a deterministic one as it is."""
+    return classifier.with_samples(eot=1, vote=1).frozen(0) if classifier.is_random else classifier
+
+
+def in_the_path(ctx: Context) -> Finding:
+    """C2: predictions are the network's on defended images, and the defence matters."""
+    if not ctx.classifier.defences:
+        return passed("no defence is claimed")
+    model = _fixed(ctx.classifier)
+    x = ctx.run.x[: ctx.n]
+    defended = x
+    strange = np.zeros(len(x), dtype=bool)
+    for defence in model.defences:
+        defended = np.asarray(defence(defended)[0], dtype=np.float32)
+        if isinstance(defence, CodebookPreprocessor):
+            again = np.asarray(defence(defended)[0])
+            strange |= (again != defended).reshape(len(x), -1).any(axis=1)
+    direct = logits_of(model, x)
+    by_hand = logits_of(ctx.classifier.base, defended)
+    off = differs(_logp(direct), _logp(by_hand), ctx.thresholds.forward)
+    matters = differs(direct, logits_of(ctx.classifier.base, x), ctx.thresholds.forward)
+    told = (
+        f"predict(x) differs from network(defence(x)) on {off.sum()} of {len(x)} images; pixels "
+        f"that are no codeword on {strange.sum()}; the defence changes the logits of "
+        f"{matters.sum()}"
+    )
+    return judged(not off.any() and not strange.any() and bool(matters.any()), told,
+                  ctx.ids(off | strange), differ=float(off.sum()))  # fmt: skip
+
+
+def _logp(logits: Any) -> Any:
+    """Log-probabilities: what logits mean, however they are shifted."""
+    from scipy.special import log_softmax
+
+    return np.maximum(log_softmax(logits, axis=1), -100)
+
+
+def gradient_health(ctx: Context) -> Finding:
+    """C3: every point that is classified rightly has a gradient, and logits are logits."""
+    right = ctx.clean_correct()[: ctx.n]
+    x, y = ctx.run.x[: ctx.n], ctx.run.y[: ctx.n]
+    logits = logits_of(ctx.classifier, x)
+    if (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1, atol=1e-4):
+        return failed("the outputs are probabilities, whose gradients vanish", ctx.ids(right))
+    dead = np.zeros(len(x), dtype=bool)
+    told = []
+    for loss in LOSSES:
+        try:
+            gradient = input_gradients(_fixed(ctx.own.classifier), x, y, loss)
+        # whatever a defence raises when it is differentiated, its attackers get too
+        except Exception as error:
+            return failed(f"no gradient: {type(error).__name__}: {error}", ctx.ids(right))
+        flat = gradient.reshape(len(x), -1)
+        bad = right & (~np.isfinite(flat).all(axis=1) | ~flat.any(axis=1))
+        told.append(f"{bad.sum()} of {right.sum()} under {loss.replace('_', '-')}")
+        dead |= bad
+    return judged(
+        not dead.any(),
+        f"zero, NaN or no gradient on {' and '.join(told)}",
+        ctx.ids(dead),
+        dead=float(dead.sum()),
+    )
+
+
+def surrogate_fidelity(ctx: Context) -> Finding:
+    """C4: the attacked graph has the true value, and its gradient points uphill."""
+    model = _fixed(ctx.own.classifier)
+    x, y = ctx.run.x[: ctx.n], ctx.run.y[: ctx.n]
+    try:
+        graph = graph_values(model, x[:100])
+        gradient = input_gradients(model, x, y, "cross_entropy")
+    # whatever a defence raises when it is differentiated, its attackers get too
+    except Exception as error:
+        return failed(f"no gradient: {type(error).__name__}: {error}")
+    off = differs(graph, logits_of(model, x[:100]), ctx.thresholds.forward)
+    if off.any():
+        return failed(f"the attacked graph has another value on {off.sum()} images", ctx.ids(off))
+    step, along, random = _steps(ctx, model, np.sign(np.nan_to_num(gradient)))
+    told = ctx.clean_correct()[: ctx.n] & _moves(along, random)
+    if told.sum() < _ENOUGH:
+        return not_run(
+            f"a step of {step:.3g} changes the loss of {told.sum()} images, {_ENOUGH} are needed"
+        )
+    rises = (along > _SMALL)[told]
+    by_chance = float((random > _SMALL)[:, told].mean())
+    share = float(rises.mean())
+    hit = np.zeros(len(x), dtype=bool)
+    hit[np.flatnonzero(told)[~rises]] = True
+    return judged(
+        share >= ctx.thresholds.surrogate_step and share > by_chance,
+        f"one signed step of {step:.3g} raises the true loss of {share:.0%} of {told.sum()} "
+        f"images, random signs of {by_chance:.0%}",
+        ctx.ids(hit),
+        rises=share,
+        rises_at_random=by_chance,
+        step=float(step),
+    )
+
+
+def _moves(along: Floats, random: Floats) -> NDArray[np.bool_]:
+    return np.asarray((np.abs(along) > _SMALL) | (np.abs(random) > _SMALL).any(axis=0))
+
+
+def _steps(ctx: Context, model: Any, signs: Any) -> tuple[float, Floats, Floats]:
+    """Return the step, and each image's change of loss along the gradient and at random (3 times).
+
+    The step is the budget, doubled while it leaves too many images in their pixels' cells: a step
+    that changes nothing tells nothing.
+    """
+    x, y = ctx.run.x[: ctx.n], ctx.run.y[: ctx.n]
+    rng = np.random.default_rng(ctx.run.seed)
+    upper = ctx.run.upper
+    before = losses(model, x, y)
+
+    def change(step: float, direction: Any) -> Floats:
+        moved = x + np.float32(step) * direction.astype(np.float32)
+        return losses(model, np.clip(moved, 0, np.float32(upper)), y) - before
+
+    step = ctx.eps if ctx.norm == "inf" else 0.1 * upper
+    while True:
+        along = change(step, signs)
+        random = np.stack([change(step, rng.choice([-1, 1], size=x.shape)) for _ in range(3)])
+        enough = (ctx.clean_correct()[: ctx.n] & _moves(along, random)).sum() >= _ENOUGH
+        if enough or step >= upper / 2:
+            return step, along, random
+        step = min(2 * step, upper / 2)
+
+
+CHECKS = (
+    Check(
+        "C1", "Threat model and clean accuracy", "quick",
+        "record norm, budget, seed, examples and versions; attack a model that works",
+        threat_model,
+    ),
+    Check(
+        "C2", "The defence is in the path", "quick",
+        "build the classifier anew with build_classifier(..., defences=[...]): setting an "
+        "attribute of ART's classifier later changes nothing",
+        in_the_path,
+    ),
+    Check(
+        "C3", "Gradients are alive", "quick",
+        "put a surrogate's gradient inside forward (BPDA), and return logits, not probabilities",
+        gradient_health,
+    ),
+    Check(
+        "C4", "The surrogate points uphill", "quick",
+        "take another surrogate, or attack through identity and soft as well",
+        surrogate_fidelity,
+    ),
+)  # fmt: skip

@@ -1,0 +1,181 @@
+"""C6 to C9: does the iterative attack behave as one that works?"""
+
+import numpy as np
+
+from art_disc.core.records import WHITE_BOX
+from art_disc.evaluation.checks.base import Check, Finding, judged, not_run
+from art_disc.evaluation.checks.context import Context, standard_error
+from art_disc.evaluation.rows import Row
+
+FRACTIONS = (0.25, 0.5, 0.75, 1.0, 1.5)
+
+
+def _full_range(ctx: Context) -> float:
+    """Budget that allows every image."""
+    upper = ctx.run.upper
+    return upper if ctx.norm == "inf" else upper * float(np.sqrt(ctx.run.x[0].size))
+
+
+def _missing(ctx: Context, check: str) -> Finding | None:
+    lost = ctx.unfinished(asked_by=check)
+    if lost:
+        return not_run(f"{lost[0].attack}: {lost[0].status}: {lost[0].reason}")
+    return None
+
+
+def _one_step_rows(ctx: Context) -> list[Row]:
+    return [ctx.row("C6", name, s) for s in ctx.white_box for name in ("fgsm", "pgd")]
+
+
+def iterative_beats_one_step(ctx: Context) -> Finding:
+    """C6: many steps find at least what one step finds."""
+    correct = ctx.clean_correct()[: ctx.n]
+    done = {}
+    for name in ("fgsm", "pgd"):
+        rows = [o for o in ctx.outcomes(attack=name, scored_on="defended", eps=ctx.eps)
+                if o.knowledge in WHITE_BOX]  # fmt: skip
+        if not rows:
+            return _missing(ctx, "C6") or not_run(f"no {name} at eps {ctx.eps:.4g}")
+        done[name] = ctx.broken(rows)[: ctx.n] & correct
+    n = int(correct.sum())
+    if not n:
+        return not_run("no image is classified rightly without an attack")
+    one, many = (float(done[name].sum()) / n for name in ("fgsm", "pgd"))
+    slack = 2 * standard_error((one, n), (many, n))
+    return judged(
+        many >= one - slack,
+        f"success of PGD {many:.1%}, of one step {one:.1%}, 2 standard errors {slack:.1%}",
+        ctx.ids(done["fgsm"] & ~done["pgd"]),
+        pgd=many,
+        fgsm=one,
+    )
+
+
+def _budgets(ctx: Context) -> list[float]:
+    top = _full_range(ctx)
+    return sorted({min(fraction * ctx.eps, top) for fraction in FRACTIONS})
+
+
+def _budget_rows(ctx: Context) -> list[Row]:
+    return [ctx.row("C7", "pgd", s, eps=eps) for eps in _budgets(ctx) for s in ctx.white_box]
+
+
+def monotone_in_eps(ctx: Context) -> Finding:
+    """C7: a larger budget breaks no fewer of the same points."""
+    correct = ctx.clean_correct()[: ctx.n]
+    n = int(correct.sum())
+    budgets = _budgets(ctx)
+    found = []
+    for eps in budgets:
+        rows = [o for o in ctx.outcomes(attack="pgd", scored_on="defended", eps=eps)
+                if o.knowledge in WHITE_BOX]  # fmt: skip
+        if not rows:
+            return _missing(ctx, "C7") or not_run(f"no PGD at eps {eps:.4g}")
+        found.append(ctx.broken(rows)[: ctx.n] & correct)
+    if len(budgets) < 5 or not n:
+        return not_run(f"{len(budgets)} budgets on {n} images, 5 are needed")
+    shares = [float(hit.sum()) / n for hit in found]
+    falls = [
+        i
+        for i in range(1, len(shares))
+        if shares[i] < max(shares[:i]) - 2 * standard_error((max(shares[:i]), n), (shares[i], n))
+    ]
+    lost = np.any([found[i - 1] & ~found[i] for i in falls], axis=0) if falls else ~correct & False
+    pairs = list(zip(budgets, shares, strict=True))
+    told = ", ".join(f"{share:.1%} at {eps:.3g}" for eps, share in pairs)
+    numbers = {f"success_at_{eps:.6g}": share for eps, share in pairs}
+    return judged(not falls, f"success {told}", ctx.ids(lost), **numbers)
+
+
+def _unbounded_rows(ctx: Context) -> list[Row]:
+    return [ctx.row("C8", "pgd", s, eps=_full_range(ctx)) for s in ctx.white_box]
+
+
+def unbounded(ctx: Context) -> Finding:
+    """C8: an attack that may change everything succeeds."""
+    correct = ctx.clean_correct()[: ctx.n]
+    rows = [o for o in ctx.outcomes(scored_on="defended", eps=_full_range(ctx))
+            if o.knowledge in WHITE_BOX]  # fmt: skip
+    n = int(correct.sum())
+    if not rows or not n:
+        return _missing(ctx, "C8") or not_run("no attack over the full range")
+    # a change that a smaller budget allowed is allowed here too
+    hit = ctx.broken(
+        (o for o in ctx.outcomes(scored_on="defended") if o.knowledge in WHITE_BOX),
+        eps=_full_range(ctx),
+    )[: ctx.n]
+    success = float((hit & correct).sum()) / n
+    left = float((correct & ~hit).sum()) / len(correct)
+    chance = 1 / ctx.classifier.nb_classes
+    enough = left <= chance and (ctx.classifier.is_random or success >= ctx.thresholds.unbounded)
+    return judged(
+        enough,
+        f"success {success:.1%} with every image allowed, accuracy left {left:.1%} (chance "
+        f"{chance:.1%})",
+        ctx.ids(correct & ~hit),
+        success=success,
+        left=left,
+    )
+
+
+def _doubled_rows(ctx: Context) -> list[Row]:
+    now = ctx.settings("pgd")
+    twice = {
+        "max_iter": 2 * now["max_iter"],
+        "num_random_init": 2 * max(1, now["num_random_init"]),
+    }
+    return [ctx.row("C9", "pgd", s, settings=twice) for s in ctx.white_box]
+
+
+def convergence(ctx: Context) -> Finding:
+    """C9: more steps and restarts find nothing new, and the loss has come to rest."""
+    rows = [o for o in ctx.outcomes(scored_on="defended", eps=ctx.eps) if o.knowledge in WHITE_BOX]
+    doubled = [o for o in rows if o.asked_by == "C9"]
+    if not doubled:
+        return _missing(ctx, "C9") or not_run("no doubled attack")
+    before = ctx.broken(o for o in rows if o.asked_by != "C9")[: ctx.n]
+    gained = ctx.broken(doubled)[: ctx.n] & ~before & ctx.clean_correct()[: ctx.n]
+    moved = float(gained.sum()) / ctx.n
+    curves = [o.loss_by_step for o in rows if o.attack == "pgd" and len(o.loss_by_step) > 1]
+    rest = min((_last_change(curve) for curve in curves), default=float("nan"))
+    calm = not curves or rest <= ctx.thresholds.loss_change
+    return judged(
+        moved <= ctx.thresholds.convergence and calm,
+        f"doubled steps and restarts lower the accuracy by {100 * moved:.1f} points "
+        f"({gained.sum()} images); the loss moved by {rest:.3f} of its range in 10 steps",
+        ctx.ids(gained),
+        moved=moved,
+        **({"loss_change": rest} if curves else {}),
+    )
+
+
+def _last_change(loss: tuple[float, ...]) -> float:
+    """Change of the loss over the last 10 steps, as a part of its range."""
+    span = max(loss) - min(loss)
+    last = loss[-11:]
+    return abs(last[-1] - last[0]) / span if span > 0 else 0.0
+
+
+CHECKS = (
+    Check(
+        "C6", "Many steps beat one", "quick",
+        "take more steps or another step size: an iterative attack that loses to one step does "
+        "not follow its gradient",
+        iterative_beats_one_step, _one_step_rows,
+    ),
+    Check(
+        "C7", "Success grows with the budget", "quick",
+        "look for a step size that does not grow with eps, or gradients that mislead",
+        monotone_in_eps, _budget_rows,
+    ),
+    Check(
+        "C8", "An unbounded attack succeeds", "quick",
+        "gradients are masked: attack through another surrogate before reporting anything",
+        unbounded, _unbounded_rows,
+    ),
+    Check(
+        "C9", "The attack has converged", "standard",
+        "raise max_iter and num_random_init until the accuracy stands still",
+        convergence, _doubled_rows,
+    ),
+)  # fmt: skip

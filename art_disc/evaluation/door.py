@@ -1,0 +1,109 @@
+"""What an evaluation accepts, and what it makes of it before any attack runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from art_disc.core.checks import Float32Array, check_eps, check_images, check_labels
+from art_disc.core.errors import InputError
+from art_disc.core.seeds import derive_seed
+from art_disc.data import Dataset
+from art_disc.estimators import DefendedClassifier, build_classifier
+from art_disc.evaluation.rows import check_norm
+
+EXPORTS = (None, "npz", "png")
+
+
+def check_choices(
+    classifier: Any, *, out: str | Path | None, resume: bool, export: str | None
+) -> float:
+    """Return the top of the classifier's input range.
+
+    Raises:
+        InputError: No classifier of ours, or an option that needs a folder without one.
+    """
+    if not isinstance(classifier, DefendedClassifier):
+        msg = (
+            f"expected a classifier of build_classifier, got {type(classifier).__name__}; "
+            "defend(classifier, []) makes one of an ART PyTorchClassifier"
+        )
+        raise InputError(msg)
+    if export not in EXPORTS:
+        msg = f"export must be 'npz', 'png' or None, got {export!r}"
+        raise InputError(msg)
+    if out is None and (resume or export):
+        msg = f"{'resume' if resume else 'export'} needs out=, the folder of the run"
+        raise InputError(msg)
+    return float(np.max(classifier.clip_values[1]))
+
+
+def budgets_of(
+    eps: float | Sequence[float], norm: str, upper: float, shape: tuple[int, ...]
+) -> tuple[float, ...]:
+    """Return the budgets, rising, each once.
+
+    Raises:
+        InputError: None, or one outside the input range.
+    """
+    listed = eps if isinstance(eps, Sequence) else [eps]
+    if not listed:
+        msg = "eps must hold at least one budget"
+        raise InputError(msg)
+    # in l2 the largest possible change is the diagonal of the range
+    top = upper if check_norm(norm) == "inf" else upper * float(np.sqrt(np.prod(shape)))
+    return tuple(sorted({check_eps(value, upper=top) for value in listed}))
+
+
+def examples_of(
+    classifier: DefendedClassifier, data: Dataset, upper: float
+) -> tuple[Float32Array, NDArray[np.int64]]:
+    """Return the test images in the classifier's layout and range, and their labels.
+
+    Raises:
+        InputError: They do not fit the classifier.
+    """
+    x = check_images(data.x_test, name="data.x_test")
+    if not classifier.channels_first:
+        x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    if x.shape[1:] != tuple(classifier.input_shape):
+        msg = f"the classifier takes {classifier.input_shape}, the data has {x.shape[1:]}"
+        raise InputError(msg)
+    y = check_labels(data.y_test, len(x), classifier.nb_classes)
+    return (x if upper == 1 else x * np.float32(upper)), y
+
+
+def models_of(
+    classifier: DefendedClassifier, reference: Any, seed: int
+) -> dict[str, DefendedClassifier]:
+    """Return the models that examples are scored on, by name.
+
+    Raises:
+        InputError: The reference is no network or classifier of the same shape.
+    """
+    models = {"base": classifier.base, "defended": classifier}
+    if classifier.is_random:
+        models["frozen"] = classifier.frozen(derive_seed(seed, "frozen"))
+    if reference is None:
+        return models
+    if isinstance(reference, torch.nn.Module):
+        reference = build_classifier(
+            reference,
+            input_shape=tuple(classifier.input_shape),
+            nb_classes=classifier.nb_classes,
+            clip_values=(0.0, float(np.max(classifier.clip_values[1]))),
+            channels_first=classifier.channels_first,
+            preprocessing=classifier.model.standardisation,
+        )
+    if not isinstance(reference, DefendedClassifier) or tuple(reference.input_shape) != tuple(
+        classifier.input_shape
+    ):
+        msg = (
+            "reference must be an adversarially trained torch network, or its classifier, for "
+            f"images of shape {classifier.input_shape}, got {type(reference).__name__}"
+        )
+        raise InputError(msg)
+    return models | {"reference": reference.base}

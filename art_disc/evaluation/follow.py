@@ -1,0 +1,85 @@
+"""Following an attack's iterates: the best one is kept, and what each step achieved is noted.
+
+ART's attacks return their last iterate, which need not be adversarial although an earlier one was
+(Pintor et al. 2022, "best over iterates"). The iterates pass through the classifier's module
+anyway, so nothing of the attack has to change.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from art_disc.core.checks import Float32Array
+
+
+class Follower:
+    """Watches one batch on its way through the module under attack.
+
+    A forward pass whose input has the batch's shape is taken for an iterate of the whole batch. No
+    harm is done where it is not: an image is kept only if it lies within the budget around its own
+    clean image and is classified wrongly.
+
+    Args:
+        x: Clean images of the batch, in the module's input range.
+        y: True labels.
+        eps: Budget in the input range.
+        norm: `inf` or `2`.
+        upper: Top of the input range.
+    """
+
+    def __init__(
+        self, x: Float32Array, y: NDArray[np.int64], eps: float, norm: str, upper: float
+    ) -> None:
+        self._x = torch.from_numpy(np.ascontiguousarray(x))
+        self._y = torch.from_numpy(np.ascontiguousarray(y))
+        self._limit = eps + 1e-6 * upper
+        self._norm, self._upper = norm, upper
+        self.found: dict[int, Float32Array] = {}
+        self.by_step: list[int] = []
+        self.loss_by_step: list[float] = []
+
+    @contextmanager
+    def watching(self, module: nn.Module) -> Iterator["Follower"]:
+        """Follow the passes through `module` inside the block."""
+        handle = module.register_forward_hook(self._note)
+        try:
+            yield self
+        finally:
+            handle.remove()
+
+    @torch.no_grad()
+    def _note(self, module: nn.Module, inputs: Any, output: Any) -> None:  # noqa: ARG002 - hook
+        images = inputs[0]
+        if not isinstance(output, Tensor) or images.shape != self._x.shape:
+            return
+        logits = output.detach()
+        y = self._y.to(logits.device)
+        for i in torch.nonzero(logits.argmax(dim=1) != y)[:, 0].tolist():
+            if i not in self.found and self._inside(i, images[i]):
+                self.found[i] = images[i].detach().cpu().float().numpy().copy()
+        if output.requires_grad:
+            loss = nn.functional.cross_entropy(logits, y, reduction="sum")
+            self.loss_by_step.append(float(loss))
+            self.by_step.append(len(self._y) - len(self.found))
+
+    def _inside(self, i: int, image: Tensor) -> bool:
+        change = (image.detach().cpu().double() - self._x[i].double()).flatten()
+        size = change.abs().max() if self._norm == "inf" else change.norm()
+        in_range = bool((image >= 0).all()) and bool((image <= self._upper).all())
+        return in_range and float(size) <= self._limit
+
+
+def add_padded(total: list[float], part: list[float]) -> list[float]:
+    """Add two curves; the shorter one stays at its last value."""
+    if not total or not part:
+        return list(total or part)
+    length = max(len(total), len(part))
+    a, b = (
+        np.pad(np.asarray(v, dtype=float), (0, length - len(v)), mode="edge") for v in (total, part)
+    )
+    return list((a + b).tolist())

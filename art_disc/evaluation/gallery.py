@@ -1,0 +1,71 @@
+"""The pictures of a report: a few examples of the strongest attack at the largest budget."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from art_disc.core.checks import Float32Array
+from art_disc.evaluation.score import predict_labels
+from art_disc.report import Pictures
+
+if TYPE_CHECKING:
+    from art_disc.evaluation.rows import Row
+    from art_disc.evaluation.runner import Runner
+
+_PICTURES = 8
+
+
+@dataclass(slots=True)
+class Gallery:
+    """Keeps the pictures of the best attack so far.
+
+    Attributes:
+        pictures: None before any attack on the defended model has finished.
+    """
+
+    pictures: Pictures | None = None
+    _rank: tuple[float, int] | None = None
+
+    def offer(self, run: "Runner", row: "Row", adversarial: Float32Array, left: int) -> None:
+        """Take the attack's pictures if it left fewer images standing than the best so far.
+
+        The budget of a check beyond those that were asked for is no picture of the evaluation.
+        """
+        rank = (row.eps, -left)
+        asked = row.eps <= max(run.facts.get("eps", (row.eps,))) and not row.first
+        if asked and (self._rank is None or rank > self._rank):
+            self._rank = rank
+            self.pictures = _pictures(run, row, adversarial)
+            if run.out is not None:
+                self.pictures.save(run.out / "pictures.npz")
+
+
+def _pictures(run: "Runner", row: "Row", adversarial: Float32Array) -> Pictures:
+    clean = predict_labels(run.classifier, run.x)
+    after = predict_labels(run.classifier, adversarial)
+    # examples that the attack broke come first, in data order
+    order = np.argsort(~((clean == run.y) & (after != run.y)), kind="stable")[:_PICTURES]
+    return Pictures(
+        clean=_nchw(run, run.x[order]),
+        discretised=_nchw(run, _discretise(run, run.x[order])),
+        adversarial=_nchw(run, adversarial[order]),
+        labels=run.y[order],
+        clean_predictions=clean[order],
+        adversarial_predictions=after[order],
+        example_ids=run.ids[order],
+        attack=row.attack,
+        eps=row.eps,
+    )
+
+
+def _discretise(run: "Runner", x: Float32Array) -> Float32Array:
+    for defence in run.classifier.defences:
+        x = defence(x)[0]
+    # noise may leave the range
+    return np.clip(x, 0, np.float32(run.upper))
+
+
+def _nchw(run: "Runner", x: Any) -> Float32Array:
+    images = x if run.classifier.channels_first else np.moveaxis(x, -1, 1)
+    return np.asarray(images / np.float32(run.upper), dtype=np.float32)

@@ -1,0 +1,150 @@
+"""One attack to run: against which model, at which budget, with which gradient."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from art.attacks.attack import EvasionAttack
+
+from art_disc.attacks import AttackSpec, Request
+from art_disc.core.errors import InputError
+from art_disc.core.records import Setting
+from art_disc.estimators import DefendedClassifier
+from art_disc.evaluation.sources import Source
+
+NORMS = {"inf": "inf", "linf": "inf", "l_inf": "inf", np.inf: "inf", "2": "2", "l2": "2", 2: "2"}
+
+
+def check_norm(norm: Any) -> str:
+    """Return `inf` or `2`.
+
+    Raises:
+        InputError: Another norm.
+    """
+    if norm not in NORMS:
+        msg = f"norm must be 'inf' or 2, got {norm!r}"
+        raise InputError(msg)
+    return NORMS[norm]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One attack to run.
+
+    Attributes:
+        attack: Name in the record.
+        source: Classifier whose gradients or predictions the attack uses.
+        models: Models that the examples are scored on, of `base`, `defended`, `reference` and
+            `frozen`.
+        knowledge, surrogate: As in `AttackOutcome`.
+        eps: Budget in the input range.
+        settings: Of the attack, for the record.
+        spec: The preset; None for a user's own attack.
+        own: The user's own attack object.
+        refusal: Why it is not run.
+        first: Only the first so many examples are attacked; 0: all.
+        asked_by: `attacks`, or the check that needs it.
+    """
+
+    attack: str
+    source: DefendedClassifier
+    models: tuple[str, ...]
+    knowledge: str
+    surrogate: str | None
+    norm: str
+    eps: float
+    targeted: bool
+    settings: dict[str, Setting]
+    spec: AttackSpec | None = None
+    own: EvasionAttack | None = None
+    refusal: str = ""
+    first: int = 0
+    asked_by: str = "attacks"
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What the row's seed is derived from."""
+        return (self.attack, self.knowledge, self.surrogate, self.norm, self.eps, self.targeted)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two rows the same work; on how many examples, and who asked, aside."""
+        return self.key, tuple(sorted(self.settings.items()))
+
+    @property
+    def follows(self) -> bool:
+        """Whether its iterates are worth following: it differentiates, or may."""
+        return self.spec.gradients if self.spec is not None else True
+
+    @property
+    def cost(self) -> float:
+        """Passes an image, a gradient counting as three forward passes (rounded judgement)."""
+        if self.refusal:
+            return 0.0
+        if self.spec is None:
+            return 100.0
+        gradients, queries = self.spec.cost(_numbers(self.settings))
+        return 3 * gradients + queries + len(self.models)
+
+    def make(self, batch_size: int) -> EvasionAttack:
+        """Return ART's attack object."""
+        if self.own is not None:
+            return self.own
+        if self.spec is None:
+            msg = "a row needs a preset or an attack"
+            raise InputError(msg)
+        request = Request(self.source, self.eps, self.norm, self.targeted, batch_size)
+        return self.spec.make(request, _numbers(self.settings))
+
+
+def _numbers(settings: dict[str, Setting]) -> dict[str, float]:
+    return {k: v for k, v in settings.items() if isinstance(v, int | float)}
+
+
+def preset_row(  # noqa: PLR0913 - what a row is made of
+    spec: AttackSpec,
+    source: Source,
+    *,
+    eps: float,
+    norm: str,
+    settings: dict[str, Any],
+    targeted: bool = False,
+    first: int = 0,
+    asked_by: str = "attacks",
+) -> Row:
+    """Return the row of a preset; one that cannot run so carries the reason."""
+    refusal = spec.refuses(norm, source.classifier.nb_classes, targeted=targeted)
+    return Row(
+        attack=spec.name,
+        source=source.classifier,
+        models=source.models,
+        knowledge=source.knowledge,
+        surrogate=source.surrogate,
+        norm=norm,
+        eps=eps,
+        targeted=targeted,
+        settings=dict(settings),
+        spec=spec,
+        refusal=refusal or ("" if eps else "there is nothing to try at eps 0"),
+        first=first,
+        asked_by=asked_by,
+    )
+
+
+def merge_rows(rows: Sequence[Row]) -> list[Row]:
+    """Return each piece of work once: on all examples if any of its rows asks for them.
+
+    The first that asked is named.
+    """
+    merged: dict[object, Row] = {}
+    for row in rows:
+        key = id(row.own) if row.own is not None else row.identity
+        if key in merged:
+            before = merged[key]
+            wide = 0 if 0 in (before.first, row.first) else max(before.first, row.first)
+            models = tuple(dict.fromkeys((*before.models, *row.models)))
+            merged[key] = replace(before, first=wide, models=models)
+        else:
+            merged[key] = row
+    return list(merged.values())

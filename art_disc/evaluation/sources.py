@@ -1,0 +1,98 @@
+"""Where an attack's gradients come from, and what they know."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from art_disc.core.errors import InputError
+from art_disc.defences.preprocessor import CodebookPreprocessor
+from art_disc.estimators import DefendedClassifier
+from art_disc.surrogates import SoftAssignment, SurrogateLike, as_surrogate
+
+BOTH, DEFENDED = ("base", "defended"), ("defended",)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A classifier that attacks are run on.
+
+    Attributes:
+        name: `base`, `own`, a surrogate's name as it was asked for, `reference`, or `none`.
+        classifier: Whose gradients or predictions the attack uses.
+        models: Models that its examples are scored on.
+        knowledge: As in `AttackOutcome`.
+        surrogate: Name for the record.
+    """
+
+    name: str
+    classifier: DefendedClassifier
+    models: tuple[str, ...]
+    knowledge: str
+    surrogate: str | None
+
+
+def white_box(classifier: DefendedClassifier) -> str:
+    """What the gradients of this classifier know."""
+    return "bpda+eot" if classifier.is_random else "bpda"
+
+
+def blind_source(classifier: DefendedClassifier) -> Source:
+    """Return the source of attacks that take no gradients."""
+    return Source("none", classifier, DEFENDED, "none", None)
+
+
+def gradient_sources(
+    classifier: DefendedClassifier, surrogates: Sequence[SurrogateLike]
+) -> list[Source]:
+    """Return the undefended base, the defences as they were built, and each surrogate asked for.
+
+    A preprocessor of ART's own that is not ours can be differentiated as the identity; the other
+    surrogates know codebooks only.
+
+    Raises:
+        InputError: Unknown surrogate.
+    """
+    known = white_box(classifier)
+    if not classifier.defences:
+        return [Source("own", classifier, BOTH, known, None)]
+    own = [d.surrogate for d in classifier.defences if isinstance(d, CodebookPreprocessor)]
+    built = "+".join(dict.fromkeys(surrogate.name for surrogate in own)) or None
+    sources = [
+        Source("base", classifier.base, BOTH, "base", None),
+        Source("own", classifier, DEFENDED, known, built),
+    ]
+    foreign = any(not hasattr(defence, "map") for defence in classifier.defences)
+    seen = {built}
+    for wanted in surrogates:
+        # "soft" alone means the defences' own temperatures where they have them
+        if wanted == "soft" and all(isinstance(surrogate, SoftAssignment) for surrogate in own):
+            continue
+        name = as_surrogate(wanted).name
+        if name in seen or not (own or (foreign and name == "identity")):
+            continue
+        seen.add(name)
+        asked = wanted if isinstance(wanted, str) else name
+        twin = classifier.with_surrogate(wanted)
+        sources.append(Source(asked, twin, DEFENDED, known, name))
+    return sources
+
+
+def reference_source(classifier: DefendedClassifier) -> Source:
+    """Return the source of transfers from an adversarially trained network."""
+    return Source(
+        "reference", classifier, ("reference", "defended"), "none", "transfer: reference network"
+    )
+
+
+def keep_only(sources: list[Source], through: str) -> list[Source]:
+    """Return the one source of this name.
+
+    Raises:
+        InputError: There is none.
+    """
+    alias = as_surrogate(through).name if through not in ("base", "own") else None
+    named = [s for s in sources if s.name == through or (alias and s.surrogate == alias)]
+    if not named:
+        known = ", ".join(source.name for source in sources)
+        msg = f"through must be one of {known}, got {through!r}"
+        raise InputError(msg)
+    return named[:1]

@@ -1,0 +1,127 @@
+"""What a run keeps on disk as it goes, and takes up again: record, pictures, adversarial sets."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.core.checks import Float32Array
+from art_disc.core.errors import InputError
+from art_disc.core.files import write_npz
+from art_disc.core.records import AttackOutcome, EvaluationRecord
+from art_disc.evaluation.rows import Row
+
+_FILES = ("record.json", "pictures.npz", "summary.json", "examples.csv", "report.html")
+# facts that decide the numbers; where and when they were made does not
+_DECIDE = (
+    "dataset", "example_ids", "network", "defences", "codebook", "norm", "clip_values", "seed",
+    "settings", "reference",
+)  # fmt: skip
+
+
+def fresh_folder(out: str | Path) -> Path:
+    """Return the folder without what an earlier run left: two runs must not be told as one."""
+    folder = Path(out)
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
+    for old in (folder / "adversarial").glob("*.npz"):
+        old.unlink()
+    return folder
+
+
+class Finished:
+    """Rows of an interrupted run that need not run again."""
+
+    def __init__(self, outcomes: tuple[AttackOutcome, ...] = ()) -> None:
+        self._by_key: dict[object, list[AttackOutcome]] = {}
+        for outcome in outcomes:
+            if outcome.status == "done":
+                self._by_key.setdefault(_key(outcome), []).append(outcome)
+
+    @classmethod
+    def of(cls, folder: Path, facts: EvaluationRecord) -> "Finished":
+        """Read what a folder holds of a run with the same facts.
+
+        Raises:
+            InputError: The folder holds a run of something else.
+            FileFormatError: Its record is damaged.
+        """
+        path = folder / "record.json"
+        if not path.is_file():
+            return cls()
+        before = EvaluationRecord.load(path)
+        for name in _DECIDE:
+            if getattr(before, name) != getattr(facts, name):
+                msg = (
+                    f"{path} is a run with another {name}; go on with the same settings, or give "
+                    "another folder, or resume=False to start anew"
+                )
+                raise InputError(msg)
+        return cls(before.outcomes)
+
+    def take(self, row: Row, n: int) -> list[AttackOutcome]:
+        """Return the outcomes of a row on `n` examples, or nothing if it has to run."""
+        # an attack object of the user's own may differ in what its parameters do not tell
+        if row.own is not None:
+            return []
+        first = row.first if row.first < n else 0
+        found = [
+            outcome
+            for model in row.models
+            for outcome in self._by_key.get((row.identity, model), [])
+            if len(outcome.positions) == first
+        ]
+        if len(found) != len(row.models):
+            return []
+        return [replace(outcome, asked_by=row.asked_by) for outcome in found]
+
+
+def _key(outcome: AttackOutcome) -> object:
+    o = outcome
+    what = (o.attack, o.knowledge, o.surrogate, o.norm, o.eps, o.targeted)
+    return (what, tuple(sorted(o.settings.items()))), o.scored_on
+
+
+def write_set(  # noqa: PLR0913 - what a set is
+    folder: Path,
+    row: Row,
+    number: int,
+    *,
+    clean: Float32Array,
+    adversarial: Float32Array,
+    rounded: Float32Array,
+    labels: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    upper: float,
+    channels_first: bool,
+    png: bool,
+) -> Path:
+    """Write one attack's images: exact ones as npz, on the 8-bit grid as npz and as PNG.
+
+    Returns:
+        The npz: `x_adv` float32 in the input range, `x_adv_8bit` uint8, `x`, `y`, `example_ids`.
+    """
+    words = (row.attack, row.knowledge, row.surrogate, row.norm, f"{row.eps:.4g}")
+    name = re.sub(r"[^A-Za-z0-9.=]+", "-", "-".join(str(w) for w in words if w)).strip("-")
+    eight = np.rint(rounded * (255 / upper)).astype(np.uint8)
+    path = write_npz(
+        folder / "adversarial" / f"{number:03d}-{name}.npz",
+        {"x_adv": adversarial, "x_adv_8bit": eight, "x": clean, "y": labels, "example_ids": ids},
+    )
+    if png:
+        _write_pngs(path.with_suffix(""), eight, ids, channels_first=channels_first)
+    return path
+
+
+def _write_pngs(
+    folder: Path, images: NDArray[np.uint8], ids: NDArray[np.int64], *, channels_first: bool
+) -> None:
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    last = np.moveaxis(images, 1, -1) if channels_first else images
+    for image, i in zip(last, ids, strict=True):
+        plain = image[..., 0] if image.shape[-1] == 1 else image
+        Image.fromarray(plain).save(folder / f"{int(i)}.png")

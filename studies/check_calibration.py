@@ -1,0 +1,101 @@
+"""Where the thresholds of the checks lie: defences that hold beside defences that are broken.
+
+On scikit-learn's digits, eps 0.1 (adversarially trained networks) and 0.2 (the others): every case
+of `studies.broken_defences` under the check that must see it, and, under every check of the `full`
+tier, networks that were trained adversarially, alone and behind a discretisation, and behind noise.
+
+    python -m studies.check_calibration
+
+Takes about a quarter of an hour on one core.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+import art_disc as ad
+from art_disc.core.records import EvaluationRecord
+from art_disc.evaluation import Checks, Thresholds
+from art_disc.networks import DigitsNet
+from art_disc.training import Adversary, trained
+from studies import common
+from studies.broken_defences import CASES, Case
+
+N = 100
+EPS_HONEST, EPS_BROKEN = 0.1, 0.2
+
+
+def network(data: ad.Dataset, *, seed: int = 0, adversary: Adversary | None = None) -> Any:
+    options = {} if adversary is None else {"adversary": adversary}
+    return trained(DigitsNet, data, seed=seed, epochs=30, verbose=False, **options)[0]
+
+
+def honest(data: ad.Dataset) -> dict[str, tuple[ad.DefendedClassifier, Any]]:
+    """Return classifiers that are known to hold, each with a reference of another seed."""
+    adversary = Adversary(eps=EPS_HONEST)
+    first, second = (network(data, seed=seed, adversary=adversary) for seed in (0, 1))
+
+    def build(*defences: Any, **options: int) -> ad.DefendedClassifier:
+        return ad.build_classifier(first, data=data, defences=defences, **options)
+
+    return {
+        "adversarially trained, no defence": (build(), second),
+        "adversarially trained, 8 values a channel": (build(ad.ColorDepthReduction(8)), second),
+        "adversarially trained, noise 0.05": (
+            build(ad.GaussianNoise(0.05), eot_samples=8, vote_samples=16),
+            second,
+        ),
+    }
+
+
+def checked(classifier: ad.DefendedClassifier, data: ad.Dataset, **options: Any) -> list[dict]:
+    chosen = {"attacks": ["fgsm", "pgd"], "n_ex": N} | options
+    record: EvaluationRecord = ad.evaluate(classifier, data, **chosen, verbose=False).record
+    return [
+        {"id": c.id, "status": c.status, "told": c.told, "numbers": c.numbers,
+         "examples": list(c.example_ids)}
+        for c in record.checks
+    ]  # fmt: skip
+
+
+def broken_one(case: Case, data: ad.Dataset, natural: Any) -> dict:
+    classifier = case.make(natural, data)
+    checks = Checks(case.tier, n_ex=N, n_decision=20, n_random=50, only=(case.check,))
+    found = checked(classifier, data, eps=EPS_BROKEN, checks=checks, **case.options_for(classifier))
+    mine = next(c for c in found if c["id"] == case.check)
+    print(f"{case.check:4} {mine['status']:8} {case.name}: {mine['told']}", flush=True)
+    return {"name": case.name, "must_fail": case.check, **mine}
+
+
+def main() -> None:
+    options = common.parser(__doc__.splitlines()[0]).parse_args()
+    torch.set_num_threads(options.threads)
+    data = ad.load_dataset("digits")
+    natural = network(data)
+    broken = [broken_one(case, data, natural) for case in CASES]
+    held = []
+    for name, (classifier, reference) in honest(data).items():
+        found = checked(
+            classifier,
+            data,
+            eps=EPS_HONEST,
+            attacks="standard",
+            checks=Checks("full", n_ex=N, n_decision=20, n_random=50),
+            reference=reference,
+        )
+        for c in found:
+            print(f"{c['id']:4} {c['status']:8} {name}: {c['told']}", flush=True)
+        held.append({"name": name, "checks": found})
+    body = {
+        "dataset": {"name": data.name, "fingerprint": data.fingerprint, "test": f"first {N}"},
+        "eps": {"honest": EPS_HONEST, "broken": EPS_BROKEN},
+        "thresholds": asdict(Thresholds()),
+        "broken": broken,
+        "honest": held,
+    }
+    common.write("check_calibration", body, options.threads)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""Every broken defence turns the report red at its check; an honest one leaves nothing red."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+import art_disc as ad
+from art_disc.core.errors import InputError
+from art_disc.core.records import CertificateRecord, Environment
+from art_disc.evaluation import Checks, Thresholds, certified
+from art_disc.evaluation.checks import TABLE
+from art_disc.networks import DigitsNet
+from art_disc.training import Adversary, trained
+from studies.broken_defences import CASES, two_codes
+
+N = 40
+IDS = [f"C{i}" for i in range(1, 21)]
+
+
+def checked(classifier, data, checks, **options):
+    chosen = {"eps": 0.2, "attacks": ["fgsm", "pgd"], "n_ex": N, "checks": checks} | options
+    return ad.evaluate(classifier, data, **chosen, verbose=False).record
+
+
+def only(check, **options):
+    return Checks("full", only=(check,), n_ex=N, n_decision=5, n_random=20, **options)
+
+
+def found(record, check):
+    return next(result for result in record.checks if result.id == check)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.check}-{case.name}")
+def test_a_broken_defence_turns_red_at_its_check(case, digits, digits_net):
+    classifier = case.make(digits_net, digits)
+    # thousands of queries an image
+    few = {"n_ex": 12} if case.check == "C10" else {}
+    options = few | case.options_for(classifier)
+    record = checked(classifier, digits, only(case.check), **options)
+    check = found(record, case.check)
+    assert check.status == "fail", check.told
+    assert record.verdict == "flawed"
+
+
+@pytest.fixture(scope="module")
+def hardened(digits, tmp_path_factory):
+    """Two adversarially trained networks: the defence, and the one to compare it with."""
+    folder = tmp_path_factory.mktemp("hardened")
+    options = {"epochs": 12, "adversary": Adversary(eps=0.1, steps=5), "cache": folder}
+    return [trained(DigitsNet, digits, seed=s, verbose=False, **options)[0] for s in (0, 1)]
+
+
+def test_an_honest_defence_has_nothing_red_and_nothing_left_out(digits, hardened):
+    classifier = ad.build_classifier(hardened[0], data=digits)
+    checks = Checks("full", n_ex=N, n_decision=2, n_random=N)
+    record = checked(
+        classifier, digits, checks, eps=0.1, attacks="standard", reference=hardened[1],
+        settings={"square.max_iter": 200},
+    )  # fmt: skip
+    told = {c.id: c.told for c in record.checks if c.status != "pass"}
+    assert told == {}
+    assert [c.id for c in record.checks] == IDS
+    assert record.verdict == "complete"
+    assert record.worst(0.1).value > 0.5
+
+
+def test_the_table_is_whole_and_every_check_has_a_cure():
+    assert [check.id for check in TABLE] == IDS
+    assert all(check.title and check.cure for check in TABLE)
+    tiers = {check.id: check.tier for check in TABLE}
+    quick = {"C1", "C2", "C3", "C4", "C6", "C7", "C8", "C14", "C16", "C19"}
+    assert {name for name, tier in tiers.items() if tier == "quick"} == quick
+    assert {name for name, tier in tiers.items() if tier == "full"} == {"C11", "C18"}
+
+
+def test_what_was_not_run_blocks_complete(digits, digits_net):
+    classifier = two_codes()(digits_net, digits)
+    record = checked(classifier, digits, Checks("quick", n_ex=N, only=("C1", "C2")))
+    assert {c.status for c in record.checks} == {"pass", "not run"}
+    assert record.verdict == "incomplete"
+    assert checked(classifier, digits, None, attacks=["fgsm"]).verdict == "unchecked"
+
+
+def test_without_a_reference_transfer_and_gain_are_not_run(digits, digits_net):
+    classifier = ad.build_classifier(digits_net, data=digits)
+    for check in ("C12", "C17"):
+        result = found(checked(classifier, digits, only(check), attacks=["fgsm"]), check)
+        assert (result.status, "adversarially trained" in result.told) == ("not run", True)
+
+
+def test_gain_is_told_by_the_paired_interval(digits, digits_net, hardened):
+    classifier = two_codes()(digits_net, digits)
+    record = checked(
+        classifier, digits, only("C17"), attacks=["pgd"], reference=hardened[0], eps=0.1
+    )
+    numbers = found(record, "C17").numbers
+    ours, base = (np.mean(record.survives(0.1, model=m)) for m in ("defended", "base"))
+    assert numbers["over_base"] == pytest.approx(ours - base)
+    assert numbers["over_base_low"] <= ours - base <= numbers["over_base_high"]
+    theirs = np.mean(record.survives(0.1, model="reference"))
+    assert numbers["over_reference"] == pytest.approx(ours - theirs)
+    assert numbers["inference_cost"] > 0
+
+
+def test_a_certificate_that_is_too_large_is_caught(monkeypatch, digits, digits_net):
+    classifier = two_codes()(digits_net, digits)
+
+    class Lie:
+        def __init__(self, n, eps):
+            verdicts = ("certified",) * n
+            zeros = (0,) * n
+            self.record = CertificateRecord(
+                "enumeration", eps, "nothing", {}, verdicts, ("",) * n, zeros, (0.0,) * n, zeros,
+                0.0, Environment.here(),
+            )  # fmt: skip
+
+    monkeypatch.setattr(certified, "certify", lambda c, x, y, *, eps, **_: Lie(len(x), eps))
+    record = checked(classifier, digits, only("C20"), attacks=["pgd"], certify=True)
+    result = found(record, "C20")
+    assert result.status == "fail"
+    broken = [i for i, ok in enumerate(record.survives(0.2)) if not ok]
+    assert result.example_ids == tuple(record.example_ids[i] for i in broken)
+
+
+def test_a_true_certificate_passes(digits, digits_net):
+    classifier = two_codes()(digits_net, digits)
+    record = checked(
+        classifier, digits, only("C20"), attacks=["pgd"], certify=True, max_free=6, eps=0.1
+    )
+    result = found(record, "C20")
+    assert result.status == "pass"
+    assert f"certified: {record.certificates[0].count('certified')} at 0.1" in result.told
+
+
+def test_random_models_are_checked_for_draws(digits, digits_net):
+    classifier = ad.build_classifier(
+        digits_net, data=digits, defences=[ad.GaussianNoise(0.1)], eot_samples=4, vote_samples=4
+    )
+    checks = Checks("standard", only=("C2", "C14", "C15", "C16"), n_ex=N)
+    record = checked(classifier, digits, checks, attacks=["pgd"], settings={"pgd.max_iter": 10})
+    results = {c.id: c for c in record.checks if c.status != "not run"}
+    assert set(results) == {"C2", "C14", "C15", "C16"}
+    assert results["C2"].status == results["C14"].status == results["C16"].status == "pass"
+    assert results["C14"].numbers["spread"] > 0.01
+    assert -1 <= results["C15"].numbers["cosine"] <= 1
+    ways = results["C16"].numbers
+    assert ways["any"] >= ways["majority"] >= ways["all"]
+    assert ways["after_1"] >= ways["after_10"] >= ways["after_100"] >= 0
+    assert all(row.draws == 20 for row in record.select(scored_on="defended"))
+
+
+def test_a_check_that_raises_is_not_run_and_loses_nothing(monkeypatch, digits, digits_net):
+    from art_disc.evaluation.checks import setup
+
+    def raises(*_):
+        msg = "no such luck"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(setup, "logits_of", raises)
+    record = checked(two_codes()(digits_net, digits), digits, only("C2"), attacks=["fgsm"])
+    assert found(record, "C2").told == "RuntimeError: no such luck"
+    assert record.verdict == "incomplete"
+    assert record.outcomes
+
+
+def test_thresholds_decide(digits, digits_net):
+    classifier = two_codes()(digits_net, digits)
+    strict = dataclasses.replace(Thresholds(), surrogate_step=1.01)
+    record = checked(classifier, digits, only("C4", thresholds=strict), attacks=["fgsm"])
+    assert found(record, "C4").status == "fail"
+
+
+def test_rows_that_a_check_asked_for_are_marked_and_count(digits, digits_net):
+    classifier = two_codes()(digits_net, digits)
+    record = checked(classifier, digits, only("C7"), attacks=["fgsm"], eps=0.2)
+    asked = [o for o in record.outcomes if o.asked_by == "C7"]
+    assert {round(o.eps, 6) for o in asked} == {0.05, 0.1, 0.15, 0.2, 0.3}
+    alone = checked(classifier, digits, None, attacks=["fgsm"], eps=0.2)
+    assert record.worst(0.2).count < alone.worst(0.2).count
+
+
+def test_bad_choices():
+    with pytest.raises(InputError, match="checks must be one of"):
+        Checks("thorough")
+    with pytest.raises(InputError, match="n_ex"):
+        Checks(n_ex=0)
+    with pytest.raises(InputError, match="only"):
+        Checks(only=("C21",))
+
+
+def test_the_reference_must_fit(digits, digits_net):
+    with pytest.raises(InputError, match="reference"):
+        checked(two_codes()(digits_net, digits), digits, None, reference=torch.zeros(1))

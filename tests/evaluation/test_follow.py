@@ -1,0 +1,90 @@
+"""The best iterate is kept, and the steps are told as they were."""
+
+import numpy as np
+import pytest
+import torch
+from art.attacks.evasion import ProjectedGradientDescent
+from torch import nn
+
+import art_disc as ad
+from art_disc.evaluation.follow import Follower, add_padded
+
+
+class Overshoot(ProjectedGradientDescent):
+    """PGD that walks back to the clean image at the end: its last iterate is never adversarial."""
+
+    def generate(self, x, y=None, **_):
+        super().generate(x, y)
+        return x.copy()
+
+
+class Gate(nn.Module):
+    """Class 1 where the only pixel is in (0.4, 0.6): an attack may pass through and come out."""
+
+    def forward(self, x):
+        pixel = x.flatten(1)[:, :1]
+        inside = 0.1 - (pixel - 0.5).abs()
+        return torch.cat([torch.zeros_like(inside), inside], dim=1)
+
+
+def test_an_earlier_iterate_counts_where_the_last_one_failed(digits, digits_net):
+    classifier = ad.build_classifier(digits_net, data=digits)
+    options = {"eps": 0.3, "eps_step": 0.05, "max_iter": 10, "verbose": False}
+    lost = Overshoot(classifier, **options)
+    record = ad.evaluate(
+        classifier, digits, eps=0.3, attacks=[lost], n_ex=30, checks=None, verbose=False
+    ).record
+    (row,) = record.select(scored_on="defended")
+    broken = np.array(row.breaks(0.3)) & np.array(record.defended_correct)
+    assert broken.sum() > 20
+    sizes = np.array(row.perturbation)
+    assert ((sizes[broken] > 0) & (sizes[broken] <= 0.3 + 1e-6)).all()
+
+
+def test_only_images_inside_the_budget_and_the_range_are_kept():
+    x = np.full((4, 1, 1, 1), 0.3, dtype=np.float32)
+    y = np.zeros(4, dtype=np.int64)
+    follower = Follower(x, y, eps=0.2, norm="inf", upper=1.0)
+    tried = torch.tensor([0.45, 0.55, 0.3, -0.1]).reshape(4, 1, 1, 1)
+    with follower.watching(Gate()) as seen:
+        pass
+    gate = Gate()
+    with seen.watching(gate):
+        gate(tried)
+    # 0.55 is adversarial but too far; 0.3 is no error; -0.1 is out of range
+    assert list(follower.found) == [0]
+    assert follower.found[0] == pytest.approx(0.45)
+    assert follower.by_step == []
+
+
+def test_steps_are_counted_where_a_gradient_is_taken():
+    x = np.full((3, 1, 1, 1), 0.3, dtype=np.float32)
+    follower = Follower(x, np.zeros(3, dtype=np.int64), eps=0.2, norm="2", upper=1.0)
+    gate = Gate()
+    with follower.watching(gate):
+        for values in ([0.3, 0.3, 0.3], [0.45, 0.3, 0.3], [0.3, 0.46, 0.3]):
+            gate(torch.tensor(values).reshape(3, 1, 1, 1).requires_grad_())
+        gate(torch.zeros(2, 1, 1, 1))  # another shape: no iterate of the batch
+    assert follower.by_step == [3, 2, 1]
+    by_hand = nn.functional.cross_entropy(
+        gate(torch.full((3, 1, 1, 1), 0.3)), torch.zeros(3, dtype=torch.long), reduction="sum"
+    )
+    assert follower.loss_by_step[0] == pytest.approx(float(by_hand))
+
+
+def test_curves_of_batches_add_up():
+    assert add_padded([], [3.0, 1.0]) == [3.0, 1.0]
+    assert add_padded([5.0, 4.0, 2.0], [3.0, 1.0]) == [8.0, 5.0, 3.0]
+
+
+def test_an_evaluation_tells_its_steps(digits, digits_net):
+    classifier = ad.build_classifier(digits_net, data=digits)
+    record = ad.evaluate(
+        classifier, digits, eps=0.3, attacks=["pgd"], n_ex=25, batch_size=10, checks=None,
+        settings={"pgd.max_iter": 7, "pgd.num_random_init": 1}, verbose=False,
+    ).record  # fmt: skip
+    (row,) = record.select(scored_on="defended")
+    assert len(row.by_step) == len(row.loss_by_step) == 7
+    assert sorted(row.by_step, reverse=True) == list(row.by_step)
+    assert row.by_step[-1] >= row.share.count
+    assert row.loss_by_step[-1] > row.loss_by_step[0]

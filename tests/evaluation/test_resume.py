@@ -1,0 +1,77 @@
+"""An interrupted run goes on where it stopped and ends as if nothing had happened."""
+
+import json
+
+import pytest
+
+import art_disc as ad
+from art_disc.core.errors import InputError
+from art_disc.evaluation import EvaluationInterrupted, runner
+
+OPTIONS = {
+    "eps": [0.1, 0.2], "attacks": ["fgsm", "pgd"], "n_ex": 20, "checks": "quick",
+    "settings": {"pgd.max_iter": 5, "pgd.num_random_init": 1}, "verbose": False,
+}  # fmt: skip
+
+
+def plain(record):
+    """A record without when and how long."""
+    body = json.loads(json.dumps(record.to_dict()))
+    body.pop("environment")
+    for row in [*body["outcomes"], *body["checks"]]:
+        row.pop("seconds")
+    return body
+
+
+def interrupt_after(monkeypatch, rows):
+    attack = runner.Runner._attack
+    left = [rows]
+
+    def counted(self, *args):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return attack(self, *args)
+
+    monkeypatch.setattr(runner.Runner, "_attack", counted)
+    return left
+
+
+@pytest.mark.parametrize("done", [0, 3, 9])
+def test_an_interrupted_run_equals_an_uninterrupted_one(
+    monkeypatch, tmp_path, digits, defended, done
+):
+    whole = ad.evaluate(defended, digits, **OPTIONS, out=tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, done)
+        with pytest.raises(EvaluationInterrupted):
+            ad.evaluate(defended, digits, **OPTIONS, out=tmp_path / "cut")
+    with monkeypatch.context() as patch:
+        ran = interrupt_after(patch, 1000)
+        again = ad.evaluate(defended, digits, **OPTIONS, out=tmp_path / "cut", resume=True)
+        fresh = 1000 - ran[0]
+    rows = {
+        (o.attack, o.surrogate, o.knowledge, o.eps, str(o.settings)) for o in whole.record.outcomes
+    }
+    assert fresh == len(rows) - done
+    assert plain(again.record) == plain(whole.record)
+    assert (tmp_path / "cut" / "pictures.npz").is_file()
+
+
+def test_a_finished_run_runs_nothing_again(monkeypatch, tmp_path, digits, defended):
+    first = ad.evaluate(defended, digits, **OPTIONS, out=tmp_path)
+    interrupt_after(monkeypatch, 0)
+    again = ad.evaluate(defended, digits, **OPTIONS, out=tmp_path, resume=True)
+    assert plain(again.record) == plain(first.record)
+    assert again.pictures is not None
+
+
+def test_another_run_is_not_gone_on_with(tmp_path, digits, defended):
+    small = OPTIONS | {"attacks": ["fgsm"], "checks": None, "settings": None}
+    ad.evaluate(defended, digits, **small, out=tmp_path)
+    before = (tmp_path / "record.json").read_bytes()
+    with pytest.raises(InputError, match="another seed"):
+        ad.evaluate(defended, digits, **small | {"seed": 1}, out=tmp_path, resume=True)
+    with pytest.raises(InputError, match="another defences"):
+        ad.evaluate(defended.base, digits, **small, out=tmp_path, resume=True)
+    assert (tmp_path / "record.json").read_bytes() == before
