@@ -55,6 +55,13 @@ class Evaluation:
             f"defended, worst of all attacks {record.worst(eps) or 'not attacked'}"
             for eps in record.eps
         ]
+        if record.checks:
+            lines.append(f"checks ({record.checks_tier}): {record.verdict}")
+            lines += [
+                f"  {check.id} {check.status}: {check.told}"
+                for check in record.checks
+                if check.status != "pass"
+            ]
         return "\n".join(lines if record.complete else [*lines, "interrupted: incomplete"])
 
 

@@ -30,7 +30,16 @@ def run(capsys, *words):
 
 
 def test_evaluate_writes_a_run_and_says_the_same(capsys, tmp_path):
-    words = ("evaluate", *QUICK, "--attacks", "fgsm,sign_adam", "--set", "sign_adam.max_iter=5")
+    words = (
+        "evaluate",
+        *QUICK,
+        "--checks",
+        "none",
+        "--attacks",
+        "fgsm,sign_adam",
+        "--set",
+        "sign_adam.max_iter=5",
+    )
     code, out, _ = run(capsys, *words, "--eps", "8/255", "0.3", "--out", tmp_path / "a")
     assert code == 0
     record = EvaluationRecord.load(tmp_path / "a" / "record.json")
@@ -46,6 +55,30 @@ def test_evaluate_writes_a_run_and_says_the_same(capsys, tmp_path):
     assert again.replace("/b/", "/a/") == out
 
 
+def test_checks_are_told_and_a_finished_run_is_taken_up(capsys, tmp_path):
+    words = ("evaluate", *QUICK, "--attacks", "fgsm", "--eps", "0.2", "--out", tmp_path)
+    code, out, _ = run(capsys, *words, "--set", "fgsm.num_random_init=0", "--export", "png")
+    assert code == 0
+    record = EvaluationRecord.load(tmp_path / "record.json")
+    assert (record.checks_tier, len(record.checks)) == ("quick", 10)
+    assert f"checks ({record.checks_tier}): {record.verdict}" in out
+    sets = list((tmp_path / "adversarial").glob("*.npz"))
+    assert len(sets) == len({(r.attack, r.surrogate, r.knowledge, r.eps) for r in record.outcomes})
+    assert len(list(sets[0].with_suffix("").glob("*.png"))) == 20
+    code, again, _ = run(capsys, *words, "--resume")
+    assert (code, again) == (0, out)
+
+
+def test_standard_checks_train_a_reference(capsys, tmp_path):
+    words = ("evaluate", "--n-ex", "10", "--quiet", "--epochs", "2", "--attacks", "fgsm")
+    small = ("--set", "fgsm.num_random_init=0", "--eps", "0.1", "--out", tmp_path)
+    code, _, _ = run(capsys, *words, *small, "--checks", "standard")
+    assert code == 0
+    record = EvaluationRecord.load(tmp_path / "record.json")
+    assert record.reference["weights"] != record.network["weights"]
+    assert next(c for c in record.checks if c.id == "C17").status == "pass"
+
+
 def test_certify_prints_verdicts_and_writes_them(capsys, tmp_path):
     code, out, _ = run(capsys, "certify", *QUICK, "--eps", "0.05", "0.1", "--out", tmp_path)
     assert code == 0
@@ -59,7 +92,8 @@ def test_certify_prints_verdicts_and_writes_them(capsys, tmp_path):
 
 def test_evaluate_with_certificate(capsys, tmp_path):
     code, _, _ = run(
-        capsys, "evaluate", *QUICK, "--attacks", "fgsm", "--certify", "--max-free", "8",
+        capsys, "evaluate", *QUICK, "--checks", "none", "--attacks", "fgsm", "--certify",
+        "--max-free", "8",
         "--eps", "0.1", "--out", tmp_path,
     )  # fmt: skip
     assert code == 0
@@ -90,7 +124,18 @@ def test_the_place_of_the_surrogate_does_not_matter(capsys):
 
 def test_a_saved_codebook_is_a_defence(capsys, tmp_path):
     file = Codebook([0.0, 0.5, 1.0]).save(tmp_path / "book.npz")
-    words = ("evaluate", *QUICK, "--attacks", "fgsm", "--eps", "0.1", "--out", tmp_path)
+    words = (
+        "evaluate",
+        *QUICK,
+        "--checks",
+        "none",
+        "--attacks",
+        "fgsm",
+        "--eps",
+        "0.1",
+        "--out",
+        tmp_path,
+    )
     code, _, _ = run(capsys, *words, "--defence", file)
     assert code == 0
     record = EvaluationRecord.load(tmp_path / "record.json")
@@ -99,7 +144,8 @@ def test_a_saved_codebook_is_a_defence(capsys, tmp_path):
 
 def test_report_renders_again(capsys, tmp_path):
     run(
-        capsys, "evaluate", *QUICK, "--attacks", "fgsm", "--eps", "0.1", "--out", tmp_path
+        capsys, "evaluate", *QUICK, "--checks", "none", "--attacks", "fgsm", "--eps", "0.1",
+        "--out", tmp_path,
     )  # fmt: skip
     page = tmp_path / "report.html"
     before = page.read_bytes()
@@ -115,7 +161,18 @@ def test_the_users_own_network_and_weights(capsys, tmp_path, monkeypatch, digits
     (tmp_path / "mynet.py").write_text("from art_disc.networks import DigitsNet as make\n")
     monkeypatch.chdir(tmp_path)
     save_weights(digits_net, tmp_path / "w.npz")
-    words = ("evaluate", "--n-ex", "50", "--quiet", "--attacks", "fgsm", "--eps", "0.05")
+    words = (
+        "evaluate",
+        "--checks",
+        "none",
+        "--n-ex",
+        "50",
+        "--quiet",
+        "--attacks",
+        "fgsm",
+        "--eps",
+        "0.05",
+    )
     code, _, _ = run(capsys, *words, "--model", "mynet:make", "--weights", "w.npz", "--out", "own")
     assert code == 0
     record = EvaluationRecord.load("own/record.json")
@@ -157,7 +214,18 @@ def test_bad_input_is_one_readable_line_and_exit_code_2(capsys, tmp_path, monkey
         "    def __init__(self):\n        super().__init__(3, 3)\n"
     )
     code, out, err = run(
-        capsys, "evaluate", "--epochs", "1", "--n-ex", "5", "--quiet", "--out", tmp_path, *words
+        capsys,
+        "evaluate",
+        "--checks",
+        "none",
+        "--epochs",
+        "1",
+        "--n-ex",
+        "5",
+        "--quiet",
+        "--out",
+        tmp_path,
+        *words,
     )
     assert code == 2
     assert out == ""
