@@ -4,7 +4,7 @@ from functools import partial
 from itertools import cycle
 from typing import Any
 
-from art_disc.core.records import AttackOutcome, EvaluationRecord
+from art_disc.core.records import AttackOutcome, EvaluationRecord, Share
 from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing, draw
 from art_disc.report.reading import in_unit_range, show_eps, white_box
 
@@ -49,7 +49,8 @@ def step_plot(record: EvaluationRecord) -> Drawing | None:
     caption = (
         f"White-box attacks at eps {at}: share of the attacked examples that no iterate so far "
         "broke. A curve that still falls at its end asks for more steps; restarts follow each "
-        "other. Of each attack and surrogate the longest run is shown."
+        "other. Of each attack and surrogate the longest run is shown. Band: 95% Wilson interval "
+        "of the strongest."
     )
     if loss:
         caption += " Below: mean cross-entropy at each step."
@@ -84,6 +85,12 @@ def _paint(figure: Any, *, rows: tuple[AttackOutcome, ...], loss: bool) -> None:
         steps = range(1, len(row.by_step) + 1)
         shares = [100 * left / len(row.correct) for left in row.by_step]
         axes.plot(steps, shares, label=step_label(row), clip_on=False, **look)
+        if row is rows[0]:
+            limits = {left: Share(left, len(row.correct)).interval for left in set(row.by_step)}
+            low, high = (
+                [100 * limits[left][side] for left in row.by_step] for side in (0, 1)
+            )  # fmt: skip
+            axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
         if below is not None and row.loss_by_step:
             below.plot(range(1, len(row.loss_by_step) + 1), row.loss_by_step, **look)
     axes.set_ylim(0, 100)
