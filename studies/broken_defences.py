@@ -168,6 +168,12 @@ def noisy(network: nn.Module, data: ad.Dataset) -> ad.DefendedClassifier:
     )
 
 
+def noisy_once(network: nn.Module, data: ad.Dataset) -> ad.DefendedClassifier:
+    return ad.build_classifier(
+        network, data=data, defences=[ad.GaussianNoise(0.4)], eot_samples=1, vote_samples=8
+    )
+
+
 def untrained(network: nn.Module, data: ad.Dataset) -> ad.DefendedClassifier:
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -199,6 +205,12 @@ CASES = (
         lambda network, data: ad.build_classifier(Scaled(network), data=data),
     ),
     Case("surrogate upside down", "C4", two_codes(upside_down)),
+    Case(
+        "a step size that is far too small",
+        "C6",
+        two_codes(),
+        {"settings": {"pgd.eps_step": 0.0001}},
+    ),
     Case(
         "a step size that is far too small",
         "C8",
@@ -238,6 +250,13 @@ CASES = (
         tier="full",
     ),
     Case("noise without averaging", "C14", foreign(Noise)),
+    Case(
+        "one draw a gradient, few steps",
+        "C15",
+        noisy_once,
+        {"settings": {"pgd.max_iter": 4, "fgsm.num_random_init": 0}, "attacks": ["fgsm", "pgd"]},
+        tier="standard",
+    ),
     Case("scored on a single draw", "C16", noisy, {"draws": 1}),
     Case(
         "gradients that lead nowhere, planted",

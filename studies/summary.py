@@ -57,6 +57,47 @@ def attacks() -> list[str]:
     return [*lines, ""]
 
 
+def checks() -> list[str]:
+    result = load("mnist_checks")
+    cost = result["cost"]
+    red = [f"{c['id']} ({c['told']})" for c in result["checks"] if c["status"] == "fail"]
+    missing = [c["id"] for c in result["checks"] if c["status"] == "not run"]
+    lines = [
+        "The same defence under the `standard` checks, first 200 images, "
+        f"l_inf eps {result['eps']}:",
+        "",
+        "| | left |",
+        "| --- | --- |",
+        f"| published, the papers' attack | {result['published']['bpda']} % |",
+        f"| the papers' attack | {percent(result['papers_attack'])} |",
+        f"| worst of all white-box attacks | {percent(result['worst_white_box'])} |",
+        f"| worst of all attacks, example by example | {percent(result['worst'])} |",
+        f"| the same on the 8-bit grid | {percent(result['worst_on_8bit_grid'])} |",
+        f"| undefended network | {percent(result['worst_base'])} |",
+        f"| adversarially trained network | {percent(result['reference']['worst'])} |",
+        "",
+        f"Verdict: {result['verdict']}. Failed: {'; '.join(red) or 'none'}. Not run: "
+        f"{', '.join(missing) or 'none'}. {cost['attacks']} attacks, "
+        f"{cost['gradients_per_image']:,.0f} gradients and "
+        f"{cost['queries_per_image']:,.0f} queries an image, {cost['seconds'] / 60:.0f} minutes.",
+        "",
+        f"(`studies/mnist_checks.py`; {where(result)})",
+    ]
+    return [*lines, ""]
+
+
+def overhead() -> list[str]:
+    result = load("overhead")
+    pgd, records = result["pgd20_defended_over_base"], result["records_and_report"]
+    return [
+        f"PGD-{pgd['steps']} on {pgd['images']} MNIST images takes "
+        f"{pgd['ratio_of_medians']:.2f} times as long through the two-codeword defence as on the "
+        f"bare network; records and report take {100 * records['share']:.1f} % of an evaluation "
+        f"(`studies/overhead.py`; {where(result)}).",
+        "",
+    ]
+
+
 def certificates() -> list[str]:
     result = load("mnist_certificate")
     lines = [
@@ -103,7 +144,9 @@ def colour() -> list[str]:
 
 def section() -> str:
     """Return the Markdown."""
-    return "\n".join([*attacks(), *certificates(), *free_pixels(), *colour()])
+    return "\n".join(
+        [*attacks(), *checks(), *certificates(), *free_pixels(), *overhead(), *colour()]
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The table of all attacks, the suites of it that an evaluation runs, and how it is addressed."""
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 
@@ -54,10 +55,29 @@ def attack_table(
     if idle := sorted(set(changed) - set(names)):
         msg = f"settings for {', '.join(idle)}, which is not run; attacks: {', '.join(names)}"
         raise InputError(msg)
-    return [
+    rows = [
         (ATTACKS[name], dict(ATTACKS[name].tiers[tier or own_tier]) | changed.get(name, {}))
         for name in names
     ]
+    for spec, settings in rows:
+        _check_cost(spec, settings)
+    return rows
+
+
+def _check_cost(spec: AttackSpec, settings: Mapping[str, float | int]) -> None:
+    """Refuse settings under which an attack would never end.
+
+    Raises:
+        InputError: Its cost is no finite number.
+    """
+    try:
+        possible = all(0 <= passes < math.inf for passes in spec.cost(settings))
+    except ArithmeticError:
+        possible = False
+    if not possible:
+        told = ", ".join(f"{key}={value}" for key, value in settings.items())
+        msg = f"{spec.name} cannot run with {told}; see art-disc zoo --list"
+        raise InputError(msg)
 
 
 def parse_settings(

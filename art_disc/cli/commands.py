@@ -44,7 +44,7 @@ def evaluate(options: Namespace) -> int:
             surrogates=options.surrogates.split(","),
             settings=_settings(options),
             checks=None if options.checks == "none" else options.checks,
-            reference=make_reference(options, data),
+            reference=make_reference(options, data, classifier.base_network),
             draws=options.draws,
             certify=options.certify,
             max_free=options.max_free,

@@ -1,5 +1,6 @@
 """From command-line options to a data set and a classifier."""
 
+import copy
 import importlib
 import sys
 from argparse import Namespace
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from art_disc.training import Adversary
 
 
-_FEW = 10_000
+_REFERENCE_IMAGES = 20_000
 
 
 def load_data(options: Namespace) -> "Dataset":
@@ -130,11 +131,9 @@ def _trained(
     options: Namespace, data: "Dataset", device: "torch.device", adversary: "Adversary | None"
 ) -> "tuple[nn.Module, str]":
     from art_disc.networks import default_network
-    from art_disc.training import trained
+    from art_disc.training import trained, usual_epochs
 
-    epochs = options.epochs
-    if epochs is None:
-        epochs = 6 if len(data.x_train) > _FEW else 30
+    epochs = usual_epochs(data) if options.epochs is None else options.epochs
     if not len(data.x_train):
         msg = f"{data.name} has no training images; give --model and --weights"
         raise InputError(msg)
@@ -150,29 +149,36 @@ def _trained(
     return network, f"{kind}, {epochs} epochs, Adam, seed {options.seed}, weights {result.weights}"
 
 
-def make_reference(options: Namespace, data: "Dataset") -> "nn.Module | None":
+def make_reference(options: Namespace, data: "Dataset", network: "nn.Module") -> "nn.Module | None":
     """Return the adversarially trained network of `--reference`, or None where there is none.
+
+    Where one is needed and none is given, a copy of the built-in network is trained on against
+    PGD-5 at the largest budget.
 
     Raises:
         InputError: The weights do not fit.
     """
-    from art_disc.networks import default_network, load_weights
-    from art_disc.training import Adversary
+    from art_disc.networks import load_weights
+    from art_disc.training import Adversary, trained
 
-    device = usable_device(options)
     if options.reference not in ("auto", "none"):
-        network = _own(options.model) if options.model else default_network(
-            data.input_shape, data.nb_classes
-        )  # fmt: skip
-        load_weights(network, options.reference)
-        return network.eval().to(device)
+        hardened = copy.deepcopy(network)
+        load_weights(hardened, options.reference)
+        return hardened.eval()
     needed = options.checks in ("standard", "full") and options.norm == "inf"
-    if options.reference == "none" or not needed or options.model or not len(data.x_train):
+    own = options.model or options.weights
+    if options.reference == "none" or not needed or own or not len(data.x_train):
         return None
-    # many steps for each of many images would take hours on a processor
-    method = "pgd" if len(data.x_train) <= _FEW else "single_step"
-    adversary = Adversary(max(budgets(options, data)), method)
-    return _trained(options, data, device, adversary)[0].eval()
+    adversary = Adversary(max(budgets(options, data)), steps=5)
+    many = len(data.x_train) > _REFERENCE_IMAGES
+    return trained(
+        lambda: copy.deepcopy(network),
+        data.subset(n_train=_REFERENCE_IMAGES) if many else data,
+        seed=options.seed,
+        adversary=adversary,
+        verbose=not options.quiet,
+        epochs=3 if many else 15,
+    )[0]
 
 
 def _own(text: str) -> "nn.Module":

@@ -33,7 +33,9 @@ def add(subparsers: Any) -> None:
         "--time-limit", metavar="TIME", help="no cell starts later than this: 2h, 15m, 90s"
     )
     parser.add_argument(
-        "--retry-failed", action="store_true", help="run cells again that failed before"
+        "--retry-failed",
+        action="store_true",
+        help="run cells again that failed or were skipped before",
     )
     parser.add_argument(
         "--extend", action="store_true", help="accept a plan that adds cells to the run folder's"

@@ -147,8 +147,8 @@ class ZooRecord(Record):
         """What must not be in a matrix, in words; empty: nothing of the kind.
 
         A cell that failed and is not listed as broken inside ART; a gradient attack that lowers an
-        undefended network and gets zero gradients alone through a defence; a row that reached the
-        network without passing the defences.
+        undefended network and gets zero gradients alone through a defence, or is refused there; a
+        row that reached the network without passing the defences.
         """
         bare = [name for name, lines in self.defences.items() if not lines]
         lowering = {c.attack for c in self.cells if c.defence in bare and c.status == "lowered"}
@@ -157,6 +157,9 @@ class ZooRecord(Record):
             where = f"{cell.attack} on {cell.defence}"
             if cell.status == "failed" and not cell.expected:
                 told.append(f"{where} failed: {cell.reason}")
+            denied = cell.status == "refused" and cell.gradient_attack and cell.attack in lowering
+            if denied and cell.defence not in bare:
+                told.append(f"{where} was refused, the undefended network was not: {cell.reason}")
             blind = cell.seen_gradients == cell.zero_gradients
             wanted = cell.gradient_attack and cell.attack in lowering and cell.finished
             if wanted and blind and cell.clean:

@@ -68,7 +68,8 @@ class DefendedModule(nn.Module):
 
     def _enter(self, x: Tensor) -> Tensor:
         if x.dtype == torch.uint8:
-            x = x.to(torch.float32) * (self.upper / 255)
+            # a product with 1 / 255 is off by a last bit for half of the levels, and ties break
+            x = x.to(torch.float32) / 255 * self.upper
         elif not x.is_floating_point():
             msg = f"expected float or uint8 images, got {x.dtype}; convert with .astype('float32')"
             raise InputError(msg)

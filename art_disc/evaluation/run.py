@@ -10,7 +10,7 @@ from art.attacks.attack import EvasionAttack
 from art_disc.attacks import parse_settings
 from art_disc.core.checks import check_count
 from art_disc.data import Dataset
-from art_disc.estimators import DefendedClassifier
+from art_disc.estimators import DefendedClassifier, RandomizedClassifier
 from art_disc.evaluation.certified import certificates_of, refuse_early
 from art_disc.evaluation.checks import Checks, Context, check_rows, run_checks
 from art_disc.evaluation.describe import describe_network, describe_run
@@ -128,6 +128,9 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     run.score_clean()
     run.facts = describe_run(classifier, data, y, training=training) | _facts(run, norm, budgets)
     run.facts["settings"] = {"batch_size": batch_size, "targeted": targeted, "draws": draws}
+    if isinstance(classifier, RandomizedClassifier):
+        names = ("eot_samples", "vote_samples", "vote", "output")
+        run.facts["settings"] |= {name: getattr(classifier.voting, name) for name in names}
     ctx = None
     if checks is not None:
         ctx = _context(run, checks, gradient_sources(classifier, surrogates), settings or {})

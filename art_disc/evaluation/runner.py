@@ -223,9 +223,11 @@ class Runner:
         return np.concatenate(parts)
 
     def _can_follow(self, row: Row) -> bool:
-        # behind ART's own list of preprocessors the module does not see the image itself
+        # behind ART's own list of preprocessors the module does not see the image itself, and what
+        # one draw of a random model says of an iterate is luck
         preprocessed = getattr(row.source, "preprocessing_defences", None)
-        return row.follows and not preprocessed and hasattr(row.source, "model")
+        random = getattr(row.source, "is_random", False)
+        return row.follows and not preprocessed and not random and hasattr(row.source, "model")
 
     def _better(
         self, row: Row, found: Float32Array, y: NDArray[np.int64], follower: Follower

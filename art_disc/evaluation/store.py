@@ -27,6 +27,11 @@ def fresh_folder(out: str | Path) -> Path:
     for name in _FILES:
         (folder / name).unlink(missing_ok=True)
     for old in (folder / "adversarial").glob("*.npz"):
+        pictures = old.with_suffix("")
+        for picture in pictures.glob("*.png"):
+            picture.unlink()
+        if pictures.is_dir():
+            pictures.rmdir()
         old.unlink()
     return folder
 
@@ -59,6 +64,9 @@ class Finished:
                     "another folder, or resume=False to start anew"
                 )
                 raise InputError(msg)
+        if before.environment.packages != facts.environment.packages:
+            msg = f"{path} was made with other versions of the libraries; give another folder"
+            raise InputError(msg)
         return cls(before.outcomes)
 
     def take(self, row: Row, n: int) -> list[AttackOutcome]:

@@ -92,6 +92,9 @@ def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
     if tier not in TIERS:
         msg = f"tier must be one of {', '.join(TIERS)}, got {tier!r}"
         raise InputError(msg)
+    if not 0 <= time_limit < float("inf"):
+        msg = f"time_limit must be a number of seconds >= 0, got {time_limit!r}"
+        raise InputError(msg)
     table = attack_table(chosen, tier=tier)
     first = next(iter(classifiers.values()))
     upper = float(np.max(first.clip_values[1]))

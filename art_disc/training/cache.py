@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from art_disc.core.errors import ArtDiscError
+from art_disc.core.errors import ArtDiscError, InputError
 from art_disc.data import Dataset
 from art_disc.networks import load_weights, save_weights, weights_hash
 from art_disc.training.adversary import Adversary
@@ -24,6 +24,14 @@ def cache_dir() -> Path:
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "art_disc"
+
+
+_MANY = 10_000
+
+
+def usual_epochs(data: Dataset) -> int:
+    """Return the epochs of the commands: few passes over many images, many over few."""
+    return 6 if len(data.x_train) > _MANY else 30
 
 
 def trained(
@@ -53,6 +61,9 @@ def trained(
     Raises:
         InputError: As for `train`.
     """
+    if not -(2**63) <= seed < 2**63:
+        msg = f"seed must fit in 64 bits, got {seed}"
+        raise InputError(msg)
     model = _initial(factory, seed)
     facts: dict[str, Any] = {
         "initial": weights_hash(model),

@@ -100,6 +100,9 @@ def _check(
     if not (math.isfinite(learning_rate) and learning_rate > 0):
         msg = f"learning_rate must be a positive number, got {learning_rate}"
         raise InputError(msg)
+    if not -(2**63) <= seed < 2**63:
+        msg = f"seed must fit in 64 bits, got {seed}"
+        raise InputError(msg)
     if adversary is not None and not isinstance(adversary, Adversary):
         msg = f"adversary must be an Adversary or None, got {type(adversary).__name__}"
         raise InputError(msg)

@@ -119,6 +119,14 @@ def test_standardisation_comes_between_defence_and_network(mean_std, first, uppe
     assert np.allclose(classifier.base.predict(x), plain, atol=1e-4)
 
 
+class Sum(torch.nn.Module):
+    """Two logits that are zero for a black image alone."""
+
+    def forward(self, x):
+        total = x.flatten(1).sum(dim=1)
+        return torch.stack([total, -total], dim=1)
+
+
 def test_bytes_are_read_as_fractions_of_255(digits, digits_net):
     data = digits.x_test[:20]
     levels = np.rint(255 * data).astype(np.uint8)
@@ -127,8 +135,14 @@ def test_bytes_are_read_as_fractions_of_255(digits, digits_net):
         classifier = build_classifier(
             digits_net, **SHAPE, defences=[ColorDepthReduction(4)], clip_values=(0, upper)
         )
-        floats = levels.astype(np.float32) * np.float32(upper / 255)
+        floats = levels.astype(np.float32) / np.float32(255) * np.float32(upper)
         assert np.allclose(classifier.predict(levels), classifier.predict(floats), atol=1e-4)
+        # level 3 lies midway between the codewords 0 and 6: a tie, which goes to the first
+        tied = PixelDiscretization(Codebook(np.array([[0.0], [6 / 255]], dtype=np.float32)))
+        exact = build_classifier(
+            Sum(), input_shape=(1, 2, 2), nb_classes=2, defences=[tied], clip_values=(0, upper)
+        )
+        assert (exact.predict(np.full((1, 1, 2, 2), 3, dtype=np.uint8)) == 0).all()
     assert np.array_equal(levels, before)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import art_disc as ad
+from art_disc.attacks import ATTACKS
 from art_disc.core.errors import InputError
 from art_disc.core.records import CertificateRecord, Environment
 from art_disc.evaluation import Checks, Thresholds, certified
@@ -122,6 +123,21 @@ def test_a_certificate_that_is_too_large_is_caught(monkeypatch, digits, digits_n
     assert result.status == "fail"
     broken = [i for i, ok in enumerate(record.survives(0.2)) if not ok]
     assert result.example_ids == tuple(record.example_ids[i] for i in broken)
+
+
+def test_an_attack_that_gives_up_at_large_budgets_is_caught(monkeypatch, digits, digits_net):
+    pgd = ATTACKS["pgd"]
+
+    class Idle:
+        def generate(self, x, y):
+            return x
+
+    def lazy(request, settings):
+        return Idle() if request.eps > 0.25 else pgd.make(request, settings)
+
+    monkeypatch.setitem(ATTACKS, "pgd", dataclasses.replace(pgd, make=lazy))
+    record = checked(two_codes()(digits_net, digits), digits, only("C7"), attacks=["fgsm"])
+    assert found(record, "C7").status == "fail"
 
 
 def test_a_true_certificate_passes(digits, digits_net):

@@ -77,6 +77,33 @@ def test_curves_of_batches_add_up():
     assert add_padded([5.0, 4.0, 2.0], [3.0, 1.0]) == [8.0, 5.0, 3.0]
 
 
+def test_of_a_random_model_the_last_iterate_is_scored(digits, digits_net):
+    """One lucky draw of an early iterate must not take the place of the attack's own result."""
+    n, eps = 60, 0.12
+
+    def build():
+        noise = ad.GaussianNoise(0.5)
+        return ad.build_classifier(
+            digits_net, data=digits, defences=[noise], eot_samples=2, vote_samples=4
+        )
+
+    record = ad.evaluate(
+        build(), digits, eps=eps, attacks=["pgd"], n_ex=n, checks=None, verbose=False,
+        settings={"pgd.max_iter": 10, "pgd.num_random_init": 1},
+    ).record  # fmt: skip
+    (row,) = record.select(knowledge="bpda+eot")
+    assert row.by_step == ()
+    model = build()
+    attack = ProjectedGradientDescent(
+        model, eps=eps, eps_step=2.5 * eps / 10, max_iter=10, num_random_init=1, verbose=False
+    )
+    x, y = digits.x_test[:n], digits.y_test[:n]
+    by_hand = attack.generate(x, np.eye(10, dtype=np.float32)[y])
+    mean = np.exp(model.predict_draws(by_hand, 20, seed=5)).mean(axis=0)
+    left = (mean.argmax(axis=1) == y) & np.array(record.defended_correct)
+    assert row.share.count <= left.sum() + 4
+
+
 def test_an_evaluation_tells_its_steps(digits, digits_net):
     classifier = ad.build_classifier(digits_net, data=digits)
     record = ad.evaluate(

@@ -66,6 +66,27 @@ def test_a_finished_run_runs_nothing_again(monkeypatch, tmp_path, digits, defend
     assert again.pictures is not None
 
 
+def test_other_draws_are_another_run(tmp_path, digits, digits_net):
+    def run(draws, **more):
+        model = ad.build_classifier(
+            digits_net, data=digits, defences=[ad.GaussianNoise(0.1)], eot_samples=draws,
+            vote_samples=2,
+        )  # fmt: skip
+        small = OPTIONS | {"attacks": ["fgsm"], "checks": None, "settings": None, "n_ex": 5}
+        return ad.evaluate(model, digits, **small, out=tmp_path, **more)
+
+    assert run(1).record.settings["eot_samples"] == 1
+    with pytest.raises(InputError, match="another settings"):
+        run(2, resume=True)
+
+
+def test_pictures_of_an_earlier_run_go(tmp_path, digits, defended):
+    small = OPTIONS | {"attacks": ["fgsm"], "checks": None, "settings": None, "out": tmp_path}
+    ad.evaluate(defended, digits, **small, export="png")
+    ad.evaluate(defended, digits, **small | {"eps": [0.1], "n_ex": 3}, export="npz")
+    assert not list(tmp_path.glob("adversarial/*/*.png"))
+
+
 def test_another_run_is_not_gone_on_with(tmp_path, digits, defended):
     small = OPTIONS | {"attacks": ["fgsm"], "checks": None, "settings": None}
     ad.evaluate(defended, digits, **small, out=tmp_path)

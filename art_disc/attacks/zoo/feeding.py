@@ -116,7 +116,7 @@ class _Around(nn.Module):
         super().__init__()
         self.before, self.model, self.after = before, classifier.model, after
         # no module: its parameters are those of the model above
-        self._steps = list(classifier.preprocessing_operations)
+        self._steps = [s for s in classifier.preprocessing_operations if s.apply_predict]
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.before(x)

@@ -12,7 +12,7 @@ import torch
 from art_disc import __version__
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.core.files import read_json, write_json
-from art_disc.core.record_base import SCHEMA_VERSION
+from art_disc.core.record_base import SCHEMA_VERSION, Environment
 from art_disc.data import Dataset
 from art_disc.evaluation.sweep.cells import Cell
 from art_disc.evaluation.sweep.plan import SweepPlan
@@ -69,6 +69,7 @@ def make_jobs(
             "batch_size": plan.batch_size,
             "threads": plan.threads,
             "device": setting.device,
+            "packages": Environment.here().packages,
         }
         jobs.append(
             Job(
@@ -224,4 +225,4 @@ def _changed(folder: Path, plan: SweepPlan) -> str:
         return f"changed: {', '.join(keys)}"
     if (version := old.get("art_disc")) != __version__:
         return f"it was made by art_disc {version}, this is {__version__}"
-    return "data, weights, codebook file or device have changed"
+    return "data, weights, codebook file, device or the version of a library have changed"

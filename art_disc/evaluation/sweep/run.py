@@ -86,7 +86,7 @@ def run_sweep(  # noqa: PLR0913 - each is a choice of its own
         out: The run folder; None: `runs/NAME`.
         execution: Where the cells run; None: one process a core, or one a GPU.
         time_limit: `2h`, `90s` or seconds: no cell starts later; over the plan's own.
-        retry_failed: Run cells again that failed before.
+        retry_failed: Run cells again that failed or were skipped before.
         extend: Accept a plan that adds cells to the sweep in the folder.
         announce: Called with one line on cells, what is done, and the cost.
         verbose: Show one progress bar.
@@ -116,7 +116,7 @@ def run_sweep(  # noqa: PLR0913 - each is a choice of its own
         if told := journal.mend():
             say(told)
         statuses = journal.statuses()
-        settled = ("done", "skipped") if retry_failed else ("done", "skipped", "failed")
+        settled = ("done",) if retry_failed else ("done", "skipped", "failed")
         left = tuple(job for job in jobs if statuses.get(job.content) not in settled)
         try:
             with journal, _workers(execution, setting, left) as (count, run):
@@ -203,7 +203,7 @@ def _setting(plan: SweepPlan, folder: Path, execution: Execution) -> Setting:
     return Setting(
         # a worker may have another working folder
         folder=folder.resolve(),
-        data_dir=plan.data_dir,
+        data_dir=None if plan.data_dir is None else str(Path(plan.data_dir).resolve()),
         n_ex=plan.n_ex,
         stratified=plan.stratified,
         norm=plan.norm,

@@ -7,10 +7,7 @@ from art_disc.core.errors import InputError
 from art_disc.data import Dataset
 from art_disc.evaluation.sweep.words import Training
 from art_disc.networks import default_network
-from art_disc.training import Adversary, trained
-
-# as `art-disc evaluate` trains: few passes over many images, many over few
-_MANY, _FEW_EPOCHS, _MANY_EPOCHS = 10_000, 6, 30
+from art_disc.training import Adversary, trained, usual_epochs
 
 
 def trained_network(
@@ -31,7 +28,7 @@ def trained_network(
         msg = f"{data.name} has no training images; a sweep trains its networks itself"
         raise InputError(msg)
     options = dict(training.options)
-    options.setdefault("epochs", _FEW_EPOCHS if len(data.x_train) > _MANY else _MANY_EPOCHS)
+    options.setdefault("epochs", usual_epochs(data))
     where = torch.device("cuda" if device == "cuda" and torch.cuda.is_available() else "cpu")
     network, result = trained(
         lambda: default_network(data.input_shape, data.nb_classes).to(where),

@@ -19,9 +19,8 @@ from art_disc.core.records import EvaluationRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.core.sweep_record import SweepCell
 from art_disc.data import Dataset, load_dataset
-from art_disc.defences import parse_defence
-from art_disc.defences.draws import RandomMap, Stream
-from art_disc.estimators import DefendedClassifier, build_classifier
+from art_disc.defences import RandomPreprocessor, parse_defence
+from art_disc.estimators import DefendedClassifier, RandomizedClassifier, build_classifier
 from art_disc.evaluation.run import evaluate
 from art_disc.evaluation.sweep.cells import Cell
 from art_disc.evaluation.sweep.devices import claim
@@ -145,10 +144,9 @@ def classifier_of(job: Job, device: str) -> tuple[DefendedClassifier, Dataset]:
         raise InputError(msg)
     weights = setting.folder / job.weights
     classifier = copy.deepcopy(_built(cell.dataset, weights, cell.defence, device, part))
-    for step in classifier.model.modules():
-        if isinstance(step, RandomMap):
-            own = step.stream.generator.initial_seed()
-            step.stream = Stream(derive_seed(cell.seed, "draws", own))
+    if isinstance(classifier, RandomizedClassifier):
+        own = [d.seed for d in classifier.defences if isinstance(d, RandomPreprocessor)]
+        classifier = classifier.with_seed(derive_seed(cell.seed, "draws", *own))
     return classifier, data
 
 
