@@ -170,7 +170,7 @@ def noisy(network: nn.Module, data: ad.Dataset) -> ad.DefendedClassifier:
 
 def noisy_once(network: nn.Module, data: ad.Dataset) -> ad.DefendedClassifier:
     return ad.build_classifier(
-        network, data=data, defences=[ad.GaussianNoise(0.4)], eot_samples=1, vote_samples=8
+        network, data=data, defences=[ad.GaussianNoise(0.5)], eot_samples=1, vote_samples=16
     )
 
 
@@ -254,7 +254,7 @@ CASES = (
         "one draw a gradient, few steps",
         "C15",
         noisy_once,
-        {"settings": {"pgd.max_iter": 4, "fgsm.num_random_init": 0}, "attacks": ["fgsm", "pgd"]},
+        {"settings": {"pgd.max_iter": 2, "pgd.num_random_init": 1}, "attacks": ["pgd"]},
         tier="standard",
     ),
     Case("scored on a single draw", "C16", noisy, {"draws": 1}),

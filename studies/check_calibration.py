@@ -43,7 +43,7 @@ def honest(data: ad.Dataset) -> dict[str, tuple[ad.DefendedClassifier, Any]]:
         "adversarially trained, no defence": (build(), second),
         "adversarially trained, 8 values a channel": (build(ad.ColorDepthReduction(8)), second),
         "adversarially trained, noise 0.05": (
-            build(ad.GaussianNoise(0.05), eot_samples=8, vote_samples=16),
+            build(ad.GaussianNoise(0.05), eot_samples=4, vote_samples=8),
             second,
         ),
     }
@@ -81,7 +81,7 @@ def main() -> None:
             data,
             eps=EPS_HONEST,
             attacks="standard",
-            checks=Checks("full", n_ex=N, n_decision=20, n_random=50),
+            checks=Checks("full", n_ex=N, n_decision=10, n_random=50),
             reference=reference,
         )
         for c in found:

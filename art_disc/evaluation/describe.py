@@ -62,7 +62,9 @@ def describe_network(network: torch.nn.Module, training: str) -> dict[str, Any]:
 def _line(defence: Any) -> str:
     if isinstance(defence, MapPreprocessor):
         return defence.describe()
-    return type(defence).__name__
+    inner = getattr(defence, "preprocessor", defence)
+    told = ", ".join(f"{k}={getattr(inner, k, None)!r}" for k in getattr(inner, "params", ()))
+    return f"{type(inner).__name__}({told})" if told else type(inner).__name__
 
 
 def _codebook(classifier: DefendedClassifier) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from art_disc.evaluation.score import predict_labels
 from art_disc.report import Pictures
 
 if TYPE_CHECKING:
+    from art_disc.core.records import AttackOutcome
     from art_disc.evaluation.rows import Row
     from art_disc.evaluation.runner import Runner
 
@@ -32,13 +33,25 @@ class Gallery:
 
         The budget of a check beyond those that were asked for is no picture of the evaluation.
         """
-        rank = (row.eps, -left)
-        asked = row.eps <= max(run.facts.get("eps", (row.eps,))) and not row.first
-        if asked and (self._rank is None or rank > self._rank):
-            self._rank = rank
+        if self._better(run, row, left):
             self.pictures = _pictures(run, row, adversarial)
             if run.out is not None:
                 self.pictures.save(run.out / "pictures.npz")
+
+    def remember(self, run: "Runner", row: "Row", outcomes: "list[AttackOutcome]") -> None:
+        """Rank what an interrupted run had found; its pictures were loaded with it."""
+        for outcome in outcomes:
+            if outcome.scored_on == "defended":
+                self._better(run, row, outcome.share.count)
+
+    def _better(self, run: "Runner", row: "Row", left: int) -> bool:
+        """Tell whether the attack is the best so far, and remember it if so."""
+        rank = (row.eps, -left)
+        asked = row.eps <= max(run.facts.get("eps", (row.eps,))) and not row.first
+        better = asked and (self._rank is None or rank > self._rank)
+        if better:
+            self._rank = rank
+        return better
 
 
 def _pictures(run: "Runner", row: "Row", adversarial: Float32Array) -> Pictures:

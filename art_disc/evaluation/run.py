@@ -79,7 +79,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         checks: `quick`, `standard`, `full`, a `Checks` object, or None for no check.
         reference: Adversarially trained network (or its undefended classifier) of the same input:
             transfers are made from it, and the defence is compared with it.
-        draws: Fresh draws that a randomised model is scored on.
+        draws: Fresh draws that a randomised model is scored on; it votes over its own number of
+            them, and the others tell how it would fare on single ones.
         certify: Also certify by enumeration at every budget (l_inf), which bounds the robust
             accuracy from below; an example that is certified and yet broken shows in the record's
             `contradictions`.

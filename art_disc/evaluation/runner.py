@@ -31,6 +31,7 @@ from art_disc.evaluation.score import (
     score,
 )
 from art_disc.evaluation.store import Finished, write_set
+from art_disc.evaluation.streams import own_streams
 
 
 @dataclass(slots=True)
@@ -39,9 +40,18 @@ class Steps:
 
     alive: list[float] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
+    lost: bool = False
+
+    def add(self, follower: Follower) -> None:
+        """Add a batch; an attack that passes on a part of it alone cannot be followed."""
+        self.lost = self.lost or not follower.by_step
+        self.alive = add_padded(self.alive, [float(n) for n in follower.by_step])
+        self.loss = add_padded(self.loss, follower.loss_by_step)
 
     def fields(self, n: int) -> dict[str, Any]:
         """Return the fields of an outcome."""
+        if self.lost:
+            return {}
         return {
             "by_step": tuple(round(v) for v in self.alive),
             "loss_by_step": tuple(round(v / n, 6) for v in self.loss),
@@ -103,6 +113,7 @@ class Runner:
                     known = self.finished.take(row, len(self.x))
                     if known:
                         bar.update(round(row.cost * self._count(row)))
+                        self.gallery.remember(self, row, known)
                     self.outcomes += known or self._row(row, bar)
                     if not known and self.out is not None:
                         self.record(complete=False).save(self.out / "record.json")
@@ -159,8 +170,8 @@ class Runner:
         done = []
         for model in row.models:
             clean = self.clean[model].correct[: len(x)]
-            told = self._score(self.models[model], adversarial, y, model, *row.key)
-            on_grid = self._score(self.models[model], rounded, y, model, "grid", *row.key)
+            told = self._score(self.models[model], adversarial, y, model, "fresh")
+            on_grid = self._score(self.models[model], rounded, y, model, "fresh")
             correct = clean & told.correct
             outcome = self._outcome(
                 row,
@@ -204,11 +215,12 @@ class Runner:
         for start in range(0, count, self.batch_size):
             piece = slice(start, min(start + self.batch_size, count))
             x, y = self.x[piece], self.y[piece]
-            goal = pick_targets(row.source, x, y) if row.targeted else y
-            onehot = np.eye(self.classifier.nb_classes, dtype=np.float32)[goal]
             seed = derive_seed(self.seed, *row.key, start)
             follower = Follower(x, y, row.eps, row.norm, self.upper)
             with ExitStack() as stack:
+                stack.enter_context(own_streams(getattr(row.source, "model", None), seed))
+                goal = pick_targets(row.source, x, y) if row.targeted else y
+                onehot = np.eye(self.classifier.nb_classes, dtype=np.float32)[goal]
                 stack.enter_context(global_seeds(seed))
                 stack.enter_context(torch.random.fork_rng(devices=self._cuda))
                 torch.manual_seed(seed)
@@ -217,8 +229,7 @@ class Runner:
                 found = row.make(self.batch_size).generate(x.copy(), onehot)
             found = sanitise(found, x, self.upper)
             parts.append(self._better(row, found, y, follower))
-            steps.alive = add_padded(steps.alive, [float(n) for n in follower.by_step])
-            steps.loss = add_padded(steps.loss, follower.loss_by_step)
+            steps.add(follower)
             bar.update(round(row.cost * len(x)))
         return np.concatenate(parts)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from art_disc.core.checks import Float32Array
@@ -44,8 +45,8 @@ class Score:
     """What a model says of images.
 
     Attributes:
-        correct: Whether each is classified rightly; by the mean probability over the draws where
-            the model is random.
+        correct: Whether each is classified rightly; where the model is random, by its own vote
+            over as many of the draws as it votes over.
         draws: Fresh draws made of each image; 0 for a deterministic model.
         draw_correct: On how many of them it was right; empty without draws.
     """
@@ -63,8 +64,10 @@ def score(
         return Score(predict_labels(classifier, x) == y)
     each = classifier.predict_draws(x, draws, seed=seed)
     right = (each.argmax(axis=2) == y).sum(axis=0)
-    mean = np.exp(each.astype(np.float64)).mean(axis=0)
-    return Score(mean.argmax(axis=1) == y, draws, tuple(int(n) for n in right))
+    # one prediction as the classifier makes it, of draws that no attack saw
+    made = classifier.voting.count(torch.from_numpy(each[: classifier.vote_samples]))
+    correct = np.asarray(made.argmax(dim=1).numpy() == y)
+    return Score(correct, draws, tuple(int(n) for n in right))
 
 
 def predict_labels(classifier: Any, x: Float32Array) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from art_disc.core.errors import InputError
 from art_disc.defences.preprocessor import CodebookPreprocessor
 from art_disc.estimators import DefendedClassifier
-from art_disc.surrogates import SoftAssignment, SurrogateLike, as_surrogate
+from art_disc.surrogates import SoftAssignment, Surrogate, SurrogateLike, as_surrogate
 
 BOTH, DEFENDED = ("base", "defended"), ("defended",)
 
@@ -21,6 +21,7 @@ class Source:
         models: Models that its examples are scored on.
         knowledge: As in `AttackOutcome`.
         surrogate: Name for the record.
+        wanted: The surrogate itself, where it was asked for.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Source:
     models: tuple[str, ...]
     knowledge: str
     surrogate: str | None
+    wanted: SurrogateLike | None = None
 
 
 def white_box(classifier: DefendedClassifier) -> str:
@@ -61,18 +63,22 @@ def gradient_sources(
         Source("own", classifier, DEFENDED, known, built),
     ]
     foreign = any(not hasattr(defence, "map") for defence in classifier.defences)
-    seen = {built}
+    seen, mine = {built}, dict[str, Surrogate]()
     for wanted in surrogates:
         # "soft" alone means the defences' own temperatures where they have them
         if wanted == "soft" and all(isinstance(surrogate, SoftAssignment) for surrogate in own):
             continue
-        name = as_surrogate(wanted).name
+        made = as_surrogate(wanted)
+        name = made.name
+        if mine.setdefault(name, made) != made:
+            msg = f"two surrogates are called {name!r}; give them names of their own (Custom)"
+            raise InputError(msg)
         if name in seen or not (own or (foreign and name == "identity")):
             continue
         seen.add(name)
         asked = wanted if isinstance(wanted, str) else name
         twin = classifier.with_surrogate(wanted)
-        sources.append(Source(asked, twin, DEFENDED, known, name))
+        sources.append(Source(asked, twin, DEFENDED, known, name, wanted))
     return sources
 
 

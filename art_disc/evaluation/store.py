@@ -17,7 +17,7 @@ _FILES = ("record.json", "pictures.npz", "summary.json", "examples.csv", "report
 # facts that decide the numbers; where and when they were made does not
 _DECIDE = (
     "dataset", "example_ids", "network", "defences", "codebook", "norm", "clip_values", "seed",
-    "settings", "reference",
+    "settings", "reference", "base_correct", "defended_correct", "reference_correct",
 )  # fmt: skip
 
 
@@ -43,7 +43,9 @@ class Finished:
         self._by_key: dict[object, list[AttackOutcome]] = {}
         for outcome in outcomes:
             if outcome.status == "done":
-                self._by_key.setdefault(_key(outcome), []).append(outcome)
+                self._by_key.setdefault((row_identity(outcome), outcome.scored_on), []).append(
+                    outcome
+                )
 
     @classmethod
     def of(cls, folder: Path, facts: EvaluationRecord) -> "Finished":
@@ -86,10 +88,11 @@ class Finished:
         return [replace(outcome, asked_by=row.asked_by) for outcome in found]
 
 
-def _key(outcome: AttackOutcome) -> object:
+def row_identity(outcome: AttackOutcome) -> tuple[object, ...]:
+    """What `Row.identity` is of the row that an outcome is of."""
     o = outcome
     what = (o.attack, o.knowledge, o.surrogate, o.norm, o.eps, o.targeted)
-    return (what, tuple(sorted(o.settings.items()))), o.scored_on
+    return what, tuple(sorted(o.settings.items()))
 
 
 def write_set(  # noqa: PLR0913 - what a set is

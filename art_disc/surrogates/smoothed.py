@@ -19,8 +19,8 @@ class SmoothedStep:
 
     s(x) = sum_j c_j exp(-|x - c_j|^2 / 2 w^2) / sum_j exp(-|x - c_j|^2 / 2 w^2) with Euclidean
     distances: what a codeword that was observed with noise of standard deviation w is expected to
-    be. Two scalar codewords at a distance g give one sigmoid of slope g / w^2 midway, which, unlike
-    `SoftAssignment`, has a slope beyond the outer codewords too.
+    be. Two scalar codewords at a distance g give one sigmoid, of slope g^2 / 4 w^2 midway, which,
+    unlike `SoftAssignment`, has a slope beyond the outer codewords too.
 
     Args:
         width: w > 0 on the [0, 1] scale; None: 0.3 times the smallest gap between two codewords,

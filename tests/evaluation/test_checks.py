@@ -10,11 +10,19 @@ import art_disc as ad
 from art_disc.attacks import ATTACKS
 from art_disc.core.errors import InputError
 from art_disc.core.records import CertificateRecord, Environment
-from art_disc.evaluation import Checks, Thresholds, certified
+from art_disc.defences import CodebookMap
+from art_disc.evaluation import Checks, Thresholds, certified, runner
 from art_disc.evaluation.checks import TABLE
 from art_disc.networks import DigitsNet
 from art_disc.training import Adversary, trained
-from studies.broken_defences import CASES, two_codes
+from studies.broken_defences import (
+    CASES,
+    Masked,
+    Probabilities,
+    foreign,
+    noisy,
+    two_codes,
+)
 
 N = 40
 IDS = [f"C{i}" for i in range(1, 21)]
@@ -179,6 +187,81 @@ def test_a_check_that_raises_is_not_run_and_loses_nothing(monkeypatch, digits, d
     assert found(record, "C2").told == "RuntimeError: no such luck"
     assert record.verdict == "incomplete"
     assert record.outcomes
+
+
+def test_rows_that_were_lost_are_told(monkeypatch, digits, digits_net):
+    attack = runner.Runner._attack
+
+    def failing(self, row, *rest):
+        if row.surrogate == "identity":
+            msg = "out of memory"
+            raise RuntimeError(msg)
+        return attack(self, row, *rest)
+
+    monkeypatch.setattr(runner.Runner, "_attack", failing)
+    classifier = two_codes()(digits_net, digits)
+    for check in ("C6", "C7", "C8", "C9", "C13"):
+        result = found(checked(classifier, digits, only(check), attacks=["fgsm"]), check)
+        assert result.status != "pass"
+    assert "out of memory" in result.told
+
+
+def test_rows_shared_with_the_attacks_still_count(digits, digits_net):
+    classifier = foreign(Masked)(digits_net, digits)
+    queries = {"attacks": ["fgsm", "square"], "settings": {"square.max_iter": 5000}, "n_ex": 12}
+    record = checked(classifier, digits, only("C10"), surrogates=(), **queries)
+    assert found(record, "C10").status == "fail"
+
+
+def test_a_drop_is_a_share_of_the_images_attacked(digits, digits_net):
+    classifier = foreign(Masked)(digits_net, digits)
+    drops = []
+    for n in (15, 60):
+        checks = Checks("standard", only=("C12",), n_ex=15)
+        record = checked(
+            classifier, digits, checks, attacks=["sign_adam"], surrogates=(), n_ex=n,
+            settings={"sign_adam.max_iter": 1}, through="own",
+        )  # fmt: skip
+        drops.append(found(record, "C12").numbers["drop"])
+    assert drops[0] == pytest.approx(drops[1])
+
+
+def test_a_map_to_what_is_no_codeword_is_seen(monkeypatch, digits, digits_net):
+    classifier = two_codes()(digits_net, digits)
+    monkeypatch.setattr(CodebookMap, "forward", lambda self, x: torch.round(2 * x) / 2)
+    result = found(checked(classifier, digits, only("C2"), attacks=["fgsm"]), "C2")
+    assert result.status == "fail"
+
+
+def test_probabilities_under_noise_are_seen(digits, digits_net):
+    classifier = noisy(digits_net, digits)
+    classifier.model.base = Probabilities(digits_net).eval()
+    assert found(checked(classifier, digits, only("C3"), attacks=["fgsm"]), "C3").status == "fail"
+
+
+def test_planted_examples_are_attacked_through_objects_too(digits, hardened):
+    defence = ad.ColorDepthReduction(16)
+    classifier = ad.build_classifier(hardened[0], data=digits, defences=[defence])
+    record = checked(
+        classifier, digits, only("C18"), attacks=["fgsm"], eps=0.1,
+        surrogates=(ad.SoftAssignment(30), "identity"),
+    )  # fmt: skip
+    assert "Error" not in found(record, "C18").told
+
+
+def test_two_surrogates_of_one_name_are_refused(digits, digits_net):
+    with pytest.raises(InputError, match="two surrogates"):
+        checked(
+            two_codes()(digits_net, digits), digits, None,
+            surrogates=(lambda x: x, lambda x: 1 - x),
+        )  # fmt: skip
+
+
+def test_changed_thresholds_are_told(digits, digits_net):
+    soft = dataclasses.replace(Thresholds(), unbounded=0.5)
+    classifier = two_codes()(digits_net, digits)
+    record = checked(classifier, digits, only("C1", thresholds=soft), attacks=["fgsm"])
+    assert "[thresholds changed: unbounded 0.5]" in found(record, "C1").told
 
 
 def test_thresholds_decide(digits, digits_net):

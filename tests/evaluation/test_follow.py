@@ -104,6 +104,22 @@ def test_of_a_random_model_the_last_iterate_is_scored(digits, digits_net):
     assert row.share.count <= left.sum() + 4
 
 
+def test_steps_of_a_part_of_the_batches_are_not_told(digits, digits_net):
+    class Half(ProjectedGradientDescent):
+        """Attacks the first batch only."""
+
+        def generate(self, x, y=None, **_):
+            return super().generate(x, y) if len(x) == 10 else x
+
+    classifier = ad.build_classifier(digits_net, data=digits)
+    attack = Half(classifier, eps=0.2, max_iter=3, verbose=False)
+    record = ad.evaluate(
+        classifier, digits, eps=0.2, attacks=[attack], n_ex=15, batch_size=10, checks=None,
+        verbose=False,
+    ).record  # fmt: skip
+    assert all(row.by_step == row.loss_by_step == () for row in record.outcomes)
+
+
 def test_an_evaluation_tells_its_steps(digits, digits_net):
     classifier = ad.build_classifier(digits_net, data=digits)
     record = ad.evaluate(

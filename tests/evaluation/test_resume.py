@@ -2,11 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
+from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 
 import art_disc as ad
 from art_disc.core.errors import InputError
-from art_disc.evaluation import EvaluationInterrupted, runner
+from art_disc.evaluation import Checks, EvaluationInterrupted, runner
+from art_disc.surrogates import straight_through
 
 OPTIONS = {
     "eps": [0.1, 0.2], "attacks": ["fgsm", "pgd"], "n_ex": 20, "checks": "quick",
@@ -55,7 +59,9 @@ def test_an_interrupted_run_equals_an_uninterrupted_one(
     }
     assert fresh == len(rows) - done
     assert plain(again.record) == plain(whole.record)
-    assert (tmp_path / "cut" / "pictures.npz").is_file()
+    if whole.pictures is not None:
+        assert again.pictures.attack == whole.pictures.attack
+        assert np.array_equal(again.pictures.adversarial, whole.pictures.adversarial)
 
 
 def test_a_finished_run_runs_nothing_again(monkeypatch, tmp_path, digits, defended):
@@ -64,6 +70,55 @@ def test_a_finished_run_runs_nothing_again(monkeypatch, tmp_path, digits, defend
     again = ad.evaluate(defended, digits, **OPTIONS, out=tmp_path, resume=True)
     assert plain(again.record) == plain(first.record)
     assert again.pictures is not None
+
+
+@pytest.mark.parametrize("announce", [None, str])
+def test_a_random_model_goes_on_as_if_nothing_had_happened(
+    monkeypatch, tmp_path, digits, digits_net, announce
+):
+    def run(name, **more):
+        model = ad.build_classifier(
+            digits_net, data=digits, defences=[ad.GaussianNoise(0.3)], eot_samples=2,
+            vote_samples=3,
+        )  # fmt: skip
+        options = OPTIONS | {"checks": Checks("quick", only=("C14",))} | more
+        return ad.evaluate(model, digits, **options, out=tmp_path / name)
+
+    whole = run("whole")
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        with pytest.raises(EvaluationInterrupted):
+            run("cut", announce=announce)
+    again = run("cut", resume=True, announce=announce)
+    assert plain(again.record) == plain(whole.record)
+    # scored as the classifier predicts: by its own number of votes
+    assert {o.draws for o in whole.record.select(scored_on="defended")} == {20}
+
+
+def test_another_defence_of_the_same_class_is_another_run(tmp_path, digits, digits_net):
+    class Levels(PreprocessorPyTorch):
+        params = ("levels",)
+
+        def __init__(self, levels):
+            super().__init__(device_type="cpu")
+            self.levels = levels
+
+        def forward(self, x, y=None):
+            return straight_through(x, self.hard, torch.clone, len(x)), y
+
+        def hard(self, x):
+            return torch.round(x * self.levels) / self.levels
+
+    def run(levels, **more):
+        model = ad.build_classifier(
+            digits_net, data=digits, defences=[Levels(levels)], placement="preprocessor"
+        )
+        small = OPTIONS | {"attacks": ["fgsm"], "checks": None, "settings": None}
+        return ad.evaluate(model, digits, **small, out=tmp_path, **more)
+
+    assert run(1).record.defences == ("Levels(levels=1)",)
+    with pytest.raises(InputError, match="another defences"):
+        run(15, resume=True)
 
 
 def test_other_draws_are_another_run(tmp_path, digits, digits_net):

@@ -1,7 +1,5 @@
 """C5, C10 to C13: surrogates, losses, and attackers that need no gradient of ours."""
 
-from collections.abc import Callable
-
 from art_disc.core.records import WHITE_BOX, AttackOutcome
 from art_disc.defences.preprocessor import CodebookPreprocessor
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run, passed
@@ -39,11 +37,17 @@ def _surrogate_rows(ctx: Context) -> list[Row]:
 
 def surrogate_spread(ctx: Context) -> Finding:
     """C5: several surrogates were attacked through; the result is the worst of them."""
-    if not any(isinstance(d, CodebookPreprocessor) for d in ctx.classifier.defences):
-        return passed("nothing is discretised by a codebook: no surrogate to exchange")
     rows = [o for o in ctx.outcomes(scored_on="defended") if _white(ctx, o)]
     names = {o.surrogate for o in rows if o.surrogate}
-    soft = {name for name in names if name.startswith("soft(")}
+    if not any(isinstance(d, CodebookPreprocessor) for d in ctx.classifier.defences):
+        foreign = any(not hasattr(d, "map") for d in ctx.classifier.defences)
+        if foreign and "identity" not in names:
+            return not_run(
+                "an unknown preprocessor was attacked through its own gradient alone; add "
+                "surrogates=('identity',)"
+            )
+        return passed("nothing is discretised by a codebook: no surrogate to exchange")
+    soft = {name for name in names if name.startswith("soft(") and "leak" not in name}
     complete = "identity" in names and len(soft) >= 2 and any(n.startswith("smooth") for n in names)
     left = {
         name: float((~ctx.broken(o for o in rows if o.surrogate == name)[: ctx.n]
@@ -64,25 +68,27 @@ def _black_box_rows(ctx: Context) -> list[Row]:
     ]
 
 
-def _gain(
-    ctx: Context, check: str, counts: Callable[[AttackOutcome], bool], limit: float, what: str
-) -> Finding:
-    """Judge what attacks of one kind broke that no white-box attack did."""
+def _gain(ctx: Context, mine: list[AttackOutcome], limit: float, what: str) -> Finding:
+    """Judge what attacks of one kind broke that no white-box attack did.
+
+    The drop is the largest that one of them makes of the examples that it was run on: a part of
+    the examples must not be thinned by the others.
+    """
+    if not mine:
+        return not_run(f"no {what} finished")
     rows = [o for o in ctx.outcomes(scored_on="defended") if o.eps <= ctx.eps]
-    mine = [o for o in rows if counts(o)]
-    lost = ctx.unfinished(asked_by=check)
-    if lost or not mine:
-        why = f"{lost[0].attack}: {lost[0].reason}" if lost else f"no {what} finished"
-        return not_run(why)
-    white = ctx.broken((o for o in rows if o.knowledge in WHITE_BOX), eps=ctx.eps)
-    gained = ctx.broken(mine, eps=ctx.eps) & ~white & ctx.clean_correct()
-    reach = max(len(o.correct) for o in mine)
-    drop = float(gained.sum()) / reach
+    ours = {id(o) for o in mine}
+    white = ctx.broken(
+        (o for o in rows if o.knowledge in WHITE_BOX and id(o) not in ours), eps=ctx.eps
+    )
+    new = ctx.clean_correct() & ~white
+    gained = ctx.broken(mine, eps=ctx.eps) & new
+    drop = max(float((ctx.broken([o], eps=ctx.eps) & new).sum()) / len(o.correct) for o in mine)
     names = ", ".join(sorted({f"{o.attack} on {len(o.correct)}" for o in mine}))
     return judged(
         drop <= limit,
         f"{what} ({names}) broke {gained.sum()} images that no white-box attack broke "
-        f"({100 * drop:.1f} points)",
+        f"({100 * drop:.1f} points at most)",
         ctx.ids(gained),
         gained=float(gained.sum()),
         drop=drop,
@@ -91,11 +97,8 @@ def _gain(
 
 def black_box(ctx: Context) -> Finding:
     """C10: attacks that see no gradient find nothing that gradients did not."""
-    kinds = (SQUARE, DECISION)
-    return _gain(
-        ctx, "C10", lambda o: o.asked_by == "C10" and o.attack in kinds,
-        ctx.thresholds.black_box, "attacks by queries alone",
-    )  # fmt: skip
+    mine = ctx.done(_black_box_rows(ctx))
+    return _gain(ctx, mine, ctx.thresholds.black_box, "attacks by queries alone")
 
 
 def _random_rows(ctx: Context) -> list[Row]:
@@ -107,7 +110,10 @@ def _random_rows(ctx: Context) -> list[Row]:
 
 def random_search(ctx: Context) -> Finding:
     """C11: blind guessing finds nothing that the attacks missed."""
-    return _gain(ctx, "C11", lambda o: o.attack == "random_search", 0.0, "random search")
+    mine = ctx.done(_random_rows(ctx))
+    if mine and len(mine[0].correct) < min(ctx.options.n_random, ctx.n):
+        return not_run(f"random search on {len(mine[0].correct)} images alone")
+    return _gain(ctx, mine, 0.0, "random search")
 
 
 def _transfer_rows(ctx: Context) -> list[Row]:
@@ -128,27 +134,15 @@ def frozen_source(ctx: Context) -> Source:
 def transfer(ctx: Context) -> Finding:
     """C12: examples made elsewhere find nothing that ours did not."""
 
-    def counts(outcome: AttackOutcome) -> bool:
-        elsewhere = outcome.surrogate or ""
-        return outcome.knowledge == "base" or elsewhere.startswith(("transfer", "frozen"))
+    def elsewhere(outcome: AttackOutcome) -> bool:
+        through = outcome.surrogate or ""
+        return outcome.knowledge == "base" or through.startswith(("transfer", "frozen"))
 
-    rows = [o for o in ctx.outcomes(scored_on="defended") if o.eps <= ctx.eps]
-    missing = "no adversarially trained network was given to transfer from"
-    if not any(counts(o) for o in rows):
-        return not_run("no transferred attack finished" if ctx.reference else missing)
-    white = ctx.broken((o for o in rows if o.knowledge in WHITE_BOX and not counts(o)), eps=ctx.eps)
-    gained = ctx.broken(filter(counts, rows), eps=ctx.eps) & ~white & ctx.clean_correct()
-    drop = float(gained.sum()) / len(ctx.run.x)
-    if ctx.reference is None and drop <= ctx.thresholds.transfer:
-        return not_run(missing)
-    return judged(
-        drop <= ctx.thresholds.transfer,
-        f"transferred examples broke {gained.sum()} images that no white-box attack broke "
-        f"({100 * drop:.1f} points)",
-        ctx.ids(gained),
-        gained=float(gained.sum()),
-        drop=drop,
-    )
+    mine = [o for o in ctx.outcomes(scored_on="defended") if o.eps <= ctx.eps and elsewhere(o)]
+    finding = _gain(ctx, mine, ctx.thresholds.transfer, "transferred examples")
+    if ctx.reference is None and finding.status != "fail":
+        return not_run("no adversarially trained network was given to transfer from")
+    return finding
 
 
 def _loss_rows(ctx: Context) -> list[Row]:

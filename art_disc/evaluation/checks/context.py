@@ -14,6 +14,7 @@ from art_disc.evaluation.checks.base import Checks, Thresholds
 from art_disc.evaluation.rows import Row, preset_row
 from art_disc.evaluation.runner import Runner
 from art_disc.evaluation.sources import Source
+from art_disc.evaluation.store import row_identity
 
 Bools = NDArray[np.bool_]
 
@@ -93,6 +94,19 @@ class Context:
             for o in self.run.outcomes
             if o.status == "done" and all(getattr(o, k) == v for k, v in wanted.items())
         ]
+
+    def of(self, rows: Iterable[Row], **wanted: object) -> list[AttackOutcome]:
+        """Outcomes of these rows, whoever asked for them first, with the attributes given."""
+        identities = {row.identity for row in rows}
+        return [
+            o
+            for o in self.run.outcomes
+            if row_identity(o) in identities and all(getattr(o, k) == v for k, v in wanted.items())
+        ]
+
+    def done(self, rows: Iterable[Row], scored_on: str = "defended") -> list[AttackOutcome]:
+        """Finished outcomes of these rows."""
+        return self.of(rows, status="done", scored_on=scored_on)
 
     def unfinished(self, *, asked_by: str) -> list[AttackOutcome]:
         """Rows that a check asked for and that did not run to their end."""

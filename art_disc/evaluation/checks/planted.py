@@ -17,7 +17,7 @@ from art_disc.attacks import ATTACKS, Request
 from art_disc.attacks.random_search import RandomSearch, draw_changes
 from art_disc.core.checks import Float32Array
 from art_disc.core.seeds import derive_seed, global_seeds
-from art_disc.estimators import DefendedClassifier, build_classifier
+from art_disc.estimators import DefendedClassifier, RandomizedClassifier, build_classifier
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.score import predict_labels
@@ -111,8 +111,17 @@ def _plant(ctx: Context, x: Float32Array, seed: int) -> DefendedClassifier | Non
                 channels_first=ctx.classifier.channels_first,
                 preprocessing=ctx.classifier.model.standardisation,
                 placement=ctx.classifier.placement,
+                **_voting(ctx),
             )
     return None
+
+
+def _voting(ctx: Context) -> dict[str, Any]:
+    """Draws and votes of the model, where it makes any."""
+    if not isinstance(ctx.classifier, RandomizedClassifier):
+        return {}
+    names = ("eot_samples", "vote_samples", "vote", "output")
+    return {name: getattr(ctx.classifier.voting, name) for name in names}
 
 
 def planted_example(ctx: Context) -> Finding:
@@ -155,7 +164,7 @@ def _attacked(ctx: Context, model: DefendedClassifier, x: Float32Array) -> bool:
     """Whether PGD through any surrogate of the evaluation finds class 1."""
     onehot = np.eye(2, dtype=np.float32)[[0]]
     settings = ctx.settings("pgd")
-    names = [s.name for s in ctx.white_box if s.name != "own"]
+    names = [s.wanted for s in ctx.white_box if s.wanted is not None]
     for source in gradient_sources(model, names):
         if source.name == "base":
             continue

@@ -1,8 +1,11 @@
 """C14 to C16: is the defence random, was that averaged over, and were fresh draws scored?"""
 
+from typing import Any
+
 import numpy as np
 
 from art_disc.core.records import WHITE_BOX
+from art_disc.core.seeds import derive_seed
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
 from art_disc.evaluation.checks.breadth import frozen_source
 from art_disc.evaluation.checks.context import Context, standard_error
@@ -13,10 +16,17 @@ from art_disc.evaluation.sources import DEFENDED, Source
 DETERMINISTIC = "the model is deterministic: nothing to average"
 
 
+def _own_stream(ctx: Context) -> Any:
+    """The model with draws that no attack before has moved on."""
+    model = ctx.classifier
+    return model.with_seed(derive_seed(ctx.run.seed, "C14")) if model.is_random else model
+
+
 def _spread(ctx: Context) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Largest change of each image's logits over five predictions."""
     x = ctx.run.x[: min(ctx.n, 100)]
-    each = np.stack([logits_of(ctx.classifier, x) for _ in range(5)]).astype(np.float64)
+    model = _own_stream(ctx)
+    each = np.stack([logits_of(model, x) for _ in range(5)]).astype(np.float64)
     return np.asarray(np.ptp(each, axis=0).max(axis=1))
 
 
@@ -35,8 +45,9 @@ def randomness_found(ctx: Context) -> Finding:
         told = f"five predictions of one image differ by {largest:.2g}"
         ids = ctx.ids(random)
         return judged(not random.any(), f"{told}; the classifier averages no draws", ids)
-    frozen = ctx.outcomes(attack="pgd", scored_on="frozen", eps=ctx.eps)
-    fresh = ctx.outcomes(attack="pgd", scored_on="defended", eps=ctx.eps, knowledge="bpda+eot")
+    asked = _frozen_rows(ctx)
+    frozen = ctx.done(asked, "frozen")
+    fresh = [o for o in ctx.done(asked) if o.knowledge == "bpda+eot"]
     if not frozen or not fresh:
         return not_run("PGD did not finish on the model and on its frozen twin")
     right = {m: ctx.clean_correct(m)[: ctx.n] for m in ("frozen", "defended")}
@@ -84,9 +95,10 @@ def enough_draws(ctx: Context) -> Finding:
     left = {}
     correct = ctx.clean_correct()[: ctx.n]
     gained = np.zeros(ctx.n, dtype=bool)
+    ours = {id(o) for o in ctx.done(_eot_rows(ctx))}
     usual = ctx.broken(
         o for o in ctx.outcomes(scored_on="defended", eps=ctx.eps)
-        if o.knowledge in WHITE_BOX and o.asked_by != "C15"
+        if o.knowledge in WHITE_BOX and id(o) not in ours
     )[: ctx.n]  # fmt: skip
     for source, _ in _eot_sources(ctx):
         rows = ctx.outcomes(scored_on="defended", eps=ctx.eps, surrogate=source.surrogate)
@@ -113,8 +125,9 @@ def enough_draws(ctx: Context) -> Finding:
 def _cosine(ctx: Context) -> float:
     """Median cosine of two estimates of one image's gradient."""
     x, y = ctx.run.x[: min(ctx.n, 50)], ctx.run.y[: min(ctx.n, 50)]
+    model = _own_stream(ctx)
     a, b = (
-        input_gradients(ctx.classifier, x, y, "cross_entropy").reshape(len(x), -1).astype(float)
+        input_gradients(model, x, y, "cross_entropy").reshape(len(x), -1).astype(float)
         for _ in range(2)
     )
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)

@@ -1,12 +1,19 @@
 """Which checks belong to a tier, the attacks that they need, and their results."""
 
 import time
+from dataclasses import asdict
 
 from tqdm import tqdm
 
 from art_disc.core.records import CheckResult
 from art_disc.evaluation.checks import breadth, planted, randomness, results, setup, strength
-from art_disc.evaluation.checks.base import CHECK_TIERS, Check, Finding, not_run
+from art_disc.evaluation.checks.base import (
+    CHECK_TIERS,
+    Check,
+    Finding,
+    Thresholds,
+    not_run,
+)
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.rows import Row
 
@@ -39,6 +46,10 @@ def check_rows(ctx: Context) -> list[Row]:
 def run_checks(ctx: Context, *, verbose: bool) -> tuple[CheckResult, ...]:
     """Judge the finished run by every check of the tier."""
     found = []
+    usual = asdict(Thresholds())
+    changed = {k: v for k, v in asdict(ctx.thresholds).items() if v != usual[k]}
+    words = ", ".join(f"{k} {v:g}" for k, v in changed.items())
+    note = f" [thresholds changed: {words}]" if changed else ""
     for check in tqdm(of_tier(ctx.options.tier), desc="checks", disable=not verbose):
         start = time.perf_counter()
         finding = _judge(check, ctx)
@@ -48,7 +59,7 @@ def run_checks(ctx: Context, *, verbose: bool) -> tuple[CheckResult, ...]:
                 title=check.title,
                 tier=check.tier,
                 status=finding.status,
-                told=finding.told,
+                told=finding.told + note,
                 cure=check.cure,
                 example_ids=finding.example_ids,
                 numbers={k: float(v) for k, v in finding.numbers.items()},
@@ -66,7 +77,11 @@ def _judge(check: Check, ctx: Context) -> Finding:
     if not _wanted(check, ctx):
         return not_run("not asked for")
     try:
-        return check.judge(ctx)
+        finding = check.judge(ctx)
+        lost = [o for o in ctx.of(check.rows(ctx)) if o.status != "done"] if check.rows else []
+        if finding.status == "pass" and lost:
+            return not_run(f"{lost[0].attack}: {lost[0].status}: {lost[0].reason}")
+        return finding
     # user code runs in the checks too; what it raises must not lose the run, nor pass a check
     except Exception as error:
         return not_run(f"{type(error).__name__}: {error}")

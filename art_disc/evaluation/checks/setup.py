@@ -60,8 +60,8 @@ def in_the_path(ctx: Context) -> Finding:
     for defence in model.defences:
         defended = np.asarray(defence(defended)[0], dtype=np.float32)
         if isinstance(defence, CodebookPreprocessor):
-            again = np.asarray(defence(defended)[0])
-            strange |= (again != defended).reshape(len(x), -1).any(axis=1)
+            unit = defended / np.float32(ctx.run.upper)
+            strange |= _strange(defence.codebook, unit, first=model.channels_first)
     direct = logits_of(model, x)
     by_hand = logits_of(ctx.classifier.base, defended)
     off = differs(_logp(direct), _logp(by_hand), ctx.thresholds.forward)
@@ -75,6 +75,16 @@ def in_the_path(ctx: Context) -> Finding:
                   ctx.ids(off | strange), differ=float(off.sum()))  # fmt: skip
 
 
+def _strange(book: Any, images: Any, *, first: bool) -> NDArray[np.bool_]:
+    """For each image, whether it holds a pixel that is no codeword."""
+    pixels = np.moveaxis(images, 1, -1) if first else images
+    nearest: Any = np.inf
+    for code in book.codewords_:
+        away = np.abs(pixels - code)
+        nearest = np.minimum(nearest, away if book.per_channel else away.max(axis=-1))
+    return np.asarray((nearest > _SMALL).reshape(len(images), -1).any(axis=1))
+
+
 def _logp(logits: Any) -> Any:
     """Log-probabilities: what logits mean, however they are shifted."""
     from scipy.special import log_softmax
@@ -86,9 +96,12 @@ def gradient_health(ctx: Context) -> Finding:
     """C3: every point that is classified rightly has a gradient, and logits are logits."""
     right = ctx.clean_correct()[: ctx.n]
     x, y = ctx.run.x[: ctx.n], ctx.run.y[: ctx.n]
-    logits = logits_of(ctx.classifier, x)
-    if (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1, atol=1e-4):
-        return failed("the outputs are probabilities, whose gradients vanish", ctx.ids(right))
+    if not right.any():
+        return not_run("no image is classified rightly without an attack")
+    for model in (ctx.classifier, ctx.classifier.base):
+        logits = logits_of(model, x)
+        if (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1, atol=1e-4):
+            return failed("the outputs are probabilities, whose gradients vanish", ctx.ids(right))
     dead = np.zeros(len(x), dtype=bool)
     told = []
     for loss in LOSSES:

@@ -32,8 +32,7 @@ def iterative_beats_one_step(ctx: Context) -> Finding:
     correct = ctx.clean_correct()[: ctx.n]
     done = {}
     for name in ("fgsm", "pgd"):
-        rows = [o for o in ctx.outcomes(attack=name, scored_on="defended", eps=ctx.eps)
-                if o.knowledge in WHITE_BOX]  # fmt: skip
+        rows = [o for o in ctx.done(_one_step_rows(ctx)) if o.attack == name]
         if not rows:
             return _missing(ctx, "C6") or not_run(f"no {name} at eps {ctx.eps:.4g}")
         done[name] = ctx.broken(rows)[: ctx.n] & correct
@@ -67,8 +66,7 @@ def monotone_in_eps(ctx: Context) -> Finding:
     budgets = _budgets(ctx)
     found = []
     for eps in budgets:
-        rows = [o for o in ctx.outcomes(attack="pgd", scored_on="defended", eps=eps)
-                if o.knowledge in WHITE_BOX]  # fmt: skip
+        rows = [o for o in ctx.done(_budget_rows(ctx)) if o.eps == eps]
         if not rows:
             return _missing(ctx, "C7") or not_run(f"no PGD at eps {eps:.4g}")
         found.append(ctx.broken(rows)[: ctx.n] & correct)
@@ -130,19 +128,22 @@ def _doubled_rows(ctx: Context) -> list[Row]:
 def convergence(ctx: Context) -> Finding:
     """C9: more steps and restarts find nothing new, and the loss has come to rest."""
     rows = [o for o in ctx.outcomes(scored_on="defended", eps=ctx.eps) if o.knowledge in WHITE_BOX]
-    doubled = [o for o in rows if o.asked_by == "C9"]
+    doubled = ctx.done(_doubled_rows(ctx))
+    ours = {id(o) for o in doubled}
     if not doubled:
         return _missing(ctx, "C9") or not_run("no doubled attack")
-    before = ctx.broken(o for o in rows if o.asked_by != "C9")[: ctx.n]
+    before = ctx.broken(o for o in rows if id(o) not in ours)[: ctx.n]
     gained = ctx.broken(doubled)[: ctx.n] & ~before & ctx.clean_correct()[: ctx.n]
     moved = float(gained.sum()) / ctx.n
-    curves = [o.loss_by_step for o in rows if o.attack == "pgd" and len(o.loss_by_step) > 1]
-    rest = min((_last_change(curve) for curve in curves), default=float("nan"))
-    calm = not curves or rest <= ctx.thresholds.loss_change
+    # behind ART's own preprocessors, and of random models, no iterates are followed
+    curves = [o.loss_by_step for o in doubled if len(o.loss_by_step) > 1]
+    rest = max((_last_change(curve) for curve in curves), default=0.0)
+    calm = rest <= ctx.thresholds.loss_change
+    loss = f"moved by {rest:.3f} of its range in 10 steps" if curves else "could not be followed"
     return judged(
         moved <= ctx.thresholds.convergence and calm,
         f"doubled steps and restarts lower the accuracy by {100 * moved:.1f} points "
-        f"({gained.sum()} images); the loss moved by {rest:.3f} of its range in 10 steps",
+        f"({gained.sum()} images); the loss {loss}",
         ctx.ids(gained),
         moved=moved,
         **({"loss_change": rest} if curves else {}),

@@ -1,0 +1,29 @@
+"""Draws of a random defence that begin anew with every attack."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from art_disc.core.seeds import derive_seed
+from art_disc.defences.draws import RandomMap
+
+
+@contextmanager
+def own_streams(model: Any, seed: int) -> Iterator[None]:
+    """Let a model's defences draw from streams of this seed inside the block.
+
+    An attack must not depend on what drew before it: on a time estimate, on pictures, on rows that
+    a resumed run need not run again. Afterwards the streams are where they were.
+    """
+    modules = model.modules() if isinstance(model, torch.nn.Module) else ()
+    streams = [m.stream.generator for m in modules if isinstance(m, RandomMap)]
+    before = [generator.get_state() for generator in streams]
+    for i, generator in enumerate(streams):
+        generator.manual_seed(derive_seed(seed, "stream", i))
+    try:
+        yield
+    finally:
+        for generator, state in zip(streams, before, strict=True):
+            generator.set_state(state)
