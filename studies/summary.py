@@ -74,7 +74,8 @@ def checks() -> list[str]:
         f"| worst of all attacks, example by example | {percent(result['worst'])} |",
         f"| the same on the 8-bit grid | {percent(result['worst_on_8bit_grid'])} |",
         f"| undefended network | {percent(result['worst_base'])} |",
-        f"| adversarially trained network | {percent(result['reference']['worst'])} |",
+        f"| the network trained on adversarially for a few minutes, for transfers "
+        f"| {percent(result['reference']['worst'])} |",
         "",
         f"Verdict: {result['verdict']}. Failed: {'; '.join(red) or 'none'}. Not run: "
         f"{', '.join(missing) or 'none'}. {cost['attacks']} attacks, "
