@@ -110,19 +110,27 @@ def _greedy(
     amounts = counts.counts
     order = np.argsort(-amounts, kind="stable")
     values = counts.values
-    codes = np.empty((0, counts.n_channels), dtype=np.int16)
+    codes: list[NDArray[np.int16]] = []
     densities: list[float] = []
     for start in range(0, len(order), _CHUNK):
         rows = order[start : start + _CHUNK]
         pixels = values[rows].astype(np.int16)
-        left = np.ones(len(rows), dtype=bool)
         for code in codes:
-            left &= np.abs(pixels - code).max(axis=1) > reach
-        while len(codes) < n_codes and left.any():
-            first = int(left.argmax())
-            codes = np.vstack([codes, pixels[first]])
-            densities.append(float(amounts[rows[first]]))
-            left &= np.abs(pixels - pixels[first]).max(axis=1) > reach
+            left = _beyond(pixels, code, reach)
+            pixels, rows = pixels[left], rows[left]
+        while len(codes) < n_codes and len(rows):
+            codes.append(pixels[0])
+            densities.append(float(amounts[rows[0]]))
+            left = _beyond(pixels, codes[-1], reach)
+            pixels, rows = pixels[left], rows[left]
         if len(codes) == n_codes:
             break
-    return codes, np.array(densities)
+    return np.array(codes, dtype=np.int16), np.array(densities)
+
+
+def _beyond(pixels: NDArray[np.int16], code: NDArray[np.int16], reach: int) -> NDArray[np.bool_]:
+    """Which pixels are farther than `reach` from the code in some channel."""
+    beyond = np.zeros(len(pixels), dtype=bool)
+    for channel, level in zip(pixels.T, code, strict=True):
+        beyond |= np.abs(channel - level) > reach
+    return beyond
