@@ -14,6 +14,8 @@ _PUBLIC = {
     "Codebook": "art_disc.codebooks",
     "PixelCounts": "art_disc.codebooks",
     "DensityCodebook": "art_disc.codebooks",
+    "KMedoidsCodebook": "art_disc.codebooks",
+    "KMeansCodebook": "art_disc.codebooks",
     "UniformCodebook": "art_disc.codebooks",
     "BitDepthCodebook": "art_disc.codebooks",
     "SoftAssignment": "art_disc.surrogates",
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from art_disc.codebooks import BitDepthCodebook as BitDepthCodebook
     from art_disc.codebooks import Codebook as Codebook
     from art_disc.codebooks import DensityCodebook as DensityCodebook
+    from art_disc.codebooks import KMeansCodebook as KMeansCodebook
+    from art_disc.codebooks import KMedoidsCodebook as KMedoidsCodebook
     from art_disc.codebooks import PixelCounts as PixelCounts
     from art_disc.codebooks import UniformCodebook as UniformCodebook
     from art_disc.data import Dataset as Dataset

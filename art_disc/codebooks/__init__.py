@@ -3,6 +3,8 @@
 from art_disc.codebooks.codebook import Codebook
 from art_disc.codebooks.counts import PixelCounts
 from art_disc.codebooks.density import DensityCodebook
+from art_disc.codebooks.kmeans import KMeansCodebook
+from art_disc.codebooks.medoids import KMedoidsCodebook
 from art_disc.codebooks.nearest import METRICS, distance, nearest
 from art_disc.codebooks.uniform import BitDepthCodebook, UniformCodebook
 
@@ -11,6 +13,8 @@ __all__ = [
     "BitDepthCodebook",
     "Codebook",
     "DensityCodebook",
+    "KMeansCodebook",
+    "KMedoidsCodebook",
     "PixelCounts",
     "UniformCodebook",
     "distance",

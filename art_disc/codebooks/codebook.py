@@ -69,15 +69,15 @@ class Codebook(BaseEstimator):
         """Return these codewords and rule as a codebook that no `fit` can change."""
         return Codebook(
             self.codewords_.copy(),
-            metric=self.metric,
+            metric=self.nearest_metric,
             per_channel=self.per_channel,
             ties=self.ties,
         )
 
     def _adopt(self, codewords: Float32Array) -> None:
         """Take checked codewords as this codebook's own."""
-        if self.metric not in METRICS:
-            msg = f"metric must be one of {', '.join(METRICS)}, got {self.metric!r}"
+        if self.nearest_metric not in METRICS:
+            msg = f"metric must be one of {', '.join(METRICS)}, got {self.nearest_metric!r}"
             raise InputError(msg)
         if self.ties not in TIES:
             msg = f"ties must be one of {', '.join(TIES)}, got {self.ties!r}"
@@ -98,6 +98,14 @@ class Codebook(BaseEstimator):
             msg = f"{self!r} has no codewords yet; call fit(x) first"
             raise NotFittedError(msg)
         return codewords
+
+    @property
+    def nearest_metric(self) -> str:
+        """Metric in which pixels are assigned: `l_inf`, `l1` or `l2`.
+
+        Codebooks learned by clustering keep it apart from the `metric` of their objective.
+        """
+        return self.metric
 
     @property
     def is_fitted(self) -> bool:
@@ -155,7 +163,9 @@ class Codebook(BaseEstimator):
             raise InputError(msg)
         scaled = np.float32(255) * pixels.astype(np.float32, copy=False)
         channels = [scaled] if self.per_channel else list(np.moveaxis(scaled, -1, 0))
-        index: NDArray[np.int64] = nearest(channels, self.levels, self.metric, self.ties, np)
+        index: NDArray[np.int64] = nearest(
+            channels, self.levels, self.nearest_metric, self.ties, np
+        )
         return index
 
     def quantize(self, x: Float32Array, *, channels_first: bool = True) -> Float32Array:
@@ -184,9 +194,9 @@ class Codebook(BaseEstimator):
         smallest = np.inf
         scaled = np.asarray(self.levels, dtype=np.float64)
         for i in range(1, len(scaled)):
-            gaps = distance(list(scaled[:i].T), scaled[i].tolist(), self.metric, np)
+            gaps = distance(list(scaled[:i].T), scaled[i].tolist(), self.nearest_metric, np)
             smallest = min(smallest, float(gaps.min()))
-        squared = self.metric == "l2" and self.n_channels_ > 1
+        squared = self.nearest_metric == "l2" and self.n_channels_ > 1
         return float(np.sqrt(smallest) if squared else smallest) / 255
 
     def save(self, path: str | Path) -> Path:
@@ -195,7 +205,7 @@ class Codebook(BaseEstimator):
             "format": FORMAT,
             "version": FORMAT_VERSION,
             "name": type(self).__name__,
-            "metric": self.metric,
+            "metric": self.nearest_metric,
             "per_channel": self.per_channel,
             "ties": self.ties,
         }

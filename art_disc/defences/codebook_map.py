@@ -85,7 +85,9 @@ class CodebookMap(nn.Module):
 
     def _assign(self, images: Tensor) -> Tensor:
         book = self.codebook
-        index = nearest(channels_255(images, book), book.levels, book.metric, book.ties, torch)
+        index = nearest(
+            channels_255(images, book), book.levels, book.nearest_metric, book.ties, torch
+        )
         codewords = self.codewords.to(images.device)
         if book.per_channel:
             codes = codewords[index, 0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from art_disc.codebooks import Codebook, DensityCodebook
+from art_disc.codebooks import Codebook, DensityCodebook, KMeansCodebook, KMedoidsCodebook
 from art_disc.core.errors import InputError
 from art_disc.defences.discretization import (
     ColorDepthReduction,
@@ -38,11 +38,33 @@ def _density(surrogate: str = "soft", **options: Any) -> PixelDiscretization:
     return PixelDiscretization(DensityCodebook(**options), surrogate)
 
 
+# one line names one codebook, so the seed of a line that gives none is fixed
+def _kmedoids(surrogate: str = "soft", **options: Any) -> PixelDiscretization:
+    return PixelDiscretization(KMedoidsCodebook(**{"random_state": 0} | options), surrogate)
+
+
+def _kmeans(surrogate: str = "soft", **options: Any) -> PixelDiscretization:
+    return PixelDiscretization(KMeansCodebook(**{"random_state": 0} | options), surrogate)
+
+
+_CLUSTERED: dict[str, type] = {
+    "n_codes": int,
+    "sample_size": int,
+    "n_init": int,
+    "per_channel": bool,
+    "assign_metric": str,
+    "random_state": int,
+}
+
 DEFENCES: dict[str, DefenceRow] = {
     "density": DefenceRow(
         _density,
         {"n_codes": int, "radius": float, "kernel": str, "bandwidth": float, "metric": str},
     ),
+    "kmedoids": DefenceRow(
+        _kmedoids, {**_CLUSTERED, "metric": str, "solver": str, "refinements": int}
+    ),
+    "kmeans": DefenceRow(_kmeans, _CLUSTERED),
     "colordepth": DefenceRow(ColorDepthReduction, {"n_codes": int}),
     "bitdepth": DefenceRow(InputBitDepth, {"bits": int}),
     "noise": DefenceRow(GaussianNoise, {"sigma": float, "clip": bool, "seed": int}, codebook=False),

@@ -73,7 +73,7 @@ def _codebook(classifier: DefendedClassifier) -> dict[str, Any]:
             book = defence.codebook
             return {
                 "name": type(book).__name__,
-                "metric": book.metric,
+                "metric": book.nearest_metric,
                 "per_channel": book.per_channel,
                 "codewords": [[round(float(v), 9) for v in row] for row in book.codewords_],
             }

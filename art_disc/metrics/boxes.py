@@ -29,7 +29,7 @@ WIDEN = 4e-4
 
 def slack(codebook: Codebook) -> float:
     """Distance (squared for l2 with c > 1) that float32 rounding may hide, 255 scale."""
-    squared = codebook.metric == "l2" and codebook.n_channels_ > 1
+    squared = codebook.nearest_metric == "l2" and codebook.n_channels_ > 1
     return float((0.25 if squared else 1e-3) * max(1.0, (codebook.n_channels_ / 3) ** 2))
 
 

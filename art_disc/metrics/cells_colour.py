@@ -47,19 +47,19 @@ def _mask(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArray:
     low, high = box(pixels, eps)
     levels, tau = levels_of(codebook), slack(codebook)
     mask: BoolArray = allowed & (allowed.sum(axis=1, keepdims=True) == 1)
-    if codebook.metric != "l1":
-        _accept_corners(mask, low, high, levels, codebook.metric)
+    if codebook.nearest_metric != "l1":
+        _accept_corners(mask, low, high, levels, codebook.nearest_metric)
     row, code = np.nonzero(allowed & ~mask)
     if not len(row):
         return mask
-    margin = projection_margin(low[row], high[row], levels[code], levels, codebook.metric)
+    margin = projection_margin(low[row], high[row], levels[code], levels, codebook.nearest_metric)
     mask[row, code] = margin >= -tau
-    if codebook.metric == "l1":
+    if codebook.nearest_metric == "l1":
         return mask
     for i, j in zip(*np.nonzero(allowed & ~mask), strict=True):
         others = np.flatnonzero(allowed[i])
         rivals = levels[others[others != j]]
-        mask[i, j] = _decide(low[i], high[i], levels[j], rivals, codebook.metric, tau)
+        mask[i, j] = _decide(low[i], high[i], levels[j], rivals, codebook.nearest_metric, tau)
     return mask
 
 

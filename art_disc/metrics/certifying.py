@@ -96,7 +96,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
             "batch_size": rows,
             "labels": "predictions" if y is None else "given",
             "codewords": target.codebook.n_codes_,
-            "metric": target.codebook.metric,
+            "metric": target.codebook.nearest_metric,
         },
         seconds=time.perf_counter() - start,
         environment=_environment(classifier),

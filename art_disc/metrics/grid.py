@@ -95,7 +95,7 @@ def _fill(
 ) -> None:
     """Try the colours of these rows, chunk by chunk, until all allowed codes are hit."""
     union = np.flatnonzero(allowed[rows].any(axis=0))
-    small = Codebook(codebook.codewords_[union], metric=codebook.metric, ties=codebook.ties)
+    small = Codebook(codebook.codewords_[union], metric=codebook.nearest_metric, ties=codebook.ties)
     low, high = span[0][rows], span[1][rows]
     for offsets in offset_chunks((high - low + 1).max(axis=0), _CHUNK_COLOURS // len(rows)):
         # a clamped offset repeats a colour of the box, which does no harm

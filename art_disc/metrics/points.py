@@ -43,10 +43,10 @@ def _real_point(pixel: Float32Array, code: int, codebook: Codebook, eps: float) 
         return np.array([middle / 255], dtype=np.float32)
     others = np.flatnonzero(paper_mask(pixel[None], codebook, eps)[0])
     rivals = levels[others[others != code]]
-    if codebook.metric == "l_inf":
+    if codebook.nearest_metric == "l_inf":
         found = deepest_in_cell(low, high, levels[code], rivals, slack(codebook))
         point = np.clip(levels[code] if found is None else np.array(found), low, high)
-    elif codebook.metric == "l2":
+    elif codebook.nearest_metric == "l2":
         point = np.clip(best_l2_margin(low, high, levels[code], rivals)[1], low, high)
     else:
         point = np.clip(levels[code], low, high)

@@ -28,11 +28,11 @@ def paper_mask(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArra
         Shape (m, k).
     """
     tau = slack(codebook)
-    if codebook.metric == "l2" and codebook.n_channels_ > 1:
+    if codebook.nearest_metric == "l2" and codebook.n_channels_ > 1:
         # d_j^2 <= d_i^2 + tau gives d_j - d_i <= tau / (d_i + d_j), and d_i + d_j >= separation
         tau = min(np.sqrt(tau), tau / max(255 * codebook.separation(), 1e-9))
     reach = (255 * eps + WIDEN) * _stretch(codebook)
-    d = _distances(255 * pixels.astype(np.float64), levels_of(codebook), codebook.metric)
+    d = _distances(255 * pixels.astype(np.float64), levels_of(codebook), codebook.nearest_metric)
     mask: BoolArray = d <= d.min(axis=1, keepdims=True) + 2 * reach + tau
     return mask
 
@@ -54,7 +54,7 @@ def published_mask(pixels: Float32Array, codebook: Codebook, eps: float) -> Bool
         Shape (m, k).
     """
     centres = _published(codebook.codewords_)
-    d = _distances(_published(pixels), centres, codebook.metric)
+    d = _distances(_published(pixels), centres, codebook.nearest_metric)
     mask: BoolArray = d <= d.min(axis=1, keepdims=True) + 2 * eps * _stretch(codebook)
     return mask
 
@@ -70,7 +70,7 @@ def _published(values: Float32Array) -> Float64Array:
 def _stretch(codebook: Codebook) -> float:
     """How far a pixel moves in the codebook's metric for each unit of l_inf."""
     c = codebook.n_channels_
-    return float({"l1": c, "l2": np.sqrt(c), "l_inf": 1}[codebook.metric])
+    return float({"l1": c, "l2": np.sqrt(c), "l_inf": 1}[codebook.nearest_metric])
 
 
 def _distances(points: Float64Array, levels: Float64Array, metric: str) -> Float64Array:

@@ -61,8 +61,10 @@ class SoftAssignment:
             inside = channels[0].clamp(min(outer), max(outer))
             beyond = channels[0] - inside
             channels = [inside]
-        away = torch.stack([distance(channels, code, codebook.metric, torch) for code in levels])
-        if codebook.metric == "l2" and len(channels) > 1:
+        away = torch.stack(
+            [distance(channels, code, codebook.nearest_metric, torch) for code in levels]
+        )
+        if codebook.nearest_metric == "l2" and len(channels) > 1:
             # the root has no slope at a codeword; the floor makes the gradient 0 there
             away = away.clamp_min(1e-12).sqrt()
         weights = torch.softmax(away * (-self.alpha / 255), dim=0)

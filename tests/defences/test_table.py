@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from art_disc.codebooks import BitDepthCodebook, Codebook, DensityCodebook, UniformCodebook
+from art_disc.codebooks import (
+    BitDepthCodebook,
+    Codebook,
+    DensityCodebook,
+    KMeansCodebook,
+    KMedoidsCodebook,
+    UniformCodebook,
+)
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.defences import (
     DEFENCES,
@@ -43,6 +50,13 @@ def test_a_line_becomes_the_defence_that_it_names(text, kind, params, surrogate)
     ("text", "kind", "params"),
     [
         ("density:radius=.1", DensityCodebook, {"radius": 0.1}),
+        (
+            "kmedoids:n_codes=3,metric=sqeuclidean,assign_metric=l1,solver=swap,sample_size=9",
+            KMedoidsCodebook,
+            {"n_codes": 3, "metric": "sqeuclidean", "assign_metric": "l1", "sample_size": 9},
+        ),
+        ("kmedoids:per_channel=true", KMedoidsCodebook, {"per_channel": True}),
+        ("kmeans:n_init=2,random_state=5", KMeansCodebook, {"n_init": 2, "random_state": 5}),
         ("colordepth:n_codes=3", UniformCodebook, {"n_codes": 3}),
         ("bitdepth:bits=1", BitDepthCodebook, {"bits": 1}),
     ],
@@ -90,7 +104,7 @@ def test_a_codebook_file_is_used(tmp_path):
     [
         (
             "jpeg",
-            "unknown defence 'jpeg'; known: density, colordepth, bitdepth, noise, or a codebook",
+            "unknown defence 'jpeg'; known: density, kmedoids, kmeans, colordepth, bitdepth, noise",
         ),
         ("", "unknown defence ''"),
         ("density:colour=3", "density takes n_codes.*got 'colour=3'"),
