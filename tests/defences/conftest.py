@@ -8,6 +8,8 @@ from art_disc.defences import DEFENCES
 # a row that is added gets the options that it needs here
 OPTIONS = {
     "density": {"n_codes": 20, "radius": 0.02},
+    "kmedoids": {"n_codes": 20},
+    "kmeans": {"n_codes": 20},
     "colordepth": {"n_codes": 20},
     "bitdepth": {"bits": 4},
     "noise": {"sigma": 0.2, "seed": 4},
