@@ -249,6 +249,16 @@ def test_planted_examples_are_attacked_through_objects_too(digits, hardened):
     assert "Error" not in found(record, "C18").told
 
 
+def test_planted_examples_of_a_random_model_are_not_found_by_luck(digits, hardened):
+    noise = ad.GaussianNoise(0.05)
+    classifier = ad.build_classifier(
+        hardened[0], data=digits, defences=[noise], eot_samples=2, vote_samples=2
+    )
+    checks = Checks("full", only=("C18",), n_ex=N, n_random=N)
+    result = found(checked(classifier, digits, checks, attacks=["fgsm"], eps=0.1), "C18")
+    assert result.status == "pass", result.told
+
+
 def test_two_surrogates_of_one_name_are_refused(digits, digits_net):
     with pytest.raises(InputError, match="two surrogates"):
         checked(

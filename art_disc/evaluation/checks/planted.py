@@ -17,9 +17,10 @@ from art_disc.attacks import ATTACKS, Request
 from art_disc.attacks.random_search import RandomSearch, draw_changes
 from art_disc.core.checks import Float32Array
 from art_disc.core.seeds import derive_seed, global_seeds
-from art_disc.estimators import DefendedClassifier, RandomizedClassifier, build_classifier
+from art_disc.estimators import DefendedClassifier, build_classifier
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run
 from art_disc.evaluation.checks.context import Context
+from art_disc.evaluation.checks.probes import one_draw
 from art_disc.evaluation.score import predict_labels
 from art_disc.evaluation.sources import gradient_sources
 
@@ -60,7 +61,7 @@ def _last_linear(network: nn.Module) -> nn.Linear | None:
 
 def _features(ctx: Context, readout: Readout, x: Float32Array) -> NDArray[np.float64]:
     """Return features of images behind the defence."""
-    model = ctx.classifier.frozen(0) if ctx.classifier.is_random else ctx.classifier
+    model = one_draw(ctx.classifier)
     for defence in model.defences:
         x = np.asarray(defence(x)[0], dtype=np.float32)
     with torch.no_grad():
@@ -102,7 +103,7 @@ def _plant(ctx: Context, x: Float32Array, seed: int) -> DefendedClassifier | Non
             # logits of a few units: larger ones would have a cross-entropy of exactly zero
             unit = 5 / max(border - float(np.median(inside @ w)), 1e-9)
             readout = Readout(network, last, w * unit, -border * unit)
-            return build_classifier(
+            model = build_classifier(
                 readout.to(ctx.classifier.device),
                 input_shape=tuple(ctx.classifier.input_shape),
                 nb_classes=2,
@@ -111,17 +112,11 @@ def _plant(ctx: Context, x: Float32Array, seed: int) -> DefendedClassifier | Non
                 channels_first=ctx.classifier.channels_first,
                 preprocessing=ctx.classifier.model.standardisation,
                 placement=ctx.classifier.placement,
-                **_voting(ctx),
             )
+            # a point that only some draws of a random model reach would be no planted example
+            planted_model: DefendedClassifier = one_draw(model)
+            return planted_model
     return None
-
-
-def _voting(ctx: Context) -> dict[str, Any]:
-    """Draws and votes of the model, where it makes any."""
-    if not isinstance(ctx.classifier, RandomizedClassifier):
-        return {}
-    names = ("eot_samples", "vote_samples", "vote", "output")
-    return {name: getattr(ctx.classifier.voting, name) for name in names}
 
 
 def planted_example(ctx: Context) -> Finding:

@@ -14,6 +14,11 @@ LOSSES = ("cross_entropy", "margin")
 _BATCH = 100
 
 
+def one_draw(classifier: Any) -> Any:
+    """Return a random classifier with one fixed draw, a deterministic one as it is."""
+    return classifier.with_samples(eot=1, vote=1).frozen(0) if classifier.is_random else classifier
+
+
 def graph_logits(classifier: Any, x: Tensor) -> Tensor:
     """Return the logits that ART's gradients are taken of, with their graph."""
     output = classifier._predict_framework(x)[0]

@@ -16,6 +16,7 @@ from art_disc.evaluation.checks.probes import (
     input_gradients,
     logits_of,
     losses,
+    one_draw,
 )
 
 _SMALL, _ENOUGH = 1e-6, 10
@@ -44,16 +45,11 @@ def threat_model(ctx: Context) -> Finding:
     )
 
 
-def _fixed(classifier: Any) -> Any:
-    """A random classifier with one fixed draw; a deterministic one as it is."""
-    return classifier.with_samples(eot=1, vote=1).frozen(0) if classifier.is_random else classifier
-
-
 def in_the_path(ctx: Context) -> Finding:
     """C2: predictions are the network's on defended images, and the defence matters."""
     if not ctx.classifier.defences:
         return passed("no defence is claimed")
-    model = _fixed(ctx.classifier)
+    model = one_draw(ctx.classifier)
     x = ctx.run.x[: ctx.n]
     defended = x
     strange = np.zeros(len(x), dtype=bool)
@@ -106,7 +102,7 @@ def gradient_health(ctx: Context) -> Finding:
     told = []
     for loss in LOSSES:
         try:
-            gradient = input_gradients(_fixed(ctx.own.classifier), x, y, loss)
+            gradient = input_gradients(one_draw(ctx.own.classifier), x, y, loss)
         # whatever a defence raises when it is differentiated, its attackers get too
         except Exception as error:
             return failed(f"no gradient: {type(error).__name__}: {error}", ctx.ids(right))
@@ -124,7 +120,7 @@ def gradient_health(ctx: Context) -> Finding:
 
 def surrogate_fidelity(ctx: Context) -> Finding:
     """C4: the attacked graph has the true value, and its gradient points uphill."""
-    model = _fixed(ctx.own.classifier)
+    model = one_draw(ctx.own.classifier)
     x, y = ctx.run.x[: ctx.n], ctx.run.y[: ctx.n]
     try:
         graph = graph_values(model, x[:100])
