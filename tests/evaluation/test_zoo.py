@@ -201,6 +201,25 @@ def test_a_failure_of_ours_is_never_expected(models, digits, monkeypatch):
     assert record.flaws()
 
 
+def test_a_gradient_attack_that_a_defence_refuses_is_a_flaw(models, digits, monkeypatch):
+    def act(estimator, x, y):
+        if estimator.defences:
+            msg = "no gradients here"
+            raise InputError(msg)
+        return 1 - x
+
+    plant(monkeypatch, act, gradients=True, bounded=False)
+    record, cell = one(models, digits)
+    assert cell.status == "refused"
+    assert any("was refused" in flaw for flaw in record.flaws())
+
+
+def test_no_time_is_no_limit(models, digits):
+    for limit in (-1, float("nan")):
+        with pytest.raises(InputError, match="time_limit"):
+            run(models, digits, ["fgsm"], time_limit=limit)
+
+
 def test_broken_output_is_a_failure(models, digits, monkeypatch):
     plant(monkeypatch, lambda *given: given[1] * np.float32(np.nan))
     record, cell = one(models, digits)
