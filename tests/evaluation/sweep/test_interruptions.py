@@ -183,7 +183,11 @@ def test_nobody_at_the_scheduler_is_told_with_the_cure(plan_file, tmp_path, monk
 
 
 def test_journal_lines_are_json_of_their_own(plan_file, uninterrupted, tmp_path):
-    here(plan_file, tmp_path, time_limit=0.3)
-    done = (tmp_path / "cells.jsonl").read_text().splitlines()
+    # a busy machine may start no cell within a short limit
+    for limit in (0.3, 1, 3, 10):
+        here(plan_file, tmp_path, time_limit=limit)
+        done = (tmp_path / "cells.jsonl").read_text().splitlines()
+        if done:
+            break
     assert 0 < len(done) < CELLS
     assert all({"hash", "key", "cell"} == set(json.loads(line)) for line in done)
