@@ -21,8 +21,7 @@ from art_disc.estimators.memory import bytes_for_backward
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.voting import Voting
 
-# parts of this size stay in a CPU's caches: one part of 640 rows of Madry's network took 1.4 times
-# as long as seven of 91
+# parts of this size stay in a CPU's caches: one large part is slower than several small ones
 _CPU_BYTES = 24 << 20
 _LEAST_ROWS = 32
 
