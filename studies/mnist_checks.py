@@ -24,8 +24,8 @@ from studies import common
 from studies.mnist_two_codes import summarise
 
 EPS, IMAGES = 0.3, 200
-# from scratch a budget of 0.3 costs epochs on a plateau, and with a single step the network learns to
-# withstand that step alone
+# from scratch a budget of 0.3 costs epochs on a plateau, and with a single step the network learns
+# to withstand that step alone
 REFERENCE = (
     "the natural network trained on against PGD-5 (step 0.1), eps 0.3: 20,000 images, 3 epochs, "
     "Adam 1e-3 with a cosine to 0, batch 64, seed 0"
