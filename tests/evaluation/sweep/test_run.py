@@ -1,6 +1,7 @@
 """Small sweeps in this process: stopping, going on, failing, growing."""
 
 import json
+import shutil
 import threading
 from contextlib import nullcontext
 
@@ -161,10 +162,11 @@ def test_cells_of_different_examples_are_not_put_together(whole):
         dataclasses.replace(record, cells=cells).merged()
 
 
-def test_what_is_done_is_not_run_again(tiny, whole, spy, timeless):
+def test_what_is_done_is_not_run_again(tiny, whole, spy, timeless, tmp_path):
     record, out = whole
     calls, _ = spy
-    again = go(tiny(), out)
+    # the record of the shared folder is not to be written anew, with another date
+    again = go(tiny(), shutil.copytree(out, tmp_path / "again"))
     assert calls == []
     assert again.cells == record.cells
 
