@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check format notebooks zoo wheel clean
+.PHONY: demo test check format notebooks zoo kmedoids wheel clean
 
 demo: $(INSTALLED)
 	$(BIN)/art-disc codebook --dataset digits
@@ -30,6 +30,16 @@ notebooks: $(INSTALLED)
 zoo: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -e ".[zoo]" -c constraints.txt
 	OMP_NUM_THREADS=1 $(BIN)/art-disc zoo --tier smoke --quiet --out runs/zoo
+
+# scikit-learn-extra's wheel is built for NumPy 1: it is compiled here (a minute, a C compiler), so
+# that the tests beside it run; without it they skip and say why
+kmedoids: .venv/.kmedoids
+
+.venv/.kmedoids: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet cython setuptools -c constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
+		--no-binary scikit-learn-extra scikit-learn-extra -c constraints.txt
+	touch $@
 
 wheel: $(INSTALLED)
 	$(BIN)/python -m build --wheel

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "load_dataset": "art_disc.data",
     "Dataset": "art_disc.data",
+    "IdealizedImages": "art_disc.data",
     "Codebook": "art_disc.codebooks",
     "PixelCounts": "art_disc.codebooks",
     "DensityCodebook": "art_disc.codebooks",
@@ -23,12 +24,14 @@ _PUBLIC = {
     "PixelDiscretization": "art_disc.defences",
     "ColorDepthReduction": "art_disc.defences",
     "InputBitDepth": "art_disc.defences",
+    "Thermometer": "art_disc.defences",
     "GaussianNoise": "art_disc.defences",
     "build_classifier": "art_disc.estimators",
     "defend": "art_disc.estimators",
     "DefendedClassifier": "art_disc.estimators",
     "RandomizedClassifier": "art_disc.estimators",
     "SignAdamBPDA": "art_disc.attacks",
+    "LogitSpacePGA": "art_disc.attacks",
     "evaluate": "art_disc.evaluation",
 }
 _MODULES = ("metrics", "networks", "training")
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from art_disc import metrics as metrics
     from art_disc import networks as networks
     from art_disc import training as training
+    from art_disc.attacks import LogitSpacePGA as LogitSpacePGA
     from art_disc.attacks import SignAdamBPDA as SignAdamBPDA
     from art_disc.codebooks import BitDepthCodebook as BitDepthCodebook
     from art_disc.codebooks import Codebook as Codebook
@@ -48,11 +52,13 @@ if TYPE_CHECKING:
     from art_disc.codebooks import PixelCounts as PixelCounts
     from art_disc.codebooks import UniformCodebook as UniformCodebook
     from art_disc.data import Dataset as Dataset
+    from art_disc.data import IdealizedImages as IdealizedImages
     from art_disc.data import load_dataset as load_dataset
     from art_disc.defences import ColorDepthReduction as ColorDepthReduction
     from art_disc.defences import GaussianNoise as GaussianNoise
     from art_disc.defences import InputBitDepth as InputBitDepth
     from art_disc.defences import PixelDiscretization as PixelDiscretization
+    from art_disc.defences import Thermometer as Thermometer
     from art_disc.estimators import DefendedClassifier as DefendedClassifier
     from art_disc.estimators import RandomizedClassifier as RandomizedClassifier
     from art_disc.estimators import build_classifier as build_classifier

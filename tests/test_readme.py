@@ -33,3 +33,9 @@ def test_the_figures_of_the_readme_are_those_of_the_result_files():
     from studies.summary import section
 
     assert section() in README.read_text(encoding="utf-8")
+
+
+def test_the_reproduction_page_is_made_from_the_result_files():
+    from studies.tables import PAGE, page
+
+    assert PAGE.read_text(encoding="utf-8") == page()

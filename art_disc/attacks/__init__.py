@@ -1,17 +1,26 @@
 """Attacks that ART lacks, and the table of those that it has."""
 
+from art_disc.attacks.logit_space import LogitSpacePGA
 from art_disc.attacks.sign_adam import MarginLoss, SignAdamBPDA
 from art_disc.attacks.spec import TIERS, AttackSpec, Request
-from art_disc.attacks.table import ATTACKS, SUITES, attack_table, parse_settings
+from art_disc.attacks.table import (
+    ATTACKS,
+    SUITES,
+    attack_table,
+    parse_settings,
+    suite_surrogates,
+)
 
 __all__ = [
     "ATTACKS",
     "SUITES",
     "TIERS",
     "AttackSpec",
+    "LogitSpacePGA",
     "MarginLoss",
     "Request",
     "SignAdamBPDA",
     "attack_table",
     "parse_settings",
+    "suite_surrogates",
 ]

@@ -19,7 +19,19 @@ SUITES: dict[str, tuple[tuple[str, ...], str]] = {
     "quick": (("fgsm", "pgd", "sign_adam", "square"), "smoke"),
     "standard": (_STANDARD, "standard"),
     "strong": ((*_STANDARD, *_MORE), "strong"),
+    "thermometer": (("sign_adam", "pgd", "square"), "standard"),
 }
+
+# the published break of thermometer codes: 30 steps of an eighth of the budget
+_OF_SUITES: dict[str, dict[str, dict[str, float | int]]] = {
+    "thermometer": {"sign_adam": {"max_iter": 30, "steps_per_eps": 8}}
+}
+_SURROGATES: dict[str, tuple[str, ...]] = {"thermometer": ("ramp", "identity")}
+
+
+def suite_surrogates(choice: object) -> tuple[str, ...]:
+    """Return the surrogates that a suite is to be run through, beside those asked for."""
+    return _SURROGATES.get(choice, ()) if isinstance(choice, str) else ()
 
 
 def attack_table(
@@ -30,8 +42,9 @@ def attack_table(
     """Return the attacks of a suite, or those named, with their settings.
 
     Args:
-        choice: A suite, `quick`, `standard` or `strong`, or names of `ATTACKS`, as a list or
-            joined by commas.
+        choice: A suite, `quick`, `standard`, `strong`, or `thermometer` (the published break of
+            thermometer codes, PGD and Square), or names of `ATTACKS`, as a list or joined by
+            commas.
         changes: `NAME.setting` to value, over the tier's own; text is read as a number.
         tier: `smoke`, `standard` or `strong`; None: the suite's own, `standard` for names.
 
@@ -41,8 +54,10 @@ def attack_table(
     if tier is not None and tier not in TIERS:
         msg = f"tier must be one of {', '.join(TIERS)}, got {tier!r}"
         raise InputError(msg)
+    own: dict[str, dict[str, float | int]] = {}
     if isinstance(choice, str) and choice in SUITES:
         names, own_tier = SUITES[choice]
+        own = _OF_SUITES.get(choice, {})
     else:
         words = choice.split(",") if isinstance(choice, str) else list(choice)
         names, own_tier = tuple(word.strip() for word in words), "standard"
@@ -56,7 +71,10 @@ def attack_table(
         msg = f"settings for {', '.join(idle)}, which is not run; attacks: {', '.join(names)}"
         raise InputError(msg)
     rows = [
-        (ATTACKS[name], dict(ATTACKS[name].tiers[tier or own_tier]) | changed.get(name, {}))
+        (
+            ATTACKS[name],
+            {**ATTACKS[name].tiers[tier or own_tier], **own.get(name, {}), **changed.get(name, {})},
+        )
         for name in names
     ]
     for spec, settings in rows:

@@ -8,12 +8,18 @@ from typing import Any
 from art_disc.core.errors import InputError
 
 
-def _say(options: Namespace, text: str) -> None:
+def say(options: Namespace, text: str) -> None:
+    """Print a line on the way, unless `--quiet`."""
     if not options.quiet:
         print(text, file=sys.stderr)
 
 
-def _settings(options: Namespace) -> dict[str, str]:
+def settings_of(options: Namespace) -> dict[str, str]:
+    """Return what `--set ATTACK.KEY=VALUE` says.
+
+    Raises:
+        InputError: Not such words.
+    """
     settings = {}
     for item in options.set:
         key, equals, value = item.partition("=")
@@ -42,9 +48,9 @@ def evaluate(options: Namespace) -> int:
             norm=options.norm,
             targeted=options.targeted,
             surrogates=options.surrogates.split(","),
-            settings=_settings(options),
+            settings=settings_of(options),
             checks=None if options.checks == "none" else options.checks,
-            reference=make_reference(options, data, classifier.base_network),
+            reference=make_reference(options, data, classifier),
             draws=options.draws,
             certify=options.certify,
             max_free=options.max_free,
@@ -54,7 +60,7 @@ def evaluate(options: Namespace) -> int:
             resume=options.resume,
             export=options.export,
             training=line,
-            announce=lambda text: _say(options, text),
+            announce=lambda text: say(options, text),
             verbose=not options.quiet,
         )
         code = 0

@@ -7,6 +7,8 @@ from typing import TypeAlias
 from art_disc import __version__
 from art_disc.cli import commands
 from art_disc.cli import compare as compare_command
+from art_disc.cli import hardness as hardness_command
+from art_disc.cli import reproduce as reproduce_command
 from art_disc.cli import sweep as sweep_command
 from art_disc.cli import zoo as zoo_command
 
@@ -34,7 +36,9 @@ def make_parser() -> argparse.ArgumentParser:
     _report(subparsers)
     sweep_command.add(subparsers)
     compare_command.add(subparsers)
+    reproduce_command.add(subparsers)
     zoo_command.add(subparsers)
+    hardness_command.add(subparsers)
     return parser
 
 
@@ -53,8 +57,8 @@ def _evaluate(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--attacks",
         default="standard",
-        help="quick, standard, strong, or names joined by commas (art-disc zoo --list tells them); "
-        "default standard",
+        help="quick, standard, strong, thermometer, or names joined by commas (art-disc zoo "
+        "--list tells them); default standard",
     )
     parser.add_argument("--norm", default="inf", choices=("inf", "2"), help="default inf")
     parser.add_argument("--targeted", action="store_true", help="aim at the likeliest wrong class")
@@ -62,7 +66,7 @@ def _evaluate(subparsers: Subparsers) -> None:
         "--surrogates",
         default="soft,identity",
         help="backward passes to attack through, joined by commas: soft, soft:ALPHA, smooth, "
-        "identity",
+        "identity, and ramp for thermometer codes",
     )
     parser.add_argument(
         "--checks",

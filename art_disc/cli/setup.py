@@ -4,6 +4,7 @@ import copy
 import importlib
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,20 +84,28 @@ def usable_device(options: Namespace) -> "torch.device":
     return device
 
 
-def make_network(options: Namespace, data: "Dataset") -> "tuple[nn.Module, str]":
-    """Return the network and one line on how it was trained."""
+def make_network(
+    options: Namespace, data: "Dataset", defences: "Sequence[MapPreprocessor]" = ()
+) -> "tuple[nn.Module, str]":
+    """Return the network and one line on how it was trained.
+
+    Behind an encoder the built-in network takes the codes, and is trained on them.
+    """
+    from art_disc.estimators import encoded_shape
     from art_disc.networks import default_network, load_weights
 
     device = usable_device(options)
     adversary = make_adversary(options, data)
+    shape = encoded_shape(defences, data.input_shape)
     if options.model is None and options.weights is None:
-        network, line = _trained(options, data, device, adversary)
+        through = defences if shape != data.input_shape else ()
+        network, line = _trained(options, data, device, adversary, through)
     elif adversary is not None:
         msg = f"--training {options.training} is for the built-in network, without its --weights"
         raise InputError(msg)
     else:
         if options.model is None:
-            network = default_network(data.input_shape, data.nb_classes)
+            network = default_network(shape, data.nb_classes)
         else:
             network = _own(options.model)
         line = "the user's own network"
@@ -128,8 +137,13 @@ def make_adversary(options: Namespace, data: "Dataset") -> "Adversary | None":
 
 
 def _trained(
-    options: Namespace, data: "Dataset", device: "torch.device", adversary: "Adversary | None"
+    options: Namespace,
+    data: "Dataset",
+    device: "torch.device",
+    adversary: "Adversary | None",
+    defences: "Sequence[MapPreprocessor]",
 ) -> "tuple[nn.Module, str]":
+    from art_disc.estimators import encoded_shape
     from art_disc.networks import default_network
     from art_disc.training import trained, usual_epochs
 
@@ -137,32 +151,43 @@ def _trained(
     if not len(data.x_train):
         msg = f"{data.name} has no training images; give --model and --weights"
         raise InputError(msg)
+    shape = encoded_shape(defences, data.input_shape)
     network, result = trained(
-        lambda: default_network(data.input_shape, data.nb_classes).to(device),
+        lambda: default_network(shape, data.nb_classes).to(device),
         data,
         seed=options.seed,
         adversary=adversary,
+        defences=defences,
         verbose=not options.quiet,
         epochs=epochs,
     )
     kind = "natural" if adversary is None else adversary.describe()
-    return network, f"{kind}, {epochs} epochs, Adam, seed {options.seed}, weights {result.weights}"
+    line = f"{kind}, {epochs} epochs, Adam, seed {options.seed}, weights {result.weights}"
+    told = ", ".join(defence.describe() for defence in defences)
+    return network, f"{line}, through {told}" if told else line
 
 
-def make_reference(options: Namespace, data: "Dataset", network: "nn.Module") -> "nn.Module | None":
+def make_reference(
+    options: Namespace, data: "Dataset", classifier: "DefendedClassifier"
+) -> "nn.Module | None":
     """Return the adversarially trained network of `--reference`, or None where there is none.
 
     Where one is needed and none is given, a copy of the built-in network is trained on against
-    PGD-5 at the largest budget.
+    PGD-5 at the largest budget; beside a network of encoded images, a new one that takes images.
 
     Raises:
         InputError: The weights do not fit.
     """
-    from art_disc.networks import load_weights
+    from art_disc.networks import default_network, load_weights
     from art_disc.training import Adversary, trained
 
+    def fresh() -> "nn.Module":
+        if classifier.has_base:
+            return copy.deepcopy(classifier.base_network)
+        return default_network(data.input_shape, data.nb_classes).to(classifier.device)
+
     if options.reference not in ("auto", "none"):
-        hardened = copy.deepcopy(network)
+        hardened = fresh()
         load_weights(hardened, options.reference)
         return hardened.eval()
     needed = options.checks in ("standard", "full") and options.norm == "inf"
@@ -172,7 +197,7 @@ def make_reference(options: Namespace, data: "Dataset", network: "nn.Module") ->
     adversary = Adversary(max(budgets(options, data)), steps=5)
     many = len(data.x_train) > _REFERENCE_IMAGES
     return trained(
-        lambda: copy.deepcopy(network),
+        fresh,
         data.subset(n_train=_REFERENCE_IMAGES) if many else data,
         seed=options.seed,
         adversary=adversary,
@@ -209,5 +234,5 @@ def make_classifier(options: Namespace, data: "Dataset") -> "tuple[DefendedClass
     from art_disc.estimators import build_classifier
 
     defences = make_defences(options, data)
-    network, line = make_network(options, data)
+    network, line = make_network(options, data, defences)
     return build_classifier(network, data=data, defences=defences), line

@@ -29,5 +29,9 @@ class CertificateError(ArtDiscError, ValueError):
     """A certificate does not apply to this classifier, codebook or input."""
 
 
+class TheoryError(ArtDiscError, ValueError):
+    """A theorem promises nothing here: one of its conditions does not hold."""
+
+
 class CodebookWarning(UserWarning):
     """A codebook came out smaller than asked for."""

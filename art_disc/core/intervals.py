@@ -1,5 +1,6 @@
-"""Confidence limits for a share that was counted, and for the difference of two paired ones."""
+"""Confidence limits for a share that was counted, and for the difference of two of them."""
 
+from collections.abc import Sequence
 from math import sqrt
 
 from scipy import stats
@@ -65,6 +66,28 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return float(stats.binomtest(only_a, only_a + only_b).pvalue)
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p values adjusted for their number, in the same order (Holm 1979).
+
+    Args:
+        p_values: Each in [0, 1].
+
+    Raises:
+        InputError: A value outside [0, 1].
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    if any(not 0 <= p <= 1 for p in p_values):
+        msg = f"expected p values in [0, 1], got {list(p_values)}"
+        raise InputError(msg)
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, p_values[place] * (len(p_values) - rank)))
+        adjusted[place] = largest
+    return adjusted
+
+
 def paired_difference(
     both: int, only_a: int, only_b: int, neither: int, confidence: float = 0.95
 ) -> tuple[float, float]:
@@ -107,6 +130,39 @@ def paired_difference(
     down = _added(share_a - low_a, high_b - share_b, phi)
     up = _added(high_a - share_a, share_b - low_b, phi)
     difference = (only_a - only_b) / n
+    return max(difference - down, -1.0), min(difference + up, 1.0)
+
+
+def unpaired_difference(
+    successes_a: int, total_a: int, successes_b: int, total_b: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Two-sided score interval of the difference of two shares of separate samples, a minus b.
+
+    Wilson's intervals of the two shares, squared and added (Newcombe 1998, Statistics in Medicine
+    17: 873-890, method 10).
+
+    Args:
+        successes_a: Counted in sample a.
+        total_a: Its size, >= 1.
+        successes_b: Counted in sample b.
+        total_b: Its size, >= 1.
+        confidence: Coverage aimed at, in (0, 1).
+
+    Returns:
+        Limits in [-1, 1] around the difference.
+
+    Raises:
+        InputError: Counts that cannot be, or the confidence is outside (0, 1).
+
+    >>> [round(limit, 4) for limit in unpaired_difference(56, 70, 48, 80)]
+    [0.0524, 0.3339]
+    """
+    low_a, high_a = wilson_interval(successes_a, total_a, confidence)
+    low_b, high_b = wilson_interval(successes_b, total_b, confidence)
+    share_a, share_b = successes_a / total_a, successes_b / total_b
+    difference = share_a - share_b
+    down = _added(share_a - low_a, high_b - share_b, 0.0)
+    up = _added(high_a - share_a, share_b - low_b, 0.0)
     return max(difference - down, -1.0), min(difference + up, 1.0)
 
 

@@ -57,7 +57,8 @@ class EvaluationRecord(Record):
         histogram: 256 counts of 8-bit pixel values for each channel of the training images.
         eps: Budgets of the curve, rising, in the classifier's input range.
         clip_values: The classifier's input range.
-        base_correct, defended_correct: For each example, whether the clean prediction is right.
+        base_correct, defended_correct: For each example, whether the clean prediction is right;
+            the first is empty where the network takes encoded images, so that there is no base.
         outcomes: One entry for each attack, budget, knowledge and surrogate.
         complete: False if the run was interrupted; what it finished is here.
         certificates: One for each budget, over the same examples, where they were asked for.

@@ -8,9 +8,14 @@ from art_disc.defences.discretization import (
 )
 from art_disc.defences.draws import Draws, RandomMap
 from art_disc.defences.noise import GaussianNoise, RandomPreprocessor
-from art_disc.defences.preprocessor import CodebookPreprocessor, MapPreprocessor
+from art_disc.defences.preprocessor import (
+    CodebookPreprocessor,
+    MapPreprocessor,
+    SurrogatePreprocessor,
+)
 from art_disc.defences.straight_through import StraightThrough
 from art_disc.defences.table import DEFENCES, parse_defence
+from art_disc.defences.thermometer import Thermometer
 
 __all__ = [
     "DEFENCES",
@@ -25,5 +30,7 @@ __all__ = [
     "RandomMap",
     "RandomPreprocessor",
     "StraightThrough",
+    "SurrogatePreprocessor",
+    "Thermometer",
     "parse_defence",
 ]

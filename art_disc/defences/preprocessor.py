@@ -11,7 +11,7 @@ from art_disc.codebooks import Codebook
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError, NotFittedError
 from art_disc.defences.codebook_map import CodebookMap
-from art_disc.surrogates import SurrogateLike, as_surrogate
+from art_disc.surrogates import Ramp, Surrogate, SurrogateLike, as_surrogate
 
 ClipValues = tuple[float, float]
 
@@ -116,6 +116,10 @@ class MapPreprocessor(PreprocessorPyTorch):
             InputError: The defence is made for another number.
         """
 
+    def encoded_shape(self, input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the shape that images of `input_shape`, without the batch axis, leave with."""
+        return input_shape
+
     def forward(self, x: Tensor, y: Any = None) -> tuple[Tensor, Any]:
         """Return the defended images, float32, and `y` as it came.
 
@@ -150,27 +154,56 @@ class MapPreprocessor(PreprocessorPyTorch):
         return f"{type(self).__name__}({words})"
 
 
-class CodebookPreprocessor(MapPreprocessor):
+class SurrogatePreprocessor(MapPreprocessor):
+    """A defence whose map is exact in `forward` and differentiated by an exchangeable surrogate.
+
+    Args:
+        surrogate: See `PixelDiscretization`.
+        **options: Keyword options of `MapPreprocessor`.
+    """
+
+    params = ("surrogate", *MapPreprocessor.params)
+
+    def __init__(self, surrogate: SurrogateLike, **options: Any) -> None:
+        self.surrogate: Surrogate = as_surrogate(surrogate)
+        super().__init__(**options)
+
+    def _check_params(self) -> None:
+        self.surrogate = as_surrogate(self.surrogate)
+        super()._check_params()
+
+    def with_surrogate(self, surrogate: SurrogateLike) -> Self:
+        """Return the same defence with another backward pass."""
+        return self._changed(surrogate=surrogate)
+
+
+class CodebookPreprocessor(SurrogatePreprocessor):
     """A codebook defence: the exact map in `forward`, its surrogate's gradient through autograd.
 
     Args:
         codebook: Fitted, or learned by `fit`.
         surrogate: See `PixelDiscretization`.
         **options: Keyword options of `MapPreprocessor`.
+
+    Raises:
+        InputError: No codebook, or a surrogate of level codes.
     """
 
-    params = ("codebook", "surrogate", *MapPreprocessor.params)
+    params = ("codebook", *SurrogatePreprocessor.params)
 
     def __init__(self, codebook: Codebook, surrogate: SurrogateLike, **options: Any) -> None:
         self.codebook = codebook
-        self.surrogate = as_surrogate(surrogate)
-        super().__init__(**options)
+        super().__init__(surrogate, **options)
 
     def _check_params(self) -> None:
         if not isinstance(self.codebook, Codebook):
             msg = f"codebook must be a Codebook, got {type(self.codebook).__name__}"
             raise InputError(msg)
-        self.surrogate = as_surrogate(self.surrogate)
+        if isinstance(as_surrogate(self.surrogate), Ramp):
+            msg = (
+                "ramp is for the bits of level codes; for a codebook take smooth, soft or identity"
+            )
+            raise InputError(msg)
         super()._check_params()
 
     def _make_map(self) -> CodebookMap | None:
@@ -231,10 +264,6 @@ class CodebookPreprocessor(MapPreprocessor):
     def estimate_forward(self, x: Tensor, y: Any = None) -> Tensor:  # noqa: ARG002 - ART's signature
         """Return the surrogate's value, which ART's NumPy path differentiates."""
         return self.map.soft(x)
-
-    def with_surrogate(self, surrogate: SurrogateLike) -> Self:
-        """Return the same defence with another backward pass."""
-        return self._changed(surrogate=surrogate)
 
     def describe(self) -> str:
         """Return one readable line: the defence and its codebook with every hyperparameter."""

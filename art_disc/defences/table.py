@@ -17,6 +17,7 @@ from art_disc.defences.discretization import (
 )
 from art_disc.defences.noise import GaussianNoise
 from art_disc.defences.preprocessor import MapPreprocessor
+from art_disc.defences.thermometer import Thermometer
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,14 @@ class DefenceRow:
     Attributes:
         make: Makes the defence from keyword options.
         options: Options that `NAME:key=value` accepts, with their types.
-        codebook: Whether it maps pixels to a codebook, and so accepts `surrogate` too.
+        codebook: Whether it maps pixels to a codebook.
+        surrogate: Whether its backward pass can be chosen; then it accepts `surrogate` too.
     """
 
     make: Callable[..., MapPreprocessor]
     options: dict[str, type]
     codebook: bool = True
+    surrogate: bool = True
 
 
 def _density(surrogate: str = "soft", **options: Any) -> PixelDiscretization:
@@ -67,7 +70,13 @@ DEFENCES: dict[str, DefenceRow] = {
     "kmeans": DefenceRow(_kmeans, _CLUSTERED),
     "colordepth": DefenceRow(ColorDepthReduction, {"n_codes": int}),
     "bitdepth": DefenceRow(InputBitDepth, {"bits": int}),
-    "noise": DefenceRow(GaussianNoise, {"sigma": float, "clip": bool, "seed": int}, codebook=False),
+    "thermometer": DefenceRow(Thermometer, {"n_levels": int, "encoding": str}, codebook=False),
+    "noise": DefenceRow(
+        GaussianNoise,
+        {"sigma": float, "clip": bool, "seed": int},
+        codebook=False,
+        surrogate=False,
+    ),
 }
 
 
@@ -92,7 +101,7 @@ def _parse(text: str) -> tuple[DefenceRow, dict[str, Any]]:
         msg = f"unknown defence {name!r}; known: {', '.join(DEFENCES)}, or a codebook file (.npz)"
         raise InputError(msg)
     row = DEFENCES[name]
-    known = row.options | ({"surrogate": str} if row.codebook else {})
+    known = row.options | ({"surrogate": str} if row.surrogate else {})
     options = {}
     for item in filter(None, rest.split(",")):
         key, equals, value = item.partition("=")

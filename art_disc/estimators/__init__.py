@@ -4,6 +4,7 @@ from art_disc.estimators.build import build_classifier, defend
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.randomized import RandomizedClassifier, RandomizedModule
+from art_disc.estimators.shapes import encoded_shape
 from art_disc.estimators.voting import Voting
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "Voting",
     "build_classifier",
     "defend",
+    "encoded_shape",
 ]

@@ -11,6 +11,7 @@ from torch import nn
 
 from art_disc.core.errors import InputError
 from art_disc.data import Dataset
+from art_disc.defences.noise import RandomPreprocessor
 from art_disc.defences.preprocessor import ClipValues, MapPreprocessor, check_clip_values
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.module import DefendedModule
@@ -42,7 +43,8 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
 
     Args:
         model: Network that returns logits (n, nb_classes); it stays on its device, is shared, not
-            copied, and is put into eval mode.
+            copied, and is put into eval mode. Behind an encoder such as `Thermometer` it takes
+            images of `encoded_shape(defences, input_shape)`.
         data: Gives the shape and classes, and fits defences that are not fitted yet.
         input_shape: (c, h, w), or (h, w, c) where not `channels_first`; needed without `data`.
         nb_classes: Needed without `data`.
@@ -52,7 +54,8 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
         optimizer: As for ART, for its `fit`.
         clip_values: Input range, (0, 1) or (0, 255); the network sees the same range.
         channels_first: Layout of the images.
-        preprocessing: (mean, std) between the defences and the network, in the input range.
+        preprocessing: (mean, std) between the defences and the network, in the input range; behind
+            an encoder one number each, or as many as encoded channels.
         placement: `module` (defence and network in one module, which survives every attack; the
             defence is then applied in ART's `fit` too) or `preprocessor` (ART's list, which heeds
             `apply_fit` and `apply_predict`; not for defences that draw).
@@ -231,11 +234,16 @@ def _device(model: nn.Module) -> torch.device:
     return device
 
 
+def _without_draws(classifier: DefendedClassifier) -> DefendedClassifier:
+    fixed = [d for d in classifier.model.preprocessors if not isinstance(d, RandomPreprocessor)]
+    return classifier.with_defences(fixed, keep=classifier.preprocessing_defences or ())
+
+
 def _dry_run(classifier: DefendedClassifier) -> None:
     asked = None
     if isinstance(classifier, RandomizedClassifier):
         # logarithms of means hide what the network itself returns
-        _dry_run(classifier.base)
+        _dry_run(classifier.base if classifier.has_base else _without_draws(classifier))
         asked = classifier.voting.output
         # the classifier's own streams stay at their beginning
         classifier = classifier.frozen(0)
@@ -249,6 +257,11 @@ def _dry_run(classifier: DefendedClassifier) -> None:
             raise
         told = f"{type(error).__name__}: {error}"
         msg = f"the network fails on images of shape {classifier.input_shape}: {told}"
+        if not classifier.has_base:
+            shape = classifier.encoded_shape
+            msg = (
+                f"the network fails on encoded images of shape {shape}: {told}; make it for {shape}"
+            )
         raise InputError(msg) from error
     if logits.shape != (2, classifier.nb_classes) or not np.isfinite(logits).all():
         msg = (

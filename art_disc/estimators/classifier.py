@@ -13,6 +13,7 @@ from art_disc.defences.noise import RandomPreprocessor
 from art_disc.defences.preprocessor import MapPreprocessor
 from art_disc.defences.straight_through import StraightThrough
 from art_disc.estimators.module import DefendedModule
+from art_disc.estimators.shapes import check_standardisation, encoded_shape
 from art_disc.estimators.voting import Voting
 from art_disc.surrogates import Identity, SurrogateLike, as_surrogate
 
@@ -20,8 +21,8 @@ from art_disc.surrogates import Identity, SurrogateLike, as_surrogate
 class DefendedClassifier(PyTorchClassifier):
     """A `PyTorchClassifier` over a `DefendedModule`; made by `build_classifier` and `defend`.
 
-    It adds names only, no behaviour: where ART rebuilds a bare `PyTorchClassifier` around `model`,
-    nothing is lost.
+    It adds names, and leaves the network in eval mode after `fit`: where ART rebuilds a bare
+    `PyTorchClassifier` around `model`, nothing is lost.
     """
 
     @property
@@ -37,8 +38,24 @@ class DefendedClassifier(PyTorchClassifier):
 
     @property
     def base(self) -> "DefendedClassifier":
-        """The undefended classifier: the same network and standardisation, shared, no defence."""
+        """The undefended classifier: the same network and standardisation, shared, no defence.
+
+        Raises:
+            InputError: The network takes encoded images, so none is left without its encoder; see
+                `has_base`.
+        """
         return self.with_defences(())
+
+    @property
+    def encoded_shape(self) -> tuple[int, int, int]:
+        """Shape of an image behind the defences: what the network takes."""
+        first = self.channels_first
+        return encoded_shape(self.defences, tuple(self.input_shape), channels_first=first)
+
+    @property
+    def has_base(self) -> bool:
+        """Whether the network takes images as they are, so that there is an undefended `base`."""
+        return self.encoded_shape == tuple(self.input_shape)
 
     @property
     def is_random(self) -> bool:
@@ -69,12 +86,13 @@ class DefendedClassifier(PyTorchClassifier):
 
         Raises:
             InputError: Unknown placement, a defence that only ART's list can hold after one that
-                lives in the module, or one that draws in ART's list.
+                lives in the module, one that draws in ART's list, or defences that make another
+                shape than the encoded one which the network takes.
         """
         if placement not in ("module", "preprocessor"):
             msg = f"placement must be 'module' or 'preprocessor', got {placement!r}"
             raise InputError(msg)
-        adapted = [self._adapt(defence, place) for place, defence in enumerate(defences)]
+        adapted = self._adapted(defences, keep)
         inside = adapted if placement == "module" else []
         outside = [*keep, *(adapted if placement == "preprocessor" else [])]
         _check_places(inside, outside)
@@ -102,17 +120,36 @@ class DefendedClassifier(PyTorchClassifier):
         plain = DefendedModule(self.base_network, inside, **options)
         return (DefendedClassifier if draws else kind), plain
 
-    def _adapt(self, defence: Any, place: int) -> Any:
-        if not isinstance(defence, MapPreprocessor):
-            return defence
+    def _adapted(self, defences: Sequence[Any], keep: Sequence[Any]) -> list[Any]:
+        """Return copies of the defences for this classifier's layout and range, checked."""
+        images, first = tuple(self.input_shape), self.channels_first
+        shape = encoded_shape(keep, images, channels_first=first)
+        adapted: list[Any] = []
+        for place, defence in enumerate(defences):
+            made = self._adapt(defence, place, shape) if _is_ours(defence) else defence
+            shape = encoded_shape([made], shape, channels_first=first)
+            adapted.append(made)
+        if self.defences and shape != self.encoded_shape:
+            msg = (
+                f"the network takes images of shape {self.encoded_shape} from its defences, these "
+                f"would give it {shape}; build another classifier around a network for that shape"
+            )
+            raise InputError(msg)
+        if shape != images:
+            check_standardisation(self.model, shape)
+        return adapted
+
+    def _adapt(
+        self, defence: MapPreprocessor, place: int, shape: tuple[int, int, int]
+    ) -> MapPreprocessor:
         _ = defence.map  # raises NotFittedError here, not in the first attack
         first = self.channels_first
-        defence.check_channels(self.input_shape[0 if first else -1])
+        defence.check_channels(shape[0 if first else -1])
         if isinstance(defence, RandomPreprocessor):
             defence = defence.with_place(place)
-        return defence.with_layout(
-            channels_first=first, clip_values=(0.0, float(self.clip_values[1].max()))
-        )
+        # codes are 0 and 1, whatever the range of the images
+        upper = float(self.clip_values[1].max()) if shape == tuple(self.input_shape) else 1.0
+        return defence.with_layout(channels_first=first, clip_values=(0.0, upper))
 
     def _options(self) -> dict[str, Any]:
         """Return what a classifier around the same network is made with, but for the defences."""
@@ -162,6 +199,16 @@ class DefendedClassifier(PyTorchClassifier):
         inside = [change(defence) for defence in self.model.preprocessors]
         return cast("Self", self.with_defences(inside, keep=outside, voting=voting))
 
+    def fit(self, *args: Any, **options: Any) -> None:
+        """As ART's `fit`, and the network is left in eval mode, as `build_classifier` does."""
+        super().fit(*args, **options)
+        self.model.eval()
+
+    def fit_generator(self, *args: Any, **options: Any) -> None:
+        """As ART's `fit_generator`, and the network is left in eval mode."""
+        super().fit_generator(*args, **options)
+        self.model.eval()
+
     def __reduce__(self) -> tuple[Any, ...]:
         # ART's own pickling writes weight files into its data folder and leaves them there
         state = {
@@ -170,6 +217,10 @@ class DefendedClassifier(PyTorchClassifier):
             **self._options(),
         }
         return _rebuild, (type(self), state)
+
+
+def _is_ours(defence: Any) -> bool:
+    return isinstance(defence, MapPreprocessor)
 
 
 def _check_places(inside: Sequence[Any], outside: Sequence[Any]) -> None:

@@ -19,6 +19,7 @@ from art_disc.defences.preprocessor import MapPreprocessor
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.memory import bytes_for_backward
 from art_disc.estimators.module import DefendedModule
+from art_disc.estimators.shapes import encoded_shape
 from art_disc.estimators.voting import Voting
 
 # parts of this size stay in a CPU's caches: one large part is slower than several small ones
@@ -74,11 +75,11 @@ class RandomizedModule(DefendedModule):
             number: Draws of every image, >= 1.
         """
         x = self._enter(x)
+        each = self._row_bytes(x)
         # what comes before the first draw is the same for all of them
         steps = list(self.maps)
         while steps and not isinstance(steps[0], RandomMap):
             x = steps.pop(0)(x)
-        each = self._row_bytes(x)
         rows = max(1, self.voting.memory_bytes // each)
         # within the budget nothing is computed twice
         again = torch.is_grad_enabled() and number * len(x) > rows
@@ -101,7 +102,12 @@ class RandomizedModule(DefendedModule):
         return checkpoint(self._classify, x, use_reentrant=False, preserve_rng_state=self.training)
 
     def _row_bytes(self, x: Tensor) -> int:
-        return bytes_for_backward(self.base, self._classify, x.new_zeros((1, *x.shape[1:])))
+        shape = encoded_shape(
+            self.preprocessors,
+            (x.shape[1], x.shape[2], x.shape[3]),
+            channels_first=self.channels_first,
+        )
+        return bytes_for_backward(self.base, self._classify, x.new_zeros((1, *shape)))
 
 
 def _through(steps: Sequence[nn.Module], x: Tensor, index: int) -> Tensor:

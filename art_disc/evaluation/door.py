@@ -79,12 +79,13 @@ def examples_of(
 def models_of(
     classifier: DefendedClassifier, reference: Any, seed: int
 ) -> dict[str, DefendedClassifier]:
-    """Return the models that examples are scored on, by name.
+    """Return the models that examples are scored on, by name; `base` where there is one.
 
     Raises:
         InputError: The reference is no network or classifier of the same shape.
     """
-    models = {"base": classifier.base, "defended": classifier}
+    models = {"base": classifier.base} if classifier.has_base else {}
+    models["defended"] = classifier
     if classifier.is_random:
         models["frozen"] = classifier.frozen(derive_seed(seed, "frozen"))
     if reference is None:

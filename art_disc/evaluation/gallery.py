@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from art_disc.core.checks import Float32Array
+from art_disc.defences import Thermometer
 from art_disc.evaluation.score import predict_labels
 from art_disc.report import Pictures
 
@@ -74,7 +75,12 @@ def _pictures(run: "Runner", row: "Row", adversarial: Float32Array) -> Pictures:
 
 def _discretise(run: "Runner", x: Float32Array) -> Float32Array:
     for defence in run.classifier.defences:
-        x = defence(x)[0]
+        made = defence(x)[0]
+        if made.shape != x.shape:
+            # codes are no picture; their levels are, where they can be told
+            x = defence.decode(made) if isinstance(defence, Thermometer) else x
+            break
+        x = made
     # noise may leave the range
     return np.clip(x, 0, np.float32(run.upper))
 

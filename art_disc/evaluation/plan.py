@@ -83,7 +83,7 @@ def _own_row(classifier: DefendedClassifier, attack: EvasionAttack, eps: float, 
     return Row(
         attack=type(attack).__name__,
         source=attack.estimator,
-        models=BOTH if knowledge == "base" else DEFENDED,
+        models=BOTH if knowledge == "base" and classifier.has_base else DEFENDED,
         knowledge=knowledge,
         surrogate=None,
         norm=norm,

@@ -49,12 +49,13 @@ class Evaluation:
 
     def __str__(self) -> str:
         record = self.record
-        lines = [f"clean   base {record.clean('base')}   defended {record.clean()}"]
-        lines += [
-            f"eps {eps:.4g}   base {record.worst(eps, model='base') or 'not attacked'}   "
-            f"defended, worst of all attacks {record.worst(eps) or 'not attacked'}"
-            for eps in record.eps
-        ]
+        base = bool(record.base_correct)
+        clean = f"base {record.clean('base')}   " if base else ""
+        lines = [f"clean   {clean}defended {record.clean()}"]
+        for eps in record.eps:
+            other = f"base {record.worst(eps, model='base') or 'not attacked'}   " if base else ""
+            worst = record.worst(eps) or "not attacked"
+            lines.append(f"eps {eps:.4g}   {other}defended, worst of all attacks {worst}")
         if record.checks:
             lines.append(f"checks ({record.checks_tier}): {record.verdict}")
             lines += [

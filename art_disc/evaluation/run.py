@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from art.attacks.attack import EvasionAttack
 
-from art_disc.attacks import parse_settings
+from art_disc.attacks import parse_settings, suite_surrogates
 from art_disc.core.checks import check_count
 from art_disc.data import Dataset
 from art_disc.estimators import DefendedClassifier, RandomizedClassifier
@@ -57,8 +57,9 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     """Attack a classifier with ART's attacks, count what survives, and check the attack itself.
 
     Gradient attacks run on the base network (their examples are scored on both models: knowledge
-    `base`) and through each surrogate (knowledge `bpda`); attacks without gradients run on the
-    defended model (knowledge `none`). Every example is scored by fresh predictions and within its
+    `base`; a network behind an encoder such as `Thermometer` has none) and through each surrogate
+    (knowledge `bpda`); attacks without gradients run on the defended model (knowledge `none`).
+    Every example is scored by fresh predictions and within its
     own measured perturbation, and again after rounding to the 8-bit grid. The attacks that the
     checks ask for count like all others.
 
@@ -66,7 +67,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         classifier: From `build_classifier` or `defend`.
         data: Its test images are attacked; with clip values (0, 255) they are scaled to 0..255.
         eps: One or several budgets >= 0 in the classifier's input range.
-        attacks: `quick`, `standard`, `strong`, names (`pgd,square`; `art-disc zoo --list` tells
+        attacks: `quick`, `standard`, `strong`, `thermometer` (the published break of level codes
+            and what ramp and identity find), names (`pgd,square`; `art-disc zoo --list` tells
             them), or ART attack objects of the user's own, which run once, as they are; an example
             that one moves farther than its budget counts at the larger budgets alone.
         norm: `inf` or 2.
@@ -108,6 +110,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     upper = check_choices(classifier, out=out, resume=resume, export=export)
     norm = check_norm(norm)
     budgets = budgets_of(eps, norm, upper, classifier.input_shape)
+    surrogates = (*surrogates, *suite_surrogates(attacks))
     if n_ex is not None:
         data = data.subset(n_test=check_count(n_ex, "n_ex"), stratified=stratified, seed=seed)
     x, y = examples_of(classifier, data, upper)
@@ -146,7 +149,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
 
 
 def _facts(run: Runner, norm: str, budgets: tuple[float, ...]) -> dict[str, Any]:
-    facts: dict[str, Any] = {"norm": norm, "eps": budgets, "seed": run.seed}
+    facts: dict[str, Any] = {"norm": norm, "eps": budgets, "seed": run.seed, "base_correct": ()}
     for name in ("base", "defended", "reference"):
         if name in run.models:
             facts[f"{name}_correct"] = tuple(run.clean[name].correct.tolist())

@@ -63,7 +63,7 @@ class Runner:
     """State of one evaluation: models and images, and what was found so far.
 
     Attributes:
-        models: `base`, `defended`, and `reference` and `frozen` where there are any.
+        models: `defended`, and `base`, `reference` and `frozen` where there are any.
         x, y, ids: Images in the input range, labels, and their ids.
         upper: Top of the input range.
         draws: Fresh draws that a random model is scored on.

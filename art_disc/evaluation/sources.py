@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from art_disc.core.errors import InputError
-from art_disc.defences.preprocessor import CodebookPreprocessor
+from art_disc.defences.preprocessor import SurrogatePreprocessor
 from art_disc.estimators import DefendedClassifier
 from art_disc.surrogates import SoftAssignment, Surrogate, SurrogateLike, as_surrogate
 
@@ -47,8 +47,8 @@ def gradient_sources(
 ) -> list[Source]:
     """Return the undefended base, the defences as they were built, and each surrogate asked for.
 
-    A preprocessor of ART's own that is not ours can be differentiated as the identity; the other
-    surrogates know codebooks only.
+    A network that takes encoded images has no base. A preprocessor of ART's own that is not ours
+    can be differentiated as the identity; the other surrogates know our own maps only.
 
     Raises:
         InputError: Unknown surrogate.
@@ -56,12 +56,11 @@ def gradient_sources(
     known = white_box(classifier)
     if not classifier.defences:
         return [Source("own", classifier, BOTH, known, None)]
-    own = [d.surrogate for d in classifier.defences if isinstance(d, CodebookPreprocessor)]
+    own = [d.surrogate for d in classifier.defences if isinstance(d, SurrogatePreprocessor)]
     built = "+".join(dict.fromkeys(surrogate.name for surrogate in own)) or None
-    sources = [
-        Source("base", classifier.base, BOTH, "base", None),
-        Source("own", classifier, DEFENDED, known, built),
-    ]
+    sources = [Source("own", classifier, DEFENDED, known, built)]
+    if classifier.has_base:
+        sources.insert(0, Source("base", classifier.base, BOTH, "base", None))
     foreign = any(not hasattr(defence, "map") for defence in classifier.defences)
     seen, mine = {built}, dict[str, Surrogate]()
     for wanted in surrogates:

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from art_disc.core.errors import InputError
+from art_disc.networks.residual import ResNet32
 
 
 class DigitsNet(nn.Module):
@@ -83,8 +84,11 @@ class MadryMnistNet(nn.Module):
 def default_network(input_shape: tuple[int, int, int], nb_classes: int) -> nn.Module:
     """Return the network that the command line takes where the user names none.
 
-    Madry's for 28x28 grey images, `DigitsNet` for every other size.
+    Madry's for 28x28 grey images, a `ResNet32` of 8 layers for 32x32 ones, `DigitsNet` for every
+    other size.
     """
     if input_shape == (1, 28, 28):
         return MadryMnistNet(input_shape, nb_classes)
+    if input_shape[1:] == (32, 32):
+        return ResNet32(input_shape, nb_classes)
     return DigitsNet(input_shape, nb_classes)

@@ -57,7 +57,11 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
         except (json.JSONDecodeError, TypeError) as error:
             msg = f"{source} holds no weights with a JSON header: {error}"
             raise FileFormatError(msg) from error
-    expected = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    own = model.state_dict()
+    # older state dicts lack these counters, which decide no prediction
+    counters = {name: t for name, t in own.items() if name.endswith(".num_batches_tracked")}
+    state = {**counters, **state}
+    expected = {name: tuple(t.shape) for name, t in own.items()}
     found = {name: tuple(t.shape) for name, t in state.items()}
     if expected != found:
         odd = sorted(set(expected.items()) ^ set(found.items()))[:3]

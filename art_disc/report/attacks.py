@@ -8,6 +8,7 @@ from art_disc.report.reading import (
     MODEL_WORDS,
     NORM_WORDS,
     in_unit_range,
+    models_there,
     show_eps,
     show_setting,
 )
@@ -198,7 +199,7 @@ def settings_table(record: EvaluationRecord) -> Table | None:
 def budget_table(record: EvaluationRecord) -> Table:
     """Attack runs, gradients, queries and seconds for each model and in all."""
     there = {row.scored_on for row in record.outcomes}
-    names = [name for name in _MODELS if name in there or name in ("defended", "base")]
+    names = [name for name in _MODELS if name in there.union(models_there(record))]
     rows = []
     for name in (*names, "all"):
         chosen = [row for row in record.outcomes if name in (row.scored_on, "all")]

@@ -73,7 +73,7 @@ def examples_csv(record: EvaluationRecord) -> str:
         known = (
             record.example_ids[i],
             record.labels[i],
-            int(record.base_correct[i]),
+            int(record.base_correct[i]) if record.base_correct else "",
             int(record.defended_correct[i]),
             "" if change is None else f"{change:.9g}",
         )
@@ -135,7 +135,7 @@ def example_table(record: EvaluationRecord) -> Table | None:
             (
                 Cell(f"#{record.example_ids[i]}", sort=record.example_ids[i]),
                 number_cell(record.labels[i]),
-                Cell(_right(record.base_correct[i])),
+                Cell(_right(record.base_correct[i]) if record.base_correct else "there is none"),
                 Cell(_right(record.defended_correct[i])),
                 number_cell(changes[i], None if changes[i] is None else f"{changes[i]:.4g}"),
                 Cell(", ".join(hits[i]) or "nothing"),

@@ -47,6 +47,19 @@ def knowledge_there(record: EvaluationRecord) -> tuple[str, ...]:
     return tuple(known for known in KNOWLEDGE_SHORT if known != "bpda+eot" or known in used)
 
 
+def models_there(record: EvaluationRecord) -> tuple[str, ...]:
+    """The models of the tables, in their order: a network of encoded images has no undefended one.
+
+    A record of before any prediction has none of either, and keeps the column.
+    """
+    there = {
+        "base": bool(record.base_correct) or not record.defended_correct,
+        "reference": bool(record.reference_correct),
+        "defended": True,
+    }
+    return tuple(model for model, present in there.items() if present)
+
+
 def clean_share(record: EvaluationRecord, model: str = "defended") -> Share | None:
     """Clean accuracy, or None before any prediction was made."""
     share = record.clean(model)

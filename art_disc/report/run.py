@@ -125,8 +125,8 @@ def _misfits(record: Record) -> list[str]:
             for told in _misfits(cell.record)
         ]
     n = len(record.labels)
-    told = _off(record, n, ("example_ids", "base_correct", "defended_correct"))
-    told += _off(record, n, ("reference_correct",), optional=True)
+    told = _off(record, n, ("example_ids", "defended_correct"))
+    told += _off(record, n, ("base_correct", "reference_correct"), optional=True)
     for i, outcome in enumerate(record.outcomes):
         told += [f"outcome {i} ({outcome.attack}) {words}" for words in _odd(outcome, n)]
     for i, certificate in enumerate(record.certificates):

@@ -15,6 +15,7 @@ from art_disc.report.reading import (
     in_unit_range,
     knowledge_there,
     lower_percent,
+    models_there,
     show_eps,
     show_setting,
 )
@@ -30,7 +31,7 @@ GRID_HEADING = "Defended, rounded to the 8-bit grid"
 
 def result_table(record: EvaluationRecord) -> Table:
     """Clean accuracy, then the worst over all attacks at each budget, model beside model."""
-    models = tuple(m for m in HEADINGS if m != "reference" or record.reference_correct)
+    models = models_there(record)
     grid = any(row.grid_correct for row in record.select(scored_on="defended"))
     clean = tuple(share_cell(clean_share(record, model)) for model in models)
     blank = (Cell(),) if grid else ()

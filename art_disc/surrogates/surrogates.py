@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from art_disc.codebooks import Codebook, distance
+from art_disc.codebooks import Codebook
 from art_disc.core.errors import InputError
 from art_disc.surrogates.pixels import Surrogate, channels_255
+from art_disc.surrogates.ramp import Ramp
 from art_disc.surrogates.smoothed import SmoothedStep
+from art_disc.surrogates.soft import soft_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +63,9 @@ class SoftAssignment:
             inside = channels[0].clamp(min(outer), max(outer))
             beyond = channels[0] - inside
             channels = [inside]
-        away = torch.stack(
-            [distance(channels, code, codebook.nearest_metric, torch) for code in levels]
-        )
-        if codebook.nearest_metric == "l2" and len(channels) > 1:
-            # the root has no slope at a codeword; the floor makes the gradient 0 there
-            away = away.clamp_min(1e-12).sqrt()
-        weights = torch.softmax(away * (-self.alpha / 255), dim=0)
-        table = weights.new_tensor(levels) / 255
-        smooth = [torch.einsum("k...,k->...", weights, column) for column in table.unbind(dim=1)]
+        rate = self.alpha / 255
+        means = soft_mean(channels, levels, codebook.nearest_metric, rate)
+        smooth = [mean / 255 for mean in means]
         if self.leak and beyond is not None:
             smooth = [smooth[0] + self.leak / 255 * beyond]
         return smooth[0] if codebook.per_channel else torch.stack(smooth, dim=1)
@@ -130,20 +126,20 @@ def as_surrogate(surrogate: SurrogateLike) -> Surrogate:
 
     Args:
         surrogate: A surrogate of this package; a callable on images in [0, 1]; or `identity`,
-            `soft`, `soft:25.5` with its alpha, `soft:25.5:1` with its alpha and leak, `smooth`, or
-            `smooth:0.1` with its width.
+            `soft`, `soft:25.5` with its alpha, `soft:25.5:1` with its alpha and leak, `smooth`,
+            `smooth:0.1` with its width, or, for level codes, `ramp` and `ramp:0.1`.
 
     Raises:
         InputError: None of these.
     """
-    if isinstance(surrogate, SoftAssignment | SmoothedStep | Identity | Custom):
+    if isinstance(surrogate, SoftAssignment | SmoothedStep | Ramp | Identity | Custom):
         return surrogate
     if isinstance(surrogate, str):
         name, _, value = surrogate.partition(":")
         if name == "identity" and not value:
             return Identity()
         kinds: dict[str, Callable[..., Surrogate]]
-        kinds = {"soft": SoftAssignment, "smooth": SmoothedStep}
+        kinds = {"soft": SoftAssignment, "smooth": SmoothedStep, "ramp": Ramp}
         if name in kinds:
             try:
                 return kinds[name](*(float(part) for part in value.split(":") if value))
@@ -153,6 +149,6 @@ def as_surrogate(surrogate: SurrogateLike) -> Surrogate:
         return surrogate  # type: ignore[return-value]  # a protocol cannot be told by call alone
     elif callable(surrogate):
         return Custom(surrogate, getattr(surrogate, "__name__", "custom"))
-    known = "identity, soft[:ALPHA[:LEAK]], smooth[:WIDTH] or a callable"
+    known = "identity, soft[:ALPHA[:LEAK]], smooth[:WIDTH], ramp[:WIDTH] or a callable"
     msg = f"surrogate must be {known}, got {surrogate!r}"
     raise InputError(msg)

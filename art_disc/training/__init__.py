@@ -1,7 +1,18 @@
-"""Training loops: natural and adversarial, seeded, with a progress bar, cached by content."""
+"""Training loops: natural and adversarial, bare or behind defences, seeded, resumable, cached."""
 
 from art_disc.training.adversary import Adversary
 from art_disc.training.cache import cache_dir, trained, usual_epochs
 from art_disc.training.loop import TrainingResult, train
+from art_disc.training.settings import SETTINGS, SixSettings, Trained
 
-__all__ = ["Adversary", "TrainingResult", "cache_dir", "train", "trained", "usual_epochs"]
+__all__ = [
+    "SETTINGS",
+    "Adversary",
+    "SixSettings",
+    "Trained",
+    "TrainingResult",
+    "cache_dir",
+    "train",
+    "trained",
+    "usual_epochs",
+]

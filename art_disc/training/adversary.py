@@ -1,15 +1,14 @@
 """The inner maximisation of adversarial training, in l_inf."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from art_disc.core.checks import check_count, check_eps
 from art_disc.core.errors import InputError
+from art_disc.training.recipe import evaluating
 
 METHODS = ("pgd", "single_step")
 
@@ -27,6 +26,8 @@ class Adversary:
         steps: Gradient steps of `pgd`; `single_step` takes one.
         step_size: Of each step, > 0; None: 2.5 eps / steps, and 1.25 eps for `single_step`.
         random_start: Begin anywhere in the budget, not at the image.
+        ramp: Share of the training, in [0, 1), over which budget and steps grow from 0 to full
+            size: large budgets are learnt sooner so.
 
     Raises:
         InputError: A value does not fit.
@@ -39,6 +40,7 @@ class Adversary:
     steps: int = 10
     step_size: float | None = None
     random_start: bool = True
+    ramp: float = 0.0
 
     def __post_init__(self) -> None:
         if check_eps(self.eps) == 0:
@@ -50,6 +52,9 @@ class Adversary:
         check_count(self.steps, "steps")
         if self.step_size is not None and not 0 < self.step_size < math.inf:
             msg = f"step_size must be a number > 0, got {self.step_size!r}"
+            raise InputError(msg)
+        if not 0 <= self.ramp < 1:
+            msg = f"ramp must be a share of the training in [0, 1), got {self.ramp!r}"
             raise InputError(msg)
 
     @property
@@ -64,6 +69,14 @@ class Adversary:
             return self.step_size
         return (1.25 if self.method == "single_step" else 2.5 / self.steps) * self.eps
 
+    def at(self, progress: float) -> "Adversary":
+        """Return the adversary at a moment of the training, `progress` in [0, 1] of the way."""
+        if progress >= self.ramp:
+            return self
+        # never quite 0, which is no adversary
+        share = max(progress / self.ramp, 1e-3)
+        return replace(self, eps=share * self.eps, step_size=share * self.step_length)
+
     def facts(self) -> dict[str, float | int | str | bool]:
         """Return what decides the perturbations, in plain values; equal ones train alike."""
         return {
@@ -72,12 +85,15 @@ class Adversary:
             "steps": self.step_count,
             "step_size": float(self.step_length),
             "random_start": self.random_start,
+            # one without has the key that it always had
+            **({"ramp": self.ramp} if self.ramp else {}),
         }
 
     def describe(self) -> str:
         """Return one readable phrase."""
         name = "single-step" if self.method == "single_step" else f"PGD-{self.steps}"
         start = "" if self.random_start else ", no random start"
+        start += f", ramp {self.ramp:g}" if self.ramp else ""
         return f"adversarial ({name}, eps {self.eps:.4g}, step {self.step_length:.4g}{start})"
 
 
@@ -102,7 +118,7 @@ def perturbed(
     if adversary.random_start:
         start = torch.rand(x.shape, generator=generator).to(x.device)
         moved = torch.clamp(x + eps * (2 * start - 1), low, high)
-    with _evaluated(model), torch.enable_grad():
+    with evaluating(model), torch.enable_grad():
         for _ in range(adversary.step_count):
             moved = moved.detach().requires_grad_()
             loss = nn.functional.cross_entropy(model(moved), y, reduction="sum")
@@ -110,15 +126,3 @@ def perturbed(
             (slope,) = torch.autograd.grad(loss, moved)
             moved = torch.clamp(moved + adversary.step_length * slope.sign(), low, high)
     return moved.detach()
-
-
-@contextmanager
-def _evaluated(model: nn.Module) -> Iterator[None]:
-    """Put the model into eval mode inside the block."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from torch import nn
 
 from art_disc.core.errors import ArtDiscError, InputError
 from art_disc.data import Dataset
+from art_disc.defences import MapPreprocessor
 from art_disc.networks import load_weights, save_weights, weights_hash
 from art_disc.training.adversary import Adversary
-from art_disc.training.loop import TrainingResult, train
+from art_disc.training.facts import defence_facts, fit_defences
+from art_disc.training.loop import OnEpoch, TrainingResult, train
 
 
 def cache_dir() -> Path:
@@ -34,29 +36,34 @@ def usual_epochs(data: Dataset) -> int:
     return 6 if len(data.x_train) > _MANY else 30
 
 
-def trained(
+def trained(  # noqa: PLR0913 - each is a choice of its own
     factory: Callable[[], nn.Module],
     data: Dataset,
     *,
     seed: int = 0,
     adversary: Adversary | None = None,
+    defences: Sequence[MapPreprocessor] = (),
+    on_epoch: OnEpoch | None = None,
     cache: str | Path | None = None,
     verbose: bool = True,
-    **settings: int | float,
+    **settings: Any,
 ) -> tuple[nn.Module, TrainingResult]:
     """Return a trained network; a second call with the same content does not train.
 
     The key of the cache is the content: initial weights (so architecture and seed), training
-    images and labels, settings, and the adversary. A run that is interrupted leaves no file.
+    images and labels, settings, adversary and defences. A run that is interrupted goes on at the
+    next call where its last whole epochs ended.
 
     Args:
         factory: Makes the network; called under `seed`, torch's global stream is restored.
         data: As for `train`.
         seed: Of the initial weights, of the order of the batches and of the random starts.
         adversary: As for `train`.
+        defences: As for `train`.
+        on_epoch: As for `train`; not called where the weights come from the cache.
         cache: Folder of weight files; None: `cache_dir()`.
         verbose: Show a progress bar while training.
-        **settings: `epochs`, `learning_rate`, `batch_size` of `train`.
+        **settings: The other settings of `train`, `epochs` for example.
 
     Raises:
         InputError: As for `train`.
@@ -65,15 +72,14 @@ def trained(
         msg = f"seed must fit in 64 bits, got {seed}"
         raise InputError(msg)
     model = _initial(factory, seed)
+    fit_defences(defences, data)
     facts: dict[str, Any] = {
         "initial": weights_hash(model),
         "data": data.fingerprint,
         "seed": seed,
         **settings,
+        **defence_facts(defences, adversary),
     }
-    if adversary is not None:
-        # natural training has the key that it always had
-        facts["adversary"] = adversary.facts()
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:20]
     file = (Path(cache) if cache else cache_dir()) / f"{data.name}-{type(model).__name__}-{key}.npz"
     if file.is_file():
@@ -81,12 +87,25 @@ def trained(
             header = load_weights(model, file)
             model.eval()
             report = {**header["training"], "cached": True}
+            for name in ("losses", "accuracies"):
+                # JSON has no tuples; files of the first version lack both
+                report[name] = tuple(report.get(name, ()))
             return model, TrainingResult(**report)
         except (ArtDiscError, KeyError, TypeError):
             # a damaged cache entry costs a training, never the run
             file.unlink()
             model = _initial(factory, seed)
-    result = train(model, data, seed=seed, adversary=adversary, verbose=verbose, **settings)  # type: ignore[arg-type]
+    result = train(
+        model,
+        data,
+        seed=seed,
+        adversary=adversary,
+        defences=defences,
+        on_epoch=on_epoch,
+        checkpoint=file.with_suffix(".part.npz"),
+        verbose=verbose,
+        **settings,
+    )
     save_weights(model, file, header={"training": asdict(result), "facts": facts})
     return model, result
 

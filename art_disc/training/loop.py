@@ -1,7 +1,11 @@
-"""Training of a network on clean or on perturbed images."""
+"""Training of a network on clean or on perturbed images, bare or behind defences."""
 
 import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,14 +13,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from art_disc.core.checks import Float32Array, check_count, check_images, check_labels
+from art_disc.core.checks import Float32Array, check_images, check_labels
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import derive_seed
 from art_disc.data import Dataset
+from art_disc.defences import MapPreprocessor, RandomPreprocessor
+from art_disc.estimators.module import DefendedModule
 from art_disc.networks import weights_hash
 from art_disc.training.adversary import Adversary, perturbed
+from art_disc.training.checkpoint import State
+from art_disc.training.facts import defence_facts, fit_defences
+from art_disc.training.recipe import Mixed, Recipe, augmented, evaluating
 
 _ROWS = 500
+# a training that ends sooner is not worth a file
+_SECONDS_BETWEEN_CHECKPOINTS = 20.0
+
+OnEpoch = Callable[[int, nn.Module], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +37,15 @@ class TrainingResult:
     """What a training run reports.
 
     Attributes:
-        accuracy: Share of test images classified right after training, in [0, 1].
+        accuracy: Share of test images classified right after training, behind the defences that
+            it was trained through, in [0, 1].
         loss: Mean training loss of the last epoch, on the images that were trained on.
         weights: Hash of the weights, as `networks.weights_hash`.
         cached: Whether the weights came from the cache.
         robust_accuracy: Share of up to 500 test images that stay right under PGD-20 at the
             adversary's budget, in [0, 1]: a first look, no evaluation. None without an adversary.
+        losses: Mean training loss of every epoch.
+        accuracies: Accuracy on up to 500 test images after every epoch, in [0, 1].
     """
 
     accuracy: float
@@ -37,15 +53,8 @@ class TrainingResult:
     weights: str
     cached: bool
     robust_accuracy: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Settings:
-    epochs: int
-    learning_rate: float
-    batch_size: int
-    seed: int
-    adversary: Adversary | None
+    losses: tuple[float, ...] = ()
+    accuracies: tuple[float, ...] = ()
 
 
 def train(  # noqa: PLR0913 - each is a setting of its own
@@ -57,112 +66,213 @@ def train(  # noqa: PLR0913 - each is a setting of its own
     batch_size: int = 64,
     seed: int = 0,
     adversary: Adversary | None = None,
+    defences: Sequence[MapPreprocessor] = (),
+    optimizer: str = "adam",
+    weight_decay: float = 0.0,
+    warm_up: float = 0.0,
+    augment: str | None = None,
+    precision: str = "float32",
+    checkpoint: str | Path | None = None,
+    on_epoch: OnEpoch | None = None,
     verbose: bool = True,
 ) -> TrainingResult:
-    """Train a network with Adam and cross-entropy, in place.
+    """Train a network with cross-entropy, in place; on discretised images where it has defences.
 
-    The learning rate falls to zero along a cosine over the run. Batches and random starts are
-    drawn from generators of their own; nothing touches the global streams, so dropout needs the
-    caller's own seed.
+    The learning rate falls to zero along a cosine over the run. Batches, crops and random starts
+    are drawn from generators of their own; nothing touches the global streams, so dropout needs
+    the caller's own seed. With defences and an adversary the network learns from T(x'), x' being
+    found through their surrogates (the papers' T(BPDA(x))); a defence that draws gives one fresh
+    draw of every image.
 
     Args:
         model: The network; it stays on its device and is left in eval mode.
         data: Training images and labels; accuracy is counted on its test images.
         epochs: Passes over the training images, >= 1.
-        learning_rate: Adam's, > 0.
+        learning_rate: The optimiser's, > 0.
         batch_size: Images a step, >= 1.
-        seed: Of the order of the batches and the random starts.
+        seed: Of the order of the batches, the crops and the random starts.
         adversary: Trains on images perturbed by it; None: on clean ones.
-        verbose: Show a progress bar with the loss.
+        defences: Applied in order before the network; one that is not fitted learns from the
+            training images first.
+        optimizer: `adam`, or `sgd` with momentum 0.9.
+        weight_decay: The optimiser's, >= 0.
+        warm_up: Share of the steps, in [0, 1), over which the learning rate rises from 0 first.
+        augment: None, `crop` (moved by up to two pixels), or `crop_flip` (mirrored too).
+        precision: `float32`, or `bfloat16` for the network's products while it is trained (about
+            twice as fast where the processor has them); weights stay float32.
+        checkpoint: File that an interrupted training goes on from; written between epochs, gone
+            at the end. The epochs that are left give the weights of an uninterrupted run.
+        on_epoch: Called after every epoch with its number, from 1, and the whole module, defences
+            included, in eval mode.
+        verbose: Show a progress bar with loss and accuracy.
 
     Raises:
-        InputError: A setting does not fit, or there are no training images.
+        InputError: A setting does not fit, there are no training images, or the checkpoint is of
+            another training.
+        FileFormatError: The checkpoint is damaged.
+
+    Source: Madry et al. 2018, section 2.1; Chen et al. 2018, section 5 (retraining).
     """
-    settings = _check(epochs, learning_rate, batch_size, seed, adversary)
-    x = check_images(data.x_train, name="data.x_train")
-    y = check_labels(data.y_train, len(x), data.nb_classes)
-    device = next(model.parameters()).device
-    model.train()
-    loss = _fit(model, torch.tensor(x), torch.tensor(y), settings, device, verbose=verbose)
-    model.eval()
-    return TrainingResult(
-        accuracy=_accuracy(model, data.x_test, data.y_test, device),
-        loss=loss,
-        weights=weights_hash(model),
-        cached=False,
-        robust_accuracy=_robust(model, data, adversary, device),
+    recipe = Recipe(
+        epochs, learning_rate, batch_size, optimizer, weight_decay, warm_up, augment, precision
     )
-
-
-def _check(
-    epochs: int, learning_rate: float, batch_size: int, seed: int, adversary: Adversary | None
-) -> _Settings:
-    if not (math.isfinite(learning_rate) and learning_rate > 0):
-        msg = f"learning_rate must be a positive number, got {learning_rate}"
-        raise InputError(msg)
-    if not -(2**63) <= seed < 2**63:
-        msg = f"seed must fit in 64 bits, got {seed}"
-        raise InputError(msg)
+    _check_seed(seed)
     if adversary is not None and not isinstance(adversary, Adversary):
         msg = f"adversary must be an Adversary or None, got {type(adversary).__name__}"
         raise InputError(msg)
-    epochs, batch_size = check_count(epochs, "epochs"), check_count(batch_size, "batch_size")
-    return _Settings(epochs, learning_rate, batch_size, seed, adversary)
+    x = check_images(data.x_train, name="data.x_train")
+    y = check_labels(data.y_train, len(x), data.nb_classes)
+    fit_defences(defences, data)
+    facts = {
+        "initial": weights_hash(model),
+        "data": data.fingerprint,
+        "seed": seed,
+        **recipe.facts(),
+        **defence_facts(defences, adversary),
+    }
+    run = _Training(model, data, recipe, seed, adversary, defences)
+    state = run.begin(len(x), facts)
+    if checkpoint is not None:
+        state.load(checkpoint)
+    run.through(state, torch.tensor(x), torch.tensor(y), checkpoint, on_epoch, verbose=verbose)
+    model.eval()
+    if checkpoint is not None:
+        Path(checkpoint).unlink(missing_ok=True)
+    return TrainingResult(
+        accuracy=run.accuracy(data.x_test, data.y_test),
+        loss=state.losses[-1],
+        weights=weights_hash(model),
+        cached=False,
+        robust_accuracy=run.robust(),
+        losses=tuple(state.losses),
+        accuracies=tuple(state.accuracies),
+    )
 
 
-def _fit(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    settings: _Settings,
-    device: torch.device,
-    *,
-    verbose: bool,
-) -> float:
-    generator = torch.Generator().manual_seed(settings.seed)
-    starts = torch.Generator().manual_seed(derive_seed(settings.seed, "random starts"))
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
-    steps = math.ceil(len(x) / settings.batch_size)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs * steps)
-    mean = math.nan
-    with tqdm(total=settings.epochs * steps, desc="training", disable=not verbose) as bar:
-        for epoch in range(settings.epochs):
-            losses = 0.0
-            for batch in torch.randperm(len(x), generator=generator).split(settings.batch_size):
-                images, labels = x[batch].to(device), y[batch].to(device)
-                if settings.adversary is not None:
-                    images = perturbed(model, images, labels, settings.adversary, starts)
-                optimizer.zero_grad()
-                loss = nn.functional.cross_entropy(model(images), labels)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                losses += float(loss.detach()) * len(batch)
-                bar.update()
-            mean = losses / len(x)
-            bar.set_postfix(epoch=epoch + 1, loss=f"{mean:.4f}")
-    return mean
+def _check_seed(seed: int) -> None:
+    if not -(2**63) <= seed < 2**63:
+        msg = f"seed must fit in 64 bits, got {seed}"
+        raise InputError(msg)
 
 
-@torch.no_grad()
-def _accuracy(
-    model: nn.Module, x: Float32Array, y: NDArray[np.int64], device: torch.device
-) -> float:
-    right = 0
-    for start in range(0, len(x), _ROWS):
-        logits = model(torch.tensor(x[start : start + _ROWS]).to(device))
-        right += int((logits.argmax(dim=1).cpu().numpy() == y[start : start + _ROWS]).sum())
-    return right / len(x)
+class _Training:
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Dataset,
+        recipe: Recipe,
+        seed: int,
+        adversary: Adversary | None,
+        defences: Sequence[MapPreprocessor],
+    ) -> None:
+        self.model = model
+        self.data = data
+        self.recipe = recipe
+        self.seed = seed
+        self.adversary = adversary
+        self.defences = defences
+        self.device = next(model.parameters()).device
 
+    def module(self, epoch: int, *, fast: bool = False) -> nn.Module:
+        """Return network and defences; the streams of those that draw begin anew each epoch."""
+        network = Mixed(self.model) if fast and self.recipe.precision != "float32" else self.model
+        if not self.defences:
+            return network
+        own = [
+            defence.with_seed(derive_seed(self.seed, "defence", epoch))
+            if isinstance(defence, RandomPreprocessor)
+            else defence
+            for defence in self.defences
+        ]
+        return DefendedModule(network, own)
 
-def _robust(
-    model: nn.Module, data: Dataset, adversary: Adversary | None, device: torch.device
-) -> float | None:
-    """Accuracy on up to 500 test images under 20 steps of PGD from one random start."""
-    if adversary is None:
-        return None
-    x = torch.tensor(data.x_test[:_ROWS]).to(device)
-    y = torch.tensor(data.y_test[:_ROWS]).to(device)
-    attack = Adversary(adversary.eps, steps=20)
-    moved = perturbed(model, x, y, attack, torch.Generator().manual_seed(0))
-    return _accuracy(model, moved.cpu().numpy(), data.y_test[:_ROWS], device)
+    def begin(self, images: int, facts: dict[str, Any]) -> State:
+        optimizer = self.recipe.make_optimizer(self.model)
+        steps = math.ceil(images / self.recipe.batch_size) * self.recipe.epochs
+        generators = {"order": torch.Generator().manual_seed(self.seed)}
+        for name in ("random starts", "augmentation"):
+            generators[name] = torch.Generator().manual_seed(derive_seed(self.seed, name))
+        schedule = self.recipe.make_schedule(optimizer, steps)
+        return State(self.model, optimizer, schedule, generators, facts)
+
+    def through(
+        self,
+        state: State,
+        x: Tensor,
+        y: Tensor,
+        checkpoint: str | Path | None,
+        on_epoch: OnEpoch | None,
+        *,
+        verbose: bool,
+    ) -> None:
+        epochs = self.recipe.epochs
+        steps = math.ceil(len(x) / self.recipe.batch_size)
+        written = time.monotonic()
+        with tqdm(
+            total=epochs * steps, initial=state.epoch * steps, desc="training", disable=not verbose
+        ) as bar:
+            for epoch in range(state.epoch, epochs):
+                state.losses.append(self._epoch(epoch, state, x, y, bar))
+                state.accuracies.append(
+                    self.accuracy(self.data.x_test[:_ROWS], self.data.y_test[:_ROWS], epoch)
+                )
+                state.epoch = epoch + 1
+                if on_epoch is not None:
+                    module = self.module(epoch)
+                    with evaluating(module):
+                        on_epoch(state.epoch, module)
+                late = time.monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS
+                if checkpoint is not None and late and state.epoch < epochs:
+                    state.save(checkpoint)
+                    written = time.monotonic()
+                bar.set_postfix(
+                    epoch=state.epoch,
+                    loss=f"{state.losses[-1]:.4f}",
+                    accuracy=f"{state.accuracies[-1]:.1%}",
+                )
+
+    def _epoch(self, epoch: int, state: State, x: Tensor, y: Tensor, bar: Any) -> float:
+        module = self.module(epoch, fast=True)
+        module.train()
+        steps = math.ceil(len(x) / self.recipe.batch_size)
+        starts, crops = state.generators["random starts"], state.generators["augmentation"]
+        total = 0.0
+        order = torch.randperm(len(x), generator=state.generators["order"])
+        for place, batch in enumerate(order.split(self.recipe.batch_size)):
+            images = augmented(x[batch], self.recipe.augment, crops).to(self.device)
+            labels = y[batch].to(self.device)
+            if self.adversary is not None:
+                share = (epoch * steps + place) / (steps * self.recipe.epochs)
+                images = perturbed(module, images, labels, self.adversary.at(share), starts)
+            state.optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(module(images), labels)
+            loss.backward()
+            state.optimizer.step()
+            state.schedule.step()
+            total += float(loss.detach()) * len(batch)
+            bar.update()
+        return total / len(x)
+
+    def accuracy(self, x: Float32Array, y: NDArray[np.int64], epoch: int = -1) -> float:
+        """Share of images classified right in eval mode, behind the defences; NaN without any."""
+        module, right = self.module(epoch), 0
+        if not len(x):
+            return math.nan
+        with evaluating(module), torch.no_grad():
+            for start in range(0, len(x), _ROWS):
+                logits = module(torch.tensor(x[start : start + _ROWS]).to(self.device))
+                found = logits.argmax(dim=1).cpu().numpy()
+                right += int((found == y[start : start + _ROWS]).sum())
+        return right / len(x)
+
+    def robust(self) -> float | None:
+        """Accuracy on up to 500 test images under 20 steps of PGD from one random start."""
+        if self.adversary is None:
+            return None
+        x = torch.tensor(self.data.x_test[:_ROWS]).to(self.device)
+        y = torch.tensor(self.data.y_test[:_ROWS]).to(self.device)
+        attack = Adversary(self.adversary.eps, steps=20)
+        module = self.module(-1)
+        with evaluating(module):
+            moved = perturbed(module, x, y, attack, torch.Generator().manual_seed(0))
+        return self.accuracy(moved.cpu().numpy(), self.data.y_test[:_ROWS])

@@ -124,6 +124,7 @@ def test_own_errors_can_be_caught_as_the_built_in_ones():
         errors.FileFormatError: ValueError,
         errors.MissingExtraError: ImportError,
         errors.CertificateError: ValueError,
+        errors.TheoryError: ValueError,
     }
     for own, builtin in pairs.items():
         assert issubclass(own, ArtDiscError)

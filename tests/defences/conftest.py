@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from art.defences.preprocessor import ThermometerEncoding
 
 from art_disc.defences import DEFENCES
 
@@ -12,6 +13,7 @@ OPTIONS = {
     "kmeans": {"n_codes": 20},
     "colordepth": {"n_codes": 20},
     "bitdepth": {"bits": 4},
+    "thermometer": {"n_levels": 20},
     "noise": {"sigma": 0.2, "seed": 4},
 }
 BOOKS = [name for name, row in DEFENCES.items() if row.codebook]
@@ -31,13 +33,21 @@ class Case:
         self.defence.fit(self.x)
 
     def hard(self, x):
-        """Return what the defence must give, by the codebook's NumPy code or one added picture."""
+        """Return what the defence must give, by other code: NumPy's, ART's or one added picture."""
         scale = np.float32(self.upper)
         unit = x.astype(np.float32) / (scale if x.dtype != np.uint8 else np.float32(255))
         if hasattr(self.defence, "codebook"):
             return self.defence.codebook.quantize(unit, channels_first=self.first) * scale
+        if hasattr(self.defence, "n_levels"):
+            levels = self.defence.n_levels
+            return ThermometerEncoding((0, 1), levels, channels_first=self.first)(unit.copy())[0]
         added = self.defence(np.zeros_like(self.x[:1]))[0]
         return (x.astype(np.float32) if x.dtype != np.uint8 else unit * scale) + added
+
+    def grad(self):
+        """Return a gradient with respect to what the defence gives."""
+        made = self.defence(self.x)[0]
+        return np.random.default_rng(9).normal(size=made.shape).astype(np.float32)
 
 
 LAYOUTS = (

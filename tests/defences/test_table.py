@@ -16,10 +16,11 @@ from art_disc.defences import (
     GaussianNoise,
     InputBitDepth,
     PixelDiscretization,
+    Thermometer,
     parse_defence,
 )
 from art_disc.defences.table import parse_value
-from art_disc.surrogates import Identity, SoftAssignment
+from art_disc.surrogates import Identity, Ramp, SoftAssignment
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_every_row_makes_what_its_name_says(name):
     for key in (key for key, kind in row.options.items() if kind is not str):
         with pytest.raises(InputError):
             parse_defence(f"{name}:{key}=")
-    if row.codebook:
+    if row.surrogate:
         assert row.make(surrogate="soft:3").surrogate == SoftAssignment(3.0)
     else:
         with pytest.raises(InputError, match=f"{name} takes .*got 'surrogate=soft'"):
@@ -85,6 +86,14 @@ def test_a_line_of_noise():
     assert type(noise) is GaussianNoise
     assert (noise.sigma, noise.clip, noise.seed) == (38 / 255, True, 7)
     assert noise.describe() == f"GaussianNoise(sigma={38 / 255!r}, clip=True, seed=7)"
+
+
+def test_a_line_of_levels():
+    codes = parse_defence("thermometer:n_levels=9,encoding=one_hot,surrogate=ramp:0.25")
+    assert type(codes) is Thermometer
+    assert (codes.n_levels, codes.encoding, codes.surrogate) == (9, "one_hot", Ramp(0.25))
+    assert codes.describe() == "Thermometer(n_levels=9, encoding='one_hot')"
+    assert parse_defence("thermometer").surrogate == SoftAssignment()
 
 
 def test_a_codebook_file_is_used(tmp_path):
@@ -104,7 +113,8 @@ def test_a_codebook_file_is_used(tmp_path):
     [
         (
             "jpeg",
-            "unknown defence 'jpeg'; known: density, kmedoids, kmeans, colordepth, bitdepth, noise",
+            "unknown defence 'jpeg'; known: density, kmedoids, kmeans, colordepth, bitdepth, "
+            "thermometer, noise",
         ),
         ("", "unknown defence ''"),
         ("density:colour=3", "density takes n_codes.*got 'colour=3'"),
@@ -114,6 +124,9 @@ def test_a_codebook_file_is_used(tmp_path):
         ("bitdepth:bits=9", "bits must lie in"),
         ("bitdepth:n_codes=3", "bitdepth takes bits"),
         ("noise:sigma=0", "sigma must be a number > 0"),
+        ("thermometer:n_levels=1", "n_levels must be a whole number from 2 to 256, got 1"),
+        ("thermometer:encoding=cold", "encoding must be one of thermometer, one_hot, got 'cold'"),
+        ("bitdepth:surrogate=ramp", "ramp is for the bits of level codes"),
     ],
 )
 def test_a_line_that_does_not_fit_is_refused(text, message):

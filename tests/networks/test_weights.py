@@ -63,6 +63,21 @@ def test_another_architecture_is_refused_and_the_model_stays(save, other, tmp_pa
     assert weights_hash(model) == before
 
 
+@pytest.mark.parametrize("suffix", ["npz", "pth"])
+def test_files_without_batch_counters_fit(suffix, tmp_path):
+    """As PyTorch wrote them before it counted batches."""
+    state = {k: v for k, v in net(1).state_dict().items() if "num_batches" not in k}
+    assert len(state) == len(net(1).state_dict()) - 1
+    path = tmp_path / f"w.{suffix}"
+    if suffix == "npz":
+        np.savez(path, **{k: v.numpy() for k, v in state.items()})
+    else:
+        torch.save(state, path)
+    model = net(2)
+    load_weights(model, path)
+    assert torch.equal(model(X), net(1)(X))
+
+
 class Bomb:
     def __reduce__(self):
         return exec, ("raise SystemExit('unpickled')",)

@@ -22,8 +22,15 @@ from art_disc.attacks.spec import AttackSpec, Request, Settings, Tiers, in_tiers
 
 
 def step_size(request: Request, settings: Settings) -> float:
-    """Step size; 0 means 2.5 budgets spread over the steps (Madry et al. 2018)."""
-    return float(settings["eps_step"]) or 2.5 * request.eps / settings["max_iter"]
+    """Step size; 0 means 2.5 budgets spread over the steps (Madry et al. 2018).
+
+    A suite may say in how many steps the budget is crossed instead.
+    """
+    if settings["eps_step"]:
+        return float(settings["eps_step"])
+    if settings.get("steps_per_eps"):
+        return request.eps / settings["steps_per_eps"]
+    return 2.5 * request.eps / settings["max_iter"]
 
 
 def iterations(settings: Settings) -> float:

@@ -1,7 +1,7 @@
 """C5, C10 to C13: surrogates, losses, and attackers that need no gradient of ours."""
 
 from art_disc.core.records import WHITE_BOX, AttackOutcome
-from art_disc.defences.preprocessor import CodebookPreprocessor
+from art_disc.defences import SurrogatePreprocessor, Thermometer
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run, passed
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.rows import Row
@@ -18,8 +18,13 @@ def _white(ctx: Context, outcome: AttackOutcome) -> bool:
 
 
 def spread_of(ctx: Context) -> tuple[SurrogateLike, ...]:
-    """Surrogates beside the defence's own: identity, a second temperature, leaky and smoothed."""
-    own = [d.surrogate for d in ctx.classifier.defences if isinstance(d, CodebookPreprocessor)]
+    """Surrogates beside the defence's own: identity, a second temperature, leaky and smoothed.
+
+    Codes of levels are attacked through the published ramp too.
+    """
+    mine = [d for d in ctx.classifier.defences if isinstance(d, SurrogatePreprocessor)]
+    own = [defence.surrogate for defence in mine]
+    codes = bool(mine) and all(isinstance(defence, Thermometer) for defence in mine)
     alphas = [s.alpha for s in own if isinstance(s, SoftAssignment)] or [10.0]
     return (
         "identity",
@@ -27,6 +32,7 @@ def spread_of(ctx: Context) -> tuple[SurrogateLike, ...]:
         SoftAssignment(alphas[0] / 4),
         SoftAssignment(alphas[0], leak=1.0),
         "smooth",
+        *(("ramp",) if codes else ()),
     )
 
 
@@ -39,14 +45,14 @@ def surrogate_spread(ctx: Context) -> Finding:
     """C5: several surrogates were attacked through; the result is the worst of them."""
     rows = [o for o in ctx.outcomes(scored_on="defended") if _white(ctx, o)]
     names = {o.surrogate for o in rows if o.surrogate}
-    if not any(isinstance(d, CodebookPreprocessor) for d in ctx.classifier.defences):
+    if not any(isinstance(d, SurrogatePreprocessor) for d in ctx.classifier.defences):
         foreign = any(not hasattr(d, "map") for d in ctx.classifier.defences)
         if foreign and "identity" not in names:
             return not_run(
                 "an unknown preprocessor was attacked through its own gradient alone; add "
                 "surrogates=('identity',)"
             )
-        return passed("nothing is discretised by a codebook: no surrogate to exchange")
+        return passed("nothing is discretised: no surrogate to exchange")
     soft = {name for name in names if name.startswith("soft(") and "leak" not in name}
     complete = "identity" in names and len(soft) >= 2 and any(n.startswith("smooth") for n in names)
     left = {

@@ -27,7 +27,7 @@ class Context:
         run: Models, images and outcomes.
         options: Tier, examples, thresholds.
         norm, eps: Norm and largest budget of the evaluation.
-        sources: Where gradients come from, `base` and `own` among them.
+        sources: Where gradients come from, `own` among them, and `base` where there is one.
         reference: The adversarially trained network to transfer from, if there is one.
         changes: The user's own settings by attack, over the tier's.
         record: What was found, once every row has run.

@@ -11,6 +11,7 @@ from art_disc.attacks import MarginLoss
 from art_disc.core.checks import Float32Array
 
 LOSSES = ("cross_entropy", "margin")
+NO_BASE = "the network takes encoded images, so there is no undefended one beside it"
 _BATCH = 100
 
 
@@ -60,6 +61,23 @@ def input_gradients(
 def logits_of(classifier: Any, x: Float32Array) -> Float32Array:
     """Return what `predict` returns."""
     return np.asarray(classifier.predict(x, batch_size=_BATCH), dtype=np.float32)
+
+
+def network_logits(classifier: Any, x: Float32Array) -> Float32Array:
+    """Return what the network alone says of what it is given: images, or codes behind an encoder.
+
+    Args:
+        classifier: A deterministic one.
+        x: What the network takes, in the classifier's layout.
+    """
+    if classifier.has_base:
+        return logits_of(classifier.base, x)
+    module, parts = classifier.model, []
+    with torch.no_grad():
+        for start in range(0, len(x), _BATCH):
+            given = torch.tensor(x[start : start + _BATCH], device=classifier.device)
+            parts.append(module._classify(given).cpu().numpy())
+    return np.concatenate(parts)
 
 
 def losses(classifier: Any, x: Float32Array, y: NDArray[np.int64]) -> NDArray[np.float64]:

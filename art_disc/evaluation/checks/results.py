@@ -8,6 +8,7 @@ from art_disc.attacks import ATTACKS
 from art_disc.core.intervals import paired_difference
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
 from art_disc.evaluation.checks.context import Bools, Context
+from art_disc.evaluation.checks.probes import NO_BASE
 from art_disc.evaluation.rows import Row
 
 
@@ -33,11 +34,16 @@ def gain(ctx: Context) -> Finding:
     record = ctx.record
     if record is None or ctx.reference is None:
         return not_run("no adversarially trained network was given to compare with")
-    numbers: dict[str, float] = {"inference_cost": _cost_factor(ctx)}
+    numbers: dict[str, float] = {}
     told = []
+    if ctx.classifier.has_base:
+        numbers["inference_cost"] = _cost_factor(ctx)
     ours = np.array(record.survives(ctx.eps))[: ctx.n]
     names = {"base": "the undefended network", "reference": "the adversarially trained network"}
     for model, name in names.items():
+        if model not in ctx.run.models:
+            told.append(NO_BASE)
+            continue
         rows = record.select(scored_on=model, eps=ctx.eps)
         if not any(len(o.correct) >= ctx.n for o in rows):
             return not_run(f"{name} was not attacked at eps {ctx.eps:.4g}")
@@ -47,10 +53,9 @@ def gain(ctx: Context) -> Finding:
         told.append(f"{100 * value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}] over {name}: "
                     f"{sign}")  # fmt: skip
         numbers |= {f"over_{model}": value, f"over_{model}_low": low, f"over_{model}_high": high}
-    return passed(
-        f"{'; '.join(told)}; inference costs {numbers['inference_cost']:.2f} times the base's",
-        **numbers,
-    )
+    if "inference_cost" in numbers:
+        told.append(f"inference costs {numbers['inference_cost']:.2f} times the base's")
+    return passed("; ".join(told), **numbers)
 
 
 def _cost_factor(ctx: Context) -> float:

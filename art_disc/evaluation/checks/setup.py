@@ -6,16 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.core.records import Share
-from art_disc.defences.preprocessor import CodebookPreprocessor
+from art_disc.defences import CodebookPreprocessor, Thermometer
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.probes import (
     LOSSES,
+    NO_BASE,
     differs,
     graph_values,
     input_gradients,
     logits_of,
     losses,
+    network_logits,
     one_draw,
 )
 
@@ -34,14 +36,17 @@ def threat_model(ctx: Context) -> Finding:
     if len(set(ids)) != len(ids):
         return failed("an example is counted twice")
     n = len(ctx.run.y)
-    shares = {m: Share(int(ctx.clean_correct(m).sum()), n) for m in ("base", "defended")}
+    there = [model for model in ("base", "defended") if model in ctx.run.models]
+    shares = {m: Share(int(ctx.clean_correct(m).sum()), n) for m in there}
     chance = 1 / ctx.classifier.nb_classes
-    told = f"clean accuracy {shares['base']} base, {shares['defended']} defended"
+    told = ", ".join(f"{share} {model}" for model, share in shares.items())
+    numbers = {f"clean_{model}": share.value for model, share in shares.items()}
+    without = "" if "base" in there else f"; {NO_BASE}"
     return judged(
         shares["defended"].interval[0] > chance,
-        told,
-        clean_base=shares["base"].value,
-        clean_defended=shares["defended"].value,
+        f"clean accuracy {told}{without}",
+        (),
+        **numbers,
     )
 
 
@@ -58,16 +63,22 @@ def in_the_path(ctx: Context) -> Finding:
         if isinstance(defence, CodebookPreprocessor):
             unit = defended / np.float32(ctx.run.upper)
             strange |= _strange(defence.codebook, unit, first=model.channels_first)
+        if isinstance(defence, Thermometer):
+            again = np.asarray(defence(defence.decode(defended))[0])
+            strange |= (again != defended).reshape(len(x), -1).any(axis=1)
     direct = logits_of(model, x)
-    by_hand = logits_of(ctx.classifier.base, defended)
+    by_hand = network_logits(ctx.classifier if ctx.classifier.has_base else model, defended)
     off = differs(_logp(direct), _logp(by_hand), ctx.thresholds.forward)
-    matters = differs(direct, logits_of(ctx.classifier.base, x), ctx.thresholds.forward)
+    # a network that takes codes answers to nothing else
+    matters, without = True, NO_BASE
+    if ctx.classifier.has_base:
+        hit = differs(direct, logits_of(ctx.classifier.base, x), ctx.thresholds.forward)
+        matters, without = bool(hit.any()), f"the defence changes the logits of {hit.sum()}"
     told = (
         f"predict(x) differs from network(defence(x)) on {off.sum()} of {len(x)} images; pixels "
-        f"that are no codeword on {strange.sum()}; the defence changes the logits of "
-        f"{matters.sum()}"
+        f"that are no codeword on {strange.sum()}; {without}"
     )
-    return judged(not off.any() and not strange.any() and bool(matters.any()), told,
+    return judged(not off.any() and not strange.any() and matters, told,
                   ctx.ids(off | strange), differ=float(off.sum()))  # fmt: skip
 
 
@@ -94,8 +105,10 @@ def gradient_health(ctx: Context) -> Finding:
     x, y = ctx.run.x[: ctx.n], ctx.run.y[: ctx.n]
     if not right.any():
         return not_run("no image is classified rightly without an attack")
-    for model in (ctx.classifier, ctx.classifier.base):
-        logits = logits_of(model, x)
+    outputs = [logits_of(ctx.classifier, x)]
+    if ctx.classifier.has_base:
+        outputs.append(logits_of(ctx.classifier.base, x))
+    for logits in outputs:
         if (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1, atol=1e-4):
             return failed("the outputs are probabilities, whose gradients vanish", ctx.ids(right))
     dead = np.zeros(len(x), dtype=bool)

@@ -1,0 +1,149 @@
+"""The attack with which thermometer codes were first evaluated: gradient ascent over levels."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from art.attacks.attack import EvasionAttack
+from torch import Tensor, nn
+
+from art_disc.core.checks import Float32Array, check_count, check_eps, check_labels
+from art_disc.core.errors import InputError
+from art_disc.defences import Thermometer
+from art_disc.estimators import DefendedClassifier
+
+# from a border, relative and absolute: values on the 255 scale must not round across it
+_INSIDE = 4e-7
+
+
+class LogitSpacePGA(EvasionAttack):
+    """Gradient ascent on one logit a level, through a softmax that hardens from step to step.
+
+    Only levels that a change within `eps` reaches take part. The network sees the softmax's code,
+    in the end each channel goes to its likeliest level, at that level's value nearest to the image.
+    A weak baseline: codes between the levels are none that the network knows.
+
+    Args:
+        estimator: A classifier whose one defence is a `Thermometer` in its module.
+        eps: l_inf budget in the input range.
+        eps_step: Step on a logit.
+        max_iter: Steps.
+        anneal_rate: Factor > 0 of the softmax's inverse temperature, 1 at first, at every step.
+        targeted: Move towards `y` instead of away from it.
+        batch_size: Images at once.
+        verbose: Ignored; ART's attacks have it.
+
+    Raises:
+        InputError: A parameter does not fit.
+
+    Source: Buckman et al. 2018, section 4 (LS-PGA), with its settings for training: 7 steps of
+    size 1, annealed by 1.2. We step along the gradient's sign, as the paper does; the published
+    code takes the sign and then steps along the gradient itself.
+    """
+
+    attack_params = (
+        *EvasionAttack.attack_params,
+        "eps",
+        "eps_step",
+        "max_iter",
+        "anneal_rate",
+        "targeted",
+        "batch_size",
+        "verbose",
+    )
+    _estimator_requirements = (DefendedClassifier,)
+
+    def __init__(  # noqa: PLR0913, PLR0917 - ART's own options
+        self,
+        estimator: DefendedClassifier,
+        eps: float = 8 / 255,
+        eps_step: float = 1.0,
+        max_iter: int = 7,
+        anneal_rate: float = 1.2,
+        targeted: bool = False,
+        batch_size: int = 128,
+        verbose: bool = True,
+    ) -> None:
+        super().__init__(estimator=estimator)
+        self.eps = eps
+        self.eps_step = eps_step
+        self.max_iter = max_iter
+        self.anneal_rate = anneal_rate
+        self._targeted = targeted
+        self.batch_size = batch_size
+        self.verbose = verbose
+        self._check_params()
+
+    def _check_params(self) -> None:
+        defences = self.estimator.defences
+        if len(defences) != 1 or not self.estimator.model.preprocessors:
+            defences = ()
+        if not defences or not isinstance(defences[0], Thermometer):
+            msg = "LogitSpacePGA needs a classifier with one defence, a Thermometer in its module"
+            raise InputError(msg)
+        check_eps(self.eps, upper=float(np.max(self.estimator.clip_values[1])))
+        check_count(self.max_iter, "max_iter")
+        check_count(self.batch_size, "batch_size")
+        for name in ("eps_step", "anneal_rate"):
+            if not getattr(self, name) > 0:
+                msg = f"{name} must be positive, got {getattr(self, name)}"
+                raise InputError(msg)
+
+    def generate(self, x: Float32Array, y: Any = None, **_: Any) -> Float32Array:
+        """Return adversarial images.
+
+        Args:
+            x: Images in the clip range; not written to.
+            y: Labels, indices or one-hot: true ones, or targets where `targeted`. None: the
+                classifier's own predictions.
+
+        Returns:
+            float32 array of the shape of `x`.
+
+        Raises:
+            InputError: Targeted without `y`, or labels that do not fit.
+        """
+        images = np.asarray(x, dtype=np.float32)
+        if y is None and self.targeted:
+            msg = "a targeted attack needs y"
+            raise InputError(msg)
+        given = self.estimator.predict(images) if y is None else y
+        labels = torch.tensor(check_labels(given, len(images), self.estimator.nb_classes))
+        # the global stream is where ART's attacks, and so its users' seeds, are
+        seed = int(np.random.randint(2**31))  # noqa: NPY002
+        generator = torch.Generator().manual_seed(seed)
+        parts = zip(
+            torch.tensor(images).split(self.batch_size), labels.split(self.batch_size), strict=True
+        )
+        device = self.estimator.device
+        found = [self._attack(a.to(device), b.to(device), generator) for a, b in parts]
+        return torch.cat(found).numpy() if found else images.copy()
+
+    def _attack(self, x: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        step = self.estimator.defences[0].map
+        unit, upper = step._enter(x), step.upper
+        low, high = ((unit + sign * self.eps / upper).clamp(0, 1) for sign in (-1, 1))
+        index = torch.arange(step.code.n_levels, device=x.device).view(-1, 1, 1)
+        first, last = (step.code.level(value).unsqueeze(2) for value in (low, high))
+        barred = (index < first) | (index > last)
+        logits = torch.randn(barred.shape, generator=generator).to(x.device)
+        heat = 1.0
+        for _ in range(self.max_iter):
+            logits = self._ascend(logits, barred, labels, heat)
+            heat *= self.anneal_rate
+        level = logits.masked_fill(barred, -torch.inf).argmax(dim=2)
+        bottom, top = level / step.code.n_levels, (level + 1) / step.code.n_levels
+        inside = unit.clamp(bottom * (1 + _INSIDE) + _INSIDE, top * (1 - _INSIDE) - _INSIDE)
+        # a value that is in its level already, on a border too, stays what it is
+        inside = torch.where(level == step.code.level(unit), unit, inside)
+        found: Tensor = step._leave(inside.clamp(low, high) * upper).cpu()
+        return found
+
+    def _ascend(self, logits: Tensor, barred: Tensor, labels: Tensor, heat: float) -> Tensor:
+        step, module = self.estimator.defences[0].map, self.estimator.model
+        leaf = logits.detach().requires_grad_()
+        share = torch.softmax((heat * leaf).masked_fill(barred, -torch.inf), dim=2)
+        scores = module._classify(step._leave(step.code.from_shares(share).flatten(1, 2)))
+        loss = nn.functional.cross_entropy(scores, labels, reduction="sum")
+        (slope,) = torch.autograd.grad(loss, leaf)
+        return logits + (-1 if self.targeted else 1) * self.eps_step * slope.sign()

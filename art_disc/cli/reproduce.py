@@ -1,0 +1,161 @@
+"""`art-disc reproduce`: a published table run again, its numbers beside ours."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+
+def add(subparsers: Any) -> None:
+    """Add the command to the parser of `art-disc`."""
+    from art_disc.cli.parser import number
+
+    parser = subparsers.add_parser(
+        "reproduce",
+        help="run a published table on the data at hand, beside the printed numbers",
+        description="Trains the networks of a published table (or takes them from the cache), runs "
+        "the papers' attack and stronger ones, and prints our numbers beside theirs, with what "
+        "differs. Finished rows are kept: the same words go on with an interrupted run.",
+    )
+    parser.add_argument(
+        "table", nargs="?", help="chen2018-table3, ...; without it the tables are listed"
+    )
+    parser.add_argument("--dataset", nargs="+", default=(), help="rows of these data sets alone")
+    parser.add_argument(
+        "--setting",
+        nargs="+",
+        default=(),
+        help="rows of these settings alone, and their bases: nat_pre, adv_pre, disc_nat_pre, "
+        "disc_adv_pre, disc_nat_re, disc_adv_re",
+    )
+    parser.add_argument(
+        "--codes", nargs="+", type=int, default=(), help="rows with so many codes alone"
+    )
+    parser.add_argument(
+        "--eps", nargs="+", type=number, default=(), help="other budgets, in [0, 1]"
+    )
+    parser.add_argument("--n-ex", type=int, default=200, help="test images attacked; default 200")
+    parser.add_argument(
+        "--train-steps",
+        type=int,
+        help="batches in the natural training of a network, the other trainings in proportion; "
+        "default the recipe's own",
+    )
+    parser.add_argument(
+        "--attacks",
+        default="",
+        help="names joined by commas; default sign_adam,pgd,apgd_dlr,square",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="ATTACK.KEY=VALUE",
+        help="change an attack's setting, for example square.max_iter=1000; repeatable",
+    )
+    parser.add_argument(
+        "--checks",
+        default="none",
+        choices=("none", "quick", "standard", "full"),
+        help="check each row's evaluation too; default none",
+    )
+    parser.add_argument(
+        "--max-free",
+        type=int,
+        default=12,
+        help="tables of certificates: enumerate up to 2^MAX_FREE code images; default 12",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data-dir", metavar="DIR", help="where NAME.npz is looked for first")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        default="runs/reproduce",
+        help="folder of TABLE.json and TABLE.md, and of the rows' records, which tables share; "
+        "default runs/reproduce",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the finished table there too")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Run the table, print it, write it as JSON and Markdown; without one list them."""
+    from art_disc.reproduction import CERTIFICATES, FIGURE5, TABLES
+    from art_disc.reproduction.figure5 import TITLE
+
+    if options.table == FIGURE5:
+        return _figure5(options)
+    if options.table in CERTIFICATES:
+        return _certificates(options)
+    if options.table is not None:
+        return _accuracies(options)
+    titles = {name: table.title for name, table in TABLES.items()} | CERTIFICATES
+    for name, title in sorted((titles | {FIGURE5: TITLE}).items()):
+        print(f"{name:18} {title}")
+    return 0
+
+
+def _accuracies(options: Namespace) -> int:
+    from art_disc.cli.commands import say, settings_of
+    from art_disc.core.files import replace_file
+    from art_disc.report import eps_figures
+    from art_disc.reproduction import as_markdown, as_text, reproduce
+    from art_disc.reproduction.rows import ATTACKS
+
+    out = Path(options.out)
+    record = reproduce(
+        options.table,
+        out=out,
+        datasets=options.dataset,
+        settings=options.setting,
+        n_codes=options.codes,
+        eps=options.eps,
+        n_ex=options.n_ex,
+        train_steps=options.train_steps,
+        attacks=options.attacks.split(",") if options.attacks else ATTACKS,
+        attack_settings=settings_of(options),
+        checks=None if options.checks == "none" else options.checks,
+        seed=options.seed,
+        data_dir=options.data_dir,
+        announce=lambda text: say(options, text),
+        verbose=not options.quiet,
+    )
+    print(as_text(record))
+    for dataset, picture in eps_figures(record).items():
+        print(f"figure: {replace_file(out / f'{record.table}-{dataset}.svg', picture)}")
+    print(f"table: {replace_file(out / f'{record.table}.md', as_markdown(record).encode())}")
+    _copy(options, out / f"{record.table}.json")
+    return 0
+
+
+def _certificates(options: Namespace) -> int:
+    from art_disc.reproduction import certificates_text, reproduce_certificates
+
+    record = reproduce_certificates(
+        options.table,
+        out=options.out,
+        n_ex=options.n_ex,
+        max_free=options.max_free,
+        train_steps=options.train_steps,
+        seed=options.seed,
+        data_dir=options.data_dir,
+        verbose=not options.quiet,
+    )
+    print(certificates_text(record))
+    _copy(options, Path(options.out) / f"{record.table}.json")
+    return 0
+
+
+def _figure5(options: Namespace) -> int:
+    from art_disc.reproduction import FIGURE5, classes_text, reproduce_figure5
+
+    print(classes_text(reproduce_figure5(out=options.out, data_dir=options.data_dir)))
+    _copy(options, Path(options.out) / f"{FIGURE5}.json")
+    return 0
+
+
+def _copy(options: Namespace, source: Path) -> None:
+    from art_disc.core.files import replace_file
+
+    if options.json:
+        print(f"copy: {replace_file(options.json, source.read_bytes())}")

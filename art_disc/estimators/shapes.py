@@ -1,0 +1,70 @@
+"""What the network is given behind defences that change the images' shape."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from art_disc.core.errors import InputError
+from art_disc.defences.preprocessor import MapPreprocessor
+from art_disc.estimators.module import DefendedModule
+
+Shape = tuple[int, int, int]
+
+
+def encoded_shape(
+    defences: Sequence[Any], input_shape: Shape, *, channels_first: bool = True
+) -> Shape:
+    """Return the shape of one image behind defences: what the network must take.
+
+    >>> from art_disc import Thermometer
+    >>> encoded_shape([Thermometer(16)], (3, 32, 32))
+    (48, 32, 32)
+
+    Args:
+        defences: In the order in which they are applied; somebody else's preprocessors are tried
+            on an image of zeros.
+        input_shape: (c, h, w), or (h, w, c) where not `channels_first`.
+        channels_first: Layout of the images.
+    """
+    shape: Shape = input_shape
+    for defence in defences:
+        shape = _behind(defence, shape, channels_first=channels_first)
+    return shape
+
+
+def _behind(defence: Any, shape: Shape, *, channels_first: bool) -> Shape:
+    if isinstance(defence, MapPreprocessor):
+        if defence.channels_first != channels_first:
+            clip = defence.clip_values
+            defence = defence.with_layout(channels_first=channels_first, clip_values=clip)
+        ours: Shape = defence.encoded_shape(shape)
+        return ours
+    try:
+        made = np.asarray(defence(np.zeros((1, *shape), dtype=np.float32))[0])
+    # somebody else's code; what it raises is told where the classifier is tried
+    except Exception:
+        return shape
+    return (made.shape[1], made.shape[2], made.shape[3]) if made.ndim == 4 else shape
+
+
+def check_standardisation(module: DefendedModule, shape: Shape) -> None:
+    """Refuse (mean, std) made for the channels of images where the network takes codes.
+
+    Raises:
+        InputError: They do not fit the encoded channels.
+    """
+    for name, values in (("mean", module.mean), ("std", module.std)):
+        try:
+            fits = torch.broadcast_shapes(values.shape, shape) == shape
+        except RuntimeError:
+            fits = False
+        if not fits:
+            channels = shape[0 if module.channels_first else -1]
+            msg = (
+                f"preprocessing=(mean, std) is for the encoded images of shape {shape}: expected "
+                f"one number or {channels} of them, got a {name} of {values.numel()}; leave it "
+                "out, codes are 0 and 1"
+            )
+            raise InputError(msg)

@@ -1,0 +1,63 @@
+"""A published figure over eps, run again: one plot a data set, one line a setting."""
+
+import base64
+from functools import partial
+from itertools import cycle
+from typing import Any
+
+from art_disc.core.record_base import Share
+from art_disc.core.table_record import TableRecord, TableRow
+from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, draw
+
+_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, INK, GREY)
+_MARKERS = "os^Dv"
+
+
+def eps_figures(record: TableRecord) -> dict[str, bytes]:
+    """Return an SVG for each data set whose rows are at several budgets.
+
+    Full lines are the per-example worst of all attacks with 95 % Wilson intervals, dashed ones
+    the papers' attack alone; eps 0 is the clean accuracy of the attacked examples.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    plots: dict[str, dict[str, list[TableRow]]] = {}
+    for row in record.rows:
+        plots.setdefault(row.dataset, {}).setdefault(row.setting, []).append(row)
+    return {
+        name: base64.b64decode(draw(partial(_paint, title=name, lines=lines)).partition(",")[2])
+        for name, lines in plots.items()
+        if len({row.eps for rows in lines.values() for row in rows}) > 1
+    }
+
+
+def _paint(figure: Any, *, title: str, lines: dict[str, list[TableRow]]) -> None:
+    axes = figure.add_subplot()
+    width = max(row.eps for rows in lines.values() for row in rows)
+    looks = zip(lines.items(), _COLOURS, cycle(_MARKERS), strict=False)
+    for place, ((setting, unsorted), colour, marker) in enumerate(looks):
+        rows = sorted(unsorted, key=lambda row: row.eps)
+        clean = Share(rows[0].correct.count("1"), len(rows[0].correct))
+        shares = [clean, *(row.worst for row in rows)]
+        # bars that stand a little apart can be told from each other
+        at = [eps + 0.006 * width * (place - 2.5) for eps in (0.0, *(row.eps for row in rows))]
+        limits = [
+            [share.value - share.interval[0] for share in shares],
+            [share.interval[1] - share.value for share in shares],
+        ]
+        axes.errorbar(
+            at,
+            [share.value for share in shares],
+            yerr=limits,
+            color=colour,
+            marker=marker,
+            markersize=4,
+            linewidth=1.2,
+            elinewidth=0.8,
+            label=setting,
+        )
+        papers = [clean.value, *(row.papers_attack.value for row in rows)]
+        axes.plot(at, papers, color=colour, linestyle="--", linewidth=0.9)
+    axes.set(xlabel="eps in [0, 1]", ylabel="accuracy", ylim=(-0.03, 1.03), title=title)
+    axes.legend(fontsize=8, ncols=2)

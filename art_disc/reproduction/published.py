@@ -1,0 +1,142 @@
+"""Figures that the papers print, to set ours beside."""
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from art_disc.core.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One row of a published table of accuracies.
+
+    Attributes:
+        paper: `chen2018` or `chen2019`.
+        table: Number of the table there.
+        dataset: `mnist`, `fashion_mnist`, `cifar10`, `gtsrb` or `imagenet`.
+        base: `natural` or `adversarial` training.
+        defence: `none`, `density`, `kmedoids` or `colordepth`.
+        n_codes: Codewords, a channel for `colordepth`; 0 for `none`.
+        radius: Of the density codebook in [0, 1]; 0 for the others.
+        training: `pre`: the base network; `re`: trained on behind the defence.
+        eps: l_inf budget in [0, 1].
+        steps: Steps of the attack.
+        clean, robust: Accuracies in percent; None where none is printed.
+    """
+
+    paper: str
+    table: str
+    dataset: str
+    base: str
+    defence: str
+    n_codes: int
+    radius: float
+    training: str
+    eps: float
+    steps: int
+    clean: float | None
+    robust: float | None
+
+    @property
+    def setting(self) -> str:
+        """The papers' name of the setting, `disc_nat_pre` for example."""
+        short = "nat" if self.base == "natural" else "adv"
+        return f"{'' if self.defence == 'none' else 'disc_'}{short}_{self.training}"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedCertificate:
+    """One row of a published table of certificates: percent of the test images.
+
+    Attributes:
+        eps: l_inf budget in [0, 1].
+        bits: Images with more than 2^bits reachable code images are given up.
+        unable, success, fail: Given up, certified, and neither.
+        lower_limit: Their lower limit with 99 % confidence, by a formula that gives none.
+    """
+
+    paper: str
+    table: str
+    eps: float
+    bits: int
+    unable: float
+    success: float
+    fail: float
+    lower_limit: float
+
+
+@cache
+def _rows() -> tuple[Published, ...]:
+    found = []
+    for row in _read("published.csv"):
+        unit = float(row["unit"])
+        found.append(
+            Published(
+                paper=row["paper"],
+                table=row["table"],
+                dataset=row["dataset"],
+                base=row["base"],
+                defence=row["defence"],
+                n_codes=int(row["n_codes"] or 0),
+                radius=float(row["radius"] or 0) / unit,
+                training=row["training"],
+                eps=float(row["eps"]) / unit,
+                steps=int(row["steps"]),
+                clean=float(row["clean"]),
+                robust=float(row["robust"]),
+            )
+        )
+    return tuple(found)
+
+
+def published(paper: str, table: str) -> tuple[Published, ...]:
+    """Return the rows of a published table, in its order.
+
+    Args:
+        paper: `chen2018` or `chen2019`.
+        table: Its number, `3`; Roman ones as Arabic.
+
+    Raises:
+        InputError: No such table here.
+
+    >>> [row.clean for row in published("chen2018", "3") if row.defence == "none"]
+    [99.17, 98.4]
+    """
+    rows = tuple(row for row in _rows() if (row.paper, row.table) == (paper, table))
+    if not rows:
+        known = ", ".join(sorted({f"{row.paper} {row.table}" for row in _rows()}))
+        msg = f"no published accuracies of {paper}, table {table}; there are {known}"
+        raise InputError(msg)
+    return rows
+
+
+def published_certificates(paper: str, table: str) -> tuple[PublishedCertificate, ...]:
+    """Return the rows of a published table of certificates, in its order.
+
+    Raises:
+        InputError: No such table here.
+    """
+    rows = tuple(
+        PublishedCertificate(
+            row["paper"],
+            row["table"],
+            float(row["eps"]),
+            int(row["bits"]),
+            *(float(row[name]) for name in ("unable", "success", "fail", "lower_limit")),
+        )
+        for row in _read("published_certificates.csv")
+        if (row["paper"], row["table"]) == (paper, table)
+    )
+    if not rows:
+        msg = (
+            f"no published certificates of {paper}, table {table}; there are chen2018 2, chen2019 4"
+        )
+        raise InputError(msg)
+    return rows
+
+
+def _read(name: str) -> list[dict[str, str]]:
+    text = resources.files("art_disc.reproduction").joinpath(name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))

@@ -1,0 +1,132 @@
+"""Networks, trainings and attack steps with which each data set's tables are run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import nn
+
+from art_disc.core.errors import InputError
+from art_disc.data import Dataset
+from art_disc.networks import MadryMnistNet, ResNet32
+from art_disc.training import Adversary
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """How the tables of one data set are run here.
+
+    Attributes:
+        network: Makes the network for (input_shape, nb_classes).
+        network_words: The network here; `published_network`: the papers'.
+        adversary: Of adversarial training.
+        alpha: Of the papers' surrogate, in 1 / [0, 1].
+        eps_step: Step of the papers' attack, in [0, 1].
+        natural, adversarial, natural_again, adversarial_again: Settings of `training.train`.
+        images: Training images that the papers had.
+    """
+
+    network: Callable[[tuple[int, int, int], int], nn.Module]
+    network_words: str
+    published_network: str
+    adversary: Adversary
+    alpha: float
+    eps_step: float
+    images: int
+    natural: Options = field(default_factory=dict)
+    adversarial: Options = field(default_factory=dict)
+    natural_again: Options = field(default_factory=dict)
+    adversarial_again: Options = field(default_factory=dict)
+
+    def shortened(self, data: Dataset, train_steps: int | None) -> tuple["Experiment", Dataset]:
+        """Return the experiment and its training images for so many steps of a base network.
+
+        The other trainings are shortened by the same factor. Below one epoch the training images
+        become fewer.
+
+        Args:
+            data: The data set.
+            train_steps: Batches in the natural training; None: as it is.
+        """
+        if train_steps is None:
+            return self, data
+        epochs = train_steps * self.natural["batch_size"] / len(data.x_train)
+        share = epochs / self.natural["epochs"]
+        if epochs < 1:
+            few = max(self.natural["batch_size"], int(epochs * len(data.x_train)))
+            data = data.subset(n_train=few, stratified=True)
+        shorter = replace(
+            self,
+            natural=_shorter(self.natural, share),
+            adversarial=_shorter(self.adversarial, share),
+            natural_again=_shorter(self.natural_again, share),
+            adversarial_again=_shorter(self.adversarial_again, share),
+        )
+        return shorter, data
+
+
+def _shorter(options: Options, share: float) -> Options:
+    return {**options, "epochs": max(1, round(share * options["epochs"]))}
+
+
+def _grey(eps: float, *, steps: int, epochs: int) -> Experiment:
+    fast = {"batch_size": 100, "precision": "bfloat16"}
+    return Experiment(
+        network=MadryMnistNet,
+        network_words="Madry's MNIST network",
+        published_network="Madry's MNIST network, about 25,000 steps (natural) or 100,000 steps "
+        "against PGD-40 (adversarial)",
+        adversary=Adversary(eps, steps=steps, ramp=0.3),
+        alpha=10,
+        eps_step=0.01,
+        images=55_000,
+        natural={"epochs": 6, "batch_size": 64},
+        adversarial={"epochs": epochs, "warm_up": 0.1, **fast},
+        natural_again={"epochs": 2, "learning_rate": 3e-4, "batch_size": 64},
+        adversarial_again={"epochs": 1, "learning_rate": 3e-4, **fast},
+    )
+
+
+def _colour(images: int, augment: str, published: str) -> Experiment:
+    base = {"batch_size": 128, "optimizer": "sgd", "weight_decay": 5e-4, "augment": augment}
+    fast = {**base, "precision": "bfloat16"}
+    return Experiment(
+        network=ResNet32,
+        network_words="ResNet with 8 layers, width 16",
+        published_network=published,
+        adversary=Adversary(8 / 255, steps=5, step_size=2 / 255, ramp=0.3),
+        alpha=25.5,
+        eps_step=2 / 255,
+        images=images,
+        natural={"epochs": 15, "learning_rate": 0.1, "warm_up": 0.15, **fast},
+        adversarial={"epochs": 15, "learning_rate": 0.1, "warm_up": 0.15, **fast},
+        natural_again={"epochs": 3, "learning_rate": 0.02, **fast},
+        adversarial_again={"epochs": 3, "learning_rate": 0.02, **fast},
+    )
+
+
+_WIDE = "Madry's wide ResNet (16-160-320-640), about 80,000 steps"
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "mnist": _grey(0.3, steps=7, epochs=8),
+    # the smaller budget is learnt sooner
+    "fashion_mnist": _grey(0.1, steps=5, epochs=4),
+    "cifar10": _colour(50_000, "crop_flip", _WIDE),
+    "gtsrb": _colour(39_209, "crop", _WIDE),
+}
+
+
+def experiment(dataset: str) -> Experiment:
+    """Return how the tables of a data set are run.
+
+    Raises:
+        InputError: None is known.
+    """
+    if dataset not in EXPERIMENTS:
+        known = ", ".join(EXPERIMENTS)
+        why = ": its images and networks are too large to train here" * (dataset == "imagenet")
+        msg = f"no experiment for {dataset}{why}; there are {known}"
+        raise InputError(msg)
+    return EXPERIMENTS[dataset]

@@ -1,0 +1,124 @@
+"""A whole table: its rows one after the other, each kept as soon as it is there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from art_disc.core.checks import check_count
+from art_disc.core.record_base import Environment, Setting
+from art_disc.core.table_record import TableRecord, TableRow
+from art_disc.data import load_dataset
+from art_disc.reproduction.recipes import experiment
+from art_disc.reproduction.rows import ATTACKS, Request, Stage, run_row
+from art_disc.reproduction.tables import chosen_rows, table
+
+
+def reproduce(  # noqa: PLR0913 - each is a choice of its own
+    name: str,
+    *,
+    out: str | Path = "runs/reproduce",
+    datasets: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    n_codes: Sequence[int] = (),
+    eps: Sequence[float] = (),
+    n_ex: int = 200,
+    train_steps: int | None = None,
+    attacks: Sequence[str] = ATTACKS,
+    attack_settings: Mapping[str, Any] | None = None,
+    checks: str | None = None,
+    seed: int = 0,
+    data_dir: str | Path | None = None,
+    announce: Callable[[str], None] | None = None,
+    verbose: bool = True,
+) -> TableRecord:
+    """Run a published table on the data at hand and set our numbers beside the printed ones.
+
+    Each row trains its network (or takes it from the cache), runs the papers' attack and ours, and
+    is written down in `out`; what is there already is not run again.
+
+    Args:
+        name: One of `TABLES`: `chen2018-table3`, ...
+        out: Folder of the table, `NAME.json`, and of its rows' records, which tables share.
+        datasets: Keep rows of these; empty: all but ImageNet's. The undefended bases of what is
+            kept are always run.
+        settings: Keep rows of these settings, `disc_nat_pre`, ...; empty: all.
+        n_codes: Keep rows with so many codes; empty: all.
+        eps: Budgets in [0, 1] in place of the published ones.
+        n_ex: The first so many test images are attacked; clean accuracy is counted on all.
+        train_steps: Batches in the natural training of a network, the others in proportion; None:
+            the recipe's own.
+        attacks: Whose per-example worst is told; `sign_adam` and `pgd` are the papers'.
+        attack_settings: `{"square.max_iter": 1000}`: over the recipe's own.
+        checks: As for `evaluate`; None: none.
+        seed: Of trainings, codebooks and attacks.
+        data_dir: Where the data sets' files are looked for first.
+        announce: Called with one line after every row.
+        verbose: Show progress bars.
+
+    Returns:
+        The record, also in `out/NAME.json`.
+
+    Raises:
+        InputError: Unknown table, row or setting.
+        DataNotFoundError: A data set is not there.
+    """
+    rows = chosen_rows(name, datasets=datasets, settings=settings, n_codes=n_codes)
+    what = table(name)
+    folder = Path(out)
+    request = Request(
+        n_ex=check_count(n_ex, "n_ex"),
+        out=folder,
+        eps=tuple(eps) or what.eps,
+        seed=seed,
+        attacks=tuple(attacks),
+        settings=attack_settings,
+        checks=checks,
+        verbose=verbose,
+    )
+    facts: dict[str, Setting] = {
+        "n_ex": n_ex,
+        "seed": seed,
+        "train_steps": train_steps,
+        "attacks": ",".join(attacks),
+        "checks": checks,
+    }
+    planned = len(rows) * max(1, len(request.eps))
+    stages: dict[str, Stage] = {}
+    told: list[TableRow] = []
+    record = _record(name, what.title, told, planned, facts)
+    for row in rows:
+        if row.dataset not in stages:
+            stages[row.dataset] = _stage(row.dataset, data_dir, train_steps)
+        told += run_row(row, stages[row.dataset], request)
+        record = _record(name, what.title, told, planned, facts)
+        record.save(folder / f"{name}.json")
+        if announce is not None:
+            last = told[-1]
+            announce(
+                f"{len(told)}/{planned} {last.dataset} {last.setting} {last.defence}: clean "
+                f"{last.clean.value:.1%}, papers' attack {last.papers_attack.value:.1%}, worst "
+                f"{last.worst.value:.1%}"
+            )
+    return record
+
+
+def _record(
+    name: str, title: str, rows: Sequence[TableRow], planned: int, facts: dict[str, Setting]
+) -> TableRecord:
+    return TableRecord(
+        table=name,
+        title=title,
+        rows=tuple(rows),
+        planned=planned,
+        settings=facts,
+        environment=Environment.here(threads=torch.get_num_threads()),
+    )
+
+
+def _stage(dataset: str, data_dir: str | Path | None, train_steps: int | None) -> Stage:
+    how = experiment(dataset)
+    data = load_dataset(dataset, data_dir=data_dir)
+    shorter, fewer = how.shortened(data, train_steps)
+    return Stage(fewer, shorter, steps=train_steps)

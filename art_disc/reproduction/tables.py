@@ -1,0 +1,160 @@
+"""Which tables and figures of the papers can be run again, and what each of them is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from art_disc.core.errors import InputError
+from art_disc.reproduction.published import Published, published
+
+SKIPPED = "imagenet"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table or figure of accuracies.
+
+    Attributes:
+        title: What it compares.
+        rows: Its rows, as published.
+        eps: Budgets in place of the published one, for a figure over eps.
+    """
+
+    title: str
+    rows: Callable[[], tuple[Published, ...]]
+    eps: tuple[float, ...] = ()
+
+
+def _figure(paper: str, table: str, dataset: str, n_codes: int) -> tuple[Published, ...]:
+    """The six settings of one data set and one codebook, from the table that has them."""
+    return tuple(
+        row
+        for row in published(paper, table)
+        if row.dataset == dataset and row.n_codes in (0, n_codes)
+    )
+
+
+def _clusters() -> tuple[Published, ...]:
+    """k-medoids with as many codes as the density codebooks; the papers print k = 300 alone."""
+    known = {(r.dataset, r.setting, r.n_codes): r for r in published("chen2019", "3")}
+    return tuple(
+        row
+        if row.defence == "none"
+        else known.get(
+            (row.dataset, row.setting, row.n_codes),
+            replace(row, defence="kmedoids", radius=0.0, clean=None, robust=None),
+        )
+        for row in published("chen2019", "2")
+        if row.dataset in ("cifar10", "gtsrb") and row.n_codes <= 300
+    )
+
+
+_GREY = (0.1, 0.2, 0.3)
+_COLOUR = (2 / 255, 4 / 255, 8 / 255)
+
+TABLES: dict[str, Table] = {
+    "chen2018-table3": Table(
+        "MNIST, density codebook: six settings", lambda: published("chen2018", "3")
+    ),
+    "chen2018-table4": Table(
+        "CIFAR-10, density codebooks of 2 to 300 codes", lambda: published("chen2018", "4")
+    ),
+    "chen2018-figure1": Table(
+        "MNIST, 2 codes: six settings over eps",
+        lambda: _figure("chen2018", "3", "mnist", 2),
+        _GREY,
+    ),
+    "chen2018-figure2": Table(
+        "CIFAR-10, 50 codes: six settings over eps",
+        lambda: _figure("chen2018", "4", "cifar10", 50),
+        _COLOUR,
+    ),
+    "chen2019-table1": Table(
+        "Colour-depth reduction on five data sets", lambda: published("chen2019", "1")
+    ),
+    "chen2019-table2": Table(
+        "Density codebooks on five data sets", lambda: published("chen2019", "2")
+    ),
+    "chen2019-table3": Table(
+        "k-medoids codebooks on five data sets", lambda: published("chen2019", "3")
+    ),
+    "kmedoids-codes": Table(
+        "k-medoids codebooks of 2 to 300 codes on CIFAR-10 and GTSRB; printed for 300 alone",
+        _clusters,
+    ),
+    "chen2019-figure1": Table(
+        "MNIST and Fashion-MNIST, 2 codes: six settings over eps",
+        lambda: (
+            *_figure("chen2019", "2", "mnist", 2),
+            *_figure("chen2019", "2", "fashion_mnist", 2),
+        ),
+        _GREY,
+    ),
+    "chen2019-figure2": Table(
+        "GTSRB, 50 codes: six settings over eps",
+        lambda: _figure("chen2019", "2", "gtsrb", 50),
+        _COLOUR,
+    ),
+    "chen2019-figure3": Table(
+        "CIFAR-10, 50 codes: six settings over eps",
+        lambda: _figure("chen2019", "2", "cifar10", 50),
+        _COLOUR,
+    ),
+}
+
+
+def table(name: str) -> Table:
+    """Return a table by its name.
+
+    Raises:
+        InputError: Unknown.
+    """
+    if name not in TABLES:
+        msg = f"unknown table {name!r}; there are {', '.join(TABLES)}"
+        raise InputError(msg)
+    return TABLES[name]
+
+
+def chosen_rows(
+    name: str,
+    *,
+    datasets: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    n_codes: Sequence[int] = (),
+) -> tuple[Published, ...]:
+    """Return the rows of a table that are asked for, with the bases that they are compared with.
+
+    Rows of ImageNet are left out unless they are asked for by name: no such data are at hand.
+
+    Args:
+        name: The table.
+        datasets: Keep rows of these; empty: all but ImageNet.
+        settings: Keep rows of these settings; empty: all.
+        n_codes: Keep rows with so many codes; empty: all.
+
+    Raises:
+        InputError: Unknown table, or nothing is left.
+    """
+    every = table(name).rows()
+    for word, asked, known in (
+        ("dataset", datasets, {row.dataset for row in every}),
+        ("setting", settings, {row.setting for row in every}),
+        ("n_codes", n_codes, {row.n_codes for row in every} - {0}),
+    ):
+        if odd := [value for value in asked if value not in known]:
+            msg = f"{name} has no {word} {odd[0]!r}; it has {', '.join(map(str, sorted(known)))}"
+            raise InputError(msg)
+    kept = [
+        row
+        for row in every
+        if (row.dataset in datasets if datasets else row.dataset != SKIPPED)
+        and (not settings or row.setting in settings)
+        and (not n_codes or row.n_codes in n_codes or row.defence == "none")
+    ]
+    bases = {(row.dataset, _base(row)) for row in kept}
+    # bases first: what follows is compared with them
+    wanted = [r for r in every if r.defence == "none" and (r.dataset, r.setting) in bases]
+    return (*wanted, *(row for row in kept if row not in wanted))
+
+
+def _base(row: Published) -> str:
+    return "nat_pre" if row.base == "natural" else "adv_pre"

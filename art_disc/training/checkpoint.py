@@ -1,0 +1,122 @@
+"""A training that was interrupted goes on at the end of its last whole epoch."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from art_disc.core.errors import ArtDiscError, FileFormatError, InputError
+from art_disc.core.files import read_npz, write_npz
+
+_HEADER = "art_disc_header"
+
+
+class State:
+    """What a training consists of between two epochs.
+
+    Args:
+        model: The network.
+        optimizer: Of its parameters.
+        schedule: Of the learning rate.
+        generators: Every stream that the training draws from, by name.
+        facts: What decides the training; a file of another one is refused.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        schedule: Any,
+        generators: dict[str, torch.Generator],
+        facts: dict[str, Any],
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.generators = generators
+        self.facts = facts
+        self.epoch = 0
+        self.losses: list[float] = []
+        self.accuracies: list[float] = []
+
+    def save(self, path: str | Path) -> None:
+        """Write everything as npz, in one step."""
+        arrays: dict[str, NDArray[Any]] = {
+            f"model/{name}": t.detach().cpu().numpy() for name, t in self.model.state_dict().items()
+        }
+        state = self.optimizer.state_dict()
+        for place, entries in state["state"].items():
+            for name, value in entries.items():
+                arrays[f"optimizer/{place}/{name}"] = torch.as_tensor(value).cpu().numpy()
+        for name, generator in self.generators.items():
+            arrays[f"generator/{name}"] = generator.get_state().numpy()
+        header = {
+            "format": "art_disc checkpoint",
+            "facts": self.facts,
+            "epoch": self.epoch,
+            "losses": self.losses,
+            "accuracies": self.accuracies,
+            "groups": state["param_groups"],
+            "schedule": _plain(self.schedule.state_dict()),
+        }
+        write_npz(path, {**arrays, _HEADER: np.array(json.dumps(header))})
+
+    def load(self, path: str | Path) -> None:
+        """Take up what `save` wrote, if there is such a file.
+
+        Raises:
+            InputError: It is of another training.
+            FileFormatError: It is damaged.
+        """
+        source = Path(path)
+        if not source.is_file():
+            return
+        arrays = read_npz(source)
+        try:
+            header = json.loads(str(arrays.pop(_HEADER)))
+            facts = header["facts"]
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            msg = f"{source} is no checkpoint of a training: {error}"
+            raise FileFormatError(msg) from error
+        if facts != json.loads(json.dumps(self.facts)):
+            odd = sorted(k for k in {*facts, *self.facts} if facts.get(k) != self.facts.get(k))
+            msg = (
+                f"{source} is of a training with another {', '.join(odd) or 'setting'}; give "
+                "another file, or remove this one"
+            )
+            raise InputError(msg)
+        try:
+            self._take(arrays, header)
+        except ArtDiscError:
+            raise
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            msg = f"{source} is a damaged checkpoint: {error}"
+            raise FileFormatError(msg) from error
+
+    def _take(self, arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> None:
+        parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "optimizer": {}, "generator": {}}
+        for key, array in arrays.items():
+            room, _, name = key.partition("/")
+            parts[room][name] = torch.from_numpy(array)
+        entries: dict[int, dict[str, Any]] = {}
+        for key, tensor in parts["optimizer"].items():
+            place, _, name = key.partition("/")
+            entries.setdefault(int(place), {})[name] = tensor
+        self.model.load_state_dict(parts["model"])
+        self.optimizer.load_state_dict({"state": entries, "param_groups": header["groups"]})
+        functions = self.schedule.state_dict().get("lr_lambdas")
+        own = {} if functions is None else {"lr_lambdas": [None] * len(functions)}
+        self.schedule.load_state_dict({**header["schedule"], **own})
+        for name, generator in self.generators.items():
+            generator.set_state(parts["generator"][name])
+        self.epoch = header["epoch"]
+        self.losses, self.accuracies = header["losses"], header["accuracies"]
+
+
+def _plain(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a schedule's state without its functions, which the settings make anew."""
+    return {k: v for k, v in state.items() if k not in ("lr_lambdas", "optimizer")}

@@ -1,0 +1,146 @@
+"""The six settings that the pixel-discretisation papers compare."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from art_disc.core.errors import InputError
+from art_disc.data import Dataset
+from art_disc.defences import MapPreprocessor
+from art_disc.estimators import DefendedClassifier, build_classifier
+from art_disc.training.adversary import Adversary
+from art_disc.training.cache import trained
+from art_disc.training.loop import TrainingResult
+from art_disc.training.recipe import Recipe
+
+SETTINGS = ("nat_pre", "adv_pre", "disc_nat_pre", "disc_adv_pre", "disc_nat_re", "disc_adv_re")
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """One of the six settings.
+
+    Attributes:
+        classifier: With the defences, or without for `nat_pre` and `adv_pre`.
+        result: Of the network's last training.
+        told: How the network was trained, in one line.
+    """
+
+    classifier: DefendedClassifier
+    result: TrainingResult
+    told: str
+
+
+@dataclass(frozen=True)
+class SixSettings:
+    """Networks trained with and without an adversary, before and behind a defence.
+
+    `nat_pre`, `adv_pre`: trained on clean or on adversarial images, no defence. `disc_nat_pre`,
+    `disc_adv_pre`: the same networks behind the defence. `disc_nat_re`, `disc_adv_re`: those
+    networks trained on with T(x), or T(x') where x' attacks through the defence's surrogate.
+    Networks are trained when they are first asked for and kept in the cache of `trained`.
+
+    Args:
+        factory: Makes the network.
+        data: Trains it, and fits defences that are not fitted.
+        defences: What discretises; applied in order.
+        adversary: Of the adversarial trainings; None: only the natural settings exist.
+        natural, adversarial: Settings of `train` for the two base networks.
+        natural_again, adversarial_again: Those of the two retrainings.
+        seed: Of every training.
+        cache: As for `trained`.
+        verbose: Show progress bars.
+
+    Raises:
+        InputError: A training setting is unknown or does not fit.
+
+    Example:
+        >>> from art_disc import ColorDepthReduction, load_dataset
+        >>> from art_disc.networks import DigitsNet
+        >>> six = SixSettings(DigitsNet, load_dataset("digits"), [ColorDepthReduction(2)])
+        >>> six.names
+        ('nat_pre', 'disc_nat_pre', 'disc_nat_re')
+
+    Source: Chen et al. 2018, section 5 (effectiveness); Chen et al. 2019, section IV.
+    """
+
+    factory: Callable[[], nn.Module]
+    data: Dataset
+    defences: Sequence[MapPreprocessor]
+    adversary: Adversary | None = None
+    natural: Options = field(default_factory=dict)
+    adversarial: Options = field(default_factory=dict)
+    natural_again: Options = field(default_factory=dict)
+    adversarial_again: Options = field(default_factory=dict)
+    seed: int = 0
+    cache: str | Path | None = None
+    verbose: bool = True
+
+    def __post_init__(self) -> None:
+        for options in (
+            self.natural, self.adversarial, self.natural_again, self.adversarial_again
+        ):  # fmt: skip
+            try:
+                Recipe(**options)
+            except TypeError as error:
+                msg = f"unknown setting of train: {error}"
+                raise InputError(msg) from None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The settings that exist: all six, or three without an adversary."""
+        return tuple(n for n in SETTINGS if self.adversary is not None or "adv" not in n)
+
+    def __getitem__(self, name: str) -> Trained:
+        """Return one setting; trains what is not in the cache.
+
+        Raises:
+            InputError: No such setting, or an adversarial one without an adversary.
+        """
+        if name not in self.names:
+            msg = f"setting must be one of {', '.join(self.names)}, got {name!r}"
+            if name in SETTINGS:
+                msg = f"{name} needs an adversary; give adversary=Adversary(eps=...)"
+            raise InputError(msg)
+        adversary = self.adversary if "adv" in name else None
+        options = self.natural if adversary is None else self.adversarial
+        network, result = self._train(self.factory, options, adversary)
+        told = _words(adversary, options, result)
+        if name.endswith("_re"):
+            options = self.natural_again if adversary is None else self.adversarial_again
+            base = network
+            network, result = self._train(
+                lambda: copy.deepcopy(base), options, adversary, self.defences
+            )
+            told += "; retrained behind the defence: " + _words(adversary, options, result)
+        defences = self.defences if name.startswith("disc") else ()
+        return Trained(build_classifier(network, data=self.data, defences=defences), result, told)
+
+    def _train(
+        self,
+        factory: Callable[[], nn.Module],
+        options: Options,
+        adversary: Adversary | None,
+        defences: Sequence[MapPreprocessor] = (),
+    ) -> tuple[nn.Module, TrainingResult]:
+        return trained(
+            factory,
+            self.data,
+            seed=self.seed,
+            adversary=adversary,
+            defences=defences,
+            cache=self.cache,
+            verbose=self.verbose,
+            **options,
+        )
+
+
+def _words(adversary: Adversary | None, options: Options, result: TrainingResult) -> str:
+    kind = "natural" if adversary is None else adversary.describe()
+    return f"{kind}, {Recipe(**options).describe()}, weights {result.weights}"

@@ -1,0 +1,253 @@
+"""Published tables run again, on digits in MNIST's clothes."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from torch import nn
+
+from art_disc.cli import main
+from art_disc.core.certificate_table import CertificateTableRecord
+from art_disc.core.errors import InputError
+from art_disc.core.table_record import TableRecord
+from art_disc.metrics import free_pixels
+from art_disc.reproduction import (
+    TABLES,
+    as_markdown,
+    as_text,
+    figure5,
+    published,
+    published_certificates,
+    recipes,
+    reproduce,
+    reproduce_certificates,
+    reproduce_figure5,
+    rows,
+)
+from art_disc.reproduction.recipes import experiment
+from art_disc.reproduction.tables import chosen_rows
+from art_disc.training import cache
+
+SMALL = {
+    "n_ex": 20,
+    "train_steps": 60,
+    "attack_settings": {
+        "sign_adam.max_iter": 6,
+        "sign_adam.eps_step": 0.1,
+        "pgd.max_iter": 6,
+        "apgd_dlr.max_iter": 5,
+        "square.max_iter": 10,
+    },
+    "verbose": False,
+}
+
+
+def tiny(input_shape, nb_classes):
+    return nn.Sequential(
+        nn.AvgPool2d(4), nn.Flatten(), nn.Linear(49, 32), nn.ReLU(), nn.Linear(32, nb_classes)
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, digits):
+    """mnist.npz with digits of 28x28, and a cache of its own."""
+    place = tmp_path_factory.mktemp("data")
+
+    def large(x):
+        levels = np.rint(255 * x[:, 0]).astype(np.uint8)
+        return np.pad(np.kron(levels, np.ones((1, 3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2)))
+
+    np.savez(
+        place / "mnist.npz",
+        x_train=large(digits.x_train),
+        y_train=digits.y_train,
+        x_test=large(digits.x_test),
+        y_test=digits.y_test,
+    )
+    patch = pytest.MonkeyPatch()
+    patch.setenv("ART_DISC_CACHE", str(place / "cache"))
+    own = dataclasses.replace(recipes.EXPERIMENTS["mnist"], network=tiny)
+    patch.setitem(recipes.EXPERIMENTS, "mnist", own)
+    yield place
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def table3(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    settings = ["disc_nat_pre", "disc_nat_re"]
+    found = reproduce("chen2018-table3", out=out, settings=settings, data_dir=folder, **SMALL)
+    return found, out
+
+
+def test_the_printed_figures_are_the_papers():
+    # Chen et al. 2018, Tables 3 and 4; Chen et al. 2019, Tables I to III
+    table = {(r.setting, r.n_codes): (r.clean, r.robust) for r in published("chen2018", "3")}
+    assert table["disc_adv_pre", 2] == (98.17, 97.24)
+    assert table["nat_pre", 0] == (99.17, 0.0)
+    assert table["disc_nat_re", 2] == (99.12, 82.02)
+    (row,) = [
+        r for r in published("chen2018", "4") if (r.setting, r.n_codes) == ("disc_nat_re", 50)
+    ]
+    assert (row.clean, row.robust, row.eps, row.radius) == (89.7, 37.1, 2 / 255, 48 / 255)
+    colour = {(r.dataset, r.setting, r.n_codes): r.robust for r in published("chen2019", "1")}
+    assert colour["cifar10", "disc_nat_pre", 8] == 9.12
+    medoids = {(r.dataset, r.setting): r.clean for r in published("chen2019", "3") if r.n_codes}
+    assert medoids["gtsrb", "disc_nat_pre"] == 97.31
+    assert [r.unable for r in published_certificates("chen2019", "4")][3] == 29.18
+    for paper, number in (("chen2018", "9"), ("zhang2019", "1")):
+        with pytest.raises(InputError, match="there are chen2018"):
+            published(paper, number)
+    with pytest.raises(InputError, match="chen2018 2"):
+        published_certificates("chen2018", "3")
+
+
+def test_every_table_has_rows_that_can_be_run():
+    for name in TABLES:
+        for row in chosen_rows(name):
+            assert row.dataset != "imagenet"
+            assert experiment(row.dataset)
+            assert rows.make_defence(row, 10.0, 0) is None or row.n_codes > 1
+    assert {r.n_codes for r in chosen_rows("kmedoids-codes")} == {0, 2, 5, 10, 50, 100, 300}
+    assert all(r.clean is None for r in chosen_rows("kmedoids-codes", n_codes=[50]) if r.n_codes)
+    with pytest.raises(InputError, match="imagenet: its images"):
+        experiment("imagenet")
+    with pytest.raises(InputError, match="unknown table"):
+        chosen_rows("chen2018-table9")
+    for words in ({"datasets": ["svhn"]}, {"settings": ["nat"]}, {"n_codes": [7]}):
+        with pytest.raises(InputError, match="it has"):
+            chosen_rows("chen2018-table4", **words)
+
+
+def test_bases_come_first_and_only_those_that_are_needed():
+    found = chosen_rows("chen2018-table4", settings=["disc_nat_pre"], n_codes=[10, 300])
+    assert [(r.setting, r.n_codes) for r in found] == [
+        ("nat_pre", 0), ("disc_nat_pre", 10), ("disc_nat_pre", 300)
+    ]  # fmt: skip
+
+
+def test_ours_stands_beside_theirs(table3):
+    record, out = table3
+    assert [row.setting for row in record.rows] == ["nat_pre", "disc_nat_pre", "disc_nat_re"]
+    assert [row.printed_robust for row in record.rows] == [0.0, 75.3, 82.02]
+    assert record.complete
+    for row in record.rows:
+        assert row.worst.count <= row.papers_attack.count <= row.correct.count("1")
+        assert len(row.alive) == len(row.correct) == 20
+        assert row.clean.total == 500
+        assert row.clean.value > 0.3
+        assert row.gradients > 0
+        assert row.queries >= 10
+        assert any("first 20 of the 500 test images" in phrase for phrase in row.differs)
+        assert any("shortened" in phrase for phrase in row.differs)
+    base, pre, again = record.rows
+    assert base.attack.startswith("pgd (max_iter 6")
+    assert "soft(alpha=10)" in pre.attack
+    assert pre.attack.startswith("sign_adam (max_iter 6")
+    assert (base.codes_found, pre.codes_found) == (0, 2)
+    assert "identity" in pre.worst_of
+    assert "transfer from the base" in pre.worst_of
+    assert "retrained" in again.network
+    assert TableRecord.load(out / "chen2018-table3.json") == record
+
+
+def test_what_is_there_is_not_run_again(table3, folder, monkeypatch):
+    record, out = table3
+
+    def never(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr(cache, "train", never)
+    monkeypatch.setattr("art_disc.evaluation.runner.Runner._attack", never)
+    again = reproduce(
+        "chen2018-table3",
+        out=out,
+        settings=["disc_nat_pre", "disc_nat_re"],
+        data_dir=folder,
+        **SMALL,
+    )
+    assert again.rows == record.rows
+
+
+def test_a_figure_over_eps_takes_the_same_networks(folder, tmp_path, capsys, monkeypatch):
+    words = [
+        "reproduce", "chen2018-figure1", "--setting", "disc_nat_pre", "--n-ex", "20",
+        "--train-steps", "60", "--data-dir", str(folder), "--out", str(tmp_path), "--quiet",
+        "--attacks", "sign_adam,pgd", "--set", "sign_adam.max_iter=3", "--set", "pgd.max_iter=3",
+        "--json", str(tmp_path / "copy" / "figure.json"),
+    ]  # fmt: skip
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    record = TableRecord.load(tmp_path / "chen2018-figure1.json")
+    assert TableRecord.load(tmp_path / "copy" / "figure.json") == record
+    assert [row.eps for row in record.rows] == [0.1, 0.2, 0.3] * 2
+    worst = [row.worst.count for row in record.rows]
+    assert worst[0] >= worst[1] >= worst[2]
+    # only the published budget has a printed number
+    assert [row.printed_robust for row in record.rows] == [None, None, 0.0, None, None, 75.3]
+    assert (tmp_path / "chen2018-figure1-mnist.svg").read_bytes().startswith(b"<?xml")
+    assert "differs (mnist): attacked: first 20" in told
+    # the papers' attack cannot be left out
+    with pytest.raises(InputError, match="sign_adam and pgd"):
+        reproduce("chen2018-table3", out=tmp_path, attacks=["square"], data_dir=folder, n_ex=5,
+                  settings=["nat_pre"], train_steps=60, verbose=False)  # fmt: skip
+
+
+def test_text_and_markdown_say_the_same(table3):
+    record, _ = table3
+    text, page = as_text(record), as_markdown(record)
+    for row, gain in zip(record.rows[1:], record.gains().values(), strict=True):
+        for words in (text, page):
+            assert f"{row.clean.value:.1%}" in words
+            assert f"{100 * gain.difference:+.1f} [" in words
+            assert f"{row.printed_robust:g}%" in words
+    cells = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    assert {len(line) for line in cells} == {10}
+
+
+def test_certificates_beside_the_printed_ones(folder, tmp_path, capsys):
+    words = [
+        "reproduce", "chen2019-table4", "--n-ex", "6", "--train-steps", "60", "--max-free", "6",
+        "--data-dir", str(folder), "--out", str(tmp_path), "--quiet",
+    ]  # fmt: skip
+    assert main(words) == 0
+    record = CertificateTableRecord.load(tmp_path / "chen2019-table4.json")
+    assert [row.eps for row in record.rows] == [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3]
+    for row, theirs in zip(record.rows, published_certificates("chen2019", "4"), strict=True):
+        assert row.printed_success == theirs.success
+        assert row.total == 6
+        assert row.images == 500
+        assert 0 <= row.limit <= row.certified / 6
+        assert row.unable_exact <= row.images
+    certified = [row.certified for row in record.rows]
+    assert certified == sorted(certified, reverse=True)
+    assert record.rows[0].undecided == 0
+    assert "lower limit" in capsys.readouterr().out
+    with pytest.raises(InputError, match="there are chen2018-table2"):
+        reproduce_certificates("chen2018-table3")
+
+
+def test_figure_5_counts_free_pixels_for_two_codes(folder, tmp_path, monkeypatch, digits):
+    import art_disc as ad
+
+    monkeypatch.setattr(figure5, "_PANELS", (("mnist", 2, 0.6, 0.3, 0.06),))
+    (row,) = reproduce_figure5(out=tmp_path, n_ex=50, data_dir=folder)
+    data = ad.load_dataset("mnist", data_dir=folder)
+    book = ad.DensityCodebook(2, radius=0.6).fit(data.x_train)
+    free = np.median(free_pixels(data.x_test[:50], book, eps=0.3))
+    assert row.exponent == pytest.approx(free)
+    assert row.exact == pytest.approx(free / 784)
+    assert (
+        json.loads((tmp_path / "chen2019-figure5.json").read_text())["rows"][0]["printed"] == 0.06
+    )
+    assert (tmp_path / "chen2019-figure5-mnist.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_a_table_they_are_listed(capsys):
+    assert main(["reproduce"]) == 0
+    told = capsys.readouterr().out
+    for name in (*TABLES, "chen2018-table2", "chen2019-figure5"):
+        assert name in told
+    assert main(["reproduce", "chen2018-table9"]) == 2
+    assert "unknown table" in capsys.readouterr().err
