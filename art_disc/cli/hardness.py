@@ -1,0 +1,133 @@
+"""`art-disc hardness`: how hard a data set is to defend by a codebook, before any training."""
+
+import argparse
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from art_disc.core.errors import InputError
+
+if TYPE_CHECKING:
+    from art_disc.codebooks import Codebook, PixelCounts
+    from art_disc.data import Dataset
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser of `art-disc`."""
+    from art_disc.cli.parser import _data, number
+
+    parser = subparsers.add_parser(
+        "hardness",
+        help="tell how hard a data set is to defend by discretisation",
+        description="For each budget: how many code images are in reach of a test image, how many "
+        "pixels of the training images can change their codeword, how far the clusters lie apart, "
+        "and how many pixels lie around each colour. No network is needed.",
+    )
+    _data(parser)
+    parser.add_argument("--defence", metavar="SPEC", help="see art-disc evaluate --help")
+    parser.add_argument(
+        "--eps",
+        nargs="+",
+        type=number,
+        metavar="EPS",
+        help="budgets in [0, 1], 8/255 accepted; default 0.1 0.2 0.3 for grey images, 2/255 4/255 "
+        "8/255 for colour",
+    )
+    parser.add_argument("--n-ex", type=int, metavar="N", help="use N test images; default all")
+    parser.add_argument(
+        "--stratified", action="store_true", help="draw the N by class share, not the first N"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--rule", default="exact", choices=("exact", "paper"), help="reachable codewords"
+    )
+    parser.add_argument(
+        "--domain",
+        default="real",
+        choices=("real", "8bit"),
+        help="perturbed pixels are real-valued (default) or on the 8-bit grid",
+    )
+    parser.add_argument("--out", metavar="DIR", help="folder for hardness.json and the plots")
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Print the numbers of every budget; write them and the plots."""
+    from art_disc.cli.setup import budgets, default_defence, load_data, make_defences
+    from art_disc.codebooks import PixelCounts
+
+    data = load_data(options)
+    made = make_defences(options, data)
+    codebook = getattr(made[0], "codebook", None) if made else None
+    if codebook is None:
+        msg = f"--defence {options.defence} has no codebook; see art-disc evaluate --help"
+        raise InputError(msg)
+    print(f"{data.name}  {options.defence or default_defence(data)}  {codebook.n_codes_} codewords")
+    print(
+        f"{'eps':>8} {'exponent':>9} {'per pixel':>10} {'free':>7} {'gap':>6} {'separable':>10}  "
+        "neighbours 10 % / 50 % / 90 % / most"
+    )
+    rows, folder = [], Path(options.out) if options.out else None
+    counts = PixelCounts.of(data.x_train if len(data.x_train) else data.x_test)
+    for eps in budgets(options, data):
+        rows.append(_measure((data, counts), codebook, eps, options, folder))
+        print(_line(rows[-1]), flush=True)
+    print(
+        "exponent: median log_k of the code images in reach; per pixel: over the number of pixels; "
+        "free: pixels that can\nchange their codeword; gap: between pixels of two cells, in grey "
+        "levels; neighbours: pixels within eps of a colour"
+    )
+    if folder is not None:
+        from art_disc.core.files import write_json
+
+        body = {
+            "dataset": {"name": data.name, "fingerprint": data.fingerprint},
+            "defence": options.defence or default_defence(data),
+            "codewords_255": codebook.levels,
+            "budgets": rows,
+        }
+        print(f"written: {write_json(folder / 'hardness.json', body).parent}")
+    return 0
+
+
+def _measure(
+    pixels: "tuple[Dataset, PixelCounts]",
+    codebook: "Codebook",
+    eps: float,
+    options: Namespace,
+    folder: Path | None,
+) -> dict[str, Any]:
+    from art_disc.core.files import replace_file
+    from art_disc.metrics import equivalence_classes, neighbourhood_sizes, separability
+    from art_disc.report.hardness import png
+
+    data, counts = pixels
+    classes = equivalence_classes(
+        data.x_test, codebook, eps=eps, rule=options.rule, domain=options.domain
+    )
+    apart = separability(counts, codebook, eps=eps, domain=options.domain)
+    around = neighbourhood_sizes(counts, eps=eps)
+    if folder is not None:
+        plots = {"classes": classes.plot(), "pixels": apart.plot(), "neighbours": around.plot()}
+        if counts.n_channels == 3:
+            plots["colours"] = around.scatter(seed=options.seed)
+        for name, axes in plots.items():
+            replace_file(folder / f"{name}-eps-{eps:.4g}.png", png(axes))
+    return {
+        "eps": eps,
+        "equivalence_classes": classes.facts(),
+        "separability": apart.facts(),
+        "neighbourhoods": around.facts(),
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    classes, apart = row["equivalence_classes"], row["separability"]
+    sizes = row["neighbourhoods"]["size_quantiles"]
+    gap = apart["gap_in_grey_levels"]
+    return (
+        f"{row['eps']:8.4g} {classes['median_exponent']:9.1f} {classes['median_per_pixel']:10.4f} "
+        f"{apart['share_of_pixels_free']:7.2%} {'inf' if gap is None else f'{gap:g}':>6} "
+        f"{'yes' if apart['separable'] else 'no':>10}  "
+        + " / ".join(f"{sizes[share]:,}" for share in ("0.1", "0.5", "0.9", "1"))
+    )
