@@ -198,6 +198,12 @@ def _model(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--epochs", type=int, help="epochs where a network is trained")
     parser.add_argument(
+        "--retrain",
+        type=int,
+        metavar="EPOCHS",
+        help="train the network on behind the defence, against the adversary of --training",
+    )
+    parser.add_argument(
         "--training",
         default="natural",
         choices=("natural", "pgd", "single_step"),

@@ -235,4 +235,36 @@ def make_classifier(options: Namespace, data: "Dataset") -> "tuple[DefendedClass
 
     defences = make_defences(options, data)
     network, line = make_network(options, data, defences)
+    if options.retrain:
+        network, line = _retrained(options, data, network, line, defences)
     return build_classifier(network, data=data, defences=defences), line
+
+
+def _retrained(
+    options: Namespace,
+    data: "Dataset",
+    network: "nn.Module",
+    line: str,
+    defences: "Sequence[MapPreprocessor]",
+) -> "tuple[nn.Module, str]":
+    """Train a network on behind its defences for `--retrain` epochs."""
+    from art_disc.training import trained
+
+    if not defences or not len(data.x_train):
+        msg = "--retrain needs a defence to train behind, and training images"
+        raise InputError(msg)
+    again, result = trained(
+        lambda: copy.deepcopy(network),
+        data,
+        seed=options.seed,
+        adversary=make_adversary(options, data),
+        defences=defences,
+        verbose=not options.quiet,
+        epochs=options.retrain,
+        learning_rate=3e-4,
+    )
+    return (
+        again,
+        f"{line}; trained on behind the defence for {options.retrain} epochs, weights "
+        + (result.weights),
+    )

@@ -1,9 +1,12 @@
 """`--training` and `--train-eps` of the commands that train."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
+from art_disc import ColorDepthReduction
 from art_disc.cli import main, setup
 from art_disc.cli.parser import make_parser
 from art_disc.core.errors import InputError
@@ -69,6 +72,25 @@ def test_words_that_do_not_fit_are_refused_before_any_work(small, monkeypatch, w
     monkeypatch.setattr(cache, "train", None)
     with pytest.raises(InputError, match=text):
         network(words, small)
+
+
+def test_a_network_is_trained_on_behind_its_defence(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path))
+    words = ["evaluate", *FAST, "--defence", "colordepth:n_codes=2", "--retrain", "2"]
+    classifier, line = setup.make_classifier(make_parser().parse_args(words), small)
+    base, _ = network([], small)
+    again, _ = trained(
+        lambda: copy.deepcopy(base),
+        small,
+        epochs=2,
+        learning_rate=3e-4,
+        defences=[ColorDepthReduction(2)],
+        verbose=False,
+    )
+    assert weights_hash(classifier.base_network) == weights_hash(again) != weights_hash(base)
+    assert "trained on behind the defence for 2 epochs" in line
+    with pytest.raises(InputError, match="needs a defence"):
+        setup.make_classifier(make_parser().parse_args([*words, "--defence", "none"]), small)
 
 
 def test_unknown_training_is_refused(capsys):

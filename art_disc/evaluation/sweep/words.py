@@ -130,6 +130,9 @@ def parse_training(text: str) -> Training:
     )
 
 
+_IMAGE = (1, 8, 8)
+
+
 def gradient_sources(defence: str, surrogates: Sequence[str]) -> tuple[str, ...]:
     """Return those of `surrogates` that differ for this defence, in order.
 
@@ -137,9 +140,16 @@ def gradient_sources(defence: str, surrogates: Sequence[str]) -> tuple[str, ...]
     `own` too, and so is every surrogate of what has none to exchange.
 
     Raises:
-        InputError: Unknown defence or surrogate.
+        InputError: Unknown defence or surrogate, or a defence that encodes images.
     """
-    own = None if defence == "none" else getattr(parse_defence(defence), "surrogate", None)
+    made = None if defence == "none" else parse_defence(defence)
+    if made is not None and made.encoded_shape(_IMAGE) != _IMAGE:
+        msg = (
+            f"{defence} encodes images, and the networks of a sweep, which all its defences share, "
+            "take images; run it with art-disc evaluate, which trains a network on the codes"
+        )
+        raise InputError(msg)
+    own = getattr(made, "surrogate", None)
     seen: dict[str, str] = {}
     for word in surrogates:
         name = "own"

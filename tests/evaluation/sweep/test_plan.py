@@ -52,6 +52,7 @@ def test_a_suite_stands_for_its_members_in_its_own_tier(tiny):
     [
         ({"datasets": []}, "datasets"),
         ({"defences": ["magic"]}, "'defences': unknown defence"),
+        ({"defences": ["thermometer:n_levels=4"]}, "'defences': .* encodes images"),
         ({"defences": ["density:n_codes=two"]}, "'defences'"),
         ({"eps": [-0.1]}, "'eps'.*>= 0"),
         ({"eps": [8]}, "'eps'.*8/255"),
