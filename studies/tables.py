@@ -8,6 +8,7 @@ from pathlib import Path
 
 from art_disc.core.certificate_table import CertificateTableRecord
 from art_disc.core.files import replace_file
+from art_disc.core.record_base import Environment
 from art_disc.core.table_record import TableRecord
 from art_disc.reproduction import FIGURE5, as_markdown, certificates_text, classes_text
 from art_disc.reproduction.figure5 import ClassesRow
@@ -87,19 +88,19 @@ def page() -> str:
         if body.get("kind") == TableRecord.kind:
             record = TableRecord.load(path)
             tables.append(record)
-            lines += ["#" + as_markdown(record), _made(record)]
+            lines += ["#" + as_markdown(record), _made(record.environment)]
         elif body.get("kind") == CertificateTableRecord.kind:
             certificates = CertificateTableRecord.load(path)
             lines += [f"## {certificates.table}", "", "```", certificates_text(certificates), "```"]
-            lines += ["", _made(certificates)]
+            lines += ["", _made(certificates.environment)]
         elif body.get("figure") == FIGURE5:
             rows = [ClassesRow(**row) for row in body["rows"]]
             lines += [f"## {FIGURE5}", "", "```", classes_text(rows), "```", ""]
+            lines += [_made(Environment(**body["environment"]))]
     return "\n".join([INTRODUCTION, *conclusions(tables), *lines]).rstrip() + "\n"
 
 
-def _made(record: TableRecord | CertificateTableRecord) -> str:
-    where = record.environment
+def _made(where: Environment) -> str:
     return (
         f"({where.created[:10]}, {where.platform}, {where.threads} thread, torch "
         f"{where.packages['torch']}, ART {where.packages['adversarial-robustness-toolbox']})\n"

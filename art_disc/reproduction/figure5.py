@@ -1,14 +1,14 @@
 """Figure 5 of Chen et al. 2019 run again: how many code images a budget reaches."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from art_disc.codebooks import DensityCodebook
 from art_disc.core.checks import check_count
 from art_disc.core.files import replace_file, write_json
+from art_disc.core.record_base import Environment
 from art_disc.data import load_dataset
 from art_disc.metrics import equivalence_classes
 
@@ -82,11 +82,10 @@ def reproduce_figure5(
             )
         )
         replace_file(Path(out) / f"{FIGURE5}-{name}.png", png(exact.plot()))
-    write_json(
-        Path(out) / f"{FIGURE5}.json", {"figure": FIGURE5, "rows": [_plain(r) for r in rows]}
-    )
+    body = {
+        "figure": FIGURE5,
+        "environment": asdict(Environment.here()),
+        "rows": [asdict(row) for row in rows],
+    }
+    write_json(Path(out) / f"{FIGURE5}.json", body)
     return tuple(rows)
-
-
-def _plain(row: ClassesRow) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in ClassesRow.__slots__}

@@ -78,6 +78,9 @@ def reproduce(  # noqa: PLR0913 - each is a choice of its own
         verbose=verbose,
     )
     facts: dict[str, Setting] = {
+        "datasets": ",".join(datasets) or "all",
+        "rows": ",".join(settings) or "all",
+        "n_codes": ",".join(map(str, n_codes)) or "all",
         "n_ex": n_ex,
         "seed": seed,
         "train_steps": train_steps,
