@@ -33,7 +33,11 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "--eps", nargs="+", type=number, default=(), help="other budgets, in [0, 1]"
     )
-    parser.add_argument("--n-ex", type=int, default=200, help="test images attacked; default 200")
+    parser.add_argument(
+        "--n-ex",
+        type=int,
+        help="test images attacked or certified; default 200, for chen2019-figure5 1000",
+    )
     parser.add_argument(
         "--train-steps",
         type=int,
@@ -54,14 +58,12 @@ def add(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--checks",
-        default="none",
         choices=("none", "quick", "standard", "full"),
         help="check each row's evaluation too; default none",
     )
     parser.add_argument(
         "--max-free",
         type=int,
-        default=12,
         help="tables of certificates: enumerate up to 2^MAX_FREE code images; default 12",
     )
     parser.add_argument("--seed", type=int, default=0)
@@ -84,8 +86,10 @@ def run(options: Namespace) -> int:
     from art_disc.reproduction.figure5 import TITLE
 
     if options.table == FIGURE5:
+        _refuse(options, (*_ROWS, "train_steps", "max_free"))
         return _figure5(options)
     if options.table in CERTIFICATES:
+        _refuse(options, _ROWS)
         return _certificates(options)
     if options.table is not None:
         return _accuracies(options)
@@ -93,6 +97,20 @@ def run(options: Namespace) -> int:
     for name, title in sorted((titles | {FIGURE5: TITLE}).items()):
         print(f"{name:18} {title}")
     return 0
+
+
+_ROWS = ("dataset", "setting", "codes", "eps", "attacks", "set", "checks")
+
+
+def _refuse(options: Namespace, names: tuple[str, ...]) -> None:
+    """Refuse words that say nothing about this table: none is ignored silently."""
+    from art_disc.core.errors import InputError
+
+    for name in names:
+        if getattr(options, name) not in ((), [], "", None):
+            word = f"--{name.replace('_', '-')}"
+            msg = f"{word} has no meaning for {options.table}; leave it out"
+            raise InputError(msg)
 
 
 def _accuracies(options: Namespace) -> int:
@@ -110,7 +128,7 @@ def _accuracies(options: Namespace) -> int:
         settings=options.setting,
         n_codes=options.codes,
         eps=options.eps,
-        n_ex=options.n_ex,
+        n_ex=200 if options.n_ex is None else options.n_ex,
         train_steps=options.train_steps,
         attacks=options.attacks.split(",") if options.attacks else ATTACKS,
         attack_settings=settings_of(options),
@@ -134,8 +152,8 @@ def _certificates(options: Namespace) -> int:
     record = reproduce_certificates(
         options.table,
         out=options.out,
-        n_ex=options.n_ex,
-        max_free=options.max_free,
+        n_ex=200 if options.n_ex is None else options.n_ex,
+        max_free=12 if options.max_free is None else options.max_free,
         train_steps=options.train_steps,
         seed=options.seed,
         data_dir=options.data_dir,
@@ -149,7 +167,9 @@ def _certificates(options: Namespace) -> int:
 def _figure5(options: Namespace) -> int:
     from art_disc.reproduction import FIGURE5, classes_text, reproduce_figure5
 
-    print(classes_text(reproduce_figure5(out=options.out, data_dir=options.data_dir)))
+    n_ex = 1000 if options.n_ex is None else options.n_ex
+    rows = reproduce_figure5(out=options.out, n_ex=n_ex, data_dir=options.data_dir)
+    print(classes_text(rows))
     _copy(options, Path(options.out) / f"{FIGURE5}.json")
     return 0
 

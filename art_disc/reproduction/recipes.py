@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
 from art_disc.data import Dataset
 from art_disc.networks import MadryMnistNet, ResNet32
@@ -48,10 +49,14 @@ class Experiment:
 
         Args:
             data: The data set.
-            train_steps: Batches in the natural training; None: as it is.
+            train_steps: Batches in the natural training, >= 1; None: as it is.
+
+        Raises:
+            InputError: `train_steps` is no such number.
         """
         if train_steps is None:
             return self, data
+        check_count(train_steps, "train_steps")
         epochs = train_steps * self.natural["batch_size"] / len(data.x_train)
         share = epochs / self.natural["epochs"]
         if epochs < 1:

@@ -119,8 +119,9 @@ def _settings(row: Published, how: Experiment, request: Request) -> dict[str, An
         "pgd.num_random_init": 1,
         "apgd_dlr.max_iter": 50,
         "square.max_iter": 300,
-    } | dict(request.settings or {})
-    return {key: value for key, value in own.items() if key.split(".")[0] in request.attacks}
+    }
+    kept = {key: value for key, value in own.items() if key.split(".")[0] in request.attacks}
+    return kept | dict(request.settings or {})
 
 
 def _attacked(
@@ -207,7 +208,7 @@ def papers_outcome(record: EvaluationRecord, eps: float, *, defended: bool) -> A
             return outcome
         if not defended and outcome.attack == "pgd":
             return outcome
-    msg = "the papers' attack was left out; attacks must have sign_adam and pgd among them"
+    msg = f"the papers' attack did not finish at eps {eps:g}; run the row again"
     raise InputError(msg)
 
 

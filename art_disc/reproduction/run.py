@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
+from art_disc.attacks import attack_table
 from art_disc.core.checks import check_count
+from art_disc.core.errors import InputError
 from art_disc.core.record_base import Environment, Setting
 from art_disc.core.table_record import TableRecord, TableRow
 from art_disc.data import load_dataset
@@ -65,6 +67,7 @@ def reproduce(  # noqa: PLR0913 - each is a choice of its own
         DataNotFoundError: A data set is not there.
     """
     rows = chosen_rows(name, datasets=datasets, settings=settings, n_codes=n_codes)
+    _check_attacks(attacks, attack_settings or {})
     what = table(name)
     folder = Path(out)
     request = Request(
@@ -105,6 +108,17 @@ def reproduce(  # noqa: PLR0913 - each is a choice of its own
                 f"{last.worst.value:.1%}"
             )
     return record
+
+
+def _check_attacks(attacks: Sequence[str], settings: Mapping[str, Any]) -> None:
+    """Refuse what would fail after the first training."""
+    attack_table(list(attacks), settings)
+    if missing := {"sign_adam", "pgd"} - set(attacks):
+        msg = (
+            "the papers' attacks, sign_adam and pgd, must be among the attacks; "
+            f"{', '.join(sorted(missing))} is left out"
+        )
+        raise InputError(msg)
 
 
 def _record(

@@ -189,7 +189,7 @@ def test_a_figure_over_eps_takes_the_same_networks(folder, tmp_path, capsys, mon
     assert (tmp_path / "chen2018-figure1-mnist.svg").read_bytes().startswith(b"<?xml")
     assert "differs (mnist): attacked: first 20" in told
     # the papers' attack cannot be left out
-    with pytest.raises(InputError, match="sign_adam and pgd"):
+    with pytest.raises(InputError, match="pgd, sign_adam is left out"):
         reproduce("chen2018-table3", out=tmp_path, attacks=["square"], data_dir=folder, n_ex=5,
                   settings=["nat_pre"], train_steps=60, verbose=False)  # fmt: skip
 
@@ -244,10 +244,19 @@ def test_figure_5_counts_free_pixels_for_two_codes(folder, tmp_path, monkeypatch
     assert (tmp_path / "chen2019-figure5-mnist.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_a_table_they_are_listed(capsys):
+def test_without_a_table_they_are_listed(capsys, folder, tmp_path):
     assert main(["reproduce"]) == 0
     told = capsys.readouterr().out
     for name in (*TABLES, "chen2018-table2", "chen2019-figure5"):
         assert name in told
+    for words in (
+        ["chen2018-table9"],
+        ["chen2018-table2", "--codes", "2"],
+        ["chen2019-figure5", "--max-free", "3"],
+        ["chen2018-table3", "--train-steps", "0"],
+        ["chen2018-table3", "--set", "deepfool.max_iter=3"],
+    ):
+        assert main(["reproduce", *words, "--data-dir", str(folder), "--out", str(tmp_path)]) == 2
+        assert capsys.readouterr().err.startswith("art-disc: ")
     assert main(["reproduce", "chen2018-table9"]) == 2
     assert "unknown table" in capsys.readouterr().err
