@@ -47,7 +47,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "--attacks",
         default="",
-        help="names joined by commas; default sign_adam,pgd,apgd_dlr,square",
+        help="names joined by commas; default sign_adam,pgd,apgd_ce,apgd_dlr,square",
     )
     parser.add_argument(
         "--set",
@@ -119,6 +119,7 @@ def _accuracies(options: Namespace) -> int:
     from art_disc.report import eps_figures
     from art_disc.reproduction import as_markdown, as_text, reproduce
     from art_disc.reproduction.rows import ATTACKS
+    from art_disc.reproduction.run import file_name
 
     out = Path(options.out)
     record = reproduce(
@@ -139,10 +140,11 @@ def _accuracies(options: Namespace) -> int:
         verbose=not options.quiet,
     )
     print(as_text(record))
+    name = file_name(options.table, options.dataset, options.setting, options.codes)
     for dataset, picture in eps_figures(record).items():
-        print(f"figure: {replace_file(out / f'{record.table}-{dataset}.svg', picture)}")
-    print(f"table: {replace_file(out / f'{record.table}.md', as_markdown(record).encode())}")
-    _copy(options, out / f"{record.table}.json")
+        print(f"figure: {replace_file(out / f'{name}-{dataset}.svg', picture)}")
+    print(f"table: {replace_file(out / f'{name}.md', as_markdown(record).encode())}")
+    _copy(options, out / f"{name}.json")
     return 0
 
 

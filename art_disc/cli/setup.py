@@ -235,7 +235,7 @@ def make_classifier(options: Namespace, data: "Dataset") -> "tuple[DefendedClass
 
     defences = make_defences(options, data)
     network, line = make_network(options, data, defences)
-    if options.retrain:
+    if options.retrain is not None:
         network, line = _retrained(options, data, network, line, defences)
     return build_classifier(network, data=data, defences=defences), line
 

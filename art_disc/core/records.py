@@ -228,7 +228,7 @@ class EvaluationRecord(Record):
 def load_record(
     path: str | Path,
 ) -> "EvaluationRecord | CertificateRecord | SweepRecord | ZooRecord":
-    """Read a record of any kind.
+    """Read the record of a run: an evaluation, a certificate, a sweep or a zoo.
 
     Raises:
         DataNotFoundError: No such file.

@@ -25,6 +25,8 @@ class TableRow:
         clean: Our clean accuracy on every test image that there is.
         papers_attack: Ours under the papers' attack alone, on the attacked examples.
         alive: For each attacked example `1` if no attack broke it, else `0`.
+        white_box: Examples that no white-box attack broke: where transfer or queries broke more,
+            gradients through the defence are masked.
         correct: For each attacked example `1` if it is right without any change, else `0`.
         attack: The papers' attack as it was run, in words.
         worst_of: The attacks whose per-example worst `alive` is, in words.
@@ -46,6 +48,7 @@ class TableRow:
     clean: Share
     papers_attack: Share
     alive: str
+    white_box: Share
     correct: str
     attack: str
     worst_of: str
@@ -69,7 +72,7 @@ class TableRow:
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> "TableRow":
         """Build the row from what JSON holds of it."""
-        shares = {name: Share(**body[name]) for name in ("clean", "papers_attack")}
+        shares = {name: Share(**body[name]) for name in ("clean", "papers_attack", "white_box")}
         return cls(**with_tuples(body) | shares)
 
 
@@ -80,12 +83,14 @@ class Gain:
     Attributes:
         difference: Row minus base, in [-1, 1].
         low, high: Paired 95% limits (Newcombe 1998, method 10).
-        p: McNemar's exact p value, adjusted for the number of rows (Holm 1979).
+        raw: McNemar's exact p value.
+        p: The same adjusted for the number of compared rows of the record (Holm 1979).
     """
 
     difference: float
     low: float
     high: float
+    raw: float
     p: float
 
     @property
@@ -151,6 +156,8 @@ class TableRecord(Record):
             found[place] = ((only - lost) / len(pairs), low, high, mcnemar(only, lost))
         adjusted = holm([p for *_, p in found.values()])
         return {
-            place: Gain(difference, low, high, p)
-            for (place, (difference, low, high, _)), p in zip(found.items(), adjusted, strict=True)
+            place: Gain(difference, low, high, raw, p)
+            for (place, (difference, low, high, raw)), p in zip(
+                found.items(), adjusted, strict=True
+            )
         }

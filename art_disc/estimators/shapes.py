@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from art_disc.core.errors import InputError
+from art_disc.core.seeds import global_seeds
 from art_disc.defences.preprocessor import MapPreprocessor
 from art_disc.estimators.module import DefendedModule
 
@@ -42,7 +43,9 @@ def _behind(defence: Any, shape: Shape, *, channels_first: bool) -> Shape:
         ours: Shape = defence.encoded_shape(shape)
         return ours
     try:
-        made = np.asarray(defence(np.zeros((1, *shape), dtype=np.float32))[0])
+        # asking for a shape must not move a stream that the caller draws from
+        with global_seeds(0), torch.random.fork_rng(devices=[]):
+            made = np.asarray(defence(np.zeros((1, *shape), dtype=np.float32))[0])
     # somebody else's code; what it raises is told where the classifier is tried
     except Exception:
         return shape

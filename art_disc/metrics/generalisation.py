@@ -127,6 +127,8 @@ def generalisation_gap(  # noqa: PLR0913 - each is a setting of its own
     shares = []
     for x, y in _parts(data, n_ex, seed):
         images = x if upper == 1 else x * np.float32(upper)
+        if not classifier.channels_first:
+            images = np.moveaxis(images, 1, -1)
         right = _right(classifier, images, y, batch_size)
         with global_seeds(derive_seed(seed, "generalisation gap")):
             moved = attack.generate(images.copy(), y)

@@ -59,6 +59,7 @@ class InceptionV3(nn.Module):
     ) -> None:
         super().__init__()
         _check(input_shape, scaling, auxiliary=auxiliary)
+        self.scaling = scaling
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in _SCALINGS[scaling])
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
@@ -72,6 +73,10 @@ class InceptionV3(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+
+    def extra_repr(self) -> str:
+        """Return what the weights do not tell."""
+        return f"scaling={self.scaling}"
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (n, nb_classes) of RGB images (n, 3, h, w) in [0, 1]."""

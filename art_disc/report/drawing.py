@@ -12,7 +12,7 @@ INK, GRID, SHADE = "#1f2933", "#d5dae0", "#eef1f4"
 # Okabe and Ito's colours, told apart with any colour vision; each also has its own marker.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#b34700", "#007a5a", "#8a4a7a", "#66707a"
 
-_STYLE = {
+STYLE = {
     "svg.hashsalt": "art_disc",
     "svg.fonttype": "path",
     "font.size": 11,
@@ -60,7 +60,7 @@ def draw(paint: Callable[[Any], None], *, height: float = 3.9) -> str:
     buffer = io.BytesIO()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
+        matplotlib.rcParams.update(STYLE)
         figure = figures.Figure(figsize=(5.7, height), layout="constrained")
         paint(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None})

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.core.intervals import wilson_interval
-from art_disc.report.drawing import _STYLE, BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SHADE
+from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SHADE, STYLE
 from art_disc.report.extras import need
 from art_disc.report.histograms import cell_borders
 
@@ -32,7 +32,7 @@ def new_axes(*, solid: bool = False) -> Any:
         need("mpl_toolkits.mplot3d")
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
+        matplotlib.rcParams.update(STYLE)
         figure = figures.Figure(figsize=(5.7, 4.4 if solid else 3.9), layout="constrained")
         return figure.add_subplot(projection="3d" if solid else None)
 

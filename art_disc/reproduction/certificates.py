@@ -91,7 +91,13 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
         title=CERTIFICATES[name],
         rows=rows,
         network=f"{how.network_words}: {setting.told}",
-        settings={"n_ex": n_ex, "max_free": max_free, "train_steps": train_steps, "seed": seed},
+        settings={
+            "n_ex": n_ex,
+            "max_free": max_free,
+            "train_steps": train_steps,
+            "train_images": len(data.x_train),
+            "seed": seed,
+        },
         environment=Environment.here(threads=torch.get_num_threads()),
     )
     record.save(Path(out) / f"{name}.json")

@@ -25,6 +25,7 @@ class ClassesRow:
         n_codes: Codewords.
         eps: l_inf budget in [0, 1].
         images: Test images.
+        train_images: Images that the codebook was learned from.
         printed: Median of (1/d) log_k prod |C_i| as printed.
         exact: Ours with every codeword that can be reached; `paper`: with the papers' inequality.
         exponent: Median of log_k prod |C_i|, exact: free pixels where k is 2.
@@ -34,6 +35,7 @@ class ClassesRow:
     n_codes: int
     eps: float
     images: int
+    train_images: int
     printed: float
     exact: float
     paper: float
@@ -75,6 +77,7 @@ def reproduce_figure5(
                 n_codes=len(book.levels),
                 eps=eps,
                 images=len(data.x_test),
+                train_images=len(data.x_train),
                 printed=printed,
                 exact=exact.median,
                 paper=paper.median,

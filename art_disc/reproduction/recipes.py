@@ -26,7 +26,8 @@ class Experiment:
         alpha: Of the papers' surrogate, in 1 / [0, 1].
         eps_step: Step of the papers' attack, in [0, 1].
         natural, adversarial, natural_again, adversarial_again: Settings of `training.train`.
-        images: Training images that the papers had.
+        images: Training images that the papers had, in words where they are not a number known.
+        queries: Of Square, an image.
     """
 
     network: Callable[[tuple[int, int, int], int], nn.Module]
@@ -35,7 +36,8 @@ class Experiment:
     adversary: Adversary
     alpha: float
     eps_step: float
-    images: int
+    images: int | str
+    queries: int
     natural: Options = field(default_factory=dict)
     adversarial: Options = field(default_factory=dict)
     natural_again: Options = field(default_factory=dict)
@@ -87,6 +89,7 @@ def _grey(eps: float, *, steps: int, epochs: int) -> Experiment:
         alpha=10,
         eps_step=0.01,
         images=55_000,
+        queries=1000,
         natural={"epochs": 6, "batch_size": 64},
         adversarial={"epochs": epochs, "warm_up": 0.1, **fast},
         natural_again={"epochs": 2, "learning_rate": 3e-4, "batch_size": 64},
@@ -94,7 +97,7 @@ def _grey(eps: float, *, steps: int, epochs: int) -> Experiment:
     )
 
 
-def _colour(images: int, augment: str, published: str) -> Experiment:
+def _colour(images: int | str, augment: str, published: str) -> Experiment:
     base = {"batch_size": 128, "optimizer": "sgd", "weight_decay": 5e-4, "augment": augment}
     fast = {**base, "precision": "bfloat16"}
     return Experiment(
@@ -105,6 +108,7 @@ def _colour(images: int, augment: str, published: str) -> Experiment:
         alpha=25.5,
         eps_step=2 / 255,
         images=images,
+        queries=300,
         natural={"epochs": 15, "learning_rate": 0.1, "warm_up": 0.15, **fast},
         adversarial={"epochs": 15, "learning_rate": 0.1, "warm_up": 0.15, **fast},
         natural_again={"epochs": 3, "learning_rate": 0.02, **fast},
@@ -119,7 +123,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     # the smaller budget is learnt sooner
     "fashion_mnist": _grey(0.1, steps=5, epochs=4),
     "cifar10": _colour(50_000, "crop_flip", _WIDE),
-    "gtsrb": _colour(39_209, "crop", _WIDE),
+    "gtsrb": _colour("all of mean intensity 50 or more", "crop", _WIDE),
 }
 
 

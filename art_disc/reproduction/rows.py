@@ -7,6 +7,7 @@ from typing import Any
 
 from art_disc.codebooks import DensityCodebook, KMedoidsCodebook
 from art_disc.core.errors import InputError
+from art_disc.core.outcomes import WHITE_BOX
 from art_disc.core.records import AttackOutcome, EvaluationRecord, Share
 from art_disc.core.table_record import TableRow
 from art_disc.data import Dataset
@@ -15,10 +16,10 @@ from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation import evaluate
 from art_disc.reproduction.published import Published
 from art_disc.reproduction.recipes import Experiment
-from art_disc.surrogates import SoftAssignment
+from art_disc.surrogates import SoftAssignment, SurrogateLike
 from art_disc.training import SixSettings, Trained
 
-ATTACKS = ("sign_adam", "pgd", "apgd_dlr", "square")
+ATTACKS = ("sign_adam", "pgd", "apgd_ce", "apgd_dlr", "square")
 
 
 @dataclass(frozen=True)
@@ -111,17 +112,29 @@ def replace_out(request: Request, name: str, budgets: Sequence[float]) -> Reques
 
 
 def _settings(row: Published, how: Experiment, request: Request) -> dict[str, Any]:
+    """Return the attacks' settings: the papers', and no coarser ones where PGD is ours."""
+    # a step of the whole budget would leave PGD on the corners
+    ours = how.eps_step if row.defence == "none" else min(how.eps_step, min(request.eps) / 4)
     own = {
         "sign_adam.max_iter": row.steps,
         "sign_adam.eps_step": how.eps_step,
         "pgd.max_iter": row.steps,
-        "pgd.eps_step": how.eps_step,
+        "pgd.eps_step": ours,
         "pgd.num_random_init": 1,
+        "apgd_ce.max_iter": 50,
         "apgd_dlr.max_iter": 50,
-        "square.max_iter": 300,
+        "square.max_iter": how.queries,
     }
     kept = {key: value for key, value in own.items() if key.split(".")[0] in request.attacks}
     return kept | dict(request.settings or {})
+
+
+def _surrogates(setting: Trained, how: Experiment) -> tuple[SurrogateLike, ...]:
+    """Return what our attacks go through beside the papers' surrogate."""
+    # scalar codes: the papers' is flat beyond the outer codewords, where random starts put pixels
+    if setting.classifier.input_shape[0] == 1:
+        return "identity", SoftAssignment(how.alpha, leak=1.0)
+    return ("identity",)
 
 
 def _attacked(
@@ -136,7 +149,7 @@ def _attacked(
         data,
         eps=request.eps,
         attacks=list(request.attacks),
-        surrogates=("identity",),
+        surrogates=_surrogates(setting, how),
         settings=_settings(row, how, request),
         checks=request.checks,
         n_ex=request.n_ex,
@@ -168,7 +181,7 @@ def _told(  # noqa: PLR0913, PLR0917 - what a row is made of
     return TableRow(
         dataset=row.dataset,
         setting=row.setting,
-        defence="" if defence is None else f"{row.defence}, {row.n_codes} codes",
+        defence=_defence_words(row, defence),
         n_codes=row.n_codes,
         eps=eps,
         printed_clean=row.clean,
@@ -177,6 +190,7 @@ def _told(  # noqa: PLR0913, PLR0917 - what a row is made of
         clean=clean,
         papers_attack=papers.share,
         alive=_bits(record.survives(eps)),
+        white_box=_white_box(record, eps),
         correct=_bits(record.defended_correct),
         attack=_words(papers.attack, papers.settings, papers.surrogate),
         worst_of="; ".join(
@@ -186,7 +200,7 @@ def _told(  # noqa: PLR0913, PLR0917 - what a row is made of
         ),
         network=f"{stage.experiment.network_words}: {setting.told}",
         codes_found=0 if defence is None else len(defence.codebook.levels),
-        differs=differences(row, stage, record),
+        differs=differences(row, stage, record, papers),
         gradients=sum(o.gradients for o in done) / len(record.labels),
         queries=sum(o.queries for o in done) / len(record.labels),
         seconds=sum(o.seconds for o in done),
@@ -212,21 +226,41 @@ def papers_outcome(record: EvaluationRecord, eps: float, *, defended: bool) -> A
     raise InputError(msg)
 
 
-def differences(row: Published, stage: Stage, record: EvaluationRecord) -> tuple[str, ...]:
+def differences(
+    row: Published, stage: Stage, record: EvaluationRecord, papers: AttackOutcome
+) -> tuple[str, ...]:
     """Return what is not as in the paper, one phrase each."""
     how, data = stage.experiment, stage.data
     told = [f"attacked: first {len(record.labels)} of the {len(data.x_test)} test images here"]
     if len(data.x_train) != how.images:
         told.append(f"{len(data.x_train)} training images, theirs {how.images}")
-    if how.network_words != how.published_network:
-        told.append(f"{how.network_words}; theirs: {how.published_network}")
+    told.append(f"{how.network_words}; theirs: {how.published_network}")
     if row.training == "re":
         told.append("retrained from the base network")
     if row.defence == "kmedoids":
         told.append("k-medoids by our solver, theirs by MATLAB's")
     if stage.steps is not None:
         told.append("training shortened by --train-steps")
+    theirs = {"max_iter": row.steps, "eps_step": how.eps_step}
+    for name, value in theirs.items():
+        if papers.settings[name] != value:
+            told.append(f"the papers' attack was run with {name} {papers.settings[name]}")
+    if how.eps_step >= row.eps or row.dataset == "fashion_mnist":
+        told.append("the step of their attack at this budget is not recorded; that of their code")
     return tuple(told)
+
+
+def _white_box(record: EvaluationRecord, eps: float) -> Share:
+    alive = record.survives(eps, knowledge=WHITE_BOX)
+    return Share(sum(alive), len(alive))
+
+
+def _defence_words(row: Published, defence: CodebookPreprocessor | None) -> str:
+    if defence is None:
+        return ""
+    found = len(defence.codebook.levels)
+    short = "" if found == row.n_codes else f" ({found} found)"
+    return f"{row.defence}, {row.n_codes} codes{short}"
 
 
 def _from(knowledge: str) -> str:

@@ -42,7 +42,8 @@ def reproduce(  # noqa: PLR0913 - each is a choice of its own
 
     Args:
         name: One of `TABLES`: `chen2018-table3`, ...
-        out: Folder of the table, `NAME.json`, and of its rows' records, which tables share.
+        out: Folder of the table, `NAME.json`, with what was kept of it in the name, and of the
+            rows' records, which tables share.
         datasets: Keep rows of these; empty: all but ImageNet's. The undefended bases of what is
             kept are always run.
         settings: Keep rows of these settings, `disc_nat_pre`, ...; empty: all.
@@ -60,7 +61,7 @@ def reproduce(  # noqa: PLR0913 - each is a choice of its own
         verbose: Show progress bars.
 
     Returns:
-        The record, also in `out/NAME.json`.
+        The record, also in `out`.
 
     Raises:
         InputError: Unknown table, row or setting.
@@ -88,6 +89,8 @@ def reproduce(  # noqa: PLR0913 - each is a choice of its own
         "seed": seed,
         "train_steps": train_steps,
         "attacks": ",".join(attacks),
+        "attack_settings": ",".join(f"{k}={v}" for k, v in (attack_settings or {}).items()),
+        "eps": ",".join(f"{value:g}" for value in eps) or "as printed",
         "checks": checks,
     }
     planned = len(rows) * max(1, len(request.eps))
@@ -99,7 +102,7 @@ def reproduce(  # noqa: PLR0913 - each is a choice of its own
             stages[row.dataset] = _stage(row.dataset, data_dir, train_steps)
         told += run_row(row, stages[row.dataset], request)
         record = _record(name, what.title, told, planned, facts)
-        record.save(folder / f"{name}.json")
+        record.save(folder / f"{file_name(name, datasets, settings, n_codes)}.json")
         if announce is not None:
             last = told[-1]
             announce(
@@ -108,6 +111,17 @@ def reproduce(  # noqa: PLR0913 - each is a choice of its own
                 f"{last.worst.value:.1%}"
             )
     return record
+
+
+def file_name(
+    name: str, datasets: Sequence[str], settings: Sequence[str], n_codes: Sequence[int]
+) -> str:
+    """Return what the file of a table is called: a part of a table is not the table.
+
+    >>> file_name("chen2018-table4", (), ("disc_nat_pre",), (10, 300))
+    'chen2018-table4-disc_nat_pre-10-300'
+    """
+    return "-".join([name, *datasets, *settings, *map(str, n_codes)])
 
 
 def _check_attacks(attacks: Sequence[str], settings: Mapping[str, Any]) -> None:

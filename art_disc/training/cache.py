@@ -14,10 +14,12 @@ from torch import nn
 from art_disc.core.errors import ArtDiscError, InputError
 from art_disc.data import Dataset
 from art_disc.defences import MapPreprocessor
-from art_disc.networks import load_weights, save_weights, weights_hash
+from art_disc.networks import load_weights, save_weights
 from art_disc.training.adversary import Adversary
-from art_disc.training.facts import defence_facts, fit_defences
+from art_disc.training.checkpoint import facts_of
+from art_disc.training.facts import can_be_told, fit_defences, training_facts
 from art_disc.training.loop import OnEpoch, TrainingResult, train
+from art_disc.training.recipe import recipe_of
 
 
 def cache_dir() -> Path:
@@ -50,9 +52,10 @@ def trained(  # noqa: PLR0913 - each is a choice of its own
 ) -> tuple[nn.Module, TrainingResult]:
     """Return a trained network; a second call with the same content does not train.
 
-    The key of the cache is the content: initial weights (so architecture and seed), training
+    The key of the cache is the content: the network's description and initial weights, training
     images and labels, settings, adversary and defences. A run that is interrupted goes on at the
-    next call where its last whole epochs ended.
+    next call where its last whole epochs ended. An adversary that attacks through a surrogate of
+    the user's own (`Custom`) has no content to tell: such a network is trained anew each time.
 
     Args:
         factory: Makes the network; called under `seed`, torch's global stream is restored.
@@ -66,35 +69,25 @@ def trained(  # noqa: PLR0913 - each is a choice of its own
         **settings: The other settings of `train`, `epochs` for example.
 
     Raises:
-        InputError: As for `train`.
+        InputError: As for `train`, or an unknown setting.
     """
     if not -(2**63) <= seed < 2**63:
         msg = f"seed must fit in 64 bits, got {seed}"
         raise InputError(msg)
     model = _initial(factory, seed)
     fit_defences(defences, data)
-    facts: dict[str, Any] = {
-        "initial": weights_hash(model),
-        "data": data.fingerprint,
-        "seed": seed,
-        **settings,
-        **defence_facts(defences, adversary),
-    }
+    recipe = recipe_of(**settings)
+    facts = training_facts(model, data, recipe, seed, adversary, defences)
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:20]
     file = (Path(cache) if cache else cache_dir()) / f"{data.name}-{type(model).__name__}-{key}.npz"
-    if file.is_file():
-        try:
-            header = load_weights(model, file)
-            model.eval()
-            report = {**header["training"], "cached": True}
-            for name in ("losses", "accuracies"):
-                # JSON has no tuples; files of the first version lack both
-                report[name] = tuple(report.get(name, ()))
-            return model, TrainingResult(**report)
-        except (ArtDiscError, KeyError, TypeError):
-            # a damaged cache entry costs a training, never the run
-            file.unlink()
-            model = _initial(factory, seed)
+    known = can_be_told(defences, adversary)
+    if known and (result := _cached(model, file)) is not None:
+        return model, result
+    part = file.with_suffix(".part.npz")
+    if facts_of(part) != facts:
+        part.unlink(missing_ok=True)
+    # a damaged entry may have changed the weights
+    model = _initial(factory, seed)
     result = train(
         model,
         data,
@@ -102,12 +95,30 @@ def trained(  # noqa: PLR0913 - each is a choice of its own
         adversary=adversary,
         defences=defences,
         on_epoch=on_epoch,
-        checkpoint=file.with_suffix(".part.npz"),
+        checkpoint=part if known else None,
         verbose=verbose,
         **settings,
     )
-    save_weights(model, file, header={"training": asdict(result), "facts": facts})
+    if known:
+        save_weights(model, file, header={"training": asdict(result), "facts": facts})
     return model, result
+
+
+def _cached(model: nn.Module, file: Path) -> TrainingResult | None:
+    """Put cached weights into the network; None where there are none that can be read."""
+    if not file.is_file():
+        return None
+    try:
+        report = {**load_weights(model, file)["training"], "cached": True}
+        model.eval()
+        # JSON has no tuples
+        for name in ("losses", "accuracies"):
+            report[name] = tuple(report[name])
+        return TrainingResult(**report)
+    except (ArtDiscError, KeyError, TypeError):
+        # a damaged cache entry costs a training, never the run
+        file.unlink()
+        return None
 
 
 def _initial(factory: Callable[[], nn.Module], seed: int) -> nn.Module:

@@ -120,3 +120,13 @@ class State:
 def _plain(state: dict[str, Any]) -> dict[str, Any]:
     """Return a schedule's state without its functions, which the settings make anew."""
     return {k: v for k, v in state.items() if k not in ("lr_lambdas", "optimizer")}
+
+
+def facts_of(path: str | Path) -> dict[str, Any] | None:
+    """Return the facts of the training that a checkpoint is of; None where it cannot be read."""
+    try:
+        header = json.loads(str(read_npz(path, (_HEADER,))[_HEADER]))
+        facts: dict[str, Any] = header["facts"]
+    except (ArtDiscError, KeyError, TypeError, json.JSONDecodeError):
+        return None
+    return facts

@@ -22,7 +22,7 @@ from art_disc.estimators.module import DefendedModule
 from art_disc.networks import weights_hash
 from art_disc.training.adversary import Adversary, perturbed
 from art_disc.training.checkpoint import State
-from art_disc.training.facts import defence_facts, fit_defences
+from art_disc.training.facts import fit_defences, training_facts
 from art_disc.training.recipe import Mixed, Recipe, augmented, evaluating
 
 _ROWS = 500
@@ -79,10 +79,10 @@ def train(  # noqa: PLR0913 - each is a setting of its own
     """Train a network with cross-entropy, in place; on discretised images where it has defences.
 
     The learning rate falls to zero along a cosine over the run. Batches, crops and random starts
-    are drawn from generators of their own; nothing touches the global streams, so dropout needs
-    the caller's own seed. With defences and an adversary the network learns from T(x'), x' being
-    found through their surrogates (the papers' T(BPDA(x))); a defence that draws gives one fresh
-    draw of every image.
+    are drawn from generators of their own, and dropout from torch's global one, which is seeded for
+    each epoch and restored after it. With defences and an adversary the network learns from T(x'),
+    x' being found through their surrogates (the papers' T(BPDA(x))); a defence that draws gives one
+    fresh draw of every image.
 
     Args:
         model: The network; it stays on its device and is left in eval mode.
@@ -102,8 +102,9 @@ def train(  # noqa: PLR0913 - each is a setting of its own
             twice as fast where the processor has them); weights stay float32.
         checkpoint: File that an interrupted training goes on from; written between epochs, gone
             at the end. The epochs that are left give the weights of an uninterrupted run.
-        on_epoch: Called after every epoch with its number, from 1, and the whole module, defences
-            included, in eval mode.
+        on_epoch: Called after every epoch of this call with its number, from 1, and the whole
+            module, defences included, in eval mode; a resumed training tells the epochs that were
+            left.
         verbose: Show a progress bar with loss and accuracy.
 
     Raises:
@@ -123,13 +124,7 @@ def train(  # noqa: PLR0913 - each is a setting of its own
     x = check_images(data.x_train, name="data.x_train")
     y = check_labels(data.y_train, len(x), data.nb_classes)
     fit_defences(defences, data)
-    facts = {
-        "initial": weights_hash(model),
-        "data": data.fingerprint,
-        "seed": seed,
-        **recipe.facts(),
-        **defence_facts(defences, adversary),
-    }
+    facts = training_facts(model, data, recipe, seed, adversary, defences)
     run = _Training(model, data, recipe, seed, adversary, defences)
     state = run.begin(len(x), facts)
     if checkpoint is not None:
@@ -178,12 +173,14 @@ class _Training:
         network = Mixed(self.model) if fast and self.recipe.precision != "float32" else self.model
         if not self.defences:
             return network
-        own = [
-            defence.with_seed(derive_seed(self.seed, "defence", epoch))
-            if isinstance(defence, RandomPreprocessor)
-            else defence
-            for defence in self.defences
-        ]
+        own = []
+        for place, defence in enumerate(self.defences):
+            # the loop's images are NCHW in [0, 1], whatever the defence was made for
+            fit = defence.with_layout(channels_first=True, clip_values=(0.0, 1.0))
+            if isinstance(fit, RandomPreprocessor):
+                seed = derive_seed(self.seed, "defence", epoch)
+                fit = fit.with_place(place).with_seed(seed)
+            own.append(fit)
         return DefendedModule(network, own)
 
     def begin(self, images: int, facts: dict[str, Any]) -> State:
@@ -212,7 +209,9 @@ class _Training:
             total=epochs * steps, initial=state.epoch * steps, desc="training", disable=not verbose
         ) as bar:
             for epoch in range(state.epoch, epochs):
-                state.losses.append(self._epoch(epoch, state, x, y, bar))
+                with torch.random.fork_rng():
+                    torch.manual_seed(derive_seed(self.seed, "dropout", epoch))
+                    state.losses.append(self._epoch(epoch, state, x, y, bar))
                 state.accuracies.append(
                     self.accuracy(self.data.x_test[:_ROWS], self.data.y_test[:_ROWS], epoch)
                 )

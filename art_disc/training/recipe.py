@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -53,7 +53,17 @@ class Recipe:
 
     def facts(self) -> dict[str, Any]:
         """Return every setting in plain values; equal ones train alike."""
-        return asdict(self)
+        # NumPy's numbers are as good as Python's, but JSON knows only these
+        return asdict(
+            replace(
+                self,
+                epochs=int(self.epochs),
+                batch_size=int(self.batch_size),
+                learning_rate=float(self.learning_rate),
+                weight_decay=float(self.weight_decay),
+                warm_up=float(self.warm_up),
+            )
+        )
 
     def describe(self) -> str:
         """Return one readable phrase: what differs from nothing said."""
@@ -87,9 +97,17 @@ class Recipe:
         return torch.optim.lr_scheduler.LambdaLR(optimizer, share)
 
 
-def recipe_keys() -> tuple[str, ...]:
-    """Return the names of the settings."""
-    return tuple(field.name for field in fields(Recipe))
+def recipe_of(**settings: Any) -> Recipe:
+    """Return the recipe of some settings of `train`, the others as they are by default.
+
+    Raises:
+        InputError: A setting is unknown or does not fit.
+    """
+    known = tuple(field.name for field in fields(Recipe))
+    if odd := sorted(set(settings) - set(known)):
+        msg = f"unknown setting of a training: {odd[0]!r}; there are {', '.join(known)}"
+        raise InputError(msg)
+    return Recipe(**settings)
 
 
 def _one_of(name: str, value: object, known: tuple[object, ...]) -> None:

@@ -15,7 +15,7 @@ from art_disc.estimators import DefendedClassifier, build_classifier
 from art_disc.training.adversary import Adversary
 from art_disc.training.cache import trained
 from art_disc.training.loop import TrainingResult
-from art_disc.training.recipe import Recipe
+from art_disc.training.recipe import recipe_of
 
 SETTINGS = ("nat_pre", "adv_pre", "disc_nat_pre", "disc_adv_pre", "disc_nat_re", "disc_adv_re")
 
@@ -86,11 +86,7 @@ class SixSettings:
         for options in (
             self.natural, self.adversarial, self.natural_again, self.adversarial_again
         ):  # fmt: skip
-            try:
-                Recipe(**options)
-            except TypeError as error:
-                msg = f"unknown setting of train: {error}"
-                raise InputError(msg) from None
+            recipe_of(**options)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -143,4 +139,4 @@ class SixSettings:
 
 def _words(adversary: Adversary | None, options: Options, result: TrainingResult) -> str:
     kind = "natural" if adversary is None else adversary.describe()
-    return f"{kind}, {Recipe(**options).describe()}, weights {result.weights}"
+    return f"{kind}, {recipe_of(**options).describe()}, weights {result.weights}"

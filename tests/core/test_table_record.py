@@ -27,6 +27,7 @@ def row(setting, alive, **changes):
         "clean": Share(90, 100),
         "papers_attack": Share(5, len(alive)),
         "alive": alive,
+        "white_box": Share(7, len(alive)),
         "correct": "1" * len(alive),
         "attack": "pgd",
         "worst_of": "pgd; square",

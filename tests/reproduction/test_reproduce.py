@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ SMALL = {
         "sign_adam.max_iter": 6,
         "sign_adam.eps_step": 0.1,
         "pgd.max_iter": 6,
+        "apgd_ce.max_iter": 5,
         "apgd_dlr.max_iter": 5,
         "square.max_iter": 10,
     },
@@ -120,6 +122,19 @@ def test_every_table_has_rows_that_can_be_run():
             chosen_rows("chen2018-table4", **words)
 
 
+def test_our_pgd_takes_no_step_over_a_quarter_of_the_budget(tmp_path):
+    def step(setting, paper, number, dataset):
+        every = chosen_rows(f"{paper}-table{number}", datasets=[dataset])
+        row = next(r for r in every if r.setting == setting)
+        request = rows.Request(n_ex=1, out=tmp_path, eps=(row.eps,))
+        return 255 * rows._settings(row, experiment(dataset), request)["pgd.eps_step"]
+
+    assert step("nat_pre", "chen2019", "2", "cifar10") == pytest.approx(2)
+    assert step("disc_nat_pre", "chen2019", "2", "cifar10") == pytest.approx(0.5)
+    assert step("disc_adv_pre", "chen2019", "2", "gtsrb") == pytest.approx(2)
+    assert step("disc_nat_pre", "chen2019", "2", "mnist") == pytest.approx(2.55)
+
+
 def test_bases_come_first_and_only_those_that_are_needed():
     found = chosen_rows("chen2018-table4", settings=["disc_nat_pre"], n_codes=[10, 300])
     assert [(r.setting, r.n_codes) for r in found] == [
@@ -149,7 +164,17 @@ def test_ours_stands_beside_theirs(table3):
     assert "identity" in pre.worst_of
     assert "transfer from the base" in pre.worst_of
     assert "retrained" in again.network
-    assert TableRecord.load(out / "chen2018-table3.json") == record
+    # our attacks: every one of them, through every surrogate, from the base, and by queries
+    for attack in ("sign_adam", "pgd", "apgd_ce", "apgd_dlr"):
+        for through in ("soft(alpha=10)", "soft(alpha=10, leak=1)", "identity", "transfer"):
+            assert re.search(rf"{attack} \([^)]*\) {re.escape(through)}", pre.worst_of), through
+    assert "square (max_iter 10" in pre.worst_of
+    # PGD is the papers' on the base; ours takes no step over a quarter of the budget
+    assert "eps_step 0.01)" in base.attack
+    assert pre.worst.count <= pre.white_box.count
+    assert any("max_iter 6" in phrase for phrase in pre.differs)
+    name = "chen2018-table3-disc_nat_pre-disc_nat_re.json"
+    assert TableRecord.load(out / name) == record
 
 
 def test_what_is_there_is_not_run_again(table3, folder, monkeypatch):
@@ -179,14 +204,14 @@ def test_a_figure_over_eps_takes_the_same_networks(folder, tmp_path, capsys, mon
     ]  # fmt: skip
     assert main(words) == 0
     told = capsys.readouterr().out
-    record = TableRecord.load(tmp_path / "chen2018-figure1.json")
+    record = TableRecord.load(tmp_path / "chen2018-figure1-disc_nat_pre.json")
     assert TableRecord.load(tmp_path / "copy" / "figure.json") == record
     assert [row.eps for row in record.rows] == [0.1, 0.2, 0.3] * 2
     worst = [row.worst.count for row in record.rows]
     assert worst[0] >= worst[1] >= worst[2]
     # only the published budget has a printed number
     assert [row.printed_robust for row in record.rows] == [None, None, 0.0, None, None, 75.3]
-    assert (tmp_path / "chen2018-figure1-mnist.svg").read_bytes().startswith(b"<?xml")
+    assert (tmp_path / "chen2018-figure1-disc_nat_pre-mnist.svg").read_bytes().startswith(b"<?xml")
     assert "differs (mnist): attacked: first 20" in told
     # the papers' attack cannot be left out
     with pytest.raises(InputError, match="pgd, sign_adam is left out"):
@@ -203,7 +228,7 @@ def test_text_and_markdown_say_the_same(table3):
             assert f"{100 * gain.difference:+.1f} [" in words
             assert f"{row.printed_robust:g}%" in words
     cells = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")]
-    assert {len(line) for line in cells} == {10}
+    assert {len(line) for line in cells} == {11}
 
 
 def test_certificates_beside_the_printed_ones(folder, tmp_path, capsys):

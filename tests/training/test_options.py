@@ -1,6 +1,7 @@
 """Defences, augmentation, precision, warm-up and checkpoints of the training loop."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -165,6 +166,105 @@ def test_a_checkpoint_of_another_training_or_a_damaged_one_is_refused(small, tmp
     with pytest.raises(FileFormatError, match="no checkpoint"):
         train(fresh(), small, checkpoint=file, **FAST)
     assert checkpoint.State  # the module that all this is about
+
+
+def test_a_damaged_checkpoint_of_the_cache_costs_a_training_and_not_the_run(
+    small, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+
+    def stop(epoch, _):
+        if epoch == 2:
+            raise StopError
+
+    whole, _ = trained(DigitsNet, small, cache=tmp_path / "other", **FAST)
+    with pytest.raises(StopError):
+        trained(DigitsNet, small, cache=tmp_path, on_epoch=stop, **FAST)
+    (part,) = tmp_path.glob("*.part.npz")
+    part.write_bytes(part.read_bytes()[:-3000])
+    again, _ = trained(DigitsNet, small, cache=tmp_path, **FAST)
+    assert weights_hash(again) == weights_hash(whole)
+
+
+class Dropped(nn.Module):
+    def __init__(self, p=0.5):
+        super().__init__()
+        self.drop = nn.Dropout(p)
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.head(self.drop(x.flatten(1)))
+
+
+def test_dropout_is_seeded_and_leaves_the_global_stream_alone(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+
+    def new():
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return Dropped()
+
+    torch.manual_seed(1)
+    first = train(new(), small, **FAST).weights
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    assert train(new(), small, **FAST).weights == first
+    assert torch.equal(torch.get_rng_state(), state)
+    assert train(new(), small, seed=1, **FAST).weights != first
+
+    def stop(epoch, _):
+        if epoch == 2:
+            raise StopError
+
+    file = tmp_path / "half.npz"
+    with pytest.raises(StopError):
+        train(new(), small, checkpoint=file, on_epoch=stop, **FAST)
+    assert train(new(), small, checkpoint=file, **FAST).weights == first
+
+
+def test_the_cache_tells_trainings_apart_by_all_that_decides_them(small, tmp_path):
+    def cached(factory=DigitsNet, **options):
+        with torch.random.fork_rng():
+            return trained(factory, small, cache=tmp_path, **FAST | options)[1].cached
+
+    book = ad.DensityCodebook(2, radius=0.5).fit(small.x_train)
+
+    def defence(surrogate="soft", **options):
+        return {"defences": [ad.PixelDiscretization(book, surrogate, **options)]}
+
+    adversary = {"adversary": Adversary(0.1, steps=1)}
+    assert not cached()
+    # what is said and what is so by default are the same
+    assert cached(learning_rate=1e-3, epochs=np.int64(3))
+    for options in (
+        {"epochs": 1},
+        {"precision": "bfloat16"},
+        {"augment": "crop"},
+        {"weight_decay": 1e-3},
+        defence(),
+        defence() | adversary,
+        defence("identity") | adversary,
+        {"defences": [ad.Thermometer(2)], "factory": lambda: DigitsNet((2, 8, 8))},
+        {"factory": lambda: Dropped(0.1)},
+        {"factory": lambda: Dropped(0.9)},
+    ):
+        assert not cached(**options), options
+        assert cached(**options), options
+    # the range that a defence was made for decides nothing: images here are in [0, 1]
+    assert cached(**defence(clip_values=(0, 255)))
+    # a surrogate of the user's own cannot be told from another
+    for _ in range(2):
+        assert not cached(**defence(lambda x: x.clone()) | adversary)
+    with pytest.raises(InputError, match="unknown setting of a training: 'epoch'"):
+        cached(epoch=1)
+
+
+def test_noises_behind_each_other_are_independent_and_ranges_do_not_matter(small):
+    watch = Watch(fresh())
+    noises = [ad.GaussianNoise(0.1), ad.GaussianNoise(0.1, clip_values=(0, 255))]
+    still = dataclasses.replace(small, x_train=np.full_like(small.x_train, 0.5))
+    train(watch, still, defences=noises, **FAST)
+    assert torch.cat(watch.seen).std() == pytest.approx(0.1 * 2**0.5, rel=0.02)
 
 
 def test_crops_move_by_two_pixels_at_most_and_flips_mirror():
