@@ -55,8 +55,8 @@ defended ones are attacked through more surrogates than their base, which has no
 """
 
 HOW_TO_READ = [
-    "Every number is what our attacks left, so an upper estimate; a gain can be the defence's, or an",
-    "attack's that finds less behind it. What a gain costs in clean accuracy stands beside it.",
+    "Every number is what our attacks left, so an upper estimate; a gain can be the defence's, or",
+    "an attack's that finds less behind it. What a gain costs in clean accuracy stands beside it.",
 ]
 
 
