@@ -143,11 +143,61 @@ def colour() -> list[str]:
     ]
 
 
+def medoids() -> list[str]:
+    result = load("kmedoids_colour")
+    found, density = result["rows"]["kmedoids"], result["rows"]["density"]
+    return [
+        "",
+        f"300 colour medoids from the same images: {found['seconds']} s, "
+        f"{found['peak_memory_mb'] / 1000:.2f} GB at most; their cost on all pixels is "
+        f"{result['cost_above_larger_sample']:.2%} above that of a run on a ten times larger sample. "
+        f"300 density codewords, radius 16/255: {density['seconds']} s "
+        f"(`studies/kmedoids_colour.py`; {where(result)}).",
+    ]
+
+
+def thermometer() -> list[str]:
+    result = load("thermometer_speed")
+    first, last = (layout["ratio_of_medians"] for layout in result["layouts"])
+    return [
+        "",
+        f"Thermometer codes, {result['levels']} levels, {result['images']} CIFAR-10 images: "
+        f"{first:,.0f} times (NCHW) and {last:,.0f} times (NHWC) as fast as ART's own "
+        "`ThermometerEncoding` in the same run, equal values "
+        f"(`studies/thermometer_speed.py`; {where(result)}).",
+    ]
+
+
+def hardness() -> list[str]:
+    result = load("hardness")
+    lines = [
+        "",
+        "How far a budget reaches into a data set's codes, median over test images of the exponent's "
+        "share (1/d) log_k of the code images in reach, and the share of training pixels that can "
+        "change their codeword:",
+        "",
+        "| data | codebook | eps | median | printed | pixels that can change |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in result["rows"]:
+        exact = next(
+            c for c in row["equivalence_classes"] if (c["rule"], c["domain"]) == ("exact", "real")
+        )
+        printed = row["printed_median_per_pixel"]
+        free = row["separability"]["share_of_pixels_free"]
+        lines.append(
+            f"| {row['dataset']} | {row['codebook']} | {row['eps']:.3g} "
+            f"| {exact['median_per_pixel']:.3f} | {printed or ''} | {free:.1%} |"
+        )
+    return [*lines, "", f"(`studies/hardness.py`; printed: Chen et al. 2019; {where(result)})"]
+
+
 def section() -> str:
     """Return the Markdown."""
-    return "\n".join(
-        [*attacks(), *checks(), *certificates(), *free_pixels(), *overhead(), *colour()]
-    )
+    parts = (
+        attacks, checks, certificates, free_pixels, overhead, colour, medoids, thermometer, hardness
+    )  # fmt: skip
+    return "\n".join(line for part in parts for line in part())
 
 
 if __name__ == "__main__":

@@ -39,3 +39,10 @@ def test_the_reproduction_page_is_made_from_the_result_files():
     from studies.tables import PAGE, page
 
     assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def test_the_python_of_the_hardness_page_runs(capsys):
+    page = (README.parent / "docs" / "hardness.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(code, "hardness.md", "exec"), {})  # noqa: S102 - our own text
+    assert "share_of_pixels_free" in capsys.readouterr().out
