@@ -26,6 +26,10 @@ _PUBLIC = {
     "InputBitDepth": "art_disc.defences",
     "Thermometer": "art_disc.defences",
     "GaussianNoise": "art_disc.defences",
+    "RandDisc": "art_disc.defences",
+    "RandMix": "art_disc.defences",
+    "MaxPoolDownsample": "art_disc.defences",
+    "BilinearResize": "art_disc.defences",
     "build_classifier": "art_disc.estimators",
     "defend": "art_disc.estimators",
     "DefendedClassifier": "art_disc.estimators",
@@ -54,10 +58,14 @@ if TYPE_CHECKING:
     from art_disc.data import Dataset as Dataset
     from art_disc.data import IdealizedImages as IdealizedImages
     from art_disc.data import load_dataset as load_dataset
+    from art_disc.defences import BilinearResize as BilinearResize
     from art_disc.defences import ColorDepthReduction as ColorDepthReduction
     from art_disc.defences import GaussianNoise as GaussianNoise
     from art_disc.defences import InputBitDepth as InputBitDepth
+    from art_disc.defences import MaxPoolDownsample as MaxPoolDownsample
     from art_disc.defences import PixelDiscretization as PixelDiscretization
+    from art_disc.defences import RandDisc as RandDisc
+    from art_disc.defences import RandMix as RandMix
     from art_disc.defences import Thermometer as Thermometer
     from art_disc.estimators import DefendedClassifier as DefendedClassifier
     from art_disc.estimators import RandomizedClassifier as RandomizedClassifier

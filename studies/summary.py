@@ -150,8 +150,8 @@ def medoids() -> list[str]:
         "",
         f"300 colour medoids from the same images: {found['seconds']} s, "
         f"{found['peak_memory_mb'] / 1000:.2f} GB at most; their cost on all pixels is "
-        f"{result['cost_above_larger_sample']:.2%} above that of a run on a ten times larger sample. "
-        f"300 density codewords, radius 16/255: {density['seconds']} s "
+        f"{result['cost_above_larger_sample']:.2%} above that of a run on a ten times larger "
+        f"sample. 300 density codewords, radius 16/255: {density['seconds']} s "
         f"(`studies/kmedoids_colour.py`; {where(result)}).",
     ]
 
@@ -172,8 +172,8 @@ def hardness() -> list[str]:
     result = load("hardness")
     lines = [
         "",
-        "How far a budget reaches into a data set's codes, median over test images of the exponent's "
-        "share (1/d) log_k of the code images in reach, and the share of training pixels that can "
+        "How far a budget reaches into a data set's codes, median over test images of the "
+        "exponent's share (1/d) log_k of the code images in reach, and the share of training pixels that can "
         "change their codeword:",
         "",
         "| data | codebook | eps | median | printed | pixels that can change |",

@@ -51,6 +51,28 @@ class Draws:
         numbers = torch.rand((self._rows or shape[0], *shape[1:]), generator=self._generator)
         return numbers.expand(shape).to(device)
 
+    def integers(self, high: int, shape: tuple[int, ...], device: torch.device) -> Tensor:
+        """Return whole numbers 0..high-1, each as likely, int64, of shape (n, ...)."""
+        rows = self._rows or shape[0]
+        numbers = torch.randint(high, (rows, *shape[1:]), generator=self._generator)
+        return numbers.expand(shape).to(device)
+
+    def categorical(self, logits: Tensor) -> Tensor:
+        """Return an index a row, j with probability softmax(logits)[j], int64 of shape (n,).
+
+        By the inverse of the distribution function in 64 bits: 24-bit numbers would never give
+        what is rarer than 1 in 2**24.
+
+        Args:
+            logits: Shape (n, s), on the device where the indices are wanted.
+        """
+        rows = self._rows or len(logits)
+        level = torch.rand((rows, 1), generator=self._generator, dtype=torch.float64)
+        wide = logits.detach().to(torch.float64)
+        below = (wide - wide.amax(dim=1, keepdim=True)).exp().cumsum(dim=1)
+        threshold = level.to(logits.device) * below[:, -1:]
+        return (below <= threshold).sum(dim=1).clamp(max=logits.shape[1] - 1)
+
 
 class RandomMap(nn.Module):
     """A map that makes a fresh draw for each row of each call, in train and in eval mode alike.

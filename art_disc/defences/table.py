@@ -6,6 +6,7 @@ A new defence adds its line here.
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from art_disc.codebooks import Codebook, DensityCodebook, KMeansCodebook, KMedoidsCodebook
@@ -16,7 +17,11 @@ from art_disc.defences.discretization import (
     PixelDiscretization,
 )
 from art_disc.defences.noise import GaussianNoise
+from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
 from art_disc.defences.preprocessor import MapPreprocessor
+from art_disc.defences.randdisc import RandDisc
+from art_disc.defences.randdisc_base import ClusterPreprocessor
+from art_disc.defences.randmix import RandMix
 from art_disc.defences.thermometer import Thermometer
 
 
@@ -50,6 +55,22 @@ def _kmeans(surrogate: str = "soft", **options: Any) -> PixelDiscretization:
     return PixelDiscretization(KMeansCodebook(**{"random_state": 0} | options), surrogate)
 
 
+def _clusters(
+    kind: type[RandDisc] | type[RandMix], *, preset: str = "mnist", **options: Any
+) -> ClusterPreprocessor:
+    if options.get("centres", "").endswith(".npz"):
+        options = {"n_clusters": None} | options | {"centres": Codebook.load(options["centres"])}
+    return kind.preset(preset, **options)
+
+
+def _pool(filter_size: int = 2, stride: int = 2, **options: Any) -> MaxPoolDownsample:
+    return MaxPoolDownsample(filter_size, stride, **options)
+
+
+def _bilinear(height: int = 28, width: int = 28) -> BilinearResize:
+    return BilinearResize(height, width)
+
+
 _CLUSTERED: dict[str, type] = {
     "n_codes": int,
     "sample_size": int,
@@ -57,6 +78,20 @@ _CLUSTERED: dict[str, type] = {
     "per_channel": bool,
     "assign_metric": str,
     "random_state": int,
+}
+
+# their surrogates are words of their own, so the row's flag is off
+_CENTRES: dict[str, type] = {
+    "preset": str,
+    "n_clusters": int,
+    "n_samples": int,
+    "sigma": float,
+    "tau": float,
+    "gamma": float,
+    "centres": str,
+    "shared_positions": bool,
+    "surrogate": str,
+    "seed": int,
 }
 
 DEFENCES: dict[str, DefenceRow] = {
@@ -76,6 +111,22 @@ DEFENCES: dict[str, DefenceRow] = {
         {"sigma": float, "clip": bool, "seed": int},
         codebook=False,
         surrogate=False,
+    ),
+    "randdisc": DefenceRow(partial(_clusters, RandDisc), _CENTRES, codebook=False, surrogate=False),
+    "randmix": DefenceRow(
+        partial(_clusters, RandMix),
+        {"alpha": float, **_CENTRES},
+        codebook=False,
+        surrogate=False,
+    ),
+    "maxpool": DefenceRow(
+        _pool,
+        {"filter_size": int, "stride": int, "resize": bool},
+        codebook=False,
+        surrogate=False,
+    ),
+    "bilinear": DefenceRow(
+        _bilinear, {"height": int, "width": int}, codebook=False, surrogate=False
     ),
 }
 
@@ -122,7 +173,7 @@ def parse_defence(text: str) -> MapPreprocessor:
         InputError: Unknown name, option or value.
         FileFormatError: The file is no codebook.
     """
-    if text.endswith(".npz"):
+    if text.endswith(".npz") and text.partition(":")[0] not in DEFENCES:
         return PixelDiscretization(Codebook.load(text))
     row, options = _parse(text)
     return row.make(**options)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from art.defences.preprocessor import ThermometerEncoding
 
-from art_disc.defences import DEFENCES
+from art_disc.defences import DEFENCES, ClusterPreprocessor, GaussianNoise
 
 # a row that is added gets the options that it needs here
 OPTIONS = {
@@ -15,6 +15,10 @@ OPTIONS = {
     "bitdepth": {"bits": 4},
     "thermometer": {"n_levels": 20},
     "noise": {"sigma": 0.2, "seed": 4},
+    "randdisc": {"n_clusters": 20, "sigma": 0.1, "seed": 4},
+    "randmix": {"n_clusters": 5, "alpha": 20.0, "seed": 4},
+    "maxpool": {"filter_size": 2, "stride": 3},
+    "bilinear": {"height": 9, "width": 4},
 }
 BOOKS = [name for name, row in DEFENCES.items() if row.codebook]
 
@@ -41,8 +45,18 @@ class Case:
         if hasattr(self.defence, "n_levels"):
             levels = self.defence.n_levels
             return ThermometerEncoding((0, 1), levels, channels_first=self.first)(unit.copy())[0]
+        if not isinstance(self.defence, GaussianNoise):
+            return self.elsewhere(x.astype(np.float32) if x.dtype != np.uint8 else unit * scale)
         added = self.defence(np.zeros_like(self.x[:1]))[0]
         return (x.astype(np.float32) if x.dtype != np.uint8 else unit * scale) + added
+
+    def elsewhere(self, x):
+        """Return what it makes of channels first, on [0, 1] where it draws, without grad."""
+        first = np.ascontiguousarray(x if self.first else np.moveaxis(x, -1, 1))
+        upper = self.upper if isinstance(self.defence, ClusterPreprocessor) else 1.0
+        twin = self.defence.with_layout(channels_first=True, clip_values=(0, self.upper / upper))
+        made = twin(first / np.float32(upper))[0] * np.float32(upper)
+        return made if self.first else np.moveaxis(made, 1, -1)
 
     def grad(self):
         """Return a gradient with respect to what the defence gives."""

@@ -111,7 +111,8 @@ def whole(name, surrogate):
     """A defence of the table as one fixed function."""
     if DEFENCES[name].surrogate:
         return DEFENCES[name].make(surrogate=surrogate)
-    return DEFENCES[name].make().frozen(3)
+    made = DEFENCES[name].make().with_surrogate(surrogate)
+    return made.frozen(3) if made.is_random else made
 
 
 def net_behind(defence, net):
