@@ -173,8 +173,8 @@ def hardness() -> list[str]:
     lines = [
         "",
         "How far a budget reaches into a data set's codes, median over test images of the "
-        "exponent's share (1/d) log_k of the code images in reach, and the share of training pixels that can "
-        "change their codeword:",
+        "exponent's share (1/d) log_k of the code images in reach, and the share of training "
+        "pixels that can change their codeword:",
         "",
         "| data | codebook | eps | median | printed | pixels that can change |",
         "| --- | --- | --- | --- | --- | --- |",
