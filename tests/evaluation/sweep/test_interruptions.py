@@ -71,10 +71,12 @@ def lines(out):
 
 def stop_at(process, out, count, how):
     """Send a signal as soon as the journal has so many lines; return the workers it had then."""
-    deadline = time.monotonic() + 60
+    # a busy machine takes its time to import torch and to train; the test does not ask how long
+    deadline = time.monotonic() + 300
     while lines(out) < count and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     assert process.poll() is None, process.communicate()
+    assert lines(out) >= count, "too slow a machine"
     workers = children(process.pid)
     how(process.pid)
     return workers
@@ -108,7 +110,7 @@ def test_killed_three_times_and_resumed_equals_an_uninterrupted_run(
         # each stop comes after at least one new cell
         process = start(plan_file, tmp_path, "--jobs", jobs, "--quiet")
         workers = stop_at(process, tmp_path, max(count, seen + 1), kill)
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=300)
         assert process.returncode == -signal.SIGKILL, (stops, told)
         assert not (tmp_path / "record.json").exists()
         # at most the cells under way were lost: whatever was written is still there
@@ -132,7 +134,7 @@ def test_ctrl_c_keeps_what_was_finished_and_exits_with_130(plan_file, uninterrup
     process = start(plan_file, tmp_path, "--jobs", "2")
     # as a terminal does it: the whole group gets the signal
     stop_at(process, tmp_path, 7, lambda pid: os.killpg(pid, signal.SIGINT))
-    out, told = process.communicate(timeout=60)
+    out, told = process.communicate(timeout=300)
     assert process.returncode == 130, told
     assert "Traceback" not in told
     assert "Warning" not in told
