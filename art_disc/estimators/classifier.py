@@ -144,11 +144,13 @@ class DefendedClassifier(PyTorchClassifier):
     ) -> MapPreprocessor:
         _ = defence.map  # raises NotFittedError here, not in the first attack
         first = self.channels_first
-        defence.check_channels(shape[0 if first else -1])
+        axis = 0 if first else -1
+        defence.check_channels(shape[axis])
         if isinstance(defence, RandomPreprocessor):
             defence = defence.with_place(place)
-        # codes are 0 and 1, whatever the range of the images
-        upper = float(self.clip_values[1].max()) if shape == tuple(self.input_shape) else 1.0
+        # codes are 0 and 1, whatever the range of the images; a smaller image keeps its range
+        coded = shape[axis] != self.input_shape[axis]
+        upper = 1.0 if coded else float(self.clip_values[1].max())
         return defence.with_layout(channels_first=first, clip_values=(0.0, upper))
 
     def _options(self) -> dict[str, Any]:

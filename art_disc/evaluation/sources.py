@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from art_disc.core.errors import InputError
-from art_disc.defences.preprocessor import SurrogatePreprocessor
+from art_disc.defences import ClusterPreprocessor, MapPreprocessor, SurrogatePreprocessor
 from art_disc.estimators import DefendedClassifier
 from art_disc.surrogates import SoftAssignment, Surrogate, SurrogateLike, as_surrogate
 
@@ -56,7 +56,8 @@ def gradient_sources(
     known = white_box(classifier)
     if not classifier.defences:
         return [Source("own", classifier, BOTH, known, None)]
-    own = [d.surrogate for d in classifier.defences if isinstance(d, SurrogatePreprocessor)]
+    kinds = SurrogatePreprocessor | ClusterPreprocessor
+    own = [d.surrogate for d in classifier.defences if isinstance(d, kinds)]
     built = "+".join(dict.fromkeys(surrogate.name for surrogate in own)) or None
     sources = [Source("own", classifier, DEFENDED, known, built)]
     if classifier.has_base:
@@ -72,13 +73,19 @@ def gradient_sources(
         if mine.setdefault(name, made) != made:
             msg = f"two surrogates are called {name!r}; give them names of their own (Custom)"
             raise InputError(msg)
-        if name in seen or not (own or (foreign and name == "identity")):
+        if name in seen or not (_changes(classifier, wanted) or (foreign and name == "identity")):
             continue
         seen.add(name)
         asked = wanted if isinstance(wanted, str) else name
         twin = classifier.with_surrogate(wanted)
         sources.append(Source(asked, twin, DEFENDED, known, name, wanted))
     return sources
+
+
+def _changes(classifier: DefendedClassifier, wanted: SurrogateLike) -> bool:
+    """Whether a defence of ours is differentiated otherwise through this surrogate."""
+    ours = [d for d in classifier.defences if isinstance(d, MapPreprocessor)]
+    return any(d.with_surrogate(wanted) is not d for d in ours)
 
 
 def reference_source(classifier: DefendedClassifier) -> Source:

@@ -7,7 +7,12 @@ from torch import nn
 
 from art_disc.core.errors import InputError
 from art_disc.data import Dataset
-from art_disc.defences import CodebookPreprocessor, MapPreprocessor, SurrogatePreprocessor
+from art_disc.defences import (
+    ClusterPreprocessor,
+    CodebookPreprocessor,
+    MapPreprocessor,
+    SurrogatePreprocessor,
+)
 from art_disc.networks import weights_hash
 from art_disc.surrogates import Custom
 from art_disc.training.adversary import Adversary
@@ -67,6 +72,6 @@ def _defence_fact(defence: MapPreprocessor) -> list[Any]:
     if isinstance(defence, CodebookPreprocessor):
         codes = [[float(level) for level in code] for code in defence.codebook.levels]
         return [defence.describe(), defence.surrogate.name, codes]
-    if isinstance(defence, SurrogatePreprocessor):
+    if isinstance(defence, SurrogatePreprocessor | ClusterPreprocessor):
         return [defence.describe(), defence.surrogate.name]
     return [defence.describe()]

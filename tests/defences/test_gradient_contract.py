@@ -209,7 +209,8 @@ def test_arts_numpy_path_gives_the_same(digits, digits_net, sample, name, surrog
     assert np.allclose(by_numpy.predict(x), fused.predict(x), atol=1e-5)
     for label in (None, 3):
         a, b = (c.class_gradient(x, label=label) for c in (by_numpy, fused))
-        assert np.allclose(a, b, rtol=1e-4, atol=1e-6)
+        # float32 sums over codewords lose digits of the largest slope, not of each
+        assert np.allclose(a, b, rtol=1e-4, atol=2e-6 * np.abs(b).max())
         assert np.abs(a).max() > 0
     a, b = (c.loss_gradient(x, y) for c in (by_numpy, fused))
     assert np.allclose(a, b, rtol=1e-4, atol=1e-7)

@@ -1,7 +1,7 @@
 """C5, C10 to C13: surrogates, losses, and attackers that need no gradient of ours."""
 
 from art_disc.core.records import WHITE_BOX, AttackOutcome
-from art_disc.defences import SurrogatePreprocessor, Thermometer
+from art_disc.defences import ClusterPreprocessor, Mixture, SurrogatePreprocessor, Thermometer
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run, passed
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.rows import Row
@@ -23,6 +23,11 @@ def spread_of(ctx: Context) -> tuple[SurrogateLike, ...]:
     Codes of levels are attacked through the published ramp too.
     """
     mine = [d for d in ctx.classifier.defences if isinstance(d, SurrogatePreprocessor)]
+    clusters = [d for d in ctx.classifier.defences if isinstance(d, ClusterPreprocessor)]
+    # a blunter mixture on the same draws; their own one is a source by itself
+    mixtures = [Mixture(d.slope / 4) for d in clusters[:1]]
+    if clusters and not mine:
+        return ("identity", *mixtures)
     own = [defence.surrogate for defence in mine]
     codes = bool(mine) and all(isinstance(defence, Thermometer) for defence in mine)
     alphas = [s.alpha for s in own if isinstance(s, SoftAssignment)] or [10.0]
@@ -33,6 +38,7 @@ def spread_of(ctx: Context) -> tuple[SurrogateLike, ...]:
         SoftAssignment(alphas[0], leak=1.0),
         "smooth",
         *(("ramp",) if codes else ()),
+        *mixtures,
     )
 
 
@@ -45,7 +51,9 @@ def surrogate_spread(ctx: Context) -> Finding:
     """C5: several surrogates were attacked through; the result is the worst of them."""
     rows = [o for o in ctx.outcomes(scored_on="defended") if _white(ctx, o)]
     names = {o.surrogate for o in rows if o.surrogate}
-    if not any(isinstance(d, SurrogatePreprocessor) for d in ctx.classifier.defences):
+    coded = any(isinstance(d, SurrogatePreprocessor) for d in ctx.classifier.defences)
+    mixed = any(isinstance(d, ClusterPreprocessor) for d in ctx.classifier.defences)
+    if not coded and not mixed:
         foreign = any(not hasattr(d, "map") for d in ctx.classifier.defences)
         if foreign and "identity" not in names:
             return not_run(
@@ -54,7 +62,10 @@ def surrogate_spread(ctx: Context) -> Finding:
             )
         return passed("nothing is discretised: no surrogate to exchange")
     soft = {name for name in names if name.startswith("soft(") and "leak" not in name}
-    complete = "identity" in names and len(soft) >= 2 and any(n.startswith("smooth") for n in names)
+    smooth = {name for name in names if name.startswith("smooth")}
+    mixes = {name for name in names if name.startswith("mix")}
+    complete = "identity" in names and (not coded or (len(soft) >= 2 and bool(smooth)))
+    complete = complete and (not mixed or len(mixes) >= 2)
     left = {
         name: float((~ctx.broken(o for o in rows if o.surrogate == name)[: ctx.n]
                      & ctx.clean_correct()[: ctx.n]).sum()) / ctx.n
@@ -62,7 +73,10 @@ def surrogate_spread(ctx: Context) -> Finding:
     }  # fmt: skip
     told = ", ".join(f"{share:.1%} {name}" for name, share in left.items())
     if not complete:
-        return not_run(f"identity, two temperatures and a smoothed step are needed; ran: {told}")
+        needed = (
+            "identity, two temperatures and a smoothed step" if coded else "identity, two mixes"
+        )
+        return not_run(f"{needed} are needed; ran: {told}")
     return passed(f"accuracy left through each: {told}", **left)
 
 

@@ -157,7 +157,8 @@ def gradient_sources(defence: str, surrogates: Sequence[str]) -> tuple[str, ...]
             name = "own" if defence == "none" else "base"
         elif word != "own":
             surrogate = as_surrogate(word)
-            same = own is None or surrogate.name == own.name
+            kept = made is None or made.with_surrogate(word) is made
+            same = own is None or kept or surrogate.name == own.name
             # "soft" alone means the defence's own temperature where it has one
             same = same or (word == "soft" and isinstance(own, SoftAssignment))
             name = "own" if same else surrogate.name

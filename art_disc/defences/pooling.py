@@ -1,0 +1,272 @@
+"""Max-pooling to a smaller image, and the bilinear way back, as defences that can be chained."""
+
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from art_disc.core.checks import check_count
+from art_disc.core.errors import InputError
+from art_disc.defences.images import as_float_images
+from art_disc.defences.preprocessor import MapPreprocessor
+
+# eps up to which the paper takes a filter size and a stride
+TABLE_1 = ((0.02, 1, 1), (0.05, 1, 2), (0.07, 2, 3), (0.1, 2, 4), (0.3, 2, 7))
+
+
+def bilinear(images: Tensor, height: int, width: int) -> Tensor:
+    """Return images (n, c, h, w) resized to (n, c, height, width).
+
+    Row i of the result lies at i * h / height of the image, without the half-pixel offset of
+    torch's `interpolate`, and beyond the last row the image goes on unchanged: TensorFlow 1's
+    default.
+    """
+    return _along(_along(images, width, 3), height, 2)
+
+
+def _along(images: Tensor, size: int, axis: int) -> Tensor:
+    old = images.shape[axis]
+    if size == old:
+        return images
+    # positions in whole numbers: a product with a rounded h / height misses some rows by a bit
+    place = torch.arange(size, device=images.device) * old
+    low = place.div(size, rounding_mode="floor")
+    share = ((place % size).to(torch.float32) / size).view(
+        [-1 if i == axis else 1 for i in range(4)]
+    )
+    first = images.index_select(axis, low)
+    second = images.index_select(axis, (low + 1).clamp(max=old - 1))
+    return first + (second - first) * share
+
+
+class _ResizingMap(nn.Module):
+    """What both maps do around their own work on (n, c, h, w)."""
+
+    def __init__(self, *, channels_first: bool, upper: float) -> None:
+        super().__init__()
+        self.channels_first = channels_first
+        self.upper = upper
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return resized images, float32, in the layout and range of `x`.
+
+        Args:
+            x: Images, floats of any precision in [0, upper], or uint8.
+
+        Raises:
+            InputError: Not four axes, another integer type, or images that are too small.
+        """
+        images = as_float_images(x, self.upper)
+        made = self.resized(images if self.channels_first else images.movedim(-1, 1))
+        return made if self.channels_first else made.movedim(1, -1)
+
+    def resized(self, images: Tensor) -> Tensor:
+        """Return images (n, c, h', w') of images (n, c, h, w)."""
+        raise NotImplementedError
+
+
+class PoolMap(_ResizingMap):
+    """The highest value of every window that lies in the image; then back, if asked for.
+
+    Args:
+        filter_size: Side of a window.
+        stride: From one window to the next.
+        back: Resize to the size of the input.
+        **options: Keyword options of `_ResizingMap`.
+    """
+
+    def __init__(self, filter_size: int, stride: int, *, back: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self.filter_size = filter_size
+        self.stride = stride
+        self.back = back
+
+    def resized(self, images: Tensor) -> Tensor:
+        """Return the pooled images; see `_ResizingMap`."""
+        height, width = images.shape[2:]
+        check_window(self.filter_size, height, width)
+        pooled = functional.max_pool2d(images, self.filter_size, self.stride)
+        return bilinear(pooled, height, width) if self.back else pooled
+
+
+def check_window(filter_size: int, height: int, width: int) -> None:
+    """Refuse a window that is larger than the image.
+
+    Raises:
+        InputError: It is.
+    """
+    if filter_size > min(height, width):
+        msg = f"filter_size must fit into images of {height} x {width}, got {filter_size}"
+        raise InputError(msg)
+
+
+class ResizeMap(_ResizingMap):
+    """Bilinear interpolation to a fixed size; see `bilinear`."""
+
+    def __init__(self, height: int, width: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.height = height
+        self.width = width
+
+    def resized(self, images: Tensor) -> Tensor:
+        """Return images of the size; see `_ResizingMap`."""
+        return bilinear(images, self.height, self.width)
+
+
+class ResizingPreprocessor(MapPreprocessor):
+    """A defence that may change height and width, differentiated by its own exact gradient."""
+
+    def _options(self) -> dict[str, Any]:
+        return {"channels_first": self.channels_first, "upper": self.clip_values[1]}
+
+    def new_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of the images that come out."""
+        raise NotImplementedError
+
+    def encoded_shape(self, input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the shape that images of `input_shape`, without the batch axis, leave with.
+
+        Raises:
+            InputError: The images are too small.
+        """
+        a, b, c = (int(size) for size in input_shape)
+        if self.channels_first:
+            return (a, *self.new_size(b, c))
+        return (*self.new_size(a, b), c)
+
+    def estimate_gradient(self, x: NDArray[Any], grad: NDArray[Any]) -> NDArray[Any]:
+        """Return the gradient with respect to the images.
+
+        Args:
+            x: Images.
+            grad: Gradient with respect to what comes out, shape (n, ...), or of several classes,
+                (n, classes, ...): ART's own method knows gradients of the images' shape alone.
+
+        Returns:
+            Shape of `x`, with the axis of the classes if there is one.
+        """
+        several = grad.ndim == x.ndim + 1
+        leaf = torch.tensor(x, device=self.device).requires_grad_()
+        made = self.estimate_forward(leaf)
+        found = [
+            torch.autograd.grad(
+                made, leaf, torch.tensor(one, device=self.device).to(made), retain_graph=True
+            )[0].numpy(force=True)
+            for one in (grad.swapaxes(0, 1) if several else grad[None])
+        ]
+        return np.stack(found, axis=1) if several else found[0]
+
+
+class MaxPoolDownsample(ResizingPreprocessor):
+    """Keep the highest value of every window, and go back to the input's size by interpolation.
+
+    A perturbation of at most eps moves no window's maximum by more than eps. With a stride above
+    the filter size some pixels are never read. Where several pixels of a window are highest, the
+    first of them has the gradient.
+
+    The paper's pipeline pools, discretises the small image and then goes back. It is three
+    defences in a row, so that the discretisation (its draws, its certificate) works on the small
+    image as on any other and each pooled image is drawn from many times:
+
+        defences=[
+            MaxPoolDownsample(2, 7, resize=False), RandDisc.preset("mnist"), BilinearResize(28, 28)
+        ]
+
+    Args:
+        filter_size: Side of a window, >= 1.
+        stride: From one window to the next, >= 1.
+        resize: Go back to the input's size; if not, the small image is what comes out.
+        **options: Keyword options of `MapPreprocessor`.
+
+    Raises:
+        InputError: A number below 1.
+
+    Source: Zhang, Liang 2019, section 5.1 (certified accuracy); the interpolation of its code.
+    """
+
+    params = ("filter_size", "stride", "resize", *MapPreprocessor.params)
+
+    def __init__(
+        self, filter_size: int, stride: int, *, resize: bool = True, **options: Any
+    ) -> None:
+        self.filter_size = filter_size
+        self.stride = stride
+        self.resize = resize
+        super().__init__(**options)
+
+    @classmethod
+    def published(cls, eps: float, **options: Any) -> Self:
+        """Return the down-sampling of the paper's Table 1.
+
+        The published code certifies with several and keeps the best on the test images, so a
+        choice of one's own belongs on training images.
+
+        Args:
+            eps: Budget on [0, 1], above 0 and at most 0.3.
+            **options: Other arguments of the constructor.
+
+        Raises:
+            InputError: The table has no such budget.
+        """
+        for highest, filter_size, stride in TABLE_1:
+            if 0 < eps <= highest:
+                return cls(filter_size, stride, **options)
+        msg = f"the table is for eps above 0 and at most {TABLE_1[-1][0]}, got {eps!r}"
+        raise InputError(msg)
+
+    def _check_params(self) -> None:
+        self.filter_size = check_count(self.filter_size, "filter_size")
+        self.stride = check_count(self.stride, "stride")
+        super()._check_params()
+
+    def _make_map(self) -> PoolMap:
+        return PoolMap(self.filter_size, self.stride, back=self.resize, **self._options())
+
+    def new_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size of the pooled image, or that of the input.
+
+        Raises:
+            InputError: The image is smaller than a window.
+        """
+        check_window(self.filter_size, height, width)
+        if self.resize:
+            return height, width
+        first, second = ((side - self.filter_size) // self.stride + 1 for side in (height, width))
+        return first, second
+
+
+class BilinearResize(ResizingPreprocessor):
+    """Resize images by interpolation, as TensorFlow 1 does by default: no half-pixel offset.
+
+    Args:
+        height: Of the images that come out, >= 1.
+        width: Of the images that come out, >= 1.
+        **options: Keyword options of `MapPreprocessor`.
+
+    Raises:
+        InputError: A number below 1.
+
+    Source: the code of Zhang, Liang 2019.
+    """
+
+    params = ("height", "width", *MapPreprocessor.params)
+
+    def __init__(self, height: int, width: int, **options: Any) -> None:
+        self.height = height
+        self.width = width
+        super().__init__(**options)
+
+    def _check_params(self) -> None:
+        self.height = check_count(self.height, "height")
+        self.width = check_count(self.width, "width")
+        super()._check_params()
+
+    def _make_map(self) -> ResizeMap:
+        return ResizeMap(self.height, self.width, **self._options())
+
+    def new_size(self, height: int, width: int) -> tuple[int, int]:  # noqa: ARG002 - of any image
+        """Return the fixed size."""
+        return self.height, self.width

@@ -1,0 +1,66 @@
+"""RandDisc: noise, then every pixel to the nearest of a few centres of its own image."""
+
+from typing import Any, Self
+
+from art_disc.defences.randdisc_base import ClusterPreprocessor, preset_of
+from art_disc.defences.randdisc_map import PAPERS_ALPHA, Mixture
+
+
+class RandDisc(ClusterPreprocessor):
+    """Replace every noisy pixel by the nearest of k centres, afresh in each call.
+
+    The value is a true argmin in l2, where the reference takes RandMix with a large alpha. Noise
+    is not clipped, so centres and values may lie outside the input range.
+
+    Its own gradient is that of RandMix on the same draws, in pixels and in centres: centres are
+    noisy pixels of the image, and the reference differentiates them too. How the choice of the
+    centres depends on the image has no part in it; the mean over draws is not the gradient of the
+    expected loss.
+
+    Args:
+        n_clusters: Centres k; None with fixed centres: as many as there are.
+        n_samples: Pixels s of an image that centres are chosen from.
+        sigma: Standard deviation >= 0 of the noise on the pixels that are assigned, on [0, 1].
+        tau: That of the noise on the pixels that centres are chosen from, independent of it.
+        gamma: How much farther vectors are preferred as centres, in 1 / squared range of [0, 1].
+        centres: `adaptive`, the paper's sampler; `kmeans++`, scikit-learn's start and iterations
+            on the same s vectors, image by image and without a gradient through the centres; or
+            fixed ones: codewords (k, c) in [0, 1], k numbers for grey images, or a fitted
+            `Codebook`, of which the codewords alone count (pixels are assigned in l2).
+        shared_positions: Choose centres among the same pixels for every image of a batch, as the
+            reference does; an image's draws are then not independent of its neighbours'.
+        surrogate: Backward pass: `mix[:ALPHA]` (a `Mixture`; 40 where none is given) or
+            `identity`, straight through noise and assignment to the pixel itself.
+        seed: Of the defence's own stream.
+        **options: Keyword options of `MapPreprocessor`.
+
+    Raises:
+        InputError: A setting does not fit.
+        NotFittedError: A codebook without codewords.
+
+    >>> RandDisc.preset("mnist", seed=3).describe()
+    "RandDisc(n_clusters=2, n_samples=100, sigma=0.15, tau=0.15, gamma=40.0, \
+centres='adaptive', shared_positions=False, seed=3)"
+
+    Source: Zhang, Liang 2019, section 3 (eq. 2) and section 5 (selection of the centres).
+    """
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """Return the defence of a published experiment, with some settings changed.
+
+        Args:
+            name: `mnist`, `imagenet`, `imagenet-fixed` and `competition`, as printed;
+                `mnist-reference`, the published code's gamma and alpha of 20 and its shared
+                positions. Scales are converted to [0, 1].
+            **changes: Arguments of the constructor.
+
+        Raises:
+            InputError: Unknown name, or a change that does not fit.
+        """
+        settings = preset_of(name)
+        settings["surrogate"] = Mixture(settings.pop("alpha"))
+        return cls(**settings | changes)
+
+    def _alphas(self) -> tuple[None, float]:
+        return None, PAPERS_ALPHA

@@ -1,0 +1,233 @@
+"""What RandDisc and RandMix have in common: their settings, and the papers' presets."""
+
+import itertools
+from abc import abstractmethod
+from typing import Any, Self
+
+import numpy as np
+
+from art_disc.codebooks import Codebook
+from art_disc.core.checks import Float32Array, check_count
+from art_disc.core.errors import InputError
+from art_disc.defences.centres import (
+    AdaptiveCentres,
+    CentreRule,
+    FixedCentres,
+    IteratedCentres,
+    NoisySample,
+)
+from art_disc.defences.noise import RandomPreprocessor
+from art_disc.defences.preprocessor import MapPreprocessor
+from art_disc.defences.randdisc_map import (
+    ClusterMap,
+    Mixture,
+    SurrogateOfClusters,
+    as_cluster_surrogate,
+    check_rate,
+)
+from art_disc.surrogates import Identity
+
+SAMPLERS = ("adaptive", "kmeans++")
+
+# On [0, 1]. A range t times as long has sigma and tau t times as large, gamma and alpha t^2 times
+# as small: 0.25 and 10 on the reference's [-1, 1] are 0.125 (about 32 / 255) and 40 here.
+PRESETS: dict[str, dict[str, Any]] = {
+    "mnist": {"n_clusters": 2, "sigma": 0.15, "tau": 0.15, "gamma": 40.0, "alpha": 40.0},
+    "mnist-reference": {
+        "n_clusters": 2,
+        "sigma": 0.15,
+        "tau": 0.15,
+        "gamma": 20.0,
+        "alpha": 20.0,
+        "shared_positions": True,
+    },
+    "imagenet": {
+        "n_clusters": 5,
+        "sigma": 32 / 255,
+        "tau": 32 / 255,
+        "gamma": 40.0,
+        "alpha": 40.0,
+    },
+    "imagenet-fixed": {
+        "n_clusters": 8,
+        "sigma": 32 / 255,
+        "alpha": 40.0,
+        "centres": tuple(itertools.product((64 / 255, 192 / 255), repeat=3)),
+    },
+    "competition": {
+        "n_clusters": 10,
+        "sigma": 16 / 255,
+        "tau": 16 / 255,
+        "gamma": 40.0,
+        "alpha": 40.0,
+    },
+}
+
+
+def preset_of(name: str) -> dict[str, Any]:
+    """Return the settings of a preset, `alpha` among them.
+
+    Raises:
+        InputError: Unknown name.
+    """
+    if name not in PRESETS:
+        msg = f"preset must be one of {', '.join(PRESETS)}, got {name!r}"
+        raise InputError(msg)
+    return dict(PRESETS[name])
+
+
+class ClusterPreprocessor(RandomPreprocessor):
+    """Noise, then every pixel replaced by what k centres of its own image make of it.
+
+    See `RandDisc` for the arguments.
+    """
+
+    params = (
+        "n_clusters",
+        "n_samples",
+        "sigma",
+        "tau",
+        "gamma",
+        "centres",
+        "shared_positions",
+        "surrogate",
+        *RandomPreprocessor.params,
+    )
+
+    def __init__(  # noqa: PLR0913 - one argument a setting of the paper
+        self,
+        n_clusters: int | None = None,
+        *,
+        n_samples: int = 100,
+        sigma: float = 0.15,
+        tau: float = 0.15,
+        gamma: float = 40.0,
+        centres: Any = "adaptive",
+        shared_positions: bool = False,
+        surrogate: SurrogateOfClusters | str = "mix",
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.n_samples = n_samples
+        self.sigma = sigma
+        self.tau = tau
+        self.gamma = gamma
+        self.centres = centres
+        self.shared_positions = shared_positions
+        self.surrogate: SurrogateOfClusters = as_cluster_surrogate(surrogate)
+        super().__init__(seed=seed, **options)
+
+    def _check_params(self) -> None:
+        self.surrogate = as_cluster_surrogate(self.surrogate)
+        self.sigma = check_rate(self.sigma, "sigma", zero=True)
+        self.tau = check_rate(self.tau, "tau", zero=True)
+        self.gamma = check_rate(self.gamma, "gamma", zero=True)
+        check_count(self.n_samples, "n_samples")
+        if self.n_clusters is not None:
+            check_count(self.n_clusters, "n_clusters")
+        self._check_centres()
+        super()._check_params()
+
+    def _check_centres(self) -> None:
+        if isinstance(self.centres, str):
+            if self.centres not in SAMPLERS:
+                known = f"one of {', '.join(SAMPLERS)}, codewords (k, c) in [0, 1] or a Codebook"
+                msg = f"centres must be {known}, got {self.centres!r}"
+                raise InputError(msg)
+            if self.n_clusters is None:
+                msg = f"n_clusters is needed with centres={self.centres!r}; the paper takes 2 or 5"
+                raise InputError(msg)
+            if self.centres == "kmeans++" and self.n_samples < self.n_clusters:
+                msg = (
+                    f"kmeans++ finds {self.n_clusters} centres among as many vectors or more, got "
+                    f"n_samples={self.n_samples}"
+                )
+                raise InputError(msg)
+            return
+        if not isinstance(self.centres, Codebook):
+            self.centres = Codebook(self.centres, metric="l2")
+        if self.centres.per_channel:
+            msg = "centres are whole pixels; give codewords of shape (k, c), not per_channel ones"
+            raise InputError(msg)
+        if self.n_clusters not in (None, self.centres.n_codes_):
+            msg = (
+                f"n_clusters must be the number of fixed centres, {self.centres.n_codes_}, or "
+                f"None, got {self.n_clusters}"
+            )
+            raise InputError(msg)
+
+    @property
+    def codewords(self) -> Float32Array | None:
+        """The fixed centres, shape (k, c) on the [0, 1] scale; None where they are drawn."""
+        if isinstance(self.centres, str):
+            return None
+        return np.array(self.centres.codewords_)
+
+    def _rule(self) -> CentreRule:
+        codewords = self.codewords
+        if codewords is not None:
+            return FixedCentres(codewords)
+        sample = NoisySample(int(self.n_samples), self.tau, bool(self.shared_positions))
+        clusters = int(self.n_clusters or 1)
+        if self.centres == "kmeans++":
+            return IteratedCentres(clusters, sample)
+        return AdaptiveCentres(clusters, sample, self.gamma)
+
+    @abstractmethod
+    def _alphas(self) -> tuple[float | None, float]:
+        """Return alpha of the value, None for the nearest centre, and that of `mix`."""
+
+    @property
+    def slope(self) -> float:
+        """Alpha of the mixture that `mix` differentiates."""
+        own = self.surrogate.alpha if isinstance(self.surrogate, Mixture) else None
+        return own or self._alphas()[1]
+
+    def _random_map(self, seed: int, frozen: int | None) -> ClusterMap:
+        return ClusterMap(
+            self._rule(),
+            self.sigma,
+            self._alphas()[0],
+            None if isinstance(self.surrogate, Identity) else self.slope,
+            channels_first=self.channels_first,
+            seed=seed,
+            frozen=frozen,
+            upper=self.clip_values[1],
+        )
+
+    def check_channels(self, channels: int) -> None:
+        """Refuse pixels of another number of channels than fixed centres have.
+
+        Raises:
+            InputError: The centres are for another number.
+        """
+        if not isinstance(self.centres, str):
+            self.centres.check_channels(channels)
+
+    def with_surrogate(self, surrogate: Any) -> Self:
+        """Return the same defence with another backward pass.
+
+        Args:
+            surrogate: `mix[:ALPHA]`, `identity`, a `Mixture` or an `Identity`; the defence itself
+                comes back for the surrogates of codebooks and levels, which say nothing here.
+        """
+        try:
+            return self._changed(surrogate=as_cluster_surrogate(surrogate))
+        except InputError:
+            return self
+
+    def describe(self) -> str:
+        """Return one readable line: the defence with every hyperparameter of its kind."""
+        left_out = {*MapPreprocessor.params, "place", "surrogate"}
+        left_out.add("freeze" if self.is_random else "seed")
+        if not isinstance(self.centres, str):
+            left_out |= {"n_clusters", "n_samples", "tau", "gamma", "shared_positions"}
+        elif self.centres == "kmeans++":
+            left_out.add("gamma")
+        words = {name: getattr(self, name) for name in self.params if name not in left_out}
+        codewords = self.codewords
+        if codewords is not None:
+            words["centres"] = codewords.tolist()
+        listed = ", ".join(f"{name}={value!r}" for name, value in words.items())
+        return f"{type(self).__name__}({listed})"
