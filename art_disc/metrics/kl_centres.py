@@ -1,0 +1,120 @@
+"""Proposition 1: the divergence where the centres, too, are drawn from the noisy image.
+
+With adaptive centres the output is made of two noisy copies of the image alone: x + tau N at s
+random positions, from which the centres come, and x + sigma N at all n pixels, which are assigned
+to them. Positions do not depend on the image. By the chain rule and data processing
+
+    KL(clean || shifted) <= s q eps^2 / (2 tau^2) + sum_i max_t E_u KL(r(x_i | u) || r(x_i + t | u))
+
+for q channels; where a position drawn twice brings the same noise again, the first term is smaller.
+Each KL of the second sum is at most q eps^2 / (2 sigma^2), again by data processing: that is what
+`proposition1_kl` puts in, so that nothing has to be estimated. With all of it Gaussian, orders
+above 1 and the bound of randomised smoothing apply with the distance `adaptive_shift`.
+
+The first term alone ends the certificate early: Pinsker needs sqrt(2 KL) below the margin, which is
+at most 1, so from eps = tau / sqrt(s q) on nothing is certified, whatever the network; the tight
+inversion needs KL < log 2 for a margin of 1.
+
+Source: Zhang, Liang 2019, Proposition 1 and eq. (5).
+"""
+
+import math
+
+from art_disc.core.checks import check_count
+from art_disc.core.errors import InputError
+from art_disc.metrics.kl_gaussian import check_positive
+
+# KL below which a vote of probability 1 keeps its majority
+_MOST = {"pinsker": 0.5, "tight": math.log(2)}
+
+
+def centre_term(eps: float, *, n_samples: int, tau: float, channels: int = 1) -> float:
+    """What the centres add to the KL divergence, s q eps^2 / (2 tau^2), in nats.
+
+    Args:
+        eps: l_inf budget >= 0, on the scale of `tau`.
+        n_samples: s, noisy pixels among which the centres are chosen.
+        tau: Standard deviation of their noise, > 0.
+        channels: q, values of a pixel.
+
+    Raises:
+        InputError: A number outside its range.
+
+    >>> round(centre_term(0.015, n_samples=100, tau=0.15), 12)
+    0.5
+    """
+    each = check_count(n_samples, "n_samples") * check_count(channels, "channels")
+    shift = check_positive(eps, "eps", zero=True) / check_positive(tau, "tau")
+    return each * shift**2 / 2
+
+
+def adaptive_shift(
+    eps: float, *, pixels: int, n_samples: int, tau: float, sigma: float, channels: int = 1
+) -> float:
+    """Distance of the two Gaussian laws behind adaptive centres, in standard deviations.
+
+    Args:
+        eps: As for `centre_term`, as are the rest; here on the scale of `sigma` too.
+        pixels: n, pixels that are assigned.
+        n_samples: See there.
+        tau: See there.
+        sigma: Standard deviation of the noise before the assignment, > 0.
+        channels: See there.
+
+    Returns:
+        eps sqrt(q (s / tau^2 + n / sigma^2)).
+
+    Raises:
+        InputError: A number outside its range.
+    """
+    return math.sqrt(
+        2
+        * proposition1_kl(
+            eps, pixels=pixels, n_samples=n_samples, tau=tau, sigma=sigma, channels=channels
+        )
+    )
+
+
+def proposition1_kl(
+    eps: float, *, pixels: int, n_samples: int, tau: float, sigma: float, channels: int = 1
+) -> float:
+    """Upper bound of KL(clean || shifted) for adaptive centres, in nats; never estimated.
+
+    Args:
+        eps: As for `adaptive_shift`, as are the rest.
+        pixels: See there.
+        n_samples: See there.
+        tau: See there.
+        sigma: See there.
+        channels: See there.
+
+    Raises:
+        InputError: A number outside its range.
+    """
+    centres = centre_term(eps, n_samples=n_samples, tau=tau, channels=channels)
+    return centres + centre_term(eps, n_samples=pixels, tau=sigma, channels=channels)
+
+
+def vacuous_from(*, n_samples: int, tau: float, channels: int = 1, bound: str = "pinsker") -> float:
+    """Budget from which Proposition 1 certifies nothing, by its centre term alone.
+
+    Args:
+        n_samples: As for `centre_term`, as are tau and channels.
+        tau: See there.
+        channels: See there.
+        bound: `pinsker`, as in the paper, or `tight`: by inversion of the binary KL.
+
+    Returns:
+        eps on the scale of `tau`; below it the pixels' own terms still count.
+
+    Raises:
+        InputError: A number outside its range, or an unknown bound.
+
+    >>> round(vacuous_from(n_samples=100, tau=0.15), 12)
+    0.015
+    """
+    if bound not in _MOST:
+        msg = f"bound must be one of {', '.join(_MOST)}, got {bound!r}"
+        raise InputError(msg)
+    each = centre_term(1.0, n_samples=n_samples, tau=tau, channels=channels)
+    return math.sqrt(_MOST[bound] / each)

@@ -1,0 +1,186 @@
+"""Divergences of Gaussian noise in closed form, and l2 randomised smoothing beside them.
+
+x + sigma N and x + delta + sigma N are Gaussian laws whose means differ by |delta|_2 / sigma
+standard deviations, at most r = eps sqrt(d) / sigma for an l_inf budget and d values. Hence
+KL = r^2 / 2 and, of order a, D_a = a r^2 / 2 (Renyi 1961; van Erven, Harremoes 2014, eq. 10).
+
+A divergence keeps one number of the two laws. For Gaussian laws the whole trade-off is known: the
+likelihood ratio depends on the projection to delta alone, so by the lemma of Neyman and Pearson no
+event of probability p becomes rarer than Phi(Phi^-1(p) - r) (Cohen, Rosenfeld, Kolter 2019,
+theorem 1). This bound is therefore never worse than one by divergences of the same noise; what
+divergences add is the step after the noise, which only they can take into account.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
+
+from art_disc.core.checks import check_count
+from art_disc.core.errors import InputError
+
+Float64Array = NDArray[np.float64]
+
+# by which a probability is moved outward: far above the rounding of SciPy's functions
+OUTWARD = 1e-12
+
+
+def check_positive(value: Any, name: str, *, zero: bool = False) -> float:
+    """Return a finite number > 0, or >= 0 where `zero`.
+
+    Raises:
+        InputError: Anything else.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and (number > 0 or (zero and number == 0))):
+        msg = f"{name} must be a finite number {'>= 0' if zero else '> 0'}, got {value!r}"
+        raise InputError(msg)
+    return number
+
+
+def check_order(order: Any) -> float:
+    """Return a Renyi order >= 1; 1 is the KL divergence, infinity the largest log ratio.
+
+    Raises:
+        InputError: Below 1, where the maximum over a box need not lie at a vertex, or no number.
+    """
+    try:
+        number = float(order)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not number >= 1:
+        msg = f"the order of a Renyi divergence must be >= 1 here (1 is KL), got {order!r}"
+        raise InputError(msg)
+    return number
+
+
+def check_probability(p: ArrayLike, name: str = "p") -> Float64Array:
+    """Return probabilities as float64.
+
+    Raises:
+        InputError: NaN, or outside [0, 1].
+    """
+    values = np.asarray(p, dtype=np.float64)
+    if not ((values >= 0) & (values <= 1)).all():
+        msg = f"{name} must hold probabilities in [0, 1], got {values}"
+        raise InputError(msg)
+    return values
+
+
+def gaussian_shift(eps: float, sigma: float, d: int) -> float:
+    """Largest distance of the two means, eps sqrt(d) / sigma standard deviations.
+
+    Args:
+        eps: l_inf budget >= 0, on the scale of `sigma`.
+        sigma: Standard deviation of the noise, > 0.
+        d: Values of an image.
+
+    Raises:
+        InputError: A number outside its range.
+    """
+    check_positive(eps, "eps", zero=True)
+    check_positive(sigma, "sigma")
+    return eps * math.sqrt(check_count(d, "d")) / sigma
+
+
+def gaussian_kl(eps: float, sigma: float, d: int) -> float:
+    """Largest KL divergence of noisy images within `eps`, d eps^2 / (2 sigma^2), in nats.
+
+    Args:
+        eps: As for `gaussian_shift`, as are the rest.
+        sigma: See there.
+        d: See there.
+
+    Raises:
+        InputError: A number outside its range.
+
+    Source: Zhang, Liang 2019, eq. (4).
+
+    >>> round(gaussian_kl(0.1, 0.15, 784), 2)
+    174.22
+    """
+    return gaussian_shift(eps, sigma, d) ** 2 / 2
+
+
+def gaussian_renyi(shift: float, order: float) -> float:
+    """Order times shift^2 / 2: the Renyi divergence of Gaussian laws, in nats.
+
+    Args:
+        shift: Distance of their means in standard deviations, >= 0; see `gaussian_shift`.
+        order: At least 1; infinite orders give infinity, or 0 where there is no shift.
+
+    Raises:
+        InputError: A number outside its range.
+    """
+    kl, order = check_positive(shift, "shift", zero=True) ** 2 / 2, check_order(order)
+    return order * kl if kl else 0.0
+
+
+def smoothing_lowest(p: ArrayLike, shift: ArrayLike) -> Float64Array:
+    """Phi(Phi^-1(p) - shift): what an event of probability p keeps under Gaussian noise.
+
+    Args:
+        p: Probabilities under the clean image (lower limits of them), any shape.
+        shift: Distance of the means in standard deviations, >= 0, broadcast to `p`.
+
+    Returns:
+        The smallest possible probability, rounded down; exact for Gaussian noise.
+
+    Raises:
+        InputError: `p` is outside [0, 1].
+
+    Source: Cohen, Rosenfeld, Kolter 2019, theorem 1.
+    """
+    kept = ndtr(ndtri(check_probability(p)) - np.asarray(shift, dtype=np.float64))
+    lowest: Float64Array = np.maximum(0.0, kept - OUTWARD)
+    return lowest
+
+
+def smoothing_highest(p: ArrayLike, shift: ArrayLike) -> Float64Array:
+    """Phi(Phi^-1(p) + shift): the largest possible probability, rounded up; as `smoothing_lowest`.
+
+    Args:
+        p: Probabilities under the clean image (upper limits of them), any shape.
+        shift: As for `smoothing_lowest`.
+
+    Raises:
+        InputError: `p` is outside [0, 1].
+    """
+    highest: Float64Array = 1 - smoothing_lowest(1 - check_probability(p), shift)
+    return highest
+
+
+def smoothing_radius(p_top: float, p_other: float, *, sigma: float, d: int) -> float:
+    """l_inf radius below which the top class stays ahead under Gaussian noise.
+
+    The l2 radius R = sigma / 2 (Phi^-1(p_top) - Phi^-1(p_other)) of Cohen et al., divided by
+    sqrt(d): the largest cube within the ball.
+
+    Args:
+        p_top: Probability of the top class, a lower limit.
+        p_other: The largest of another class, an upper limit.
+        sigma: Standard deviation of the noise, > 0.
+        d: Values of an image.
+
+    Returns:
+        The radius on the scale of `sigma`; 0 where the top class is not ahead.
+
+    Raises:
+        InputError: A number outside its range.
+
+    Source: Cohen, Rosenfeld, Kolter 2019, theorem 1.
+
+    >>> round(smoothing_radius(0.99, 0.01, sigma=0.15, d=784), 5)
+    0.01246
+    """
+    top, other = ndtri(check_probability([p_top, p_other]))
+    if not top > other:
+        return 0.0
+    return float(check_positive(sigma, "sigma") / 2 * (top - other)) / math.sqrt(
+        check_count(d, "d")
+    )
