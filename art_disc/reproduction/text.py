@@ -74,12 +74,14 @@ def _line(cells: Sequence[str]) -> str:
 def _notes(record: TableRecord) -> list[str]:
     unfinished = [] if record.complete else [f"unfinished: {len(record.rows)} of {record.planned}"]
     asked = [
-        f"{name} {record.settings[key]} and their bases"
+        f"{name} {record.settings[key]}"
         for key, name in (("datasets", "data sets"), ("rows", "settings"), ("n_codes", "codes"))
         if record.settings.get(key, "all") != "all"
     ]
     if asked:
-        unfinished.append(f"rows of the printed table that were asked for: {'; '.join(asked)}")
+        unfinished.append(
+            f"rows of the printed table that were asked for, and their bases: {'; '.join(asked)}"
+        )
     together: dict[str, list[str]] = {}
     for row in record.rows:
         for phrase in row.differs:
