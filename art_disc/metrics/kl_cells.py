@@ -45,6 +45,8 @@ Float64Array = NDArray[np.float64]
 # relative error granted to log_ndtr (measured: below 2^-46), and to a few float64 operations
 _LOG_NDTR = 2.0**-44
 _ULP = 2.0**-50
+# the least order above 1 that rounding leaves something of
+_LEAST = 1 + 1e-4
 _VALUES_AT_ONCE = 1 << 20
 
 
@@ -126,6 +128,9 @@ def categorical_divergence(
         InputError: The order is below 1.
     """
     order = check_order(order)
+    if 1 < order < _LEAST:
+        # rounding is divided by order - 1; the divergence rises with the order, so this bounds it
+        order = _LEAST
     with np.errstate(invalid="ignore"):
         ratio = np.where(np.isneginf(log_p), -np.inf, log_p - log_q)
     slack = 2 * np.asarray(error) + _ULP * (1 + _finite(log_p) + _finite(log_q))
