@@ -1,6 +1,6 @@
 """The record of a published table that was run again: their numbers beside ours."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from art_disc.core.intervals import holm, mcnemar, paired_difference
@@ -120,7 +120,6 @@ class TableRecord(Record):
     planned: int
     settings: dict[str, Setting]
     environment: Environment
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def complete(self) -> bool:

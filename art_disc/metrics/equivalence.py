@@ -110,8 +110,8 @@ def equivalence_classes(
     shown are the product of the C_i. Each distinct pixel value is looked at once. For 8-bit images
     of two or three channels whole cells are counted (see `metrics.cell_volume`), in seconds for any
     number of them, with `domain="8bit"`; with `real` where codewords and budget are whole grey
-    levels and the metric is l_inf, as in the papers, or l1. Elsewhere `real` takes about 0.2 ms for
-    each distinct colour.
+    levels and the metric is l_inf, as in the papers, or l1. Elsewhere `real` looks at
+    each distinct colour by itself, which takes longer.
 
     Args:
         x: Images, shape (n, c, h, w), floats in [0, 1] or uint8.

@@ -1,7 +1,7 @@
 """The softmax-weighted mean of codewords with its gradient in closed form.
 
 Autograd would keep k distances, their branches and k weights of every pixel; here each codeword is
-visited twice and nothing of it is kept, which for hundreds of colours is several times faster.
+visited twice and nothing of it is kept, which for hundreds of colours is faster.
 """
 
 from collections.abc import Sequence

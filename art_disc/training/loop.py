@@ -98,8 +98,8 @@ def train(  # noqa: PLR0913 - each is a setting of its own
         weight_decay: The optimiser's, >= 0.
         warm_up: Share of the steps, in [0, 1), over which the learning rate rises from 0 first.
         augment: None, `crop` (moved by up to two pixels), or `crop_flip` (mirrored too).
-        precision: `float32`, or `bfloat16` for the network's products while it is trained (about
-            twice as fast where the processor has them); weights stay float32.
+        precision: `float32`, or `bfloat16` for the network's products while it is trained, which
+            is faster where the processor has them; weights stay float32.
         checkpoint: File that an interrupted training goes on from; written between epochs, gone
             at the end. The epochs that are left give the weights of an uninterrupted run.
         on_epoch: Called after every epoch of this call with its number, from 1, and the whole

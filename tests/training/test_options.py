@@ -11,7 +11,7 @@ from torch import nn
 import art_disc as ad
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.networks import DigitsNet, weights_hash
-from art_disc.training import Adversary, SixSettings, checkpoint, loop, train, trained
+from art_disc.training import Adversary, SixSettings, loop, train, trained
 from art_disc.training.recipe import Mixed, Recipe, augmented
 
 FAST = {"epochs": 3, "batch_size": 32, "verbose": False}
@@ -165,7 +165,6 @@ def test_a_checkpoint_of_another_training_or_a_damaged_one_is_refused(small, tmp
     np.savez(file, x=np.zeros(3))
     with pytest.raises(FileFormatError, match="no checkpoint"):
         train(fresh(), small, checkpoint=file, **FAST)
-    assert checkpoint.State  # the module that all this is about
 
 
 def test_a_damaged_checkpoint_of_the_cache_costs_a_training_and_not_the_run(
