@@ -84,7 +84,13 @@ class RandomMap(nn.Module):
         frozen: None, or the seed of numbers that are the same for every row and call: the map is
             then one function of the image, whatever the batch.
         upper: Top of the input range, 1 or 255.
+
+    Attributes:
+        discrete: Whether its values are a few that are the same in every draw, so that images
+            repeat from draw to draw.
     """
+
+    discrete = False
 
     def __init__(self, *, seed: int, frozen: int | None = None, upper: float = 1.0) -> None:
         super().__init__()

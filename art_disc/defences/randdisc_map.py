@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from art_disc.codebooks import Codebook
 from art_disc.core.errors import InputError
-from art_disc.defences.centres import CentreRule
+from art_disc.defences.centres import CentreRule, FixedCentres
 from art_disc.defences.draws import Draws, RandomMap
 from art_disc.surrogates import Identity
 
@@ -100,6 +100,7 @@ class ClusterMap(RandomMap):
         self.alpha = alpha
         self.slope = slope
         self.channels_first = channels_first
+        self.discrete = alpha is None and isinstance(centres, FixedCentres)
 
     def transform(self, images: Tensor, draws: Draws) -> Tensor:
         """Return images of centres or of means; see `RandomMap`."""

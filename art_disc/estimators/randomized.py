@@ -85,15 +85,21 @@ class RandomizedModule(DefendedModule):
         again = torch.is_grad_enabled() and number * len(x) > rows
         classify = self._classify_again if again else self._classify
         at_once = max(1, rows // max(1, len(x)))
+        # images of few codewords repeat from draw to draw, and the network need see each but once
+        distinct = not torch.is_grad_enabled() and not self.base.training and _few_values(steps)
         if x.device.type == "cpu":
             rows = min(rows, max(_LEAST_ROWS, _CPU_BYTES // each))
         logits = []
         for start in range(0, number, at_once):
             group = range(start, min(start + at_once, number))
             images = torch.cat([_through(steps, x, index) for index in group])
+            place = None
+            if distinct:
+                images, place = images.unique(dim=0, return_inverse=True)
             # equal parts: batch statistics of a training network need more than a leftover row
             parts = images.tensor_split(max(1, math.ceil(len(images) / rows)))
-            logits += [classify(part) for part in parts]
+            found = torch.cat([classify(part) for part in parts])
+            logits.append(found if place is None else found[place])
         return torch.log_softmax(torch.cat(logits), dim=1).view(number, len(x), -1)
 
     def _classify_again(self, x: Tensor) -> Any:
@@ -108,6 +114,12 @@ class RandomizedModule(DefendedModule):
             channels_first=self.channels_first,
         )
         return bytes_for_backward(self.base, self._classify, x.new_zeros((1, *shape)))
+
+
+def _few_values(steps: Sequence[nn.Module]) -> bool:
+    """Whether the last map that draws chooses among values that do not change from draw to draw."""
+    random = [step for step in steps if isinstance(step, RandomMap)]
+    return bool(random) and random[-1].discrete
 
 
 def _through(steps: Sequence[nn.Module], x: Tensor, index: int) -> Tensor:
