@@ -11,7 +11,6 @@ from torch import nn
 
 from art_disc.core.errors import InputError
 from art_disc.data import Dataset
-from art_disc.defences.noise import RandomPreprocessor
 from art_disc.defences.preprocessor import ClipValues, MapPreprocessor, check_clip_values
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.module import DefendedModule
@@ -36,6 +35,7 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
     vote_samples: int = 16,
     vote: str = "mean",
     output: str = "log_probs",
+    gradient: str = "mean_probability",
 ) -> DefendedClassifier:
     """Return an ART `PyTorchClassifier` of a network behind defences, checked by a dry run.
 
@@ -63,6 +63,7 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
         vote_samples: Draws an image in `predict`, if a defence draws.
         vote: `mean` or `hard`, see `Voting`.
         output: `log_probs`, `logits` or `probs` of the draws together, see `Voting`.
+        gradient: `mean_probability` or `mean_loss`, see `Voting`.
 
     Raises:
         InputError: The network, shape, range or a defence does not fit; the message says what.
@@ -72,7 +73,7 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
         hint = "; use defend(classifier, ...)" if isinstance(model, PyTorchClassifier) else ""
         msg = f"model must be a torch module, got {type(model).__name__}{hint}"
         raise InputError(msg)
-    voting = Voting(eot_samples, vote_samples, vote, output)
+    voting = Voting(eot_samples, vote_samples, vote, output, gradient=gradient)
     clip = check_clip_values(clip_values)
     shape, classes = _shape(data, input_shape, nb_classes, channels_first=channels_first)
     device = _device(model)
@@ -234,16 +235,25 @@ def _device(model: nn.Module) -> torch.device:
     return device
 
 
-def _without_draws(classifier: DefendedClassifier) -> DefendedClassifier:
-    fixed = [d for d in classifier.model.preprocessors if not isinstance(d, RandomPreprocessor)]
-    return classifier.with_defences(fixed, keep=classifier.preprocessing_defences or ())
+def _without_votes(classifier: RandomizedClassifier) -> DefendedClassifier:
+    """Return the classifier of one frozen draw, which gives what the network itself returns."""
+    inside = classifier.frozen(0).model
+    module = DefendedModule(
+        inside.base,
+        inside.preprocessors,
+        standardisation=inside.standardisation,
+        channels_first=inside.channels_first,
+        upper=inside.upper,
+    )
+    outside = classifier.preprocessing_defences
+    return DefendedClassifier(model=module, preprocessing_defences=outside, **classifier._options())
 
 
 def _dry_run(classifier: DefendedClassifier) -> None:
     asked = None
     if isinstance(classifier, RandomizedClassifier):
         # logarithms of means hide what the network itself returns
-        _dry_run(classifier.base if classifier.has_base else _without_draws(classifier))
+        _dry_run(classifier.base if classifier.has_base else _without_votes(classifier))
         asked = classifier.voting.output
         # the classifier's own streams stay at their beginning
         classifier = classifier.frozen(0)

@@ -12,6 +12,7 @@ from art_disc.core.errors import InputError
 from art_disc.defences.noise import RandomPreprocessor
 from art_disc.defences.preprocessor import MapPreprocessor
 from art_disc.defences.straight_through import StraightThrough
+from art_disc.estimators.mean_loss import own_loss
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.shapes import check_standardisation, encoded_shape
 from art_disc.estimators.voting import Voting
@@ -156,7 +157,7 @@ class DefendedClassifier(PyTorchClassifier):
     def _options(self) -> dict[str, Any]:
         """Return what a classifier around the same network is made with, but for the defences."""
         return {
-            "loss": self._loss,
+            "loss": own_loss(self._loss),
             "optimizer": self._optimizer,
             "input_shape": self.input_shape,
             "nb_classes": self.nb_classes,

@@ -1,7 +1,8 @@
 """A classifier whose defence draws: the draws, their mean and its gradient inside the module."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Self
 
@@ -17,6 +18,8 @@ from art_disc.defences.draws import RandomMap
 from art_disc.defences.noise import RandomPreprocessor
 from art_disc.defences.preprocessor import MapPreprocessor
 from art_disc.estimators.classifier import DefendedClassifier
+from art_disc.estimators.known_loss import KnownLoss
+from art_disc.estimators.mean_loss import MeanLoss, own_loss
 from art_disc.estimators.memory import bytes_for_backward
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.shapes import encoded_shape
@@ -53,6 +56,7 @@ class RandomizedModule(DefendedModule):
         self.voting = voting or Voting()
         # the last child has one row an image: ART's feature attacks look there
         self.out = nn.Identity()
+        self._known: KnownLoss | None = None
 
     def forward(self, x: Tensor) -> Any:
         """Return scores (n, classes) as `Voting.output` says.
@@ -64,8 +68,19 @@ class RandomizedModule(DefendedModule):
             InputError: Another integer type, or what a defence refuses.
         """
         gradient = torch.is_grad_enabled()
+        if gradient and self._known is not None:
+            return self.out(self._with_gradient(x, self._known))
         number = self.voting.eot_samples if gradient else self.voting.vote_samples
-        return self.out(self.voting.count(self.log_probs(x, number)))
+        return self.out(self.voting.answer(self.log_probs(x, number)))
+
+    @contextmanager
+    def knowing(self, known: KnownLoss | None) -> Iterator[None]:
+        """Tell the loss before the forward passes under grad inside the block; None: unknown."""
+        self._known = known
+        try:
+            yield
+        finally:
+            self._known = None
 
     def log_probs(self, x: Tensor, number: int) -> Tensor:
         """Return log-probabilities of single draws, shape (number, n, classes).
@@ -74,21 +89,14 @@ class RandomizedModule(DefendedModule):
             x: As for `forward`.
             number: Draws of every image, >= 1.
         """
-        x = self._enter(x)
-        each = self._row_bytes(x)
-        # what comes before the first draw is the same for all of them
-        steps = list(self.maps)
-        while steps and not isinstance(steps[0], RandomMap):
-            x = steps.pop(0)(x)
-        rows = max(1, self.voting.memory_bytes // each)
+        x, steps, each = self._begin(x)
+        gradient = torch.is_grad_enabled()
+        rows = self._rows_at_once(x, each, number if gradient else 0)
         # within the budget nothing is computed twice
-        again = torch.is_grad_enabled() and number * len(x) > rows
-        classify = self._classify_again if again else self._classify
+        again = gradient and number * len(x) > rows
         at_once = max(1, rows // max(1, len(x)))
         # images of few codewords repeat from draw to draw, and the network need see each but once
-        distinct = not torch.is_grad_enabled() and not self.base.training and _few_values(steps)
-        if x.device.type == "cpu":
-            rows = min(rows, max(_LEAST_ROWS, _CPU_BYTES // each))
+        distinct = not gradient and not self.base.training and _few_values(steps)
         logits = []
         for start in range(0, number, at_once):
             group = range(start, min(start + at_once, number))
@@ -96,11 +104,40 @@ class RandomizedModule(DefendedModule):
             place = None
             if distinct:
                 images, place = images.unique(dim=0, return_inverse=True)
-            # equal parts: batch statistics of a training network need more than a leftover row
-            parts = images.tensor_split(max(1, math.ceil(len(images) / rows)))
-            found = torch.cat([classify(part) for part in parts])
+            found = self._in_parts(images, _cached(rows, each, x), again=again)
             logits.append(found if place is None else found[place])
         return torch.log_softmax(torch.cat(logits), dim=1).view(number, len(x), -1)
+
+    def _begin(self, x: Tensor) -> tuple[Tensor, list[nn.Module], int]:
+        """Return what comes before the first draw, the maps left, and the bytes of a row."""
+        x = self._enter(x)
+        each = self._row_bytes(x)
+        steps = list(self.maps)
+        while steps and not isinstance(steps[0], RandomMap):
+            x = steps.pop(0)(x)
+        return x, steps, each
+
+    def _rows_at_once(self, x: Tensor, each: int, kept: int) -> int:
+        """Return rows that the budget holds, at least 1, beside so many draws that are kept."""
+        # twice: a map keeps its pixels, and what it made of them waits for the network or its
+        # gradient; statistics of batches in training need large parts more than thrift
+        images = 0 if self.base.training else 2 * kept * x.nelement() * x.element_size()
+        return max(1, (self.voting.memory_bytes - images) // each)
+
+    def _in_parts(self, images: Tensor, rows: int, *, again: bool) -> Tensor:
+        """Return logits of images, so many rows at once."""
+        classify: Callable[[Tensor], Tensor] = self._classify_again if again else self._classify
+        # equal parts: batch statistics of a training network need more than a leftover row
+        parts = images.tensor_split(max(1, math.ceil(len(images) / rows)))
+        return torch.cat([classify(part) for part in parts])
+
+    def _with_gradient(self, x: Tensor, known: KnownLoss) -> Tensor:
+        """Return scores that carry the gradient of a known loss; see `KnownLoss.answer`."""
+        x, steps, each = self._begin(x)
+        number = self.voting.eot_samples
+        images = torch.stack([_through(steps, x, index) for index in range(number)])
+        rows = self._rows_at_once(images[0], each, number)
+        return known.answer(images, self._classify, self.voting, _cached(rows, each, x))
 
     def _classify_again(self, x: Tensor) -> Any:
         """Classify, and keep nothing but the images for the backward pass."""
@@ -114,6 +151,11 @@ class RandomizedModule(DefendedModule):
             channels_first=self.channels_first,
         )
         return bytes_for_backward(self.base, self._classify, x.new_zeros((1, *shape)))
+
+
+def _cached(rows: int, each: int, x: Tensor) -> int:
+    """Return rows whose activations stay in a CPU's caches, no more than the given ones."""
+    return min(rows, max(_LEAST_ROWS, _CPU_BYTES // each)) if x.device.type == "cpu" else rows
 
 
 def _few_values(steps: Sequence[nn.Module]) -> bool:
@@ -134,8 +176,17 @@ class RandomizedClassifier(DefendedClassifier):
 
     ART sees one row an image, the gradient of the mean over `eot_samples` draws (expectation over
     transformation), and predictions of `vote_samples` draws; all of it lives in `model`, so it
-    stays where ART rebuilds a bare `PyTorchClassifier` around that.
+    stays where ART rebuilds a bare `PyTorchClassifier` around that. With `Voting.gradient` of
+    `mean_loss` its own loss is wrapped in a `MeanLoss`, which such rebuilt classifiers do not have.
     """
+
+    _loss: Any
+
+    def __init__(self, model: Any, loss: Any, *args: Any, **options: Any) -> None:
+        # ART asks the loss for its type to learn what labels it takes
+        super().__init__(model, own_loss(loss), *args, **options)
+        if self.voting.gradient == "mean_loss":
+            self._loss = MeanLoss(self._loss)
 
     @property
     def voting(self) -> Voting:
@@ -152,6 +203,24 @@ class RandomizedClassifier(DefendedClassifier):
     def vote_samples(self) -> int:
         """Draws an image in `predict`."""
         return self.voting.vote_samples
+
+    def loss_gradient(self, x: Any, y: Any, training_mode: bool = False, **options: Any) -> Any:
+        """As ART's, of `eot_samples` draws, within the memory and without computing twice.
+
+        Where cross-entropy is the loss, weights get no gradient of it.
+
+        Args:
+            x: Images, array or tensor.
+            y: Labels, numbers or one-hot.
+            training_mode: Whether the network is in train mode.
+            **options: As ART's.
+        """
+        known = None
+        if not (training_mode or self.is_rnn or self.preprocessing_defences):
+            labels = self.reduce_labels(torch.as_tensor(y).to(self.device))
+            known = KnownLoss.of(self._loss, labels, self.voting)
+        with self.model.knowing(known):
+            return super().loss_gradient(x, y, training_mode=training_mode, **options)
 
     def with_voting(self, **changes: Any) -> Self:
         """Return the same classifier with some fields of its `Voting` changed.

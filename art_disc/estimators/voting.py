@@ -8,10 +8,12 @@ from torch.nn import functional
 
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
+from art_disc.estimators.mean_loss import carrying
 from art_disc.surrogates import straight_through
 
 VOTES = ("mean", "hard")
 OUTPUTS = ("log_probs", "logits", "probs")
+GRADIENTS = ("mean_probability", "mean_loss")
 MEMORY_BYTES = 1 << 30
 
 
@@ -28,8 +30,15 @@ class Voting:
         output: `log_probs`, their logarithm; `logits`, the same less its mean over the classes
             (equal softmax, sum zero); or `probs`, whose loss has no gradient where the network is
             sure.
-        memory_bytes: What the network may keep for the backward pass at once; beyond it the draws
-            are computed in parts, and once more on the way back.
+        memory_bytes: What may be kept for the backward pass at once: the drawn images and, at least
+            of one row, the network's activations. `loss_gradient` of cross-entropy takes as many
+            rows at once; elsewhere the draws beyond it are computed once more on the way back.
+        gradient: What losses are made of, in `loss_gradient`, `compute_loss` and `fit`.
+            `mean_probability`: the loss of the row that is returned. `mean_loss`: the mean over
+            draws of each draw's loss, as `MeanLoss` and ART's own expectation over transformation
+            have it; the vote plays no part in it. Attacks with a loss of their own (AutoPGD and
+            its kin with a `loss_type`, AutoAttack, `SignAdamBPDA`), and those that differentiate
+            class scores, get the row in both cases, so the mean probability's loss.
 
     Raises:
         InputError: A number below 1, or an unknown word.
@@ -40,11 +49,13 @@ class Voting:
     vote: str = "mean"
     output: str = "log_probs"
     memory_bytes: int = MEMORY_BYTES
+    gradient: str = "mean_probability"
 
     def __post_init__(self) -> None:
         for name in ("eot_samples", "vote_samples", "memory_bytes"):
             check_count(getattr(self, name), name)
-        for name, known in (("vote", VOTES), ("output", OUTPUTS)):
+        words = (("vote", VOTES), ("output", OUTPUTS), ("gradient", GRADIENTS))
+        for name, known in words:
             if getattr(self, name) not in known:
                 msg = f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"
                 raise InputError(msg)
@@ -58,16 +69,35 @@ class Voting:
         Returns:
             Shape (n, classes), what `output` says.
         """
+        return self._given(self.log_probs(draws))
+
+    def log_probs(self, draws: Tensor) -> Tensor:
+        """Return normalised log-probabilities, shape (n, classes), whatever `output` says.
+
+        Args:
+            draws: As for `count`.
+        """
         number, _, classes = draws.shape
         if self.vote == "mean":
-            log_probs = draws.logsumexp(dim=0) - torch.log(draws.new_tensor(float(number)))
-        else:
-            votes = straight_through(draws, _one_hot, torch.exp, number).sum(dim=0)
-            log_probs = torch.log((votes + 0.5) / (number + classes / 2))
+            return draws.logsumexp(dim=0) - torch.log(draws.new_tensor(float(number)))
+        votes = straight_through(draws, _one_hot, torch.exp, number).sum(dim=0)
+        return torch.log((votes + 0.5) / (number + classes / 2))
+
+    def answer(self, draws: Tensor) -> Tensor:
+        """Return what `count` does; with `mean_loss` it carries the draws for a `MeanLoss`.
+
+        Args:
+            draws: As for `count`.
+        """
+        row = self.count(draws)
+        return carrying(row, self._given(draws)) if self.gradient == "mean_loss" else row
+
+    def _given(self, log_probs: Tensor) -> Tensor:
+        """Return log-probabilities (..., classes) as `output` says."""
         if self.output == "probs":
             return log_probs.exp()
         if self.output == "logits":
-            return log_probs - log_probs.mean(dim=1, keepdim=True)
+            return log_probs - log_probs.mean(dim=-1, keepdim=True)
         return log_probs
 
 
