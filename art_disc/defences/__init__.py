@@ -1,4 +1,4 @@
-"""ART preprocessors: discretisation with a surrogate gradient, and those that draw."""
+"""ART preprocessors: discretisation with a surrogate gradient, those that draw, and baselines."""
 
 from art_disc.defences.codebook_map import CodebookMap
 from art_disc.defences.discretization import (
@@ -7,6 +7,9 @@ from art_disc.defences.discretization import (
     PixelDiscretization,
 )
 from art_disc.defences.draws import Draws, RandomMap
+from art_disc.defences.jpeg import JpegCompression
+from art_disc.defences.jpeg_model import DctModel
+from art_disc.defences.modelled import ModelledPreprocessor
 from art_disc.defences.noise import GaussianNoise, RandomPreprocessor
 from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
 from art_disc.defences.preprocessor import (
@@ -18,9 +21,11 @@ from art_disc.defences.randdisc import RandDisc
 from art_disc.defences.randdisc_base import PRESETS, ClusterPreprocessor
 from art_disc.defences.randdisc_map import Mixture
 from art_disc.defences.randmix import RandMix
+from art_disc.defences.resize_pad import ResizePad
 from art_disc.defences.straight_through import StraightThrough
 from art_disc.defences.table import DEFENCES, parse_defence
 from art_disc.defences.thermometer import Thermometer
+from art_disc.defences.total_variation import TotalVariation, Unrolled
 
 __all__ = [
     "DEFENCES",
@@ -30,19 +35,25 @@ __all__ = [
     "CodebookMap",
     "CodebookPreprocessor",
     "ColorDepthReduction",
+    "DctModel",
     "Draws",
     "GaussianNoise",
     "InputBitDepth",
+    "JpegCompression",
     "MapPreprocessor",
     "MaxPoolDownsample",
     "Mixture",
+    "ModelledPreprocessor",
     "PixelDiscretization",
     "RandDisc",
     "RandMix",
     "RandomMap",
     "RandomPreprocessor",
+    "ResizePad",
     "StraightThrough",
     "SurrogatePreprocessor",
     "Thermometer",
+    "TotalVariation",
+    "Unrolled",
     "parse_defence",
 ]

@@ -2,80 +2,27 @@
 
 from typing import Any, Self
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
-from art_disc.defences.images import as_float_images
+from art_disc.defences.images import ImageMap
 from art_disc.defences.preprocessor import MapPreprocessor
+from art_disc.defences.reshaping import ResizingPreprocessor, bilinear
 
 # eps up to which the paper takes a filter size and a stride
 TABLE_1 = ((0.02, 1, 1), (0.05, 1, 2), (0.07, 2, 3), (0.1, 2, 4), (0.3, 2, 7))
 
 
-def bilinear(images: Tensor, height: int, width: int) -> Tensor:
-    """Return images (n, c, h, w) resized to (n, c, height, width).
-
-    Row i of the result lies at i * h / height of the image, without the half-pixel offset of
-    torch's `interpolate`, and beyond the last row the image goes on unchanged: TensorFlow 1's
-    default.
-    """
-    return _along(_along(images, width, 3), height, 2)
-
-
-def _along(images: Tensor, size: int, axis: int) -> Tensor:
-    old = images.shape[axis]
-    if size == old:
-        return images
-    # positions in whole numbers: a product with a rounded h / height misses some rows by a bit
-    place = torch.arange(size, device=images.device) * old
-    low = place.div(size, rounding_mode="floor")
-    share = ((place % size).to(torch.float32) / size).view(
-        [-1 if i == axis else 1 for i in range(4)]
-    )
-    first = images.index_select(axis, low)
-    second = images.index_select(axis, (low + 1).clamp(max=old - 1))
-    return first + (second - first) * share
-
-
-class _ResizingMap(nn.Module):
-    """What both maps do around their own work on (n, c, h, w)."""
-
-    def __init__(self, *, channels_first: bool, upper: float) -> None:
-        super().__init__()
-        self.channels_first = channels_first
-        self.upper = upper
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return resized images, float32, in the layout and range of `x`.
-
-        Args:
-            x: Images, floats of any precision in [0, upper], or uint8.
-
-        Raises:
-            InputError: Not four axes, another integer type, or images that are too small.
-        """
-        images = as_float_images(x, self.upper)
-        made = self.resized(images if self.channels_first else images.movedim(-1, 1))
-        return made if self.channels_first else made.movedim(1, -1)
-
-    def resized(self, images: Tensor) -> Tensor:
-        """Return images (n, c, h', w') of images (n, c, h, w)."""
-        raise NotImplementedError
-
-
-class PoolMap(_ResizingMap):
+class PoolMap(ImageMap):
     """The highest value of every window that lies in the image; then back, if asked for.
 
     Args:
         filter_size: Side of a window.
         stride: From one window to the next.
         back: Resize to the size of the input.
-        **options: Keyword options of `_ResizingMap`.
+        **options: Keyword options of `ImageMap`.
     """
 
     def __init__(self, filter_size: int, stride: int, *, back: bool, **options: Any) -> None:
@@ -84,8 +31,8 @@ class PoolMap(_ResizingMap):
         self.stride = stride
         self.back = back
 
-    def resized(self, images: Tensor) -> Tensor:
-        """Return the pooled images; see `_ResizingMap`."""
+    def changed(self, images: Tensor) -> Tensor:
+        """Return the pooled images; see `ImageMap`."""
         height, width = images.shape[2:]
         check_window(self.filter_size, height, width)
         pooled = functional.max_pool2d(images, self.filter_size, self.stride)
@@ -103,7 +50,7 @@ def check_window(filter_size: int, height: int, width: int) -> None:
         raise InputError(msg)
 
 
-class ResizeMap(_ResizingMap):
+class ResizeMap(ImageMap):
     """Bilinear interpolation to a fixed size; see `bilinear`."""
 
     def __init__(self, height: int, width: int, **options: Any) -> None:
@@ -111,53 +58,9 @@ class ResizeMap(_ResizingMap):
         self.height = height
         self.width = width
 
-    def resized(self, images: Tensor) -> Tensor:
-        """Return images of the size; see `_ResizingMap`."""
+    def changed(self, images: Tensor) -> Tensor:
+        """Return images of the size; see `ImageMap`."""
         return bilinear(images, self.height, self.width)
-
-
-class ResizingPreprocessor(MapPreprocessor):
-    """A defence that may change height and width, differentiated by its own exact gradient."""
-
-    def _options(self) -> dict[str, Any]:
-        return {"channels_first": self.channels_first, "upper": self.clip_values[1]}
-
-    def new_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return height and width of the images that come out."""
-        raise NotImplementedError
-
-    def encoded_shape(self, input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """Return the shape that images of `input_shape`, without the batch axis, leave with.
-
-        Raises:
-            InputError: The images are too small.
-        """
-        a, b, c = (int(size) for size in input_shape)
-        if self.channels_first:
-            return (a, *self.new_size(b, c))
-        return (*self.new_size(a, b), c)
-
-    def estimate_gradient(self, x: NDArray[Any], grad: NDArray[Any]) -> NDArray[Any]:
-        """Return the gradient with respect to the images.
-
-        Args:
-            x: Images.
-            grad: Gradient with respect to what comes out, shape (n, ...), or of several classes,
-                (n, classes, ...): ART's own method knows gradients of the images' shape alone.
-
-        Returns:
-            Shape of `x`, with the axis of the classes if there is one.
-        """
-        several = grad.ndim == x.ndim + 1
-        leaf = torch.tensor(x, device=self.device).requires_grad_()
-        made = self.estimate_forward(leaf)
-        found = [
-            torch.autograd.grad(
-                made, leaf, torch.tensor(one, device=self.device).to(made), retain_graph=True
-            )[0].numpy(force=True)
-            for one in (grad.swapaxes(0, 1) if several else grad[None])
-        ]
-        return np.stack(found, axis=1) if several else found[0]
 
 
 class MaxPoolDownsample(ResizingPreprocessor):

@@ -16,13 +16,16 @@ from art_disc.defences.discretization import (
     InputBitDepth,
     PixelDiscretization,
 )
+from art_disc.defences.jpeg import JpegCompression
 from art_disc.defences.noise import GaussianNoise
 from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
 from art_disc.defences.preprocessor import MapPreprocessor
 from art_disc.defences.randdisc import RandDisc
 from art_disc.defences.randdisc_base import ClusterPreprocessor
 from art_disc.defences.randmix import RandMix
+from art_disc.defences.resize_pad import ResizePad
 from art_disc.defences.thermometer import Thermometer
+from art_disc.defences.total_variation import TotalVariation
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,8 @@ class DefenceRow:
         make: Makes the defence from keyword options.
         options: Options that `NAME:key=value` accepts, with their types.
         codebook: Whether it maps pixels to a codebook.
-        surrogate: Whether its backward pass can be chosen; then it accepts `surrogate` too.
+        surrogate: Whether its backward pass is one of the surrogates of codewords; then it accepts
+            `surrogate` too. Rows with words of their own have it among their options.
     """
 
     make: Callable[..., MapPreprocessor]
@@ -127,6 +131,40 @@ DEFENCES: dict[str, DefenceRow] = {
     ),
     "bilinear": DefenceRow(
         _bilinear, {"height": int, "width": int}, codebook=False, surrogate=False
+    ),
+    "jpeg": DefenceRow(
+        JpegCompression,
+        {"quality": int, "ratio": float, "subsampling": str, "surrogate": str},
+        codebook=False,
+        surrogate=False,
+    ),
+    "tv": DefenceRow(
+        TotalVariation,
+        {
+            "weight": float,
+            "steps": int,
+            "kind": str,
+            "smoothing": float,
+            "step_size": float,
+            "surrogate": str,
+        },
+        codebook=False,
+        surrogate=False,
+    ),
+    "resizepad": DefenceRow(
+        ResizePad,
+        {
+            "lowest": int,
+            "highest": int,
+            "size": int,
+            "method": str,
+            "fill": float,
+            "per_image": bool,
+            "back": bool,
+            "seed": int,
+        },
+        codebook=False,
+        surrogate=False,
     ),
 }
 

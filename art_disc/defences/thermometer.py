@@ -11,6 +11,7 @@ from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError
 from art_disc.defences.images import as_float_images
 from art_disc.defences.preprocessor import SurrogatePreprocessor
+from art_disc.defences.reshaping import ReshapingPreprocessor
 from art_disc.surrogates import (
     LevelCode,
     Surrogate,
@@ -102,7 +103,7 @@ class LevelMap(nn.Module):
         return self.code.soft(images, self.surrogate)
 
 
-class Thermometer(SurrogatePreprocessor):
+class Thermometer(ReshapingPreprocessor, SurrogatePreprocessor):
     """Replace every channel by the bits of its level; the network takes `encoded_shape`.
 
     Level p of L holds the values in (p / L, (p + 1) / L], level 0 also 0: a value on a border
@@ -189,29 +190,6 @@ class Thermometer(SurrogatePreprocessor):
     def estimate_forward(self, x: Tensor, y: Any = None) -> Tensor:  # noqa: ARG002 - ART's signature
         """Return the surrogate's code, which ART's NumPy path differentiates."""
         return self.map.soft(x)
-
-    def estimate_gradient(self, x: NDArray[Any], grad: NDArray[Any]) -> NDArray[Any]:
-        """Return the surrogate's gradient with respect to the images.
-
-        Args:
-            x: Images.
-            grad: Gradient with respect to their codes, shape (n, ...), or of several classes,
-                (n, classes, ...): ART's own method knows gradients of the images' shape alone.
-
-        Returns:
-            Shape of `x`, with the axis of the classes if there is one.
-        """
-        several = grad.ndim == x.ndim + 1
-        single = [grad[:, k] for k in range(grad.shape[1])] if several else [grad]
-        leaf = torch.tensor(x, device=self.device).requires_grad_()
-        code = self.estimate_forward(leaf)
-        found = [
-            torch.autograd.grad(
-                code, leaf, torch.tensor(one, device=self.device).to(code), retain_graph=True
-            )[0].numpy(force=True)
-            for one in single
-        ]
-        return np.stack(found, axis=1) if several else found[0]
 
     def describe(self) -> str:
         """Return one readable line: how a surrogate differentiates it is no part of a defence."""

@@ -11,6 +11,7 @@ from art_disc.defences import (
     ClusterPreprocessor,
     CodebookPreprocessor,
     MapPreprocessor,
+    ModelledPreprocessor,
     SurrogatePreprocessor,
 )
 from art_disc.networks import weights_hash
@@ -72,6 +73,6 @@ def _defence_fact(defence: MapPreprocessor) -> list[Any]:
     if isinstance(defence, CodebookPreprocessor):
         codes = [[float(level) for level in code] for code in defence.codebook.levels]
         return [defence.describe(), defence.surrogate.name, codes]
-    if isinstance(defence, SurrogatePreprocessor | ClusterPreprocessor):
+    if isinstance(defence, SurrogatePreprocessor | ClusterPreprocessor | ModelledPreprocessor):
         return [defence.describe(), defence.surrogate.name]
     return [defence.describe()]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from art.attacks.evasion import ProjectedGradientDescent
 from art.defences.preprocessor import ThermometerEncoding
 
 from art_disc.defences import DEFENCES, ClusterPreprocessor, GaussianNoise
@@ -19,6 +20,9 @@ OPTIONS = {
     "randmix": {"n_clusters": 5, "alpha": 20.0, "seed": 4},
     "maxpool": {"filter_size": 2, "stride": 3},
     "bilinear": {"height": 9, "width": 4},
+    "jpeg": {"quality": 60, "subsampling": "4:2:2"},
+    "tv": {"weight": 0.1, "steps": 5},
+    "resizepad": {"lowest": 4, "highest": 8, "size": 9, "seed": 4},
 }
 BOOKS = [name for name, row in DEFENCES.items() if row.codebook]
 
@@ -90,3 +94,18 @@ def every(request):
 @pytest.fixture(params=BOOKS)
 def grey(request):
     return Case(request.param, 1, first=True, upper=1.0)
+
+
+@pytest.fixture
+def accuracy_after_pgd(digits):
+    """Accuracies of a classifier of the digits, clean and after PGD."""
+
+    def measure(classifier, n=40):
+        x, y = digits.x_test[:n].copy(), np.eye(10, dtype=np.float32)[digits.y_test[:n]]
+        attack = ProjectedGradientDescent(
+            classifier, eps=0.3, eps_step=0.06, max_iter=10, batch_size=64, verbose=False
+        )
+        images = x, attack.generate(x, y)
+        return [float(np.mean(classifier.predict(i).argmax(1) == y.argmax(1))) for i in images]
+
+    return measure

@@ -1,0 +1,83 @@
+"""Defences that may hand on another shape: their gradient, and how images are resized."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from art_disc.defences.preprocessor import MapPreprocessor
+
+
+def bilinear(images: Tensor, height: int, width: int) -> Tensor:
+    """Return images (n, c, h, w) resized to (n, c, height, width).
+
+    Row i of the result lies at i * h / height of the image, without the half-pixel offset of
+    torch's `interpolate`, and beyond the last row the image goes on unchanged: TensorFlow 1's
+    default.
+    """
+    return _along(_along(images, width, 3), height, 2)
+
+
+def _along(images: Tensor, size: int, axis: int) -> Tensor:
+    old = images.shape[axis]
+    if size == old:
+        return images
+    # positions in whole numbers: a product with a rounded h / height misses some rows by a bit
+    place = torch.arange(size, device=images.device) * old
+    low = place.div(size, rounding_mode="floor")
+    share = ((place % size).to(torch.float32) / size).view(
+        [-1 if i == axis else 1 for i in range(4)]
+    )
+    first = images.index_select(axis, low)
+    second = images.index_select(axis, (low + 1).clamp(max=old - 1))
+    return first + (second - first) * share
+
+
+class ReshapingPreprocessor(MapPreprocessor):
+    """A defence whose images may leave with another shape: of the axes, the channels or both."""
+
+    def estimate_gradient(self, x: NDArray[Any], grad: NDArray[Any]) -> NDArray[Any]:
+        """Return the gradient of `estimate_forward` with respect to the images.
+
+        Args:
+            x: Images.
+            grad: Gradient with respect to what comes out, shape (n, ...), or of several classes,
+                (n, classes, ...): ART's own method knows gradients of the images' shape alone.
+
+        Returns:
+            Shape of `x`, with the axis of the classes if there is one.
+        """
+        several = grad.ndim == x.ndim + 1
+        leaf = torch.tensor(x, device=self.device).requires_grad_()
+        made = self.estimate_forward(leaf)
+        found = [
+            torch.autograd.grad(
+                made, leaf, torch.tensor(one, device=self.device).to(made), retain_graph=True
+            )[0].numpy(force=True)
+            for one in (grad.swapaxes(0, 1) if several else grad[None])
+        ]
+        return np.stack(found, axis=1) if several else found[0]
+
+
+class ResizingPreprocessor(ReshapingPreprocessor):
+    """A defence that may change height and width."""
+
+    def _options(self) -> dict[str, Any]:
+        return {"channels_first": self.channels_first, "upper": self.clip_values[1]}
+
+    def new_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of the images that come out."""
+        raise NotImplementedError
+
+    def encoded_shape(self, input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the shape that images of `input_shape`, without the batch axis, leave with.
+
+        Raises:
+            InputError: The images do not suit the sizes.
+        """
+        a, b, c = (int(size) for size in input_shape)
+        if self.channels_first:
+            return (a, *self.new_size(b, c))
+        return (*self.new_size(a, b), c)
