@@ -30,6 +30,9 @@ _PUBLIC = {
     "RandMix": "art_disc.defences",
     "MaxPoolDownsample": "art_disc.defences",
     "BilinearResize": "art_disc.defences",
+    "JpegCompression": "art_disc.defences",
+    "TotalVariation": "art_disc.defences",
+    "ResizePad": "art_disc.defences",
     "build_classifier": "art_disc.estimators",
     "defend": "art_disc.estimators",
     "DefendedClassifier": "art_disc.estimators",
@@ -37,6 +40,12 @@ _PUBLIC = {
     "SignAdamBPDA": "art_disc.attacks",
     "LogitSpacePGA": "art_disc.attacks",
     "evaluate": "art_disc.evaluation",
+    "eot_convergence": "art_disc.evaluation",
+    "persistent_curve": "art_disc.evaluation",
+    "score_draws": "art_disc.evaluation",
+    "score_images": "art_disc.evaluation",
+    "transfer": "art_disc.evaluation",
+    "transfer_sources": "art_disc.evaluation",
 }
 _MODULES = ("metrics", "networks", "training")
 
@@ -62,16 +71,25 @@ if TYPE_CHECKING:
     from art_disc.defences import ColorDepthReduction as ColorDepthReduction
     from art_disc.defences import GaussianNoise as GaussianNoise
     from art_disc.defences import InputBitDepth as InputBitDepth
+    from art_disc.defences import JpegCompression as JpegCompression
     from art_disc.defences import MaxPoolDownsample as MaxPoolDownsample
     from art_disc.defences import PixelDiscretization as PixelDiscretization
     from art_disc.defences import RandDisc as RandDisc
     from art_disc.defences import RandMix as RandMix
+    from art_disc.defences import ResizePad as ResizePad
     from art_disc.defences import Thermometer as Thermometer
+    from art_disc.defences import TotalVariation as TotalVariation
     from art_disc.estimators import DefendedClassifier as DefendedClassifier
     from art_disc.estimators import RandomizedClassifier as RandomizedClassifier
     from art_disc.estimators import build_classifier as build_classifier
     from art_disc.estimators import defend as defend
+    from art_disc.evaluation import eot_convergence as eot_convergence
     from art_disc.evaluation import evaluate as evaluate
+    from art_disc.evaluation import persistent_curve as persistent_curve
+    from art_disc.evaluation import score_draws as score_draws
+    from art_disc.evaluation import score_images as score_images
+    from art_disc.evaluation import transfer as transfer
+    from art_disc.evaluation import transfer_sources as transfer_sources
     from art_disc.surrogates import Identity as Identity
     from art_disc.surrogates import SoftAssignment as SoftAssignment
 

@@ -79,6 +79,8 @@ def certify(options: Namespace) -> int:
 
     data = load_data(options)
     classifier, _ = make_classifier(options, data)
+    if hasattr(classifier, "predict_draws"):
+        return _certify_draws(options, data, classifier)
     print(f"{'eps':>10} {'certified':>10} {'falsified':>10} {'undecided':>10}  99 % lower limit")
     for eps in budgets(options, data):
         result = run(
@@ -98,6 +100,37 @@ def certify(options: Namespace) -> int:
             result.report(Path(options.out) / f"eps-{eps:.10g}")
     if options.out:
         print(f"reports: {options.out}")
+    return 0
+
+
+def _certify_draws(options: Namespace, data: Any, classifier: Any) -> int:
+    """Certify a classifier that draws, by all bounds, and print one line for each budget."""
+    from art_disc.cli.setup import budgets
+    from art_disc.metrics import certified_accuracy_curve
+    from art_disc.report import write_report
+
+    record = certified_accuracy_curve(
+        classifier,
+        data.x_test,
+        data.y_test,
+        eps=budgets(options, data),
+        draws=options.draws,
+        confidence=options.confidence,
+        seed=options.seed,
+        verbose=not options.quiet,
+    )
+    print(f"{record.clean} of {record.total} right by {record.draws} votes")
+    print(
+        f"{'eps':>10}" + "".join(f"{bound:>11}" for bound in record.bounds) + "  99 % lower limit"
+    )
+    for eps in sorted({point.eps for point in record.points}):
+        line = [point for point in record.points if point.eps == eps]
+        counts = "".join(f"{point.certified:11d}" for point in line)
+        print(f"{eps:10.4g}{counts}  {max(p.limit for p in line):.2%}")
+    for words in record.vacuous:
+        print(words)
+    if options.out:
+        print(f"report: {write_report(record, options.out)}")
     return 0
 
 

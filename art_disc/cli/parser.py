@@ -9,6 +9,7 @@ from art_disc.cli import commands
 from art_disc.cli import compare as compare_command
 from art_disc.cli import hardness as hardness_command
 from art_disc.cli import reproduce as reproduce_command
+from art_disc.cli import score as score_command
 from art_disc.cli import sweep as sweep_command
 from art_disc.cli import zoo as zoo_command
 
@@ -39,6 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
     reproduce_command.add(subparsers)
     zoo_command.add(subparsers)
     hardness_command.add(subparsers)
+    score_command.add(subparsers)
     return parser
 
 
@@ -112,9 +114,11 @@ def _evaluate(subparsers: Subparsers) -> None:
 def _certify(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "certify",
-        help="certify a discretised classifier by enumeration",
+        help="certify a discretised classifier by enumeration, or one that draws by divergences",
         description="For each image every code image that an l_inf perturbation can reach is "
-        "classified; certified, falsified and undecided are printed for every budget.",
+        "classified; certified, falsified and undecided are printed for every budget. A defence "
+        "that draws is certified by its votes and the divergence of its law instead, by three "
+        "bounds, each verdict with the confidence asked for.",
     )
     _common(parser)
     _model(parser)
@@ -132,6 +136,15 @@ def _certify(subparsers: Subparsers) -> None:
         default="real",
         choices=("real", "8bit"),
         help="perturbed images are real-valued (default) or on the 8-bit grid",
+    )
+    parser.add_argument(
+        "--draws", type=int, default=1000, help="votes an image of a defence that draws"
+    )
+    parser.add_argument(
+        "--confidence",
+        type=float,
+        default=0.999,
+        help="with which a verdict of a defence that draws holds; default 0.999",
     )
     parser.set_defaults(run=commands.certify)
 

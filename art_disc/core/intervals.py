@@ -40,6 +40,20 @@ def clopper_pearson_lower(successes: int, total: int, confidence: float = 0.99) 
     return float(stats.beta.ppf(1 - confidence, successes, total - successes + 1))
 
 
+def clopper_pearson_interval(
+    successes: int, total: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Two-sided exact interval of a share (Clopper and Pearson 1934).
+
+    >>> [round(limit, 4) for limit in clopper_pearson_interval(98, 100)]
+    [0.9296, 0.9976]
+    """
+    _check(successes, total, confidence)
+    one_sided = (1 + confidence) / 2
+    low = clopper_pearson_lower(successes, total, one_sided)
+    return low, 1 - clopper_pearson_lower(total - successes, total, one_sided)
+
+
 def mcnemar(only_a: int, only_b: int) -> float:
     """Exact two-sided p value that two paired shares are equal (McNemar 1947).
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from art_disc.core.certificate_record import VERDICTS, CertificateRecord
+from art_disc.core.divergence_record import CertifiedCurve, DivergenceRecord
 from art_disc.core.errors import FileFormatError
 from art_disc.core.files import read_json
 from art_disc.core.outcomes import KNOWLEDGE, STATUSES, WHITE_BOX, AttackOutcome, CheckResult
@@ -34,7 +35,9 @@ __all__ = [
     "WHITE_BOX",
     "AttackOutcome",
     "CertificateRecord",
+    "CertifiedCurve",
     "CheckResult",
+    "DivergenceRecord",
     "Environment",
     "EvaluationRecord",
     "Setting",
@@ -227,8 +230,8 @@ class EvaluationRecord(Record):
 
 def load_record(
     path: str | Path,
-) -> "EvaluationRecord | CertificateRecord | SweepRecord | ZooRecord":
-    """Read the record of a run: an evaluation, a certificate, a sweep or a zoo.
+) -> "EvaluationRecord | CertificateRecord | DivergenceRecord | CertifiedCurve | SweepRecord | ZooRecord":  # noqa: E501
+    """Read the record of a run: an evaluation, a certificate or its curve, a sweep or a zoo.
 
     Raises:
         DataNotFoundError: No such file.
@@ -245,7 +248,7 @@ def load_record(
         from art_disc.core.zoo_record import ZooRecord
 
         return ZooRecord.from_dict(data, where=str(path))
-    for record in (EvaluationRecord, CertificateRecord):
+    for record in (EvaluationRecord, CertificateRecord, DivergenceRecord, CertifiedCurve):
         if record.kind == kind:
             return record.from_dict(data, where=str(path))
     msg = f"{path} is no record of art_disc"

@@ -11,7 +11,7 @@ from art_disc.core.errors import FileFormatError, InputError
 from art_disc.data.arrays import from_arrays
 from art_disc.data.dataset import Dataset, stratified_ids
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm")
 _FORMATS = ("PNG", "JPEG", "BMP", "PPM")
 _TEST_SHARE = 0.2
 _SPLIT_SEED = 0
@@ -62,7 +62,7 @@ def _find(folder: Path) -> _Files:
         entry.name: sorted(
             path
             for path in entry.iterdir()
-            if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
         )
         for entry in _subfolders(folder)
     }
@@ -72,7 +72,7 @@ def _from_files(root: Path, train: _Files, test: _Files) -> Dataset:
     names = tuple(sorted({*train, *test}))
     for name in names:
         if not train.get(name) and not test.get(name):
-            msg = f"{root}: class folder {name!r} holds no image ({', '.join(_SUFFIXES)})"
+            msg = f"{root}: class folder {name!r} holds no image ({', '.join(SUFFIXES)})"
             raise InputError(msg)
     pairs = [
         (path, label, part)
@@ -83,7 +83,7 @@ def _from_files(root: Path, train: _Files, test: _Files) -> Dataset:
     if not any(part for _, _, part in pairs):
         msg = f"{root} holds no test image; expected <class>/*.png or test/<class>/*.png"
         raise InputError(msg)
-    images = _stack([path for path, _, _ in pairs], root)
+    images = stack_images([path for path, _, _ in pairs], root)
     labels = np.array([label for _, label, _ in pairs])
     start = sum(not part for _, _, part in pairs)
     return from_arrays(
@@ -97,7 +97,13 @@ def _from_files(root: Path, train: _Files, test: _Files) -> Dataset:
     )
 
 
-def _stack(paths: list[Path], root: Path) -> NDArray[np.uint8]:
+def stack_images(paths: list[Path], root: Path) -> NDArray[np.uint8]:
+    """Read pictures of one size, shape (n, c, h, w); c is 1 if all of them are grey, else 3.
+
+    Raises:
+        InputError: Pictures of different sizes.
+        FileFormatError: A file that is no readable 8-bit image.
+    """
     images = [_read(path) for path in paths]
     for path, image in zip(paths, images, strict=True):
         if image.shape[:2] != images[0].shape[:2]:

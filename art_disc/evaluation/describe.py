@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from art_disc.codebooks import PixelCounts
 from art_disc.core.records import Environment
 from art_disc.data import Dataset
-from art_disc.defences.preprocessor import CodebookPreprocessor, MapPreprocessor
+from art_disc.defences.preprocessor import CodebookPreprocessor
 from art_disc.estimators import DefendedClassifier
+from art_disc.metrics.input_gradients import defence_lines
 from art_disc.networks import weights_hash
 
 
@@ -37,7 +38,7 @@ def describe_run(
         "example_ids": tuple(int(i) for i in data.test_ids),
         "labels": tuple(int(label) for label in y),
         "network": describe_network(network, training),
-        "defences": tuple(_line(defence) for defence in classifier.defences),
+        "defences": defence_lines(classifier),
         "codebook": _codebook(classifier),
         "histogram": tuple(
             tuple(int(n) for n in row) for row in PixelCounts.of(images).per_channel()
@@ -57,14 +58,6 @@ def describe_network(network: torch.nn.Module, training: str) -> dict[str, Any]:
         "weights": weights_hash(network),
         "training": training,
     }
-
-
-def _line(defence: Any) -> str:
-    if isinstance(defence, MapPreprocessor):
-        return defence.describe()
-    inner = getattr(defence, "preprocessor", defence)
-    told = ", ".join(f"{k}={getattr(inner, k, None)!r}" for k in getattr(inner, "params", ()))
-    return f"{type(inner).__name__}({told})" if told else type(inner).__name__
 
 
 def _codebook(classifier: DefendedClassifier) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from art_disc.core.checks import Float32Array
 from art_disc.core.records import AttackOutcome, EvaluationRecord
-from art_disc.core.seeds import derive_seed, global_seeds
+from art_disc.core.seeds import derive_seed
 from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation.counting import Ledger
 from art_disc.evaluation.follow import Follower, add_padded
@@ -31,7 +30,7 @@ from art_disc.evaluation.score import (
     score,
 )
 from art_disc.evaluation.store import Finished, write_set
-from art_disc.evaluation.streams import own_streams
+from art_disc.evaluation.streams import global_streams, own_streams
 
 
 @dataclass(slots=True)
@@ -221,9 +220,7 @@ class Runner:
                 stack.enter_context(own_streams(getattr(row.source, "model", None), seed))
                 goal = pick_targets(row.source, x, y) if row.targeted else y
                 onehot = np.eye(self.classifier.nb_classes, dtype=np.float32)[goal]
-                stack.enter_context(global_seeds(seed))
-                stack.enter_context(torch.random.fork_rng(devices=self._cuda))
-                torch.manual_seed(seed)
+                stack.enter_context(global_streams(seed, self.classifier.device))
                 if self._can_follow(row):
                     stack.enter_context(follower.watching(row.source.model))
                 found = row.make(self.batch_size).generate(x.copy(), onehot)
@@ -252,11 +249,6 @@ class Runner:
             if failed[i]:
                 better[i] = image
         return better
-
-    @property
-    def _cuda(self) -> list[int]:
-        device = self.classifier.device
-        return [device.index or 0] if device.type == "cuda" else []
 
     def _outcome(self, row: Row, model: str, **rest: Any) -> AttackOutcome:
         count = self._count(row)

@@ -60,14 +60,19 @@ def score(
     classifier: Any, x: Float32Array, y: NDArray[np.int64], *, draws: int = 20, seed: int = 0
 ) -> Score:
     """Score images by fresh predictions, a random model on `draws` draws that no attack saw."""
-    if not classifier.is_random:
+    # an ART classifier that is none of ours may be a source of transfers
+    if not getattr(classifier, "is_random", False):
         return Score(predict_labels(classifier, x) == y)
     each = classifier.predict_draws(x, draws, seed=seed)
-    right = (each.argmax(axis=2) == y).sum(axis=0)
     # one prediction as the classifier makes it, of draws that no attack saw
     made = classifier.voting.count(torch.from_numpy(each[: classifier.vote_samples]))
     correct = np.asarray(made.argmax(dim=1).numpy() == y)
-    return Score(correct, draws, tuple(int(n) for n in right))
+    return Score(correct, draws, right_draws(each, y))
+
+
+def right_draws(each: Float32Array, y: NDArray[np.int64]) -> tuple[int, ...]:
+    """Return for each image how many of its draws, (draws, n, classes), are right."""
+    return tuple(int(n) for n in (each.argmax(axis=2) == y).sum(axis=0))
 
 
 def predict_labels(classifier: Any, x: Float32Array) -> NDArray[np.int64]:

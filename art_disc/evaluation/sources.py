@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from art_disc.core.errors import InputError
-from art_disc.defences import ClusterPreprocessor, MapPreprocessor, SurrogatePreprocessor
+from art_disc.defences import (
+    ClusterPreprocessor,
+    MapPreprocessor,
+    ModelledPreprocessor,
+    RandDisc,
+    RandMix,
+    SurrogatePreprocessor,
+)
 from art_disc.estimators import DefendedClassifier
 from art_disc.surrogates import SoftAssignment, Surrogate, SurrogateLike, as_surrogate
 
@@ -56,7 +63,7 @@ def gradient_sources(
     known = white_box(classifier)
     if not classifier.defences:
         return [Source("own", classifier, BOTH, known, None)]
-    kinds = SurrogatePreprocessor | ClusterPreprocessor
+    kinds = SurrogatePreprocessor | ClusterPreprocessor | ModelledPreprocessor
     own = [d.surrogate for d in classifier.defences if isinstance(d, kinds)]
     built = "+".join(dict.fromkeys(surrogate.name for surrogate in own)) or None
     sources = [Source("own", classifier, DEFENDED, known, built)]
@@ -93,6 +100,34 @@ def reference_source(classifier: DefendedClassifier) -> Source:
     return Source(
         "reference", classifier, ("reference", "defended"), "none", "transfer: reference network"
     )
+
+
+def mixed_twin(classifier: DefendedClassifier) -> DefendedClassifier | None:
+    """Return the classifier with RandMix in place of each RandDisc; None where there is none.
+
+    It mixes with the alpha through which the RandDisc is differentiated: the paper makes its
+    examples on RandMix and scores them on both (Zhang, Liang 2019, section 5).
+    """
+    inside = list(classifier.model.preprocessors)
+    if not any(isinstance(defence, RandDisc) for defence in inside):
+        return None
+    mixed = [_as_mixture(d) if isinstance(d, RandDisc) else d for d in inside]
+    return classifier.with_defences(mixed, keep=classifier.preprocessing_defences or ())
+
+
+def _as_mixture(defence: RandDisc) -> RandMix:
+    own = ("n_clusters", "surrogate", "freeze", "place")
+    settings = {name: getattr(defence, name) for name in defence.params if name not in own}
+    made = RandMix(defence.slope, defence.n_clusters, **settings)
+    return made if defence.freeze is None else made.frozen(defence.freeze)
+
+
+def mixed_source(classifier: DefendedClassifier) -> Source | None:
+    """Return the source of transfers from the RandMix twin of a RandDisc."""
+    twin = mixed_twin(classifier)
+    if twin is None:
+        return None
+    return Source("randmix", twin, DEFENDED, white_box(classifier), "transfer: RandMix twin")
 
 
 def keep_only(sources: list[Source], through: str) -> list[Source]:

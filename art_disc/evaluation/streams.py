@@ -1,4 +1,4 @@
-"""Draws of a random defence that begin anew with every attack."""
+"""Random numbers that begin anew with every attack: the defences' own, and the global ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from art_disc.core.seeds import derive_seed
+from art_disc.core.seeds import derive_seed, global_seeds
 from art_disc.defences.draws import RandomMap
 
 
@@ -27,3 +27,15 @@ def own_streams(model: Any, seed: int) -> Iterator[None]:
     finally:
         for generator, state in zip(streams, before, strict=True):
             generator.set_state(state)
+
+
+@contextmanager
+def global_streams(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the global streams of NumPy, Python and torch inside the block and restore them after.
+
+    ART's attacks draw from them.
+    """
+    cuda = [device.index or 0] if device.type == "cuda" else []
+    with global_seeds(seed), torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(seed)
+        yield

@@ -1,5 +1,6 @@
 """Certificates: which codewords a budget reaches, and how hard a data set is to defend by them."""
 
+from art_disc.core.divergence_record import CertifiedCurve, DivergenceRecord
 from art_disc.metrics.certificate import Certificate
 from art_disc.metrics.certifying import certified_accuracy, certify, check_certifiable
 from art_disc.metrics.equivalence import EquivalenceClasses, equivalence_classes
@@ -8,9 +9,11 @@ from art_disc.metrics.generalisation import (
     RobustnessHistory,
     generalisation_gap,
 )
+from art_disc.metrics.gradient_agreement import gradient_agreement
 from art_disc.metrics.kl_cells import codeword_divergence
 from art_disc.metrics.kl_centres import centre_term, proposition1_kl, vacuous_from
-from art_disc.metrics.kl_certifying import certified_accuracy_curve, kl_certify
+from art_disc.metrics.kl_certifying import kl_certify
+from art_disc.metrics.kl_curve import certified_accuracy_curve
 from art_disc.metrics.kl_finding import divergence_model
 from art_disc.metrics.kl_gaussian import gaussian_kl, smoothing_radius
 from art_disc.metrics.kl_invert import (
@@ -28,7 +31,6 @@ from art_disc.metrics.kl_models import (
     PooledModel,
 )
 from art_disc.metrics.kl_printed import printed_rule, reference_rule
-from art_disc.metrics.kl_record import CertifiedCurve, DivergenceRecord
 from art_disc.metrics.kl_votes import votes_for_gap, votes_needed
 from art_disc.metrics.limits import printed_proposition2_limit
 from art_disc.metrics.neighbourhoods import NeighbourhoodSizes, neighbourhood_sizes
@@ -66,6 +68,7 @@ __all__ = [
     "free_pixels",
     "gaussian_kl",
     "generalisation_gap",
+    "gradient_agreement",
     "highest_probability",
     "kl_certify",
     "log2_images",

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from art_disc.core.records import VERDICTS, CertificateRecord
+from art_disc.core.records import VERDICTS, CertificateRecord, DivergenceRecord, Setting
 from art_disc.report.histograms import free_pixel_plot
 from art_disc.report.page import environment_rows, fill, made_by
 from art_disc.report.reading import lower_percent, percent
@@ -12,6 +12,7 @@ from art_disc.report.table import Body, Cell, Row, Table, columns, number_cell
 from art_disc.report.tables import setting_rows
 
 TEMPLATE = "certificate.html.j2"
+AnyCertificate = CertificateRecord | DivergenceRecord
 MEANINGS = {
     "certified": "every input within eps is classified correctly",
     "falsified": "some input within eps, possibly the clean one, is classified wrongly",
@@ -19,7 +20,7 @@ MEANINGS = {
 }
 
 
-def certificate_page(record: CertificateRecord) -> str:
+def certificate_page(record: AnyCertificate) -> str:
     """Return the page of a certificate as HTML, complete in itself.
 
     Raises:
@@ -35,16 +36,17 @@ def certificate_page(record: CertificateRecord) -> str:
         verdicts=_verdicts(record),
         lower_limit=lower_percent(record.lower_limit(0.99)) if total else None,
         reasons=_reasons(record),
-        plot=free_pixel_plot(record),
+        limit_note=_limit_note(record),
+        plot=free_pixel_plot(record) if isinstance(record, CertificateRecord) else None,
         spent=_spent(record),
         facts=(
-            ("Run", setting_rows({"method": record.method, "eps": record.eps, **record.settings})),
+            ("Run", setting_rows(_run(record))),
             ("Environment", environment_rows(record.environment)),
         ),
     )
 
 
-def _verdicts(record: CertificateRecord) -> Table:
+def _verdicts(record: AnyCertificate) -> Table:
     total = len(record.verdicts)
     rows = tuple(
         Row(
@@ -68,7 +70,7 @@ def _verdicts(record: CertificateRecord) -> Table:
     )
 
 
-def _reasons(record: CertificateRecord) -> Table | None:
+def _reasons(record: AnyCertificate) -> Table | None:
     found = Counter(filter(None, record.reasons)).most_common()
     if not found:
         return None
@@ -81,14 +83,34 @@ def _reasons(record: CertificateRecord) -> Table | None:
     )
 
 
-def _part(record: CertificateRecord, verdict: str) -> str:
+def _part(record: AnyCertificate, verdict: str) -> str:
     total = len(record.verdicts)
     return percent(record.count(verdict) / total, total) if total else "not measured"
 
 
-def _spent(record: CertificateRecord) -> tuple[tuple[str, str], ...]:
+def _limit_note(record: AnyCertificate) -> str:
+    exact = "exact one-sided limit after Clopper and Pearson, for examples drawn independently"
+    if isinstance(record, CertificateRecord):
+        return exact
+    return f"{exact}, less the {1 - record.confidence:.3g} with which a verdict may be wrong"
+
+
+def _run(record: AnyCertificate) -> dict[str, Setting]:
+    facts: dict[str, Setting] = {"method": record.method, "eps": record.eps}
+    if isinstance(record, DivergenceRecord):
+        facts |= {"bound": record.bound, "draws": record.draws, "confidence": record.confidence}
+    return facts | record.settings
+
+
+def _spent(record: AnyCertificate) -> tuple[tuple[str, str], ...]:
     if not record.verdicts:
         return ()
+    if isinstance(record, DivergenceRecord):
+        return (
+            ("votes, in all", f"{record.draws * len(record.verdicts):,}"),
+            ("lowest probability under attack, median", f"{np.median(record.lowest):.3g}"),
+            ("seconds", f"{record.seconds:,.1f}"),
+        )
     sizes = np.asarray(record.log2_images)
     return (
         ("free pixels, median", f"{np.median(record.free_pixels):g}"),

@@ -4,17 +4,25 @@ from pathlib import Path
 
 from art_disc.core.errors import FileFormatError
 from art_disc.core.files import replace_file, write_json
-from art_disc.core.records import AttackOutcome, CertificateRecord, EvaluationRecord, load_record
+from art_disc.core.records import (
+    AttackOutcome,
+    CertificateRecord,
+    CertifiedCurve,
+    DivergenceRecord,
+    EvaluationRecord,
+    load_record,
+)
 from art_disc.core.sweep_record import SweepRecord
 from art_disc.core.zoo_record import ZooRecord
 from art_disc.report.certificate import certificate_page
+from art_disc.report.certified_curve import certified_curve_page
 from art_disc.report.evaluation import evaluation_page
 from art_disc.report.examples import examples_csv
 from art_disc.report.pictures import Pictures
 from art_disc.report.summary import summarise
 from art_disc.report.sweep import sweep_page
 
-Record = EvaluationRecord | CertificateRecord | SweepRecord
+Record = EvaluationRecord | CertificateRecord | DivergenceRecord | CertifiedCurve | SweepRecord
 
 RECORD, PICTURES = "record.json", "pictures.npz"
 SUMMARY, EXAMPLES, REPORT = "summary.json", "examples.csv", "report.html"
@@ -92,6 +100,8 @@ def _render(record: Record, pictures: Pictures | None, folder: Path) -> Path:
         page = evaluation_page(record, pictures)
     elif isinstance(record, SweepRecord):
         page = sweep_page(record)
+    elif isinstance(record, CertifiedCurve):
+        page = certified_curve_page(record)
     else:
         page = certificate_page(record)
     return replace_file(folder / REPORT, page.encode())
@@ -117,6 +127,11 @@ def _misfits(record: Record) -> list[str]:
     if isinstance(record, CertificateRecord):
         lists = ("reasons", "free_pixels", "log2_images", "evaluated")
         return _off(record, len(record.verdicts), lists)
+    if isinstance(record, DivergenceRecord):
+        n = len(record.verdicts)
+        return _off(record, n, ("reasons", "votes", "lowest", "divergence", "gap"))
+    if isinstance(record, CertifiedCurve):
+        return []
     if isinstance(record, SweepRecord):
         return [
             f"cell {i} {told}"

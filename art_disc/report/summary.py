@@ -13,6 +13,8 @@ from art_disc.core.records import (
     SCHEMA_VERSION,
     VERDICTS,
     CertificateRecord,
+    CertifiedCurve,
+    DivergenceRecord,
     EvaluationRecord,
     Share,
 )
@@ -26,12 +28,16 @@ from art_disc.report.reading import (
 from art_disc.report.verdict import verdict_title
 
 
-def summarise(record: EvaluationRecord | CertificateRecord | SweepRecord) -> dict[str, Any]:
+def summarise(
+    record: EvaluationRecord | CertificateRecord | DivergenceRecord | CertifiedCurve | SweepRecord,
+) -> dict[str, Any]:
     """Return the summary of a record of any kind, in plain JSON types."""
     if isinstance(record, EvaluationRecord):
         return _evaluation(record)
     if isinstance(record, SweepRecord):
         return _sweep(record)
+    if isinstance(record, CertifiedCurve):
+        return _curve(record)
     return _certificate(record)
 
 
@@ -130,7 +136,24 @@ def _sweep(record: SweepRecord) -> dict[str, Any]:
     }
 
 
-def _certificate(record: CertificateRecord) -> dict[str, Any]:
+def _curve(record: CertifiedCurve) -> dict[str, Any]:
+    fields = ("eps", "bound", "certified", "limit")
+    return {
+        "kind": record.kind,
+        "schema_version": SCHEMA_VERSION,
+        "assumes": record.assumes,
+        "total": record.total,
+        "clean": record.clean,
+        "confidence": record.confidence,
+        "certified": [{f: getattr(p, f) for f in fields} for p in record.points],
+        "attacked": [{"eps": p.eps, "right": p.right} for p in record.attacked],
+        "contradictions": sum(p.contradicted for p in record.attacked),
+        "vacuous": list(record.vacuous),
+        "seconds": record.seconds,
+    }
+
+
+def _certificate(record: CertificateRecord | DivergenceRecord) -> dict[str, Any]:
     total = len(record.verdicts)
     return {
         "kind": record.kind,

@@ -9,6 +9,7 @@ from torch import nn
 
 from art_disc import build_classifier, load_dataset
 from art_disc.codebooks import Codebook
+from art_disc.core.divergence_record import corrected_limit
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.defences import GaussianNoise, PixelDiscretization
 from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
@@ -33,7 +34,6 @@ from art_disc.metrics import (
 )
 from art_disc.metrics.kl_centres import adaptive_shift
 from art_disc.metrics.kl_decide import ORDERS, decide
-from art_disc.metrics.kl_record import corrected_limit
 from art_disc.metrics.kl_votes import VoteLimits, count_votes, share_limits, vote_limits
 
 QUIET = {"verbose": False}

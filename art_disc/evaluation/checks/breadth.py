@@ -1,11 +1,17 @@
 """C5, C10 to C13: surrogates, losses, and attackers that need no gradient of ours."""
 
 from art_disc.core.records import WHITE_BOX, AttackOutcome
-from art_disc.defences import ClusterPreprocessor, Mixture, SurrogatePreprocessor, Thermometer
+from art_disc.defences import (
+    ClusterPreprocessor,
+    Mixture,
+    ModelledPreprocessor,
+    SurrogatePreprocessor,
+    Thermometer,
+)
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run, passed
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.rows import Row
-from art_disc.evaluation.sources import Source, blind_source, gradient_sources
+from art_disc.evaluation.sources import Source, blind_source, gradient_sources, mixed_source
 from art_disc.surrogates import SoftAssignment, SurrogateLike
 
 SQUARE, DECISION = "square", "hop_skip_jump"
@@ -26,8 +32,10 @@ def spread_of(ctx: Context) -> tuple[SurrogateLike, ...]:
     clusters = [d for d in ctx.classifier.defences if isinstance(d, ClusterPreprocessor)]
     # a blunter mixture on the same draws; their own one is a source by itself
     mixtures = [Mixture(d.slope / 4) for d in clusters[:1]]
-    if clusters and not mine:
-        return ("identity", *mixtures)
+    models = [s for d in ctx.classifier.defences if isinstance(d, ModelledPreprocessor)
+              for s in d.spread()]  # fmt: skip
+    if (clusters or models) and not mine:
+        return ("identity", *mixtures, *models)
     own = [defence.surrogate for defence in mine]
     codes = bool(mine) and all(isinstance(defence, Thermometer) for defence in mine)
     alphas = [s.alpha for s in own if isinstance(s, SoftAssignment)] or [10.0]
@@ -53,7 +61,8 @@ def surrogate_spread(ctx: Context) -> Finding:
     names = {o.surrogate for o in rows if o.surrogate}
     coded = any(isinstance(d, SurrogatePreprocessor) for d in ctx.classifier.defences)
     mixed = any(isinstance(d, ClusterPreprocessor) for d in ctx.classifier.defences)
-    if not coded and not mixed:
+    modelled = any(isinstance(d, ModelledPreprocessor) for d in ctx.classifier.defences)
+    if not coded and not mixed and not modelled:
         foreign = any(not hasattr(d, "map") for d in ctx.classifier.defences)
         if foreign and "identity" not in names:
             return not_run(
@@ -65,7 +74,7 @@ def surrogate_spread(ctx: Context) -> Finding:
     smooth = {name for name in names if name.startswith("smooth")}
     mixes = {name for name in names if name.startswith("mix")}
     complete = "identity" in names and (not coded or (len(soft) >= 2 and bool(smooth)))
-    complete = complete and (not mixed or len(mixes) >= 2)
+    complete = complete and (not mixed or len(mixes) >= 2) and (not modelled or len(names) >= 2)
     left = {
         name: float((~ctx.broken(o for o in rows if o.surrogate == name)[: ctx.n]
                      & ctx.clean_correct()[: ctx.n]).sum()) / ctx.n
@@ -74,7 +83,11 @@ def surrogate_spread(ctx: Context) -> Finding:
     told = ", ".join(f"{share:.1%} {name}" for name, share in left.items())
     if not complete:
         needed = (
-            "identity, two temperatures and a smoothed step" if coded else "identity, two mixes"
+            "identity, two temperatures and a smoothed step"
+            if coded
+            else "identity, two mixes"
+            if mixed
+            else "identity and a model of the defence"
         )
         return not_run(f"{needed} are needed; ran: {told}")
     return passed(f"accuracy left through each: {told}", **left)
@@ -142,6 +155,9 @@ def _transfer_rows(ctx: Context) -> list[Row]:
         sources.append(ctx.reference)
     if "frozen" in ctx.run.models:
         sources.append(frozen_source(ctx))
+    twin = mixed_source(ctx.classifier)
+    if twin is not None:
+        sources.append(twin)
     return [ctx.row("C12", "pgd", source) for source in sources]
 
 

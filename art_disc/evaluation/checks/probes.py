@@ -1,16 +1,15 @@
-"""Looking into a classifier: logits with their graph, input gradients, losses."""
+"""Looking into a classifier: logits with gradients switched on, what the network says, losses."""
 
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from art_disc.attacks import MarginLoss
 from art_disc.core.checks import Float32Array
+from art_disc.metrics.input_gradients import graph_logits
 
-LOSSES = ("cross_entropy", "margin")
 NO_BASE = "the network takes encoded images, so there is no undefended one beside it"
 _BATCH = 100
 
@@ -20,42 +19,10 @@ def one_draw(classifier: Any) -> Any:
     return classifier.with_samples(eot=1, vote=1).frozen(0) if classifier.is_random else classifier
 
 
-def graph_logits(classifier: Any, x: Tensor) -> Tensor:
-    """Return the logits that ART's gradients are taken of, with their graph."""
-    output = classifier._predict_framework(x)[0]
-    return output if isinstance(output, Tensor) else output[-1]
-
-
 def graph_values(classifier: Any, x: Float32Array) -> Float32Array:
     """Return the values of `graph_logits`, with gradients switched on."""
     leaf = torch.tensor(x, device=classifier.device).requires_grad_()
     return np.asarray(graph_logits(classifier, leaf).detach().cpu().numpy())
-
-
-def input_gradients(
-    classifier: Any, x: Float32Array, y: NDArray[np.int64], loss: str
-) -> Float32Array:
-    """Return each image's own gradient of `cross_entropy` or `margin`; NaN where none exists.
-
-    A forward pass that autograd cannot follow, or that raises under it, gives NaN.
-    """
-    parts = []
-    for start in range(0, len(x), _BATCH):
-        leaf = torch.tensor(x[start : start + _BATCH], device=classifier.device).requires_grad_()
-        labels = torch.tensor(y[start : start + _BATCH], device=classifier.device)
-        logits = graph_logits(classifier, leaf)
-        value = (
-            nn.functional.cross_entropy(logits, labels, reduction="sum")
-            if loss == "cross_entropy"
-            else MarginLoss("sum")(logits, labels)
-        )
-        gradient = None
-        if value.requires_grad:
-            (gradient,) = torch.autograd.grad(value, leaf, allow_unused=True)
-        if gradient is None:
-            gradient = torch.full_like(leaf, torch.nan)
-        parts.append(gradient.detach().cpu().numpy())
-    return np.concatenate(parts)
 
 
 def logits_of(classifier: Any, x: Float32Array) -> Float32Array:

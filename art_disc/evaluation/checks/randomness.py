@@ -4,14 +4,16 @@ from typing import Any
 
 import numpy as np
 
+from art_disc.core.draws_record import unbroken
 from art_disc.core.records import WHITE_BOX
 from art_disc.core.seeds import derive_seed
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
 from art_disc.evaluation.checks.breadth import frozen_source
 from art_disc.evaluation.checks.context import Context, standard_error
-from art_disc.evaluation.checks.probes import input_gradients, logits_of
+from art_disc.evaluation.checks.probes import logits_of
 from art_disc.evaluation.rows import Row
 from art_disc.evaluation.sources import DEFENDED, Source
+from art_disc.metrics.input_gradients import directions, input_gradients
 
 DETERMINISTIC = "the model is deterministic: nothing to average"
 
@@ -126,12 +128,8 @@ def _cosine(ctx: Context) -> float:
     """Median cosine of two estimates of one image's gradient."""
     x, y = ctx.run.x[: min(ctx.n, 50)], ctx.run.y[: min(ctx.n, 50)]
     model = _own_stream(ctx)
-    a, b = (
-        input_gradients(model, x, y, "cross_entropy").reshape(len(x), -1).astype(float)
-        for _ in range(2)
-    )
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return float(np.median((a * b).sum(axis=1) / np.maximum(norms, 1e-300)))
+    a, b = (directions(input_gradients(model, x, y, "cross_entropy"))[0] for _ in range(2))
+    return float(np.median((a * b).sum(axis=1)))
 
 
 def fresh_draws(ctx: Context) -> Finding:
@@ -154,10 +152,15 @@ def fresh_draws(ctx: Context) -> Finding:
         "any": float((wrong < 1).mean()),
         "all": float((wrong == 0).mean()),
     }
-    # an attacker that tries again: accuracy left after k queries of the same image
-    persist = {f"after_{k}": float(((1 - wrong) ** k).mean()) for k in (1, 10, 100)}
+    # an attacker that tries again: accuracy left after k queries of the same image; of more
+    # queries than there are draws no more is known than that no more is left
+    left = unbroken(worst.draw_correct, worst.draws, worst.draws).mean(axis=1)
+    persist = {f"after_{k}": float(left[min(k, worst.draws) - 1]) for k in (1, 10, 100)}
     words = ", ".join(f"{share:.1%} {name}" for name, share in told.items())
-    again = ", ".join(f"{v:.1%} after {k[6:]}" for k, v in persist.items())
+    again = ", ".join(
+        f"{'at most ' if int(k[6:]) > worst.draws else ''}{v:.1%} after {k[6:]}"
+        for k, v in persist.items()
+    )
     return passed(
         f"{least} fresh draws an image; under {worst.attack}: {words}; asked again and again: "
         f"{again} queries",

@@ -10,16 +10,15 @@ from art_disc.defences import CodebookPreprocessor, Thermometer
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.probes import (
-    LOSSES,
     NO_BASE,
     differs,
     graph_values,
-    input_gradients,
     logits_of,
     losses,
     network_logits,
     one_draw,
 )
+from art_disc.metrics.input_gradients import LOSSES, input_gradients
 
 _SMALL, _ENOUGH = 1e-6, 10
 Floats = NDArray[np.float64]

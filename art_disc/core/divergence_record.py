@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from art_disc.core.certificate_record import VERDICTS
 from art_disc.core.errors import InputError
 from art_disc.core.intervals import clopper_pearson_lower
-from art_disc.core.record_base import Environment, Record, Setting
+from art_disc.core.record_base import Environment, Record, Setting, Share
 
 
 def corrected_limit(certified: int, total: int, confidence: float, sampling: float) -> float:
@@ -119,6 +119,29 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class AttackedPoint:
+    """What an attack left at one budget of a curve.
+
+    Attributes:
+        eps: l_inf budget in the classifier's input range.
+        right: Images whose label has, on fresh draws, more votes than any other class.
+        total: Images.
+        contradicted: Certified images where these votes prove that the attack won; more than 0
+            means that an assumption does not hold.
+    """
+
+    eps: float
+    right: int
+    total: int
+    contradicted: int
+
+    @property
+    def share(self) -> Share:
+        """Empirical robust accuracy."""
+        return Share(self.right, self.total)
+
+
+@dataclass(frozen=True, slots=True)
 class CertifiedCurve(Record):
     """Certified accuracy over budgets, all of it from the same votes.
 
@@ -134,6 +157,8 @@ class CertifiedCurve(Record):
         settings: How they came about.
         vacuous: For each bound of a defence with adaptive centres, as text, from which budget it
             certifies nothing; empty for others.
+        attacked: What an attack left at each budget; empty where none was made.
+        attack: The attack in words.
     """
 
     kind: ClassVar[str] = "certified curve"
@@ -148,6 +173,13 @@ class CertifiedCurve(Record):
     vacuous: tuple[str, ...]
     seconds: float
     environment: Environment
+    attacked: tuple[AttackedPoint, ...] = ()
+    attack: str = ""
+
+    @property
+    def bounds(self) -> tuple[str, ...]:
+        """Names of the bounds, in the order of the points."""
+        return tuple(dict.fromkeys(point.bound for point in self.points))
 
     def line(self, bound: str) -> tuple[CurvePoint, ...]:
         """Points of one bound, by budget."""
@@ -158,4 +190,5 @@ class CertifiedCurve(Record):
         # a class with slots is made twice: a bare super() would mean the first one
         decoded = super(CertifiedCurve, cls)._decode(body)
         decoded["points"] = tuple(CurvePoint(**point) for point in body["points"])
+        decoded["attacked"] = tuple(AttackedPoint(**p) for p in body.get("attacked", ()))
         return decoded

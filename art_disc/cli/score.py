@@ -1,0 +1,156 @@
+"""`art-disc score`: adversarial images that somebody supplies, on several defences."""
+
+import argparse
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from art_disc.core.errors import InputError
+
+if TYPE_CHECKING:
+    from art_disc.core.supplied_record import SuppliedRecord
+
+_NAMED = 10
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser of `art-disc`."""
+    from art_disc.cli.parser import _data, _model, number
+
+    parser = subparsers.add_parser(
+        "score",
+        help="score supplied adversarial images on one defence or several",
+        description="Accuracy of each defence on each set of images, with mean and worst. Images "
+        "are matched to the test images by index; one that is farther than --eps from its clean "
+        "image is not adversarial, is named, and counts as the clean one does.",
+    )
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        required=True,
+        metavar="FOLDER|NPZ",
+        help="an npz file with x and perhaps indices, a folder of pictures named by test index, or "
+        "a folder of such sets, for example what evaluate --export wrote",
+    )
+    _data(parser)
+    parser.add_argument(
+        "--defence",
+        action="append",
+        metavar="SPEC",
+        help="as for evaluate; repeatable, one column each; default: the usual one",
+    )
+    parser.add_argument(
+        "--eps",
+        type=number,
+        required=True,
+        metavar="EPS",
+        help="l_inf budget in [0, 1], 8/255 accepted",
+    )
+    parser.add_argument("--n-ex", type=int, metavar="N", help="use N test images; default all")
+    parser.add_argument(
+        "--stratified", action="store_true", help="draw the N by class share, not the first N"
+    )
+    parser.add_argument(
+        "--draws", type=int, default=20, help="fresh draws that a randomised defence is scored on"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="count an adversarial image as right although its clean one is wrong",
+    )
+    _model(parser)
+    parser.add_argument("--out", metavar="DIR", help="folder for score.json and score.png")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, results only")
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Print the table, name what is out of budget, and write the record and its plot."""
+    from art_disc.cli.setup import default_defence, load_data, make_classifier
+    from art_disc.evaluation import score_images
+    from art_disc.report.randomness import supplied_table
+
+    data = load_data(options)
+    classifiers: dict[str, Any] = {}
+    line = ""
+    for text in options.defence or [default_defence(data)]:
+        if text in classifiers:
+            msg = f"--defence {text} is given twice"
+            raise InputError(msg)
+        one = Namespace(**{**vars(options), "defence": text, "eps": [options.eps]})
+        classifiers[text], line = make_classifier(one, data)
+    record = score_images(
+        classifiers,
+        _sets(options.images),
+        data.x_test,
+        data.y_test,
+        eps=options.eps,
+        ids=data.test_ids,
+        draws=options.draws,
+        seed=options.seed,
+        settings={"dataset": data.name, "fingerprint": data.fingerprint, "training": line},
+    )
+    print(f"{data.name}  l_inf eps {options.eps:.4g}  network: {line}")
+    print(supplied_table(record, plain=options.plain))
+    for text in _notices(record):
+        print(f"NOTICE: {text}")
+    if options.out:
+        _write(record, Path(options.out))
+    return 0
+
+
+def _sets(paths: list[str]) -> dict[str, Path]:
+    """Return the sets of all paths by name.
+
+    Raises:
+        InputError: Two of them have one name.
+    """
+    from art_disc.evaluation.supplied_files import find_sets
+
+    found: dict[str, Path] = {}
+    for text in paths:
+        for name, path in find_sets(text).items():
+            if name in found:
+                msg = f"--images gives two sets called {name}: {found[name]} and {path}; rename one"
+                raise InputError(msg)
+            found[name] = path
+    return found
+
+
+def _notices(record: "SuppliedRecord") -> list[str]:
+    told = []
+    for found in record.sets:
+        far = found.out_of_budget
+        if far:
+            told.append(
+                f"{found.name}: {len(far)} images are farther than eps from their clean ones and "
+                f"count as these, at most {max(found.distances):.4g}: {_listed(far)}"
+            )
+        if found.misplaced:
+            near = ", ".join(f"{a} near {b}" for a, b in found.misplaced[:_NAMED])
+            told.append(f"{found.name}: within eps of another clean image: {near}")
+        if found.unmatched:
+            told.append(
+                f"{found.name}: {len(found.unmatched)} images belong to no test image in use: "
+                f"{_listed(found.unmatched)}"
+            )
+    return told
+
+
+def _listed(ids: tuple[int, ...]) -> str:
+    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+    return ", ".join(map(str, ids[:_NAMED])) + more
+
+
+def _write(record: "SuppliedRecord", folder: Path) -> None:
+    from art_disc.core.errors import MissingExtraError
+    from art_disc.core.files import replace_file
+    from art_disc.report.hardness import png
+    from art_disc.report.randomness import supplied_plot
+
+    print(f"record: {record.save(folder / 'score.json')}")
+    try:
+        print(f"plot: {replace_file(folder / 'score.png', png(supplied_plot(record)))}")
+    except MissingExtraError as error:
+        print(f"no plot: {error}")

@@ -1,0 +1,199 @@
+"""Attacking a classifier that draws with ever more draws, and scoring images draw by draw."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from art.attacks.evasion import ProjectedGradientDescent
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from art_disc.core.checks import Float32Array, check_count, check_eps
+from art_disc.core.draws_record import DrawsRecord
+from art_disc.core.errors import InputError
+from art_disc.core.randomness_record import ConvergencePoint, ConvergenceRecord
+from art_disc.core.record_base import Environment
+from art_disc.core.seeds import derive_seed
+from art_disc.estimators import RandomizedClassifier, Voting
+from art_disc.evaluation.score import right_draws, score
+from art_disc.evaluation.transfer_attack import attack_batches
+from art_disc.metrics.gradient_agreement import draw_counts
+from art_disc.metrics.input_gradients import check_draws, defence_lines, images_and_labels
+
+# the batches are ours, and ART must not cut them again
+_ALL = 1 << 30
+
+
+# ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
+@torch.random.fork_rng(devices=[])
+def eot_convergence(  # noqa: PLR0913 - each is a choice of its own
+    classifier: Any,
+    x: Any,
+    y: Any,
+    *,
+    eps: float,
+    draws: Sequence[int] = (1, 5, 20, 50),
+    gradients: int = 800,
+    step_factor: float = 2.5,
+    random_start: bool = True,
+    fresh: int = 20,
+    batch_size: int = 100,
+    seed: int = 0,
+    verbose: bool = True,
+) -> ConvergenceRecord:
+    """Attack by PGD with M draws a gradient and gradients // M steps, for each M.
+
+    All attacks cost the same number of gradients of single draws, so the many coarse steps of
+    EOT-1 stand beside the few exact ones of EOT-M. Every step is step_factor * eps / steps along
+    the sign: paths are equally long too. An accuracy that still falls with M, or with the
+    gradients, is one that more work would lower.
+
+    Args:
+        classifier: From `build_classifier`, with a defence that draws.
+        x: Images (n, ...) in the classifier's layout and input range, or uint8.
+        y: Labels (n,), or one-hot rows.
+        eps: l_inf budget in the input range.
+        draws: Numbers M of draws a gradient.
+        gradients: Gradients of single draws an image; at least the largest M.
+        step_factor: 2.5 as Madry et al. 2018; Zhang and Liang 2019 take 4 on MNIST.
+        random_start: Start at a random point of the ball.
+        fresh: Draws that no attack saw, on which each image is scored; the same for each M.
+        batch_size: Images at once; part of what makes a run repeatable.
+        seed: Of everything random. The classifier's own streams stay where they are.
+        verbose: Show a progress bar.
+
+    Returns:
+        Robust accuracy for each M, image by image, with Clopper-Pearson intervals.
+
+    Raises:
+        InputError: An argument does not fit, or the classifier draws nothing.
+    """
+    images, labels, upper = images_and_labels(classifier, x, y)
+    model, numbers = check_draws(classifier), draw_counts(draws)
+    budget = check_eps(eps, upper=upper)
+    check_count(batch_size, "batch_size")
+    check_count(fresh, "fresh")
+    if check_count(gradients, "gradients") < numbers[-1] or not (budget > 0 < step_factor):
+        msg = (
+            f"expected eps > 0, step_factor > 0 and gradients >= {numbers[-1]}, the most draws of "
+            f"one step, got {budget:g}, {step_factor:g} and {gradients}"
+        )
+        raise InputError(msg)
+    scored = derive_seed(seed, "eot_convergence", "fresh")
+    clean = score(model, images, labels, draws=fresh, seed=scored).correct
+    points = []
+    with tqdm(total=len(numbers) * len(images), unit="image", disable=not verbose) as bar:
+        for number in numbers:
+            bar.set_description(f"EOT-{number}")
+            steps = gradients // number
+            # the votes that PGD asks for are for its log alone
+            source = model.with_samples(eot=number, vote=1)
+            step = step_factor * budget / steps
+            made = attack_batches(
+                partial(_pgd, source, budget, step, steps, random_start=random_start),
+                source,
+                images,
+                labels,
+                batch_size=batch_size,
+                seed=derive_seed(seed, "eot_convergence", number),
+                advance=bar.update,
+            )
+            told = score(model, made.images, labels, draws=fresh, seed=scored)
+            points.append(
+                ConvergencePoint(
+                    draws=number,
+                    steps=steps,
+                    eps_step=step,
+                    gradients=round(made.gradients / len(images)),
+                    correct=tuple((clean & told.correct).tolist()),
+                    draw_correct=told.draw_correct,
+                    seconds=made.seconds,
+                )
+            )
+    return ConvergenceRecord(
+        eps=budget,
+        gradients=gradients,
+        step_factor=float(step_factor),
+        random_start=bool(random_start),
+        fresh=fresh,
+        clean_correct=tuple(clean.tolist()),
+        points=tuple(points),
+        seed=seed,
+        settings={n: getattr(model.voting, n) for n in ("vote_samples", "vote", "output")},
+        defences=defence_lines(model),
+        environment=Environment.here(device=str(model.device), threads=torch.get_num_threads()),
+    )
+
+
+def _pgd(
+    source: RandomizedClassifier, eps: float, step: float, steps: int, *, random_start: bool
+) -> ProjectedGradientDescent:
+    return ProjectedGradientDescent(
+        estimator=source,
+        norm=np.inf,
+        eps=eps,
+        eps_step=step,
+        max_iter=steps,
+        num_random_init=int(random_start),
+        batch_size=_ALL,
+        verbose=False,
+    )
+
+
+def score_draws(
+    classifier: Any,
+    x: Any,
+    y: Any,
+    *,
+    n: int = 20,
+    seed: int = 0,
+    batch_size: int = 256,
+) -> DrawsRecord:
+    """Count for each image how many of n fresh draws are right.
+
+    Args:
+        classifier: From `build_classifier`, with a defence that draws.
+        x: Images (m, ...), clean or adversarial, in the classifier's layout and input range, or
+            uint8.
+        y: Labels (m,), or one-hot rows.
+        n: Draws of each image; at least 20 for what is reported.
+        seed: Of the draws. The classifier's own streams stay where they are, so no attack has seen
+            these draws.
+        batch_size: Images at once; part of what makes a run repeatable.
+
+    Returns:
+        Counts, and accuracy by mean, vote, any and all; `persistent_curve` takes it.
+
+    Raises:
+        InputError: An argument does not fit, or the classifier draws nothing.
+    """
+    images, labels, _ = images_and_labels(classifier, x, y)
+    model = check_draws(classifier)
+    check_count(n, "n")
+    check_count(batch_size, "batch_size")
+    right: list[int] = []
+    mean: list[bool] = []
+    vote: list[bool] = []
+    for first in range(0, len(images), batch_size):
+        some, wanted = images[first : first + batch_size], labels[first : first + batch_size]
+        each = model.predict_draws(some, n, seed=derive_seed(seed, "score_draws", first))
+        right += right_draws(each, wanted)
+        mean += (_decided(each, "mean") == wanted).tolist()
+        vote += (_decided(each, "hard") == wanted).tolist()
+    return DrawsRecord(
+        draws=n,
+        right=tuple(right),
+        mean_correct=tuple(mean),
+        vote_correct=tuple(vote),
+        seed=seed,
+        defences=defence_lines(model),
+        environment=Environment.here(device=str(model.device), threads=torch.get_num_threads()),
+    )
+
+
+def _decided(each: Float32Array, vote: str) -> NDArray[np.int64]:
+    """Return the class that draws (n, images, classes) decide on together."""
+    rows = Voting(vote=vote).count(torch.from_numpy(each))
+    return np.asarray(rows.argmax(dim=1).numpy())

@@ -1,0 +1,185 @@
+"""Adversarial examples made on other classifiers, scored on the one that is to be judged."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from art.attacks.attack import EvasionAttack
+from tqdm import tqdm
+
+from art_disc.attacks import Request, attack_table
+from art_disc.core.checks import check_count, check_eps
+from art_disc.core.errors import InputError
+from art_disc.core.record_base import Environment, Setting
+from art_disc.core.seeds import derive_seed
+from art_disc.core.supplied_record import TransferRecord, TransferRow
+from art_disc.estimators import DefendedClassifier
+from art_disc.evaluation.score import perturbation_norm, score
+from art_disc.evaluation.sources import mixed_twin
+from art_disc.evaluation.transfer_attack import attack_batches
+from art_disc.metrics.input_gradients import defence_lines, images_and_labels
+
+AttackFactory = Callable[[Any, float], EvasionAttack]
+
+
+def transfer_sources(classifier: DefendedClassifier, *, seed: int = 0) -> dict[str, Any]:
+    """Return the classifiers that an attacker of this one would make examples on, by name.
+
+    `own`, the classifier itself; `base`, its undefended network where there is one; `randmix`, the
+    RandMix twin of a RandDisc, which the paper attacks; `frozen`, its twin with fixed draws.
+
+    Args:
+        classifier: From `build_classifier`.
+        seed: Of the frozen draws.
+
+    Raises:
+        InputError: No classifier of ours.
+    """
+    if not isinstance(classifier, DefendedClassifier):
+        msg = f"expected a classifier of build_classifier, got {type(classifier).__name__}"
+        raise InputError(msg)
+    found: dict[str, Any] = {"own": classifier}
+    if classifier.has_base and classifier.defences:
+        found["base"] = classifier.base
+    twin = mixed_twin(classifier)
+    if twin is not None:
+        found["randmix"] = twin
+    if classifier.is_random:
+        found["frozen"] = classifier.frozen(derive_seed(seed, "frozen"))
+    return found
+
+
+# ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
+@torch.random.fork_rng(devices=[])
+def transfer(  # noqa: PLR0913 - each is a choice of its own
+    sources: Mapping[str, Any],
+    target: Any,
+    x: Any,
+    y: Any,
+    attack: str | AttackFactory = "pgd",
+    *,
+    eps: float,
+    draws: int = 20,
+    batch_size: int = 100,
+    seed: int = 0,
+    verbose: bool = True,
+) -> TransferRecord:
+    """Make adversarial examples on each source and score them on the target.
+
+    Args:
+        sources: ART classifiers of the same images by name, for example `transfer_sources(target)`
+            and the classifier of another defence.
+        target: From `build_classifier`.
+        x: Images (n, ...) in the target's layout and input range, or uint8.
+        y: Labels (n,), or one-hot rows.
+        attack: A name of the table of attacks with its standard settings, or a function that
+            returns an ART attack of a classifier and a budget: `lambda c, eps:
+            ProjectedGradientDescent(c, eps=eps, eps_step=eps / 10, max_iter=40, verbose=False)`.
+        eps: l_inf budget in the input range. A change that exceeds it is not adversarial.
+        draws: Fresh draws that a target, or a source, that draws is scored on.
+        batch_size: Images that an attack gets at once; part of what makes a run repeatable.
+        seed: Of the attacks and the scores.
+        verbose: Show a progress bar.
+
+    Returns:
+        For each source the accuracy that it leaves the target, and itself; an attack that raises
+        is a row with its reason.
+
+    Raises:
+        InputError: An argument does not fit.
+    """
+    images, labels, upper = images_and_labels(target, x, y)
+    budget = check_eps(eps, upper=upper)
+    check_count(draws, "draws")
+    check_count(batch_size, "batch_size")
+    _check_sources(sources, target, upper)
+    scored = derive_seed(seed, "transfer", "fresh")
+    clean = score(target, images, labels, draws=draws, seed=scored)
+    rows = []
+    with tqdm(total=len(sources) * len(images), unit="image", disable=not verbose) as bar:
+        for name, source in sources.items():
+            bar.set_description(name)
+            make, row = _begin(attack, name, source, budget, batch_size)
+            here = derive_seed(seed, "transfer", name)
+            try:
+                made = attack_batches(
+                    make,
+                    source,
+                    images,
+                    labels,
+                    batch_size=batch_size,
+                    seed=here,
+                    advance=bar.update,
+                )
+            # an attack that fails is a row of the record, not the end of the run
+            except Exception as error:
+                rows.append(replace(row, reason=f"{type(error).__name__}: {error}"))
+                continue
+            told = score(target, made.images, labels, draws=draws, seed=scored)
+            own = [
+                score(source, some, labels, draws=draws, seed=here).correct
+                for some in (images, made.images)
+            ]
+            rows.append(
+                replace(
+                    row,
+                    attack=row.attack or made.attack,
+                    status="done",
+                    own_correct=tuple((own[0] & own[1]).tolist()),
+                    right=tuple(told.correct.tolist()),
+                    draw_right=told.draw_correct,
+                    distances=tuple(perturbation_norm(made.images, images, "inf").tolist()),
+                    gradients=made.gradients,
+                    queries=made.queries,
+                    seconds=made.seconds,
+                )
+            )
+    return TransferRecord(
+        eps=budget,
+        tolerance=1e-6 * upper,
+        defences=defence_lines(target),
+        clean_correct=tuple(clean.correct.tolist()),
+        rows=tuple(rows),
+        draws=clean.draws,
+        seed=seed,
+        environment=Environment.here(device=str(target.device), threads=torch.get_num_threads()),
+    )
+
+
+def _check_sources(sources: Mapping[str, Any], target: Any, upper: float) -> None:
+    if not sources:
+        msg = "sources must hold at least one classifier, for example transfer_sources(target)"
+        raise InputError(msg)
+    for name, source in sources.items():
+        limits = getattr(source, "clip_values", None)
+        top = None if limits is None else float(np.max(limits[1]))
+        shape = tuple(getattr(source, "input_shape", ()))
+        if (shape, top) != (tuple(target.input_shape), upper):
+            msg = (
+                f"source {name!r} must take images of shape {tuple(target.input_shape)} in "
+                f"[0, {upper:g}] as the target does, it takes {shape or 'none'} up to {top}"
+            )
+            raise InputError(msg)
+
+
+def _begin(
+    attack: str | AttackFactory, name: str, source: Any, eps: float, batch_size: int
+) -> tuple[Callable[[], EvasionAttack], TransferRow]:
+    """Return what makes the attack on a source, and its row before it has run.
+
+    A function's attack is named when it has run.
+    """
+    row = TransferRow(name, defence_lines(source), "", {}, "failed")
+    if not isinstance(attack, str):
+        return partial(attack, source, eps), row
+    ((spec, settings),) = attack_table([attack])
+    refusal = spec.refuses("inf", source.nb_classes, targeted=False)
+    if refusal:
+        msg = f"{spec.name} cannot run on {name!r}: it {refusal}"
+        raise InputError(msg)
+    request = Request(source, eps, "inf", targeted=False, batch_size=batch_size)
+    listed: dict[str, Setting] = dict(settings)
+    return partial(spec.make, request, settings), replace(row, attack=spec.name, settings=listed)

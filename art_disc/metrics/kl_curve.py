@@ -1,0 +1,137 @@
+"""Certified accuracy over budgets, beside what an attack leaves."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.core.divergence_record import (
+    AttackedPoint,
+    CertifiedCurve,
+    CurvePoint,
+    corrected_limit,
+)
+from art_disc.core.seeds import derive_seed, global_seeds
+from art_disc.metrics.kl_decide import BOUNDS, ORDERS, check_orders, decide
+from art_disc.metrics.kl_models import DivergenceModel
+from art_disc.metrics.kl_task import (
+    Ballot,
+    Task,
+    all_assumed,
+    environment_of,
+    let_vote,
+    vote_settings,
+)
+from art_disc.metrics.kl_votes import count_votes, vote_limits
+from art_disc.metrics.reachability import check_choice
+
+AttackFactory = Callable[[Any, float], Any]
+# the votes on attacked images must not call a certificate wrong by chance
+_BEYOND_DOUBT = 1 - 1e-6
+
+
+def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is a keyword
+    classifier: Any,
+    x: Any,
+    y: Any,
+    *,
+    eps: Sequence[float],
+    draws: int = 1000,
+    confidence: float = 0.999,
+    bounds: Sequence[str] = BOUNDS,
+    orders: Sequence[float] = ORDERS,
+    model: DivergenceModel | None = None,
+    attack: AttackFactory | None = None,
+    attack_draws: int = 100,
+    seed: int = 0,
+    batch_size: int = 128,
+    verbose: bool = True,
+) -> CertifiedCurve:
+    """Certified accuracy over budgets and bounds, all from one set of votes.
+
+    With an attack it also tells what that leaves at each budget, by a majority of fresh draws, and
+    whether those votes contradict a certificate.
+
+    >>> from art.attacks.evasion import ProjectedGradientDescent
+    >>> def pgd(classifier, eps):
+    ...     return ProjectedGradientDescent(classifier, eps=eps, eps_step=eps / 10, max_iter=40)
+
+    Args:
+        classifier: As for `kl_certify`, as are the rest.
+        x: See there.
+        y: True labels.
+        eps: l_inf budgets in the classifier's input range.
+        draws: See there.
+        confidence: See there.
+        bounds: Which of its bounds.
+        orders: See there.
+        model: See there.
+        attack: Makes an ART attack for (classifier, eps); None: no empirical line.
+        attack_draws: Votes an attacked image, >= 1.
+        seed: See there.
+        batch_size: See there.
+        verbose: See there.
+
+    Raises:
+        InputError: An argument does not fit.
+        CertificateError: The classifier is none that this certificate covers.
+    """
+    for bound in bounds:
+        check_choice(bound, "bound", BOUNDS)
+    start, orders = time.perf_counter(), check_orders(orders)
+    task = Task.of(classifier, x, model)
+    budgets = [task.budget(value) for value in eps]
+    votes = let_vote(task, y, (draws, seed, batch_size), confidence, verbose=verbose)
+    limits = vote_limits(votes.counts, votes.labels, confidence)
+    points, attacked, told = [], [], ""
+    for value, budget in zip(eps, budgets, strict=True):
+        proved = np.zeros(len(votes.labels), bool)
+        for bound in bounds:
+            found = decide(task.model, task.images, budget, limits, bound, orders).certified
+            proved |= found
+            number, total = int(found.sum()), len(found)
+            limit = corrected_limit(number, total, confidence, 0.99)
+            points.append(CurvePoint(float(value), bound, number, total, limit))
+        if attack is not None:
+            method = attack(classifier, float(value))
+            told = f"{type(method).__name__}, {attack_draws} votes"
+            fresh = _attacked(task, method, votes.labels, (attack_draws, seed, batch_size))
+            attacked.append(_point(float(value), fresh, proved))
+    return CertifiedCurve(
+        points=tuple(points),
+        clean=int(votes.right.sum()),
+        total=len(votes.labels),
+        confidence=float(confidence),
+        draws=draws,
+        assumes=all_assumed(task.model),
+        settings=vote_settings(votes, orders, seed, batch_size),
+        vacuous=tuple(filter(None, (task.vacuous(bound) for bound in bounds))),
+        seconds=time.perf_counter() - start,
+        environment=environment_of(classifier),
+        attacked=tuple(attacked),
+        attack=told,
+    )
+
+
+def _attacked(
+    task: Task, method: Any, labels: NDArray[np.int64], numbers: tuple[int, int, int]
+) -> Ballot:
+    """Votes on what an attack makes of the images."""
+    draws, seed, batch_size = numbers
+    with global_seeds(derive_seed(seed, "attack")):
+        images = np.asarray(method.generate(task.given.copy(), labels), dtype=np.float32)
+    own = derive_seed(seed, "attacked votes")
+    counts = count_votes(
+        task.classifier, images, draws=draws, seed=own, batch_size=batch_size, verbose=False
+    )
+    return Ballot(counts, labels, given=True)
+
+
+def _point(eps: float, fresh: Ballot, proved: NDArray[np.bool_]) -> AttackedPoint:
+    winners = fresh.counts.argmax(axis=1)
+    limits = vote_limits(fresh.counts, winners, _BEYOND_DOUBT)
+    won = (limits.top > limits.other) & (winners != fresh.labels)
+    right = int(fresh.right.sum())
+    return AttackedPoint(eps, right, len(fresh.labels), int((won & proved).sum()))
