@@ -41,6 +41,15 @@ def test_the_reproduction_page_is_made_from_the_result_files():
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_python_of_the_page_on_randomness_runs(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path))
+    page = (README.parent / "docs" / "randomised.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(code, "randomised.md", "exec"), {})  # noqa: S102 - our own text
+    assert "of 40" in capsys.readouterr().out
+
+
 def test_the_python_of_the_hardness_page_runs(capsys):
     page = (README.parent / "docs" / "hardness.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

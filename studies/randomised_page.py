@@ -1,0 +1,193 @@
+"""docs/randomised_results.md and its pictures, made from the committed result files.
+
+python -m studies.randomised_page
+"""
+
+import base64
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from art_disc.core.files import replace_file
+from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, draw
+from studies.summary import load, where
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = DOCS / "randomised_results.md"
+ATTACKS = {
+    "mnist": "MNIST, Madry's network trained naturally, sigma = tau = .15, two clusters",
+    "cifar10": "CIFAR-10 subset, ResNet with 8 layers trained naturally, five clusters, "
+    "sigma = tau = 32/255",
+}
+# Zhang, Liang 2019, section 5.1
+PUBLISHED = {0.1: "94.4 %"}
+
+
+def share(count: dict[str, Any]) -> str:
+    low, high = count["ci95"]
+    number = 100 * count["right"] / count["of"]
+    return f"{number:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {count['of']}"
+
+
+def budget(eps: float) -> str:
+    grey = 255 * eps
+    return f"{grey:.0f}/255" if abs(grey - round(grey)) < 1e-3 else f"{eps:g}"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def worst_attack(row: dict[str, Any]) -> str:
+    return min(row["attacks"], key=lambda a: a["right"] / a["of"])["attack"].partition(":")[0]
+
+
+def papers(row: dict[str, Any]) -> dict[str, Any] | None:
+    """The papers' attack on the defence itself: not the one made for the bare network."""
+    own = [a for a in row["attacks"] if a["attack"].startswith("papers:")]
+    if row["defence"] != "none":
+        own = [a for a in own if "on none," not in a["attack"]]
+    return own[0] if own else None
+
+
+def attack_section(dataset: str) -> list[str]:
+    found = load(f"randomised_attack_{dataset}")
+    lines = [f"## {ATTACKS[dataset]}", ""]
+    rows = []
+    for row in found["rows"]:
+        theirs = papers(row)
+        printed = PUBLISHED.get(row["eps"], "") if row["defence"] == "RandDisc" else ""
+        rows.append(
+            (
+                budget(row["eps"]),
+                row["defence"],
+                share(row["clean"]),
+                "" if theirs is None else share(theirs),
+                *((printed,) if dataset == "mnist" else ()),
+                f"{share(row['worst'])} ({worst_attack(row)})",
+            )
+        )
+    printed = ["printed"] if dataset == "mnist" else []
+    heads = ["eps", "defence", "clean", "papers' attack", *printed, "worst of all (lowest single)"]
+    lines += table(heads, rows)
+    if dataset == "mnist":
+        picture("mnist_randomised_attack", partial(paint_attack, rows=found["rows"]))
+        lines += ["![Accuracy over eps](images/mnist_randomised_attack.svg)", ""]
+    made = dict.fromkeys(a["attack"] for row in found["rows"] for a in row["attacks"])
+    lines += ["Attacks:", "", *(f"- {words}" for words in made), ""]
+    settings = found["settings"]
+    lines += [
+        f"{settings['images']}; {settings['votes']}; 95 % Clopper-Pearson intervals over images."
+    ]
+    defences = "; ".join(f"{k}: `{v}`" for k, v in settings["defences"].items() if v != "none")
+    lines += [f"Defences: {defences}.", ""]
+    return [*lines, f"(`studies/randomised_attack.py`; {where(found)})", ""]
+
+
+def certificate_section() -> list[str]:
+    found = load("mnist_randomised_certificate")
+    rows = found["rows"]
+    total = rows[0]["total"]
+    settings = found["settings"]
+    attack = "PGD-40, mean of 20 gradients"
+    lines = [
+        "## Certified accuracy on MNIST, fixed codewords {0, 1}",
+        "",
+        f"First {total} test images, {settings['draws']} votes each, every verdict with confidence "
+        f"{settings['confidence']}. For each budget the down-sampling, the noise and the network "
+        "(trained naturally, or trained on through the defence: `noisy`) are those that certified "
+        f"most of {settings['choosing']}.",
+        "",
+        *table(
+            (
+                "eps",
+                "chosen (filter-stride, sigma, network)",
+                "clean",
+                "tight",
+                "Pinsker",
+                "smoothing",
+                "99 % lower limit of tight",
+                f"left by {attack}",
+            ),
+            (
+                (
+                    f"{row['eps']:g}",
+                    row["defence"].replace("_", ", "),
+                    f"{100 * row['clean'] / total:.1f} %",
+                    *(f"{100 * row['certified'][b] / total:.1f} %" for b in BOUNDS),
+                    f"{100 * row['limit99']['tight']:.1f} %",
+                    share(row[attack]),
+                )
+                for row in rows
+            ),
+        ),
+        "![Certified accuracy over eps](images/mnist_randomised_certificate.svg)",
+        "",
+        f"(`studies/mnist_randomised_certificate.py`; {where(found)})",
+        "",
+    ]
+    picture("mnist_randomised_certificate", partial(paint_certified, rows=rows))
+    return lines
+
+
+BOUNDS = ("tight", "pinsker", "smoothing")
+
+
+def paint_certified(figure: Any, *, rows: list[dict[str, Any]]) -> None:
+    axes = figure.add_subplot()
+    eps = [row["eps"] for row in rows]
+    total = rows[0]["total"]
+    axes.plot(eps, [100 * row["clean"] / total for row in rows], ":", color=INK, label="clean")
+    looks = zip(BOUNDS, (BLUE, ORANGE, GREEN), ("o-", "^--", "D-."), strict=True)
+    for bound, colour, look in looks:
+        line = [100 * row["certified"][bound] / total for row in rows]
+        axes.plot(eps, line, look, color=colour, label=f"certified, {bound}")
+    left = [row["PGD-40, mean of 20 gradients"] for row in rows]
+    axes.plot(eps, [100 * p["right"] / p["of"] for p in left], "v-", color=PURPLE, label="PGD, EOT")
+    axes.set(xlabel="eps in [0, 1]", ylabel="accuracy (%)", ylim=(0, 101))
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
+
+
+def paint_attack(figure: Any, *, rows: list[dict[str, Any]]) -> None:
+    axes = figure.add_subplot()
+    looks = {
+        "none": (INK, "s"),
+        "Gaussian": (GREY, "D"),
+        "RandDisc": (BLUE, "o"),
+        "RandMix": (GREEN, "^"),
+    }
+    for name, (colour, marker) in looks.items():
+        mine = [row for row in rows if row["defence"] == name]
+        eps = [0.0, *(row["eps"] for row in mine)]
+        clean = 100 * mine[0]["clean"]["right"] / mine[0]["clean"]["of"]
+        worst = [100 * row["worst"]["right"] / row["worst"]["of"] for row in mine]
+        axes.plot(eps, [clean, *worst], marker + "-", color=colour, label=f"{name}, worst of all")
+        theirs = [papers(row) for row in mine]
+        if name != "none" and all(theirs):
+            line = [100 * a["right"] / a["of"] for a in theirs if a is not None]
+            axes.plot(eps, [clean, *line], marker + "--", color=colour, label=f"{name}, papers'")
+    axes.set(xlabel="eps in [0, 1]", ylabel="accuracy (%)", ylim=(0, 101))
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+
+
+def picture(name: str, paint: Any) -> None:
+    content = base64.b64decode(draw(paint, height=4.2).partition(",")[2])
+    replace_file(DOCS / "images" / f"{name}.svg", content)
+
+
+def page() -> str:
+    lines = [
+        "# Randomised discretisation, measured",
+        "",
+        "How to read it, and how to run such things: [randomised.md](randomised.md).",
+        "",
+    ]
+    for dataset in ATTACKS:
+        lines += attack_section(dataset)
+    return "\n".join([*lines, *certificate_section()]).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    replace_file(PAGE, page().encode())
