@@ -222,7 +222,8 @@ def main() -> None:
             "the robust accuracy on the distribution, the verdicts' own failures included",
             "ceilings": {c.name: line for c, line in ceilings.items()},
             "voted on training images": {
-                c.name: {"clean": k.clean, "tight": [p.certified for p in k.line("tight")]}
+                c.name: {"clean": k.clean}
+                | {b: [p.certified for p in k.line(b)] for b in ("tight", "pinsker", "smoothing")}
                 for c, k in curves.items()
             },
             "rows": rows,

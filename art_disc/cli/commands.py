@@ -109,6 +109,12 @@ def _certify_draws(options: Namespace, data: Any, classifier: Any) -> int:
     from art_disc.metrics import certified_accuracy_curve
     from art_disc.report import write_report
 
+    if (options.rule, options.domain) != ("exact", "real"):
+        msg = (
+            "--rule and --domain are of the certificate by enumeration; a defence that draws is "
+            "certified by its votes, so leave them out"
+        )
+        raise InputError(msg)
     record = certified_accuracy_curve(
         classifier,
         data.x_test,
@@ -120,13 +126,12 @@ def _certify_draws(options: Namespace, data: Any, classifier: Any) -> int:
         verbose=not options.quiet,
     )
     print(f"{record.clean} of {record.total} right by {record.draws} votes")
-    print(
-        f"{'eps':>10}" + "".join(f"{bound:>11}" for bound in record.bounds) + "  99 % lower limit"
-    )
+    heads = "".join(f"{bound:>11}" for bound in record.bounds)
+    print(f"{'eps':>10}{heads}  99 % lower limit of {record.bounds[0]}")
     for eps in sorted({point.eps for point in record.points}):
         line = [point for point in record.points if point.eps == eps]
         counts = "".join(f"{point.certified:11d}" for point in line)
-        print(f"{eps:10.4g}{counts}  {max(p.limit for p in line):.2%}")
+        print(f"{eps:10.4g}{counts}  {line[0].limit:.2%}")
     for words in record.vacuous:
         print(words)
     if options.out:

@@ -12,8 +12,8 @@ Each KL of the second sum is at most q eps^2 / (2 sigma^2), again by data proces
 above 1 and the bound of randomised smoothing apply with the distance `adaptive_shift`.
 
 The first term alone ends the certificate early: Pinsker needs sqrt(2 KL) below the margin, which is
-at most 1, so from eps = tau / sqrt(s q) on nothing is certified, whatever the network; the tight
-inversion needs KL < log 2 for a margin of 1.
+at most 1, so from eps = tau / sqrt(s q) on nothing is certified, whatever the network. Inverted
+divergences of higher orders end later; where depends on the votes.
 
 Source: Zhang, Liang 2019, Proposition 1 and eq. (5).
 """
@@ -21,11 +21,7 @@ Source: Zhang, Liang 2019, Proposition 1 and eq. (5).
 import math
 
 from art_disc.core.checks import check_count
-from art_disc.core.errors import InputError
 from art_disc.metrics.kl_gaussian import check_positive
-
-# KL below which a vote of probability 1 keeps its majority
-_MOST = {"pinsker": 0.5, "tight": math.log(2)}
 
 
 def centre_term(eps: float, *, n_samples: int, tau: float, channels: int = 1) -> float:
@@ -95,26 +91,22 @@ def proposition1_kl(
     return centres + centre_term(eps, n_samples=pixels, tau=sigma, channels=channels)
 
 
-def vacuous_from(*, n_samples: int, tau: float, channels: int = 1, bound: str = "pinsker") -> float:
-    """Budget from which Proposition 1 certifies nothing, by its centre term alone.
+def vacuous_from(*, n_samples: int, tau: float, channels: int = 1) -> float:
+    """Budget from which Proposition 1 by Pinsker certifies nothing, by its centre term alone.
 
     Args:
         n_samples: As for `centre_term`, as are tau and channels.
         tau: See there.
         channels: See there.
-        bound: `pinsker`, as in the paper, or `tight`: by inversion of the binary KL.
 
     Returns:
         eps on the scale of `tau`; below it the pixels' own terms still count.
 
     Raises:
-        InputError: A number outside its range, or an unknown bound.
+        InputError: A number outside its range.
 
     >>> round(vacuous_from(n_samples=100, tau=0.15), 12)
     0.015
     """
-    if bound not in _MOST:
-        msg = f"bound must be one of {', '.join(_MOST)}, got {bound!r}"
-        raise InputError(msg)
     each = centre_term(1.0, n_samples=n_samples, tau=tau, channels=channels)
-    return math.sqrt(_MOST[bound] / each)
+    return math.sqrt(0.5 / each)

@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from art_disc.core.checks import check_count
 from art_disc.core.divergence_record import (
     AttackedPoint,
     CertifiedCurve,
     CurvePoint,
     corrected_limit,
 )
+from art_disc.core.errors import InputError
 from art_disc.core.seeds import derive_seed, global_seeds
+from art_disc.metrics.enumeration import FORGIVEN
 from art_disc.metrics.kl_decide import BOUNDS, ORDERS, check_orders, decide
 from art_disc.metrics.kl_models import DivergenceModel
 from art_disc.metrics.kl_task import (
@@ -29,7 +32,7 @@ from art_disc.metrics.reachability import check_choice
 
 AttackFactory = Callable[[Any, float], Any]
 # the votes on attacked images must not call a certificate wrong by chance
-_BEYOND_DOUBT = 1 - 1e-6
+_DOUBT = 1e-6
 
 
 def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is a keyword
@@ -51,8 +54,9 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
 ) -> CertifiedCurve:
     """Certified accuracy over budgets and bounds, all from one set of votes.
 
-    With an attack it also tells what that leaves at each budget, by a majority of fresh draws, and
-    whether those votes contradict a certificate.
+    With an attack it also tells what that leaves at each budget (right when clean and when
+    attacked, by most of fresh draws), and whether those votes contradict a certificate. Images that
+    the attack moves out of the budget count as if it had left them alone.
 
     >>> from art.attacks.evasion import ProjectedGradientDescent
     >>> def pgd(classifier, eps):
@@ -85,7 +89,7 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
     budgets = [task.budget(value) for value in eps]
     votes = let_vote(task, y, (draws, seed, batch_size), confidence, verbose=verbose)
     limits = vote_limits(votes.counts, votes.labels, confidence)
-    points, attacked, told = [], [], ""
+    points, attacked = [], []
     for value, budget in zip(eps, budgets, strict=True):
         proved = np.zeros(len(votes.labels), bool)
         for bound in bounds:
@@ -95,10 +99,8 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
             limit = corrected_limit(number, total, confidence, 0.99)
             points.append(CurvePoint(float(value), bound, number, total, limit))
         if attack is not None:
-            method = attack(classifier, float(value))
-            told = f"{type(method).__name__}, {attack_draws} votes"
-            fresh = _attacked(task, method, votes.labels, (attack_draws, seed, batch_size))
-            attacked.append(_point(float(value), fresh, proved))
+            fresh = _attacked(task, attack, float(value), votes, (attack_draws, seed, batch_size))
+            attacked.append(_point(float(value), votes.right, fresh, proved))
     return CertifiedCurve(
         points=tuple(points),
         clean=int(votes.right.sum()),
@@ -111,27 +113,44 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
         seconds=time.perf_counter() - start,
         environment=environment_of(classifier),
         attacked=tuple(attacked),
-        attack=told,
+        attack=f"{attack_draws} votes" if attacked else "",
     )
 
 
 def _attacked(
-    task: Task, method: Any, labels: NDArray[np.int64], numbers: tuple[int, int, int]
+    task: Task, attack: AttackFactory, eps: float, votes: Ballot, numbers: tuple[int, int, int]
 ) -> Ballot:
-    """Votes on what an attack makes of the images."""
+    """Votes on what an attack makes of the images; one that leaves the budget has made nothing."""
     draws, seed, batch_size = numbers
+    check_count(draws, "attack_draws")
+    source = task.classifier
+    if hasattr(source, "with_seed"):
+        # its own streams stay where they are, and the same seed gives the same curve
+        source = source.with_seed(derive_seed(seed, "attack", eps))
     with global_seeds(derive_seed(seed, "attack")):
-        images = np.asarray(method.generate(task.given.copy(), labels), dtype=np.float32)
+        made = np.asarray(attack(source, eps).generate(task.given.copy(), votes.labels))
+    if made.shape != task.given.shape:
+        msg = f"the attack must return images of shape {task.given.shape}, got {made.shape}"
+        raise InputError(msg)
+    images = np.clip(np.nan_to_num(made.astype(np.float32), nan=-1.0), 0, task.upper)
+    far = np.abs(images.astype(np.float64) - task.given).reshape(len(images), -1).max(axis=1)
+    lost = np.isnan(made).reshape(len(made), -1).any(axis=1)
+    outside = lost | (far > eps + FORGIVEN * task.upper)
+    images[outside] = task.given[outside]
     own = derive_seed(seed, "attacked votes")
     counts = count_votes(
         task.classifier, images, draws=draws, seed=own, batch_size=batch_size, verbose=False
     )
-    return Ballot(counts, labels, given=True)
+    return Ballot(counts, votes.labels, given=True)
 
 
-def _point(eps: float, fresh: Ballot, proved: NDArray[np.bool_]) -> AttackedPoint:
+def _point(
+    eps: float, clean: NDArray[np.bool_], fresh: Ballot, proved: NDArray[np.bool_]
+) -> AttackedPoint:
+    classes = fresh.counts.shape[1]
     winners = fresh.counts.argmax(axis=1)
-    limits = vote_limits(fresh.counts, winners, _BEYOND_DOUBT)
+    # the winner is found in the same votes, so the limits must hold for every class
+    limits = vote_limits(fresh.counts, winners, 1 - _DOUBT / classes)
     won = (limits.top > limits.other) & (winners != fresh.labels)
-    right = int(fresh.right.sum())
+    right = int((clean & fresh.right).sum())
     return AttackedPoint(eps, right, len(fresh.labels), int((won & proved).sum()))

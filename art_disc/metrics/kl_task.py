@@ -60,14 +60,14 @@ class Task:
         return check_eps(eps, upper=self.upper) / self.upper + FORGIVEN
 
     def vacuous_eps(self, bound: str) -> float:
-        """Budget, in the input range, from which adaptive centres leave nothing to certify."""
+        """Budget, in the input range, from which adaptive centres leave Pinsker nothing."""
         model = self.model
         while hasattr(model, "inner"):
             model = model.inner
-        if not isinstance(model, AdaptiveModel) or bound == "smoothing":
+        if not isinstance(model, AdaptiveModel) or bound != "pinsker":
             return np.inf
         q = self.images.shape[1]
-        least = vacuous_from(n_samples=model.n_samples, tau=model.tau, channels=q, bound=bound)
+        least = vacuous_from(n_samples=model.n_samples, tau=model.tau, channels=q)
         return self.upper * least
 
     def vacuous(self, bound: str) -> str:
@@ -77,7 +77,7 @@ class Task:
             return ""
         return (
             f"{bound}: vacuous from eps = {least:.4g} on, by the adaptive centres' own term alone; "
-            "certify fixed codewords"
+            "fixed codewords have no such term"
         )
 
 

@@ -19,6 +19,13 @@ MEANINGS = {
     "undecided": "neither was shown; counts against the defence",
 }
 
+VOTED = {
+    **MEANINGS,
+    "certified": "with the confidence below, a single draw favours the label over every other "
+    "class for every input within eps, so that a majority of enough draws is right",
+    "undecided": "that was not shown; counts against the defence",
+}
+
 
 def certificate_page(record: AnyCertificate) -> str:
     """Return the page of a certificate as HTML, complete in itself.
@@ -36,6 +43,7 @@ def certificate_page(record: AnyCertificate) -> str:
         verdicts=_verdicts(record),
         lower_limit=lower_percent(record.lower_limit(0.99)) if total else None,
         reasons=_reasons(record),
+        quantity=_quantity(record),
         limit_note=_limit_note(record),
         plot=free_pixel_plot(record) if isinstance(record, CertificateRecord) else None,
         spent=_spent(record),
@@ -48,11 +56,12 @@ def certificate_page(record: AnyCertificate) -> str:
 
 def _verdicts(record: AnyCertificate) -> Table:
     total = len(record.verdicts)
+    meanings = MEANINGS if isinstance(record, CertificateRecord) else VOTED
     rows = tuple(
         Row(
             (
                 Cell(verdict),
-                Cell(MEANINGS[verdict]),
+                Cell(meanings[verdict]),
                 Cell(f"{record.count(verdict)} of {total}"),
                 Cell(_part(record, verdict), look="value"),
             ),
@@ -86,6 +95,11 @@ def _reasons(record: AnyCertificate) -> Table | None:
 def _part(record: AnyCertificate, verdict: str) -> str:
     total = len(record.verdicts)
     return percent(record.count(verdict) / total, total) if total else "not measured"
+
+
+def _quantity(record: AnyCertificate) -> str:
+    chosen = isinstance(record, DivergenceRecord) and record.settings["labels"] != "given"
+    return "share of certified votes (right or wrong)" if chosen else "certified accuracy"
 
 
 def _limit_note(record: AnyCertificate) -> str:

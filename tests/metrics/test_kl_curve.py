@@ -56,7 +56,7 @@ def test_the_attack_counts_what_the_shifted_votes_say(bright):
         assert point.right >= max(p.certified for p in curve.points if p.eps == budget)
     rights = [point.right for point in curve.attacked]
     assert rights[0] > rights[1] > rights[2] == 0
-    assert curve.attack == "Darken, 100 votes"
+    assert curve.attack == "100 votes"
 
 
 def test_a_wrong_model_is_contradicted(bright):
@@ -138,3 +138,61 @@ def test_adaptive_centres_say_so_on_the_page(digits, digits_net, tmp_path):
     curve = certified_accuracy_curve(classifier, x, y, eps=[0.02], draws=20, **QUIET)
     text = write_report(curve, tmp_path).read_text()
     assert "vacuous from eps = 0.015 on" in text
+
+
+class Beyond:
+    """Takes four times its budget from every pixel of the first half, and NaN from the next."""
+
+    def __init__(self, eps):
+        self.eps = eps
+
+    def generate(self, x, y):
+        moved = x - self.eps
+        moved[:10] = x[:10] - 4 * self.eps
+        moved[10] = np.nan
+        return moved
+
+
+def test_what_leaves_the_budget_is_no_attack(bright):
+    classifier, x, y = bright
+    curve = certified_accuracy_curve(
+        classifier, x, y, eps=[0.03], draws=500, attack=lambda _, e: Beyond(e), **QUIET
+    )
+    fair = certified_accuracy_curve(
+        classifier, x, y, eps=[0.03], draws=500, attack=lambda _, e: Darken(e), **QUIET
+    )
+    assert curve.attacked[0].contradicted == 0
+    assert curve.attacked[0].right >= fair.attacked[0].right > 0
+
+
+def test_the_attacked_points_depend_on_the_seed_alone(digits, digits_net):
+    from art.attacks.evasion import ProjectedGradientDescent
+
+    classifier = build_classifier(digits_net, data=digits, defences=[GaussianNoise(0.3)])
+    x, y = digits.x_test[:40], digits.y_test[:40]
+
+    def run():
+        return certified_accuracy_curve(
+            classifier,
+            x,
+            y,
+            eps=[0.1],
+            draws=20,
+            attack_draws=9,
+            attack=lambda c, e: ProjectedGradientDescent(
+                c, eps=e, eps_step=e / 2, max_iter=2, num_random_init=1, verbose=False
+            ),
+            **QUIET,
+        ).attacked
+
+    first = run()
+    classifier.predict(x)
+    assert run() == first
+
+
+def test_options_of_the_enumeration_are_refused_for_a_defence_that_draws(capsys):
+    from art_disc.cli.main import main
+
+    arguments = ["certify", "--dataset", "digits", "--n-ex", "2", "--eps", "0.01", "--quiet"]
+    assert main([*arguments, "--defence", "noise:sigma=0.1", "--domain", "8bit"]) == 2
+    assert "certified by its votes" in capsys.readouterr().err
