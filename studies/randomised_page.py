@@ -95,7 +95,7 @@ def certificate_section() -> list[str]:
         f"{settings['confidence']}. For each budget the down-sampling, the noise and the network "
         "(trained naturally, or trained on through the defence: `noisy`) are those that certified "
         f"most of {settings['choosing']} by the tight bound. Pinsker and smoothing stand beside it "
-        "for the same classifier; one chosen for them would do better, which the column of training "
+        "for the same classifier; one chosen for them would do better, as the column of training "
         "images tells.",
         "",
         *table(
