@@ -83,14 +83,12 @@ def against(
     steps, draws = paper
     mix = "RandMix" if name == "RandDisc" else name
     both = ("RandDisc", "RandMix") if name == "RandDisc" else (name,)
-    found = [
-        Attack("papers", mix, steps, draws, step, both),
-        Attack("second start", mix, steps, draws, step, both, seed=2),
-    ]
+    found = [Attack("papers", mix, steps, draws, step, both)]
     if single:
         found.append(Attack("single gradients", mix, steps * draws, 1, 0.025, both))
     if surrogates_at:
         found += [
+            Attack("second start", mix, steps, draws, step, both, 2, surrogates_at),
             Attack("hard value", f"{name}/mix:20", steps, draws, step, both, 1, surrogates_at),
             Attack("identity", f"{name}/identity", steps, draws, step, both, 0, surrogates_at),
         ]
