@@ -36,8 +36,8 @@ BUDGETS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3)
 POOLS = ((1, 1), (1, 2), (2, 3), (2, 4), (4, 4), (2, 7))
 SIGMAS = (0.15, 0.25, 0.5)
 # a ceiling that is lower than the best by more than this is not voted on
-SLACK = 0.1
-MOST = 3
+SLACK = 0.4
+MOST = 5
 CHOOSING = 100
 CHOOSING_DRAWS = 200
 CONFIDENCE = 0.999

@@ -132,6 +132,42 @@ def certificate_section() -> list[str]:
     return lines
 
 
+def cost_section() -> list[str]:
+    found = load("eot_cost")
+    over = found["over_bare"]
+    words = {
+        "bare": "bare network, one gradient after the other (ART's `loss_gradient`)",
+        "draws": "defended, `eot_samples` draws, default memory",
+        "draws_at_the_memory_of_one": "the same in the memory of a single draw",
+        "loop": "a loop over single draws, our class",
+        "loop_of_arts_class": "a loop over single draws, ART's class around our module",
+        "arts_eot": "ART's own expectation over transformation",
+    }
+    rows = [(words[key], f"{found['medians'][key]:.3f}", f"{over[key]:.2f}") for key in words]
+    memory = [
+        (
+            f"{part['stated'] / 1e6:.2f} MB" if "stated" in part else f"({part['of']})",
+            f"{part['kept'] / 1e6:.2f} MB",
+            f"{part['alive'] / 1e6:.2f} MB",
+        )
+        for part in found["memory"]
+    ]
+    return [
+        f"## What {found['draws']} draws cost",
+        "",
+        f"Loss gradients of {found['images']} MNIST images, Madry's network, {found['weights']} "
+        "weights, RandDisc with the paper's settings; medians in one run, all kinds in turn.",
+        "",
+        *table((f"{found['draws']} gradients an image", "CPU seconds", "over bare"), rows),
+        "What autograd keeps for the backward pass stays within `memory_bytes`; all tensors that "
+        "live at once, short-lived ones included, need somewhat more:",
+        "",
+        *table(("`memory_bytes`", "kept for the backward pass", "alive at most"), memory),
+        f"(`studies/eot_cost.py`; {where(found)})",
+        "",
+    ]
+
+
 BOUNDS = ("tight", "pinsker", "smoothing")
 
 
@@ -190,7 +226,7 @@ def page() -> str:
     ]
     for dataset in ATTACKS:
         lines += attack_section(dataset)
-    return "\n".join([*lines, *certificate_section()]).rstrip() + "\n"
+    return "\n".join([*lines, *certificate_section(), *cost_section()]).rstrip() + "\n"
 
 
 if __name__ == "__main__":

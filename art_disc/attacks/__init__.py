@@ -2,7 +2,7 @@
 
 from art_disc.attacks.logit_space import LogitSpacePGA
 from art_disc.attacks.sign_adam import MarginLoss, SignAdamBPDA
-from art_disc.attacks.spec import TIERS, AttackSpec, Request
+from art_disc.attacks.spec import TIERS, AttackFactory, AttackSpec, Request
 from art_disc.attacks.table import (
     ATTACKS,
     SUITES,
@@ -15,6 +15,7 @@ __all__ = [
     "ATTACKS",
     "SUITES",
     "TIERS",
+    "AttackFactory",
     "AttackSpec",
     "LogitSpacePGA",
     "MarginLoss",

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from art.attacks.attack import EvasionAttack
 
+# from a classifier and a budget in its input range to an attack on it
+AttackFactory = Callable[[Any, float], EvasionAttack]
 Settings = Mapping[str, float | int]
 Tiers = Mapping[str, Settings]
 

@@ -67,8 +67,10 @@ def _evaluate(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--surrogates",
         default="soft,identity",
-        help="backward passes to attack through, joined by commas: soft, soft:ALPHA, smooth, "
-        "identity, and ramp for thermometer codes",
+        help="backward passes to attack through, joined by commas: soft, soft:ALPHA, smooth and "
+        "identity for codewords, ramp too for thermometer codes, mix, mix:ALPHA for randdisc and "
+        "randmix, dct, dct:ALPHA, dct-identity for jpeg, unrolled for total variation; default "
+        "soft,identity, each where a defence takes it",
     )
     parser.add_argument(
         "--checks",
@@ -158,7 +160,12 @@ def _codebook(subparsers: Subparsers) -> None:
 
 
 def _report(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("report", help="render the report of a run again")
+    parser = subparsers.add_parser(
+        "report",
+        help="render the report of a run again",
+        description="Evaluations, certificates, certified curves and sweeps have a page; a record "
+        "of another kind is refused by name.",
+    )
     parser.add_argument("folder", help="a folder with record.json")
     parser.set_defaults(run=commands.report)
 

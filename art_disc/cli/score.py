@@ -15,7 +15,7 @@ _NAMED = 10
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the parser of `art-disc`."""
-    from art_disc.cli.parser import _data, _model, number
+    from art_disc.cli.parser import _data, _model
 
     parser = subparsers.add_parser(
         "score",
@@ -24,6 +24,19 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "are matched to the test images by index; one that is farther than --eps from its clean "
         "image is not adversarial, is named, and counts as the clean one does.",
     )
+    _images(parser)
+    _data(parser)
+    _defences(parser)
+    _model(parser)
+    parser.add_argument("--out", metavar="DIR", help="folder for score.json and score.png")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, results only")
+    parser.set_defaults(run=run)
+
+
+def _images(parser: argparse.ArgumentParser) -> None:
+    """Add what is scored, and on which of the test images."""
+    from art_disc.cli.parser import number
+
     parser.add_argument(
         "--images",
         nargs="+",
@@ -31,13 +44,6 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         metavar="FOLDER|NPZ",
         help="an npz file with x and perhaps indices, a folder of pictures named by test index, or "
         "a folder of such sets, for example what evaluate --export wrote",
-    )
-    _data(parser)
-    parser.add_argument(
-        "--defence",
-        action="append",
-        metavar="SPEC",
-        help="as for evaluate; repeatable, one column each; default: the usual one",
     )
     parser.add_argument(
         "--eps",
@@ -50,6 +56,16 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--stratified", action="store_true", help="draw the N by class share, not the first N"
     )
+
+
+def _defences(parser: argparse.ArgumentParser) -> None:
+    """Add what the images are scored on, and how."""
+    parser.add_argument(
+        "--defence",
+        action="append",
+        metavar="SPEC",
+        help="as for evaluate; repeatable, one column each; default: the usual one",
+    )
     parser.add_argument(
         "--draws", type=int, default=20, help="fresh draws that a randomised defence is scored on"
     )
@@ -59,10 +75,6 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         action="store_true",
         help="count an adversarial image as right although its clean one is wrong",
     )
-    _model(parser)
-    parser.add_argument("--out", metavar="DIR", help="folder for score.json and score.png")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, results only")
-    parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:

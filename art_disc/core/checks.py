@@ -127,3 +127,32 @@ def check_count(value: Any, name: str, *, least: int = 1) -> int:
         msg = f"{name} must be a whole number >= {least}, got {value!r}"
         raise InputError(msg)
     return int(value)
+
+
+def check_positive(value: Any, name: str, *, zero: bool = False, scale: str = "") -> float:
+    """Return a finite number > 0 as a float, or >= 0 where zero is allowed.
+
+    Args:
+        value: What came.
+        name: What the message calls it.
+        zero: Whether 0 is allowed.
+        scale: What the message adds: of what scale or unit the number is.
+
+    Raises:
+        InputError: Anything else; a truth value or a text is no number.
+    """
+    number = isinstance(value, int | float | np.integer | np.floating)
+    if not number or isinstance(value, bool) or not 0 <= value < math.inf or not (value or zero):
+        sign = ">= 0" if zero else "> 0"
+        msg = f"{name} must be a number {sign}{scale}, got {value!r}"
+        raise InputError(msg)
+    return float(value)
+
+
+def check_rate(value: Any, name: str, *, zero: bool = False) -> float:
+    """Return a setting on the [0, 1] scale of images; see `check_positive`.
+
+    Raises:
+        InputError: It is no finite number > 0, or >= 0 where zero is allowed.
+    """
+    return check_positive(value, name, zero=zero, scale=" on the [0, 1] scale")

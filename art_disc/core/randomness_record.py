@@ -71,8 +71,7 @@ class ConvergencePoint:
         draws: Draws M of each gradient.
         steps: Steps of the attack.
         eps_step: Size of a step in the input range.
-        gradients: Gradients of single draws that it took an image, as counted at the network,
-            which sees equal images of one step once.
+        gradients: Gradients of single draws that it took an image, as counted at the network.
         correct: For each image, whether it is right before the attack and after it, by the
             classifier's own vote over fresh draws.
         draw_correct: For each image, the fresh draws that are right after the attack.

@@ -5,8 +5,9 @@ again from the record. Reports read records and nothing else.
 """
 
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,10 +23,6 @@ from art_disc.core.record_base import (
     Setting,
     Share,
 )
-
-if TYPE_CHECKING:
-    from art_disc.core.sweep_record import SweepRecord
-    from art_disc.core.zoo_record import ZooRecord
 
 __all__ = [
     "KNOWLEDGE",
@@ -228,10 +225,23 @@ class EvaluationRecord(Record):
         return "incomplete" if "not run" in statuses or not self.complete else "complete"
 
 
-def load_record(
-    path: str | Path,
-) -> "EvaluationRecord | CertificateRecord | DivergenceRecord | CertifiedCurve | SweepRecord | ZooRecord":  # noqa: E501
-    """Read the record of a run: an evaluation, a certificate or its curve, a sweep or a zoo.
+# modules that build on this one, or are read only where such a record is
+_ELSEWHERE = {
+    "sweep": ("sweep_record", "SweepRecord"),
+    "zoo": ("zoo_record", "ZooRecord"),
+    "table": ("table_record", "TableRecord"),
+    "certificate table": ("certificate_table", "CertificateTableRecord"),
+    "gradient agreement": ("randomness_record", "AgreementRecord"),
+    "eot convergence": ("randomness_record", "ConvergenceRecord"),
+    "scored draws": ("draws_record", "DrawsRecord"),
+    "persistent attacker": ("draws_record", "PersistentCurve"),
+    "transfer": ("supplied_record", "TransferRecord"),
+    "supplied images": ("supplied_record", "SuppliedRecord"),
+}
+
+
+def load_record(path: str | Path) -> Record:
+    """Read a record of any kind that this package writes.
 
     Raises:
         DataNotFoundError: No such file.
@@ -239,17 +249,12 @@ def load_record(
     """
     data = read_json(path)
     kind = data.get("kind") if isinstance(data, dict) else None
-    if kind == "sweep":
-        # that module builds on this one
-        from art_disc.core.sweep_record import SweepRecord
-
-        return SweepRecord.from_dict(data, where=str(path))
-    if kind == "zoo":
-        from art_disc.core.zoo_record import ZooRecord
-
-        return ZooRecord.from_dict(data, where=str(path))
     for record in (EvaluationRecord, CertificateRecord, DivergenceRecord, CertifiedCurve):
         if record.kind == kind:
             return record.from_dict(data, where=str(path))
+    if isinstance(kind, str) and kind in _ELSEWHERE:
+        module, name = _ELSEWHERE[kind]
+        found: type[Record] = getattr(import_module(f"art_disc.core.{module}"), name)
+        return found.from_dict(data, where=str(path))
     msg = f"{path} is no record of art_disc"
     raise FileFormatError(msg)

@@ -1,7 +1,6 @@
 """Pictures through Pillow's JPEG, at a quality or at a ratio of bytes, and the tables it used."""
 
 import io
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from art_disc.core.checks import check_positive
 from art_disc.core.errors import InputError
 
 Picture = NDArray[np.uint8]
@@ -46,9 +46,8 @@ class JpegCodec:
         if self.quality is not None and not _whole(self.quality):
             msg = f"quality must be a whole number from 1 to 100, got {self.quality!r}"
             raise InputError(msg)
-        if self.ratio is not None and not _positive(self.ratio):
-            msg = f"ratio must be a number > 0, raw by compressed bytes, got {self.ratio!r}"
-            raise InputError(msg)
+        if self.ratio is not None:
+            check_positive(self.ratio, "ratio", scale=", raw by compressed bytes")
 
     def through(self, picture: Picture) -> Picture:
         """Return a picture (h, w, c) encoded and decoded again."""
@@ -86,11 +85,6 @@ class JpegCodec:
 def _whole(value: Any) -> bool:
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     return whole and WORST <= value <= BEST
-
-
-def _positive(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 < value < math.inf
 
 
 def encoded(picture: Picture, quality: int, subsampling: str) -> bytes:

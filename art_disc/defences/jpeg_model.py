@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from art_disc.codebooks import Codebook
-from art_disc.core.errors import InputError
+from art_disc.core.checks import check_positive
 from art_disc.defences.jpeg_codec import SUBSAMPLINGS
 
 Rounding = Callable[[Tensor, Tensor], Tensor]
@@ -46,9 +46,8 @@ class DctModel:
     alpha: float | None = 40.0
 
     def __post_init__(self) -> None:
-        if self.alpha is not None and not 0 < self.alpha < math.inf:
-            msg = f"alpha must be a number > 0 (1 / range of [0, 1]), got {self.alpha!r}"
-            raise InputError(msg)
+        if self.alpha is not None:
+            check_positive(self.alpha, "alpha", scale=" (1 / range of [0, 1])")
 
     @property
     def name(self) -> str:

@@ -25,7 +25,6 @@ class ModelledPreprocessor(MapPreprocessor):
     params = ("surrogate", *MapPreprocessor.params)
     words: ClassVar[Words] = {}
     kinds: ClassVar[tuple[type, ...]] = ()
-    known: ClassVar[str] = ""
 
     def __init__(self, surrogate: Surrogate | str, **options: Any) -> None:
         self.surrogate: Surrogate = self.as_own(surrogate)
@@ -65,10 +64,8 @@ class ModelledPreprocessor(MapPreprocessor):
             surrogate: As for the constructor; the defence itself comes back for the surrogates of
                 codebooks and levels, which say nothing here.
         """
-        try:
-            return self._changed(surrogate=self.as_own(surrogate))
-        except InputError:
-            return self
+        own = self.meant(surrogate)
+        return self if own is None else self._changed(surrogate=own)
 
     def describe(self) -> str:
         """Return one readable line: how a surrogate differentiates it is no part of a defence."""

@@ -1,7 +1,6 @@
 """Defences that draw: what they have in common, and Gaussian noise."""
 
 import copy
-import math
 from abc import abstractmethod
 from typing import Any, Self
 
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from art_disc.core.checks import check_rate
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import derive_seed
 from art_disc.defences.draws import Draws, RandomMap
@@ -136,9 +136,7 @@ class GaussianNoise(RandomPreprocessor):
         super().__init__(seed=seed, **options)
 
     def _check_params(self) -> None:
-        if not (isinstance(self.sigma, int | float) and 0 < self.sigma < math.inf):
-            msg = f"sigma must be a number > 0 on the [0, 1] scale, got {self.sigma!r}"
-            raise InputError(msg)
+        check_rate(self.sigma, "sigma")
         super()._check_params()
 
     def _random_map(self, seed: int, frozen: int | None) -> NoiseMap:

@@ -11,7 +11,7 @@ from art_disc.codebooks import Codebook
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError, NotFittedError
 from art_disc.defences.codebook_map import CodebookMap
-from art_disc.surrogates import Ramp, Surrogate, SurrogateLike, as_surrogate
+from art_disc.surrogates import WORDS, Ramp, Surrogate, SurrogateLike, as_surrogate
 
 ClipValues = tuple[float, float]
 
@@ -56,6 +56,8 @@ class MapPreprocessor(PreprocessorPyTorch):
         "apply_fit",
         "apply_predict",
     )
+    # the surrogates that it takes, in words
+    known: ClassVar[str] = "none"
 
     def __init__(
         self,
@@ -134,6 +136,24 @@ class MapPreprocessor(PreprocessorPyTorch):
         """
         return self.map(x), y
 
+    @classmethod
+    def as_own(cls, surrogate: Any) -> Surrogate:
+        """Return a surrogate of this defence from an object or a word.
+
+        Raises:
+            InputError: None of this defence's.
+        """
+        msg = f"{cls.__name__} has no surrogate, got {surrogate!r}"
+        raise InputError(msg)
+
+    @classmethod
+    def meant(cls, surrogate: Any) -> Surrogate | None:
+        """Return what an object or a word means to this defence; None where it says nothing."""
+        try:
+            return cls.as_own(surrogate)
+        except InputError:
+            return None
+
     def with_surrogate(self, surrogate: SurrogateLike) -> Self:  # noqa: ARG002 - for subclasses
         """Return the same defence with another backward pass; itself if it has no surrogate."""
         return self
@@ -163,14 +183,24 @@ class SurrogatePreprocessor(MapPreprocessor):
     """
 
     params = ("surrogate", *MapPreprocessor.params)
+    known = f"{WORDS} or a callable"
 
     def __init__(self, surrogate: SurrogateLike, **options: Any) -> None:
-        self.surrogate: Surrogate = as_surrogate(surrogate)
+        self.surrogate: Surrogate = self.as_own(surrogate)
         super().__init__(**options)
 
     def _check_params(self) -> None:
-        self.surrogate = as_surrogate(self.surrogate)
+        self.surrogate = self.as_own(self.surrogate)
         super()._check_params()
+
+    @classmethod
+    def as_own(cls, surrogate: Any) -> Surrogate:
+        """Return a surrogate of this defence from an object, a callable or a word.
+
+        Raises:
+            InputError: None of this defence's.
+        """
+        return as_surrogate(surrogate)
 
     def with_surrogate(self, surrogate: SurrogateLike) -> Self:
         """Return the same defence with another backward pass."""
@@ -199,12 +229,22 @@ class CodebookPreprocessor(SurrogatePreprocessor):
         if not isinstance(self.codebook, Codebook):
             msg = f"codebook must be a Codebook, got {type(self.codebook).__name__}"
             raise InputError(msg)
-        if isinstance(as_surrogate(self.surrogate), Ramp):
+        super()._check_params()
+
+    @classmethod
+    def as_own(cls, surrogate: Any) -> Surrogate:
+        """Return a surrogate of a codebook from an object, a callable or a word.
+
+        Raises:
+            InputError: None of a codebook's.
+        """
+        found = super().as_own(surrogate)
+        if isinstance(found, Ramp):
             msg = (
                 "ramp is for the bits of level codes; for a codebook take smooth, soft or identity"
             )
             raise InputError(msg)
-        super()._check_params()
+        return found
 
     def _make_map(self) -> CodebookMap | None:
         if not self.codebook.is_fitted:

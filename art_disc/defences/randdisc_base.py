@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from art_disc.codebooks import Codebook
-from art_disc.core.checks import Float32Array, check_count
+from art_disc.core.checks import Float32Array, check_count, check_rate
 from art_disc.core.errors import InputError
 from art_disc.defences.centres import (
     AdaptiveCentres,
@@ -19,11 +19,11 @@ from art_disc.defences.centres import (
 from art_disc.defences.noise import RandomPreprocessor
 from art_disc.defences.preprocessor import MapPreprocessor
 from art_disc.defences.randdisc_map import (
+    CLUSTER_WORDS,
     ClusterMap,
     Mixture,
     SurrogateOfClusters,
     as_cluster_surrogate,
-    check_rate,
 )
 from art_disc.surrogates import Identity
 
@@ -93,6 +93,7 @@ class ClusterPreprocessor(RandomPreprocessor):
         "surrogate",
         *RandomPreprocessor.params,
     )
+    known = CLUSTER_WORDS
 
     def __init__(  # noqa: PLR0913 - one argument a setting of the paper
         self,
@@ -205,6 +206,15 @@ class ClusterPreprocessor(RandomPreprocessor):
         if not isinstance(self.centres, str):
             self.centres.check_channels(channels)
 
+    @classmethod
+    def as_own(cls, surrogate: Any) -> SurrogateOfClusters:
+        """Return a surrogate of this defence from an object or a word.
+
+        Raises:
+            InputError: None of this defence's.
+        """
+        return as_cluster_surrogate(surrogate)
+
     def with_surrogate(self, surrogate: Any) -> Self:
         """Return the same defence with another backward pass.
 
@@ -212,10 +222,8 @@ class ClusterPreprocessor(RandomPreprocessor):
             surrogate: `mix[:ALPHA]`, `identity`, a `Mixture` or an `Identity`; the defence itself
                 comes back for the surrogates of codebooks and levels, which say nothing here.
         """
-        try:
-            return self._changed(surrogate=as_cluster_surrogate(surrogate))
-        except InputError:
-            return self
+        own = self.meant(surrogate)
+        return self if own is None else self._changed(surrogate=own)
 
     def describe(self) -> str:
         """Return one readable line: the defence with every hyperparameter of its kind."""

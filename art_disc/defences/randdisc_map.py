@@ -1,6 +1,5 @@
 """Noisy pixels to their nearest centre, or to a mean of the centres, as a torch module."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from art_disc.codebooks import Codebook
+from art_disc.core.checks import check_rate
 from art_disc.core.errors import InputError
 from art_disc.defences.centres import CentreRule, FixedCentres
 from art_disc.defences.draws import Draws, RandomMap
@@ -54,20 +54,6 @@ class Mixture:
         codewords = torch.tensor(codebook.codewords_.T, device=x.device).expand(len(x), -1, -1)
         alpha = self.alpha or PAPERS_ALPHA
         return assign(pixels, codewords, alpha, alpha).reshape(x.shape)
-
-
-def check_rate(value: Any, name: str, *, zero: bool = False) -> float:
-    """Return a finite number > 0, or >= 0 where zero is allowed.
-
-    Raises:
-        InputError: It is none.
-    """
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not (0 <= value < math.inf) or (value == 0 and not zero):
-        sign = ">= 0" if zero else "> 0"
-        msg = f"{name} must be a number {sign} on the [0, 1] scale, got {value!r}"
-        raise InputError(msg)
-    return float(value)
 
 
 class ClusterMap(RandomMap):
@@ -211,6 +197,7 @@ class _Assignment(torch.autograd.Function):
 
 
 SurrogateOfClusters = Mixture | Identity
+CLUSTER_WORDS = "mix[:ALPHA] or identity"
 
 
 def as_cluster_surrogate(surrogate: Any) -> SurrogateOfClusters:
@@ -230,5 +217,5 @@ def as_cluster_surrogate(surrogate: Any) -> SurrogateOfClusters:
                 return Mixture(float(value) if value else None)
             except ValueError:
                 pass
-    msg = f"surrogate must be mix[:ALPHA] or identity, got {surrogate!r}"
+    msg = f"surrogate must be {CLUSTER_WORDS}, got {surrogate!r}"
     raise InputError(msg)

@@ -2,8 +2,8 @@
 
 from typing import Any, Self
 
+from art_disc.core.checks import check_rate
 from art_disc.defences.randdisc_base import ClusterPreprocessor, preset_of
-from art_disc.defences.randdisc_map import check_rate
 
 
 class RandMix(ClusterPreprocessor):

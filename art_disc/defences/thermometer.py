@@ -13,10 +13,10 @@ from art_disc.defences.images import as_float_images
 from art_disc.defences.preprocessor import SurrogatePreprocessor
 from art_disc.defences.reshaping import ReshapingPreprocessor
 from art_disc.surrogates import (
+    WORDS,
     LevelCode,
     Surrogate,
     SurrogateLike,
-    as_surrogate,
     check_level_surrogate,
     straight_through,
 )
@@ -132,6 +132,7 @@ class Thermometer(ReshapingPreprocessor, SurrogatePreprocessor):
     """
 
     params = ("n_levels", "encoding", *SurrogatePreprocessor.params)
+    known = f"{WORDS}, ramp[:WIDTH] or a callable"
 
     def __init__(
         self,
@@ -153,8 +154,18 @@ class Thermometer(ReshapingPreprocessor, SurrogatePreprocessor):
         if self.encoding not in ENCODINGS:
             msg = f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}"
             raise InputError(msg)
-        check_level_surrogate(as_surrogate(self.surrogate))
         super()._check_params()
+
+    @classmethod
+    def as_own(cls, surrogate: Any) -> Surrogate:
+        """Return a surrogate of level codes from an object, a callable or a word.
+
+        Raises:
+            InputError: None of level codes'.
+        """
+        found = super().as_own(surrogate)
+        check_level_surrogate(found)
+        return found
 
     def _make_map(self) -> LevelMap:
         return LevelMap(

@@ -1,6 +1,5 @@
 """Total-variation minimisation by a few steps of gradient descent."""
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor
 
 from art_disc.codebooks import Codebook
-from art_disc.core.checks import check_count
+from art_disc.core.checks import check_count, check_positive
 from art_disc.core.errors import InputError
 from art_disc.defences.images import ImageMap
 from art_disc.defences.modelled import ModelledPreprocessor, Words
@@ -172,9 +171,9 @@ class TotalVariation(ModelledPreprocessor):
 
     def _check_params(self) -> None:
         for name in ("weight", "smoothing"):
-            _check_positive(getattr(self, name), name)
+            check_positive(getattr(self, name), name)
         if self.step_size is not None:
-            _check_positive(self.step_size, "step_size")
+            check_positive(self.step_size, "step_size")
         self.steps = check_count(self.steps, "steps")
         if self.kind not in KINDS:
             msg = f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}"
@@ -199,10 +198,3 @@ class TotalVariation(ModelledPreprocessor):
     def spread(self) -> tuple[Surrogate, ...]:
         """Return the exact gradient."""
         return (Unrolled(),)
-
-
-def _check_positive(value: Any, name: str) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
-        msg = f"{name} must be a number > 0, got {value!r}"
-        raise InputError(msg)

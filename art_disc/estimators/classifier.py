@@ -9,6 +9,7 @@ from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from art.estimators.classification import PyTorchClassifier
 
 from art_disc.core.errors import InputError
+from art_disc.defences.meaning import check_meaning, surrogate_of
 from art_disc.defences.noise import RandomPreprocessor
 from art_disc.defences.preprocessor import MapPreprocessor
 from art_disc.defences.straight_through import StraightThrough
@@ -16,7 +17,7 @@ from art_disc.estimators.mean_loss import own_loss
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.shapes import check_standardisation, encoded_shape
 from art_disc.estimators.voting import Voting
-from art_disc.surrogates import Identity, SurrogateLike, as_surrogate
+from art_disc.surrogates import Identity, SurrogateLike
 
 
 class DefendedClassifier(PyTorchClassifier):
@@ -172,18 +173,26 @@ class DefendedClassifier(PyTorchClassifier):
         """Return the same classifier, its defences differentiated by another surrogate.
 
         Args:
-            surrogate: See `PixelDiscretization`; our defences without a surrogate stay as they
-                are. Through `identity` somebody else's torch preprocessors in ART's list are
-                differentiated as if they were not there (`StraightThrough`) if they keep the
-                images' shape; through any other surrogate by their own gradient.
+            surrogate: A word or object that one of the defences takes (`mix:20` of `RandDisc`,
+                `dct` of `JpegCompression`, others see `PixelDiscretization`); those to which it
+                says nothing stay as they are. Through `identity` somebody else's torch
+                preprocessors in ART's list are differentiated as if they were not there
+                (`StraightThrough`) if they keep the images' shape; through any other surrogate of
+                codebooks by their own gradient.
+
+        Raises:
+            InputError: No defence takes it; the message lists what they take.
         """
-        identity = isinstance(as_surrogate(surrogate), Identity)
+        check_meaning(self.defences, surrogate)
 
         def swap(defence: Any) -> Any:
+            meant = surrogate_of(defence, surrogate)
+            if meant is None:
+                return defence
             if isinstance(defence, MapPreprocessor):
                 return defence.with_surrogate(surrogate)
             foreign = defence.preprocessor if isinstance(defence, StraightThrough) else defence
-            if identity and isinstance(foreign, PreprocessorPyTorch):
+            if isinstance(meant, Identity) and isinstance(foreign, PreprocessorPyTorch):
                 return StraightThrough(foreign) if self._kept(foreign) else foreign
             return foreign
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from art_disc.estimators.known_loss import KnownLoss
 from art_disc.estimators.mean_loss import MeanLoss, own_loss
 from art_disc.estimators.memory import bytes_for_backward
 from art_disc.estimators.module import DefendedModule
+from art_disc.estimators.repeats import each_once
 from art_disc.estimators.shapes import encoded_shape
 from art_disc.estimators.voting import Voting
 
@@ -101,11 +103,8 @@ class RandomizedModule(DefendedModule):
         for start in range(0, number, at_once):
             group = range(start, min(start + at_once, number))
             images = torch.cat([_through(steps, x, index) for index in group])
-            place = None
-            if distinct:
-                images, place = images.unique(dim=0, return_inverse=True)
-            found = self._in_parts(images, _cached(rows, each, x), again=again)
-            logits.append(found if place is None else found[place])
+            classify = partial(self._in_parts, rows=_cached(rows, each, x), again=again)
+            logits.append(each_once(self.base, images, classify) if distinct else classify(images))
         return torch.log_softmax(torch.cat(logits), dim=1).view(number, len(x), -1)
 
     def _begin(self, x: Tensor) -> tuple[Tensor, list[nn.Module], int]:
@@ -119,8 +118,7 @@ class RandomizedModule(DefendedModule):
 
     def _rows_at_once(self, x: Tensor, each: int, kept: int) -> int:
         """Return rows that the budget holds, at least 1, beside so many draws that are kept."""
-        # twice: a map keeps its pixels, and what it made of them waits for the network or its
-        # gradient; statistics of batches in training need large parts more than thrift
+        # twice, the map's pixels and what it made; batch statistics need parts more than thrift
         images = 0 if self.base.training else 2 * kept * x.nelement() * x.element_size()
         return max(1, (self.voting.memory_bytes - images) // each)
 
@@ -133,11 +131,12 @@ class RandomizedModule(DefendedModule):
 
     def _with_gradient(self, x: Tensor, known: KnownLoss) -> Tensor:
         """Return scores that carry the gradient of a known loss; see `KnownLoss.answer`."""
+        # an image is there as drawn, as the map keeps it and with its gradient, in 32 bits
+        size = 3 * 4 * math.prod(self._shape(x))
         x, steps, each = self._begin(x)
-        number = self.voting.eot_samples
-        images = torch.stack([_through(steps, x, index) for index in range(number)])
-        rows = self._rows_at_once(images[0], each, number)
-        return known.answer(images, self._classify, self.voting, _cached(rows, each, x))
+        rows = max(1, (self.voting.memory_bytes - size * len(x)) // (each + size))
+        rows = _cached(rows, each, x)
+        return known.answer(x, partial(_through, steps), self._classify, self.voting, rows)
 
     def _classify_again(self, x: Tensor) -> Any:
         """Classify, and keep nothing but the images for the backward pass."""
@@ -145,12 +144,12 @@ class RandomizedModule(DefendedModule):
         return checkpoint(self._classify, x, use_reentrant=False, preserve_rng_state=self.training)
 
     def _row_bytes(self, x: Tensor) -> int:
-        shape = encoded_shape(
-            self.preprocessors,
-            (x.shape[1], x.shape[2], x.shape[3]),
-            channels_first=self.channels_first,
-        )
-        return bytes_for_backward(self.base, self._classify, x.new_zeros((1, *shape)))
+        return bytes_for_backward(self.base, self._classify, x.new_zeros((1, *self._shape(x))))
+
+    def _shape(self, x: Tensor) -> tuple[int, int, int]:
+        """Return the shape of an image that the network takes."""
+        shape = (x.shape[1], x.shape[2], x.shape[3])
+        return encoded_shape(self.preprocessors, shape, channels_first=self.channels_first)
 
 
 def _cached(rows: int, each: int, x: Tensor) -> int:

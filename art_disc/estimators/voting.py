@@ -30,9 +30,10 @@ class Voting:
         output: `log_probs`, their logarithm; `logits`, the same less its mean over the classes
             (equal softmax, sum zero); or `probs`, whose loss has no gradient where the network is
             sure.
-        memory_bytes: What may be kept for the backward pass at once: the drawn images and, at least
-            of one row, the network's activations. `loss_gradient` of cross-entropy takes as many
-            rows at once; elsewhere the draws beyond it are computed once more on the way back.
+        memory_bytes: What may be kept for the backward pass at once: drawn images and, of one row
+            at least, the network's activations. `loss_gradient` of cross-entropy finishes so many
+            rows at a time; elsewhere draws beyond it are computed once more on the way back, and
+            the images of all draws are kept.
         gradient: What losses are made of, in `loss_gradient`, `compute_loss` and `fit`.
             `mean_probability`: the loss of the row that is returned. `mean_loss`: the mean over
             draws of each draw's loss, as `MeanLoss` and ART's own expectation over transformation

@@ -6,11 +6,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from art_disc.estimators.repeats import hearing_of_repeats
+
 
 class Ledger:
-    """Images passed through a network, and gradients really taken, counted per image.
+    """Images passed through a network, and gradients really taken, counted per image and draw.
 
     A forward pass is a query until a gradient is taken of it; each backward pass is a gradient.
+    Draws that are equal count one by one, although the network may have seen them once.
     """
 
     def __init__(self) -> None:
@@ -34,11 +37,15 @@ class Ledger:
 
         output.register_hook(taken)
 
+    def _spared(self, rows: int) -> None:
+        self.queries += rows
+
     @contextmanager
     def watching(self, network: nn.Module) -> Iterator["Ledger"]:
         """Count inside the block; the network is shared by every classifier around it."""
         handle = network.register_forward_hook(self._note)
         try:
-            yield self
+            with hearing_of_repeats(network, self._spared):
+                yield self
         finally:
             handle.remove()

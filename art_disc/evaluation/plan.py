@@ -53,7 +53,7 @@ def plan_rows(  # noqa: PLR0913 - what an evaluation is made of
     table = attack_table(attacks if isinstance(attacks, str) else named, changes)
     sources = gradient_sources(classifier, surrogates)
     if through is not None:
-        sources = keep_only(sources, through)
+        sources = keep_only(sources, classifier, through)
     blind = [blind_source(classifier)]
     rows = [_own_row(classifier, attack, max(eps), norm) for attack in own]
     rows += [

@@ -1,6 +1,7 @@
 """Attacking a classifier that draws with ever more draws, and scoring images draw by draw."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from art_disc.core.randomness_record import ConvergencePoint, ConvergenceRecord
 from art_disc.core.record_base import Environment
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators import RandomizedClassifier, Voting
-from art_disc.evaluation.score import right_draws, score
+from art_disc.evaluation.score import Score, right_draws, score
 from art_disc.evaluation.transfer_attack import attack_batches
 from art_disc.metrics.gradient_agreement import draw_counts
 from art_disc.metrics.input_gradients import check_draws, defence_lines, images_and_labels
@@ -75,43 +76,11 @@ def eot_convergence(  # noqa: PLR0913 - each is a choice of its own
     budget = check_eps(eps, upper=upper)
     check_count(batch_size, "batch_size")
     check_count(fresh, "fresh")
-    if check_count(gradients, "gradients") < numbers[-1] or not (budget > 0 < step_factor):
-        msg = (
-            f"expected eps > 0, step_factor > 0 and gradients >= {numbers[-1]}, the most draws of "
-            f"one step, got {budget:g}, {step_factor:g} and {gradients}"
-        )
-        raise InputError(msg)
-    scored = derive_seed(seed, "eot_convergence", "fresh")
-    clean = score(model, images, labels, draws=fresh, seed=scored).correct
-    points = []
+    _check_steps(budget, step_factor, gradients, numbers[-1])
+    task = _Convergence(model, images, labels, budget, step_factor, random_start, fresh, seed)
+    clean = task.scored(images).correct
     with tqdm(total=len(numbers) * len(images), unit="image", disable=not verbose) as bar:
-        for number in numbers:
-            bar.set_description(f"EOT-{number}")
-            steps = gradients // number
-            # the votes that PGD asks for are for its log alone
-            source = model.with_samples(eot=number, vote=1)
-            step = step_factor * budget / steps
-            made = attack_batches(
-                partial(_pgd, source, budget, step, steps, random_start=random_start),
-                source,
-                images,
-                labels,
-                batch_size=batch_size,
-                seed=derive_seed(seed, "eot_convergence", number),
-                advance=bar.update,
-            )
-            told = score(model, made.images, labels, draws=fresh, seed=scored)
-            points.append(
-                ConvergencePoint(
-                    draws=number,
-                    steps=steps,
-                    eps_step=step,
-                    gradients=round(made.gradients / len(images)),
-                    correct=tuple((clean & told.correct).tolist()),
-                    draw_correct=told.draw_correct,
-                    seconds=made.seconds,
-                )
-            )
+        points = [task.point(m, gradients // m, clean, batch_size, bar) for m in numbers]
     return ConvergenceRecord(
         eps=budget,
         gradients=gradients,
@@ -125,6 +94,67 @@ def eot_convergence(  # noqa: PLR0913 - each is a choice of its own
         defences=defence_lines(model),
         environment=Environment.here(device=str(model.device), threads=torch.get_num_threads()),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Convergence:
+    """What is the same for every number of draws; see `eot_convergence`."""
+
+    model: RandomizedClassifier
+    images: Float32Array
+    labels: NDArray[np.int64]
+    eps: float
+    step_factor: float
+    random_start: bool
+    fresh: int
+    seed: int
+
+    def point(
+        self,
+        number: int,
+        steps: int,
+        clean: NDArray[np.bool_],
+        batch_size: int,
+        bar: Any,
+    ) -> ConvergencePoint:
+        """Return what so many steps with so many draws each leave of images right without them."""
+        bar.set_description(f"EOT-{number}")
+        step = self.step_factor * self.eps / steps
+        # the votes that PGD asks for are for its log alone
+        source = self.model.with_samples(eot=number, vote=1)
+        made = attack_batches(
+            partial(_pgd, source, self.eps, step, steps, random_start=self.random_start),
+            source,
+            self.images,
+            self.labels,
+            batch_size=batch_size,
+            seed=derive_seed(self.seed, "eot_convergence", number),
+            advance=bar.update,
+        )
+        told = self.scored(made.images)
+        return ConvergencePoint(
+            draws=number,
+            steps=steps,
+            eps_step=step,
+            gradients=round(made.gradients / len(self.images)),
+            correct=tuple((clean & told.correct).tolist()),
+            draw_correct=told.draw_correct,
+            seconds=made.seconds,
+        )
+
+    def scored(self, images: Float32Array) -> Score:
+        """Return how the classifier does on images, by draws that are the same in each call."""
+        seed = derive_seed(self.seed, "eot_convergence", "fresh")
+        return score(self.model, images, self.labels, draws=self.fresh, seed=seed)
+
+
+def _check_steps(eps: float, step_factor: float, gradients: int, most: int) -> None:
+    if check_count(gradients, "gradients") < most or not (eps > 0 < step_factor):
+        msg = (
+            f"expected eps > 0, step_factor > 0 and gradients >= {most}, the most draws of one "
+            f"step, got {eps:g}, {step_factor:g} and {gradients}"
+        )
+        raise InputError(msg)
 
 
 def _pgd(

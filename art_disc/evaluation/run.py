@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from art.attacks.attack import EvasionAttack
 
-from art_disc.attacks import parse_settings, suite_surrogates
+from art_disc.attacks import parse_settings
 from art_disc.core.checks import check_count
 from art_disc.data import Dataset
 from art_disc.estimators import DefendedClassifier, RandomizedClassifier
@@ -19,7 +19,13 @@ from art_disc.evaluation.plan import estimate_seconds, plan_rows
 from art_disc.evaluation.result import Evaluation
 from art_disc.evaluation.rows import Row, check_norm, merge_rows
 from art_disc.evaluation.runner import Runner
-from art_disc.evaluation.sources import Source, gradient_sources, reference_source
+from art_disc.evaluation.sources import (
+    USUAL,
+    Source,
+    gradient_sources,
+    reference_source,
+    wanted_surrogates,
+)
 from art_disc.evaluation.store import Finished, fresh_folder
 from art_disc.report import Pictures
 from art_disc.surrogates import SurrogateLike
@@ -35,7 +41,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     attacks: str | EvasionAttack | Sequence[str | EvasionAttack] = "standard",
     norm: str | float = "inf",
     targeted: bool = False,
-    surrogates: Sequence[SurrogateLike] = ("soft", "identity"),
+    surrogates: Sequence[SurrogateLike] = USUAL,
     through: str | None = None,
     settings: dict[str, Any] | None = None,
     checks: str | Checks | None = "quick",
@@ -74,7 +80,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         norm: `inf` or 2.
         targeted: Aim at the likeliest wrong class, where the attack can; any error counts.
         surrogates: Backward passes to attack through beside the defences' own; the per-example
-            worst is the result.
+            worst is the result. Each is one that a defence takes (`mix:20` of `RandDisc`, `dct` of
+            `JpegCompression`); `soft` and `identity` are left out where none does.
         through: Attack through this source of gradients alone (`base`, `own` or one of the
             surrogates): a cell of a sweep, not a white-box evaluation.
         settings: `{"pgd.max_iter": 100}`: over the tier's own.
@@ -110,7 +117,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     upper = check_choices(classifier, out=out, resume=resume, export=export)
     norm = check_norm(norm)
     budgets = budgets_of(eps, norm, upper, classifier.input_shape)
-    surrogates = (*surrogates, *suite_surrogates(attacks))
+    surrogates = wanted_surrogates(classifier, surrogates, attacks)
     if n_ex is not None:
         data = data.subset(n_test=check_count(n_ex, "n_ex"), stratified=stratified, seed=seed)
     x, y = examples_of(classifier, data, upper)
@@ -133,7 +140,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     run.facts = describe_run(classifier, data, y, training=training) | _facts(run, norm, budgets)
     run.facts["settings"] = {"batch_size": batch_size, "targeted": targeted, "draws": draws}
     if isinstance(classifier, RandomizedClassifier):
-        names = ("eot_samples", "vote_samples", "vote", "output")
+        names = ("eot_samples", "vote_samples", "vote", "output", "gradient")
         run.facts["settings"] |= {name: getattr(classifier.voting, name) for name in names}
     ctx = None
     if checks is not None:

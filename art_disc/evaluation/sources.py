@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from art_disc.attacks import suite_surrogates
 from art_disc.core.errors import InputError
 from art_disc.defences import (
     ClusterPreprocessor,
@@ -12,10 +13,13 @@ from art_disc.defences import (
     RandMix,
     SurrogatePreprocessor,
 )
+from art_disc.defences.meaning import check_meaning, meaning
 from art_disc.estimators import DefendedClassifier
-from art_disc.surrogates import SoftAssignment, Surrogate, SurrogateLike, as_surrogate
+from art_disc.surrogates import SoftAssignment, Surrogate, SurrogateLike
 
 BOTH, DEFENDED = ("base", "defended"), ("defended",)
+# what an evaluation attacks through unless it is told otherwise
+USUAL = ("soft", "identity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,11 @@ def gradient_sources(
     """Return the undefended base, the defences as they were built, and each surrogate asked for.
 
     A network that takes encoded images has no base. A preprocessor of ART's own that is not ours
-    can be differentiated as the identity; the other surrogates know our own maps only.
+    can be differentiated as the identity; the other surrogates know our own maps only. One that no
+    defence takes is left out; see `wanted_surrogates`.
 
     Raises:
-        InputError: Unknown surrogate.
+        InputError: Two different surrogates of one name.
     """
     known = white_box(classifier)
     if not classifier.defences:
@@ -75,7 +80,9 @@ def gradient_sources(
         # "soft" alone means the defences' own temperatures where they have them
         if wanted == "soft" and all(isinstance(surrogate, SoftAssignment) for surrogate in own):
             continue
-        made = as_surrogate(wanted)
+        made = meaning(classifier.defences, wanted)
+        if made is None:
+            continue
         name = made.name
         if mine.setdefault(name, made) != made:
             msg = f"two surrogates are called {name!r}; give them names of their own (Custom)"
@@ -92,7 +99,24 @@ def gradient_sources(
 def _changes(classifier: DefendedClassifier, wanted: SurrogateLike) -> bool:
     """Whether a defence of ours is differentiated otherwise through this surrogate."""
     ours = [d for d in classifier.defences if isinstance(d, MapPreprocessor)]
-    return any(d.with_surrogate(wanted) is not d for d in ours)
+    meant = [(d, d.meant(wanted)) for d in ours]
+    return any(new is not None and new != getattr(d, "surrogate", None) for d, new in meant)
+
+
+def wanted_surrogates(
+    classifier: DefendedClassifier, surrogates: Sequence[SurrogateLike], attacks: object
+) -> tuple[SurrogateLike, ...]:
+    """Return the surrogates that are asked for, with those of a suite of attacks.
+
+    Raises:
+        InputError: None of the defences takes one of them; `soft` and `identity`, which are always
+            asked for, are then left out.
+    """
+    listed = (*surrogates, *suite_surrogates(attacks))
+    for wanted in listed if classifier.defences else ():
+        if not (isinstance(wanted, str) and wanted in USUAL):
+            check_meaning(classifier.defences, wanted)
+    return listed
 
 
 def reference_source(classifier: DefendedClassifier) -> Source:
@@ -130,13 +154,14 @@ def mixed_source(classifier: DefendedClassifier) -> Source | None:
     return Source("randmix", twin, DEFENDED, white_box(classifier), "transfer: RandMix twin")
 
 
-def keep_only(sources: list[Source], through: str) -> list[Source]:
+def keep_only(sources: list[Source], classifier: DefendedClassifier, through: str) -> list[Source]:
     """Return the one source of this name.
 
     Raises:
         InputError: There is none.
     """
-    alias = as_surrogate(through).name if through not in ("base", "own") else None
+    meant = meaning(classifier.defences, through)
+    alias = None if meant is None else meant.name
     named = [s for s in sources if s.name == through or (alias and s.surrogate == alias)]
     if not named:
         known = ", ".join(source.name for source in sources)

@@ -1,28 +1,27 @@
 """Adversarial examples made on other classifiers, scored on the one that is to be judged."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from art.attacks.attack import EvasionAttack
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from art_disc.attacks import Request, attack_table
-from art_disc.core.checks import check_count, check_eps
+from art_disc.attacks import AttackFactory, Request, attack_table
+from art_disc.core.checks import Float32Array, check_count, check_eps
 from art_disc.core.errors import InputError
 from art_disc.core.record_base import Environment, Setting
 from art_disc.core.seeds import derive_seed
 from art_disc.core.supplied_record import TransferRecord, TransferRow
 from art_disc.estimators import DefendedClassifier
-from art_disc.evaluation.score import perturbation_norm, score
+from art_disc.evaluation.score import Score, perturbation_norm, score
 from art_disc.evaluation.sources import mixed_twin
 from art_disc.evaluation.transfer_attack import attack_batches
 from art_disc.metrics.input_gradients import defence_lines, images_and_labels
-
-AttackFactory = Callable[[Any, float], EvasionAttack]
 
 
 def transfer_sources(classifier: DefendedClassifier, *, seed: int = 0) -> dict[str, Any]:
@@ -96,47 +95,13 @@ def transfer(  # noqa: PLR0913 - each is a choice of its own
     check_count(draws, "draws")
     check_count(batch_size, "batch_size")
     _check_sources(sources, target, upper)
-    scored = derive_seed(seed, "transfer", "fresh")
-    clean = score(target, images, labels, draws=draws, seed=scored)
+    task = _Task(target, images, labels, budget, draws, batch_size, seed)
+    clean = task.scored(target, images, "fresh")
     rows = []
     with tqdm(total=len(sources) * len(images), unit="image", disable=not verbose) as bar:
         for name, source in sources.items():
             bar.set_description(name)
-            make, row = _begin(attack, name, source, budget, batch_size)
-            here = derive_seed(seed, "transfer", name)
-            try:
-                made = attack_batches(
-                    make,
-                    source,
-                    images,
-                    labels,
-                    batch_size=batch_size,
-                    seed=here,
-                    advance=bar.update,
-                )
-            # an attack that fails is a row of the record, not the end of the run
-            except Exception as error:
-                rows.append(replace(row, reason=f"{type(error).__name__}: {error}"))
-                continue
-            told = score(target, made.images, labels, draws=draws, seed=scored)
-            own = [
-                score(source, some, labels, draws=draws, seed=here).correct
-                for some in (images, made.images)
-            ]
-            rows.append(
-                replace(
-                    row,
-                    attack=row.attack or made.attack,
-                    status="done",
-                    own_correct=tuple((own[0] & own[1]).tolist()),
-                    right=tuple(told.correct.tolist()),
-                    draw_right=told.draw_correct,
-                    distances=tuple(perturbation_norm(made.images, images, "inf").tolist()),
-                    gradients=made.gradients,
-                    queries=made.queries,
-                    seconds=made.seconds,
-                )
-            )
+            rows.append(task.row(attack, name, source, bar.update))
     return TransferRecord(
         eps=budget,
         tolerance=1e-6 * upper,
@@ -147,6 +112,65 @@ def transfer(  # noqa: PLR0913 - each is a choice of its own
         seed=seed,
         environment=Environment.here(device=str(target.device), threads=torch.get_num_threads()),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
+    """What is the same for every source; see `transfer`."""
+
+    target: Any
+    images: Float32Array
+    labels: NDArray[np.int64]
+    eps: float
+    draws: int
+    batch_size: int
+    seed: int
+
+    def row(
+        self,
+        attack: str | AttackFactory,
+        name: str,
+        source: Any,
+        advance: Callable[[int], object],
+    ) -> TransferRow:
+        """Attack one source, and score what it made on the target and on itself."""
+        make, row = _begin(attack, name, source, self.eps, self.batch_size)
+        try:
+            made = attack_batches(
+                make,
+                source,
+                self.images,
+                self.labels,
+                batch_size=self.batch_size,
+                seed=self._seed(name),
+                advance=advance,
+            )
+        # an attack that fails is a row of the record, not the end of the run
+        except Exception as error:
+            return replace(row, reason=f"{type(error).__name__}: {error}")
+        told = self.scored(self.target, made.images, "fresh")
+        before, after = (
+            self.scored(source, some, name).correct for some in (self.images, made.images)
+        )
+        return replace(
+            row,
+            attack=row.attack or made.attack,
+            status="done",
+            own_correct=tuple((before & after).tolist()),
+            right=tuple(told.correct.tolist()),
+            draw_right=told.draw_correct,
+            distances=tuple(perturbation_norm(made.images, self.images, "inf").tolist()),
+            gradients=made.gradients,
+            queries=made.queries,
+            seconds=made.seconds,
+        )
+
+    def scored(self, classifier: Any, images: Float32Array, name: str) -> Score:
+        """Return how a classifier does on images, by the draws of a name."""
+        return score(classifier, images, self.labels, draws=self.draws, seed=self._seed(name))
+
+    def _seed(self, name: str) -> int:
+        return derive_seed(self.seed, "transfer", name)
 
 
 def _check_sources(sources: Mapping[str, Any], target: Any, upper: float) -> None:

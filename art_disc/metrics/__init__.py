@@ -13,6 +13,8 @@ from art_disc.metrics.gradient_agreement import gradient_agreement
 from art_disc.metrics.kl_cells import codeword_divergence
 from art_disc.metrics.kl_centres import centre_term, proposition1_kl, vacuous_from
 from art_disc.metrics.kl_certifying import kl_certify
+from art_disc.metrics.kl_colour_cells import colour_divergence
+from art_disc.metrics.kl_colour_model import ColourCodesModel
 from art_disc.metrics.kl_curve import certified_accuracy_curve
 from art_disc.metrics.kl_finding import divergence_model
 from art_disc.metrics.kl_gaussian import gaussian_kl, smoothing_radius
@@ -43,6 +45,7 @@ __all__ = [
     "AdaptiveModel",
     "Certificate",
     "CertifiedCurve",
+    "ColourCodesModel",
     "DivergenceModel",
     "DivergenceRecord",
     "EquivalenceClasses",
@@ -62,6 +65,7 @@ __all__ = [
     "code_distance",
     "codebook_of",
     "codeword_divergence",
+    "colour_divergence",
     "divergence_model",
     "divergence_needed",
     "equivalence_classes",

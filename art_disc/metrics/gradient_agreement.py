@@ -73,20 +73,15 @@ def gradient_agreement(  # noqa: PLR0913 - each is a choice of its own
     model = check_draws(classifier)
     numbers = draw_counts(draws)
     check_count(batch_size, "batch_size")
-    if loss not in LOSSES:
-        msg = f"loss must be one of {', '.join(LOSSES)}, got {loss!r}"
-        raise InputError(msg)
+    _check_loss(loss)
     start = time.perf_counter()
     cosines, zeros = [], []
     for number in tqdm(numbers, unit="M", disable=not verbose):
-        pair = []
-        for side in (0, 1):
-            own = derive_seed(seed, "gradient_agreement", number, side)
-            twin = model.with_samples(eot=number).with_seed(own)
-            pair.append(
-                directions(input_gradients(twin, images, labels, loss, batch_size=batch_size))
-            )
-        (a, no_a), (b, no_b) = pair
+        seeds = (derive_seed(seed, "gradient_agreement", number, side) for side in (0, 1))
+        (a, no_a), (b, no_b) = (
+            directions(input_gradients(twin, images, labels, loss, batch_size=batch_size))
+            for twin in (model.with_samples(eot=number).with_seed(own) for own in seeds)
+        )
         each = (a * b).sum(axis=1).clip(-1, 1)
         cosines.append(tuple(round(float(value), 9) for value in each))
         zeros.append(int(no_a.sum() + no_b.sum()))
@@ -100,3 +95,9 @@ def gradient_agreement(  # noqa: PLR0913 - each is a choice of its own
         seconds=round(time.perf_counter() - start, 3),
         environment=Environment.here(device=str(model.device), threads=torch.get_num_threads()),
     )
+
+
+def _check_loss(loss: str) -> None:
+    if loss not in LOSSES:
+        msg = f"loss must be one of {', '.join(LOSSES)}, got {loss!r}"
+        raise InputError(msg)

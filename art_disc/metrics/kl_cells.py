@@ -37,8 +37,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_ndtr, logsumexp
 
+from art_disc.core.checks import check_positive
 from art_disc.core.errors import InputError
-from art_disc.metrics.kl_gaussian import check_order, check_positive
+from art_disc.metrics.kl_gaussian import check_order
 
 Float64Array = NDArray[np.float64]
 

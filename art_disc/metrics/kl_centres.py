@@ -20,8 +20,7 @@ Source: Zhang, Liang 2019, Proposition 1 and eq. (5).
 
 import math
 
-from art_disc.core.checks import check_count
-from art_disc.metrics.kl_gaussian import check_positive
+from art_disc.core.checks import check_count, check_positive
 
 
 def centre_term(eps: float, *, n_samples: int, tau: float, channels: int = 1) -> float:

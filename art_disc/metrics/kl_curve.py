@@ -1,12 +1,13 @@
 """Certified accuracy over budgets, beside what an attack leaves."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from art_disc.attacks import AttackFactory
 from art_disc.core.checks import check_count
 from art_disc.core.divergence_record import (
     AttackedPoint,
@@ -30,7 +31,6 @@ from art_disc.metrics.kl_task import (
 from art_disc.metrics.kl_votes import count_votes, vote_limits
 from art_disc.metrics.reachability import check_choice
 
-AttackFactory = Callable[[Any, float], Any]
 # the votes on attacked images must not call a certificate wrong by chance
 _DOUBT = 1e-6
 

@@ -12,6 +12,7 @@ from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
 from art_disc.defences.preprocessor import MapPreprocessor
 from art_disc.defences.randdisc import RandDisc
 from art_disc.defences.randdisc_base import ClusterPreprocessor
+from art_disc.metrics.kl_colour_model import ColourCodesModel
 from art_disc.metrics.kl_models import (
     AdaptiveModel,
     DivergenceModel,
@@ -34,7 +35,7 @@ def divergence_model(classifier: Any) -> DivergenceModel:
 
     Raises:
         CertificateError: Nothing draws, something else comes before it, it is frozen or without
-            noise, or its cells have no probabilities in closed form.
+            noise, or nothing is proven for its cells (more than three channels).
     """
     operations = getattr(classifier, "preprocessing_operations", None) or ()
     steps: list[Any] = [step for step in operations if step.apply_predict]
@@ -88,5 +89,9 @@ def _model_of(defence: Any) -> DivergenceModel:
     if adaptive:
         return AdaptiveModel(defence.n_samples, defence.tau, defence.sigma)
     if isinstance(defence, RandDisc) and defence.codewords is not None:
-        return FixedCodesModel(axis_levels(defence.codewords), defence.sigma)
+        levels = axis_levels(defence.codewords)
+        if levels is None:
+            codes = tuple(map(tuple, defence.codewords.astype(np.float64).tolist()))
+            return ColourCodesModel(codes, defence.sigma)
+        return FixedCodesModel(levels, defence.sigma)
     return GaussianModel(defence.sigma)

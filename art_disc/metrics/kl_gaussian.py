@@ -18,29 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-from art_disc.core.checks import check_count
+from art_disc.core.checks import check_count, check_positive
 from art_disc.core.errors import InputError
 
 Float64Array = NDArray[np.float64]
 
 # by which a probability is moved outward: far above the rounding of SciPy's functions
 OUTWARD = 1e-12
-
-
-def check_positive(value: Any, name: str, *, zero: bool = False) -> float:
-    """Return a finite number > 0, or >= 0 where `zero`.
-
-    Raises:
-        InputError: Anything else.
-    """
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (math.isfinite(number) and (number > 0 or (zero and number == 0))):
-        msg = f"{name} must be a finite number {'>= 0' if zero else '> 0'}, got {value!r}"
-        raise InputError(msg)
-    return number
 
 
 def check_order(order: Any) -> float:

@@ -13,11 +13,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from art_disc.core.checks import check_positive
 from art_disc.core.errors import CertificateError
 from art_disc.metrics.kl_cells import codeword_divergence
 from art_disc.metrics.kl_centres import adaptive_shift
 from art_disc.metrics.kl_gaussian import (
-    check_positive,
     gaussian_renyi,
     gaussian_shift,
 )
@@ -212,7 +212,7 @@ class PooledModel:
         return self.inner.shift(self.pool(x), eps)
 
 
-def axis_levels(codewords: ArrayLike) -> tuple[tuple[float, ...], ...]:
+def axis_levels(codewords: ArrayLike) -> tuple[tuple[float, ...], ...] | None:
     """Scalar codewords of each channel, where the l2 cells of the codewords are boxes.
 
     That is so for grey images, and for colours that form a grid: every combination of its channels'
@@ -222,19 +222,13 @@ def axis_levels(codewords: ArrayLike) -> tuple[tuple[float, ...], ...]:
     Args:
         codewords: Shape (k, c), or (k,) for grey images.
 
-    Raises:
-        CertificateError: Colours that form no grid: their l2 cells are convex, but have no
-            probability in closed form, and limits by Monte-Carlo would have to hold for every tail.
+    Returns:
+        None for colours that form no grid, whose cells are other polyhedra; see
+        `ColourCodesModel`.
     """
     codes = np.asarray(codewords, dtype=np.float64)
     codes = np.unique(codes[:, None] if codes.ndim == 1 else codes, axis=0)
     levels = [np.unique(channel) for channel in codes.T]
     if len(codes) != np.prod([len(channel) for channel in levels]):
-        msg = (
-            f"{len(codes)} colours form no grid over {codes.shape[1]} channels: the probabilities "
-            "of their cells have no closed form, so no divergence is proven; use grey images, a "
-            "grid of levels such as {64, 192}^3, or model=GaussianModel(sigma), which holds for "
-            "whatever is made of the noisy image"
-        )
-        raise CertificateError(msg)
+        return None
     return tuple(tuple(channel.tolist()) for channel in levels)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy import stats
 from tqdm import tqdm
 
-from art_disc.core.checks import Float32Array, check_count
+from art_disc.core.checks import Float32Array, check_count, check_positive
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.core.seeds import derive_seed
-from art_disc.metrics.kl_gaussian import check_positive, check_probability
+from art_disc.metrics.kl_gaussian import check_probability
 
 Float64Array = NDArray[np.float64]
 Int64Array = NDArray[np.int64]

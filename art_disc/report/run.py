@@ -13,7 +13,6 @@ from art_disc.core.records import (
     load_record,
 )
 from art_disc.core.sweep_record import SweepRecord
-from art_disc.core.zoo_record import ZooRecord
 from art_disc.report.certificate import certificate_page
 from art_disc.report.certified_curve import certified_curve_page
 from art_disc.report.evaluation import evaluation_page
@@ -23,6 +22,7 @@ from art_disc.report.summary import summarise
 from art_disc.report.sweep import sweep_page
 
 Record = EvaluationRecord | CertificateRecord | DivergenceRecord | CertifiedCurve | SweepRecord
+PAGES = (EvaluationRecord, CertificateRecord, DivergenceRecord, CertifiedCurve, SweepRecord)
 
 RECORD, PICTURES = "record.json", "pictures.npz"
 SUMMARY, EXAMPLES, REPORT = "summary.json", "examples.csv", "report.html"
@@ -86,8 +86,11 @@ def render_run(folder: str | Path) -> Path:
 
 def _load(path: Path) -> Record:
     record = load_record(path)
-    if isinstance(record, ZooRecord):
-        msg = f"{path} is the matrix of art-disc zoo, which has no page; that command prints it"
+    if not isinstance(record, PAGES):
+        msg = (
+            f"{path} is a record of kind '{record.kind}', which has no page; kinds with one are "
+            f"{', '.join(kind.kind for kind in PAGES)}"
+        )
         raise FileFormatError(msg)
     return record
 

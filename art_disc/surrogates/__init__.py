@@ -6,6 +6,7 @@ from art_disc.surrogates.ramp import Ramp
 from art_disc.surrogates.smoothed import SmoothedStep
 from art_disc.surrogates.step import HardStep, straight_through
 from art_disc.surrogates.surrogates import (
+    WORDS,
     Custom,
     Identity,
     SoftAssignment,
@@ -14,6 +15,7 @@ from art_disc.surrogates.surrogates import (
 )
 
 __all__ = [
+    "WORDS",
     "Custom",
     "HardStep",
     "Identity",

@@ -119,6 +119,8 @@ class Custom:
 
 
 SurrogateLike = Surrogate | Callable[[Tensor], Tensor] | str
+# those of codebooks; level codes have a ramp too
+WORDS = "identity, soft[:ALPHA[:LEAK]], smooth[:WIDTH]"
 
 
 def as_surrogate(surrogate: SurrogateLike) -> Surrogate:
@@ -149,6 +151,5 @@ def as_surrogate(surrogate: SurrogateLike) -> Surrogate:
         return surrogate  # type: ignore[return-value]  # a protocol cannot be told by call alone
     elif callable(surrogate):
         return Custom(surrogate, getattr(surrogate, "__name__", "custom"))
-    known = "identity, soft[:ALPHA[:LEAK]], smooth[:WIDTH], ramp[:WIDTH] or a callable"
-    msg = f"surrogate must be {known}, got {surrogate!r}"
+    msg = f"surrogate must be {WORDS}, ramp[:WIDTH] or a callable, got {surrogate!r}"
     raise InputError(msg)

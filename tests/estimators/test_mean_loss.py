@@ -66,7 +66,11 @@ def test_gradient_and_loss_are_the_mean_of_those_of_single_draws(digits_net, x, 
 
 
 @pytest.mark.parametrize("memory", [1, 100_000, 1 << 30])
-@pytest.mark.parametrize("gradient", ["mean_loss", "mean_probability"])
+@pytest.mark.parametrize(
+    "how",
+    # the vote plays no part in the mean loss
+    [("mean_loss", "mean"), ("mean_probability", "mean"), ("mean_probability", "hard")],
+)
 @pytest.mark.parametrize(
     "loss",
     [
@@ -79,9 +83,10 @@ def test_gradient_and_loss_are_the_mean_of_those_of_single_draws(digits_net, x, 
     ],
     ids=["ce", "sum", "smooth", "weighted", "nll", "margin"],
 )
-def test_any_loss_is_differentiated_within_any_memory(digits_net, x, y, loss, gradient, memory):
-    frozen = noisy(digits_net, loss=loss, gradient=gradient).with_voting(memory_bytes=memory)
-    frozen = frozen.frozen(2)
+def test_any_loss_is_differentiated_within_any_memory(digits_net, x, y, loss, how, memory):
+    gradient, vote = how
+    made = noisy(digits_net, loss=loss, gradient=gradient, vote=vote)
+    frozen = made.with_voting(memory_bytes=memory).frozen(2)
     leaf = torch.tensor(x, requires_grad=True)
     labels = torch.tensor(y.argmax(axis=1))
     rows = [
@@ -89,8 +94,13 @@ def test_any_loss_is_differentiated_within_any_memory(digits_net, x, y, loss, gr
     ]
     if gradient == "mean_loss":
         value = sum(loss(row, labels) for row in rows) / DRAWS
-    else:
+    elif vote == "mean":
         value = loss(torch.stack(rows).logsumexp(0) - np.log(DRAWS), labels)
+    else:
+        # (votes + 1/2) / (draws + classes / 2), each vote with the slope of its probability
+        p = torch.stack(rows).exp()
+        votes = functional.one_hot(p.argmax(dim=2), 10) + p - p.detach()
+        value = loss(torch.log((votes.sum(dim=0) + 0.5) / (DRAWS + 5)), labels)
     (expected,) = torch.autograd.grad(value, leaf)
     got = frozen.loss_gradient(x, y)
     assert np.abs(got).max() > 0
@@ -226,7 +236,7 @@ CHANGES = {
     "pickle": pickled,
     "defend": lambda c: defend(c, [InputBitDepth(8, "identity")]),
     "with_voting": lambda c: c.with_voting(eot_samples=4),
-    "with_surrogate": lambda c: c.with_surrogate("identity"),
+    "with_surrogate": lambda c: defend(c, [InputBitDepth(8)]).with_surrogate("soft"),
     "with_seed": lambda c: c.with_seed(3),
     "with_defences": lambda c: c.with_defences(c.defences),
 }

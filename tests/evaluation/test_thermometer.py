@@ -151,7 +151,7 @@ def test_one_word_runs_the_published_break(coded, digits):
 
 def test_that_word_is_for_level_codes(digits, digits_net):
     classifier = build_classifier(digits_net, data=digits, defences=[ColorDepthReduction(4)])
-    with pytest.raises(InputError, match="ramp is for the bits of level codes"):
+    with pytest.raises(InputError, match="takes the surrogate 'ramp': ColorDepthReduction takes"):
         evaluate(classifier, digits, attacks="thermometer", n_ex=5, **OPTIONS)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from art_disc.attacks import SUITES, AttackSpec, attack_table
 from art_disc.core.errors import ArtDiscError, InputError
 from art_disc.defences import parse_defence
-from art_disc.surrogates import SoftAssignment, as_surrogate
+from art_disc.defences.meaning import check_known
+from art_disc.surrogates import SoftAssignment
 
 TRAININGS: Mapping[str, Mapping[str, type]] = {
     "natural": {"epochs": int, "seed": int, "learning_rate": float},
@@ -137,7 +138,7 @@ def gradient_sources(defence: str, surrogates: Sequence[str]) -> tuple[str, ...]
     """Return those of `surrogates` that differ for this defence, in order.
 
     `own` is the defence as it is written. A surrogate that says the same as the defence's own is
-    `own` too, and so is every surrogate of what has none to exchange.
+    `own` too, and so is every one that this defence does not take.
 
     Raises:
         InputError: Unknown defence or surrogate, or a defence that encodes images.
@@ -156,12 +157,12 @@ def gradient_sources(defence: str, surrogates: Sequence[str]) -> tuple[str, ...]
         if word == "base":
             name = "own" if defence == "none" else "base"
         elif word != "own":
-            surrogate = as_surrogate(word)
-            kept = made is None or made.with_surrogate(word) is made
-            same = own is None or kept or surrogate.name == own.name
+            check_known(word)
+            meant = None if made is None else made.meant(word)
             # "soft" alone means the defence's own temperature where it has one
-            same = same or (word == "soft" and isinstance(own, SoftAssignment))
-            name = "own" if same else surrogate.name
+            same = word == "soft" and isinstance(own, SoftAssignment)
+            same = same or meant is None or own is None or meant.name == own.name
+            name = "own" if same or meant is None else meant.name
         seen.setdefault(name, name if name in ("own", "base") else word)
     return tuple(seen.values())
 
