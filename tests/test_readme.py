@@ -50,6 +50,15 @@ def test_the_python_of_the_page_on_randomness_runs(capsys, monkeypatch, tmp_path
     assert "of 40" in capsys.readouterr().out
 
 
+def test_the_page_of_randomised_results_is_made_from_the_result_files():
+    from studies.randomised_page import DOCS, PAGE, page
+
+    text = page()
+    assert PAGE.read_text(encoding="utf-8") == text
+    for picture in re.findall(r"\((images/[^)]*)\)", text):
+        assert (DOCS / picture).is_file()
+
+
 def test_the_python_of_the_hardness_page_runs(capsys):
     page = (README.parent / "docs" / "hardness.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

@@ -24,6 +24,9 @@ from art_disc.attacks.zoo.feeding import (
 from art_disc.attacks.zoo.steps import step_size
 from art_disc.core.checks import Float32Array
 
+# tenths of the regularisation that are tried where gradients are too steep for it
+_SOFTENED = 3
+
 
 def _universal(request: Request, settings: Settings) -> EvasionAttack:
     return UniversalPerturbation(
@@ -124,8 +127,24 @@ def _features_numpy(request: Request, settings: Settings) -> EvasionAttack:
     return Fed(attack, partial(_feed_each_guide, options=options))
 
 
+def _feed_softened(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
+    """Feed it with weaker steps where exp(regularization * gradient) overflows."""
+    asked = attack.regularization
+    try:
+        for _ in range(_SOFTENED):
+            try:
+                return attack.generate(x, onehot)
+            except ValueError as error:
+                if "Overflow" not in str(error):
+                    raise
+            attack.set_params(regularization=attack.regularization / 10)
+        return attack.generate(x, onehot)
+    finally:
+        attack.set_params(regularization=asked)
+
+
 def _wasserstein(request: Request, settings: Settings) -> EvasionAttack:
-    return Wasserstein(
+    attack = Wasserstein(
         request.classifier,
         targeted=request.targeted,
         regularization=float(settings["regularization"]),
@@ -138,6 +157,7 @@ def _wasserstein(request: Request, settings: Settings) -> EvasionAttack:
         batch_size=request.batch_size,
         verbose=False,
     )
+    return Fed(attack, _feed_softened)
 
 
 ROWS: tuple[AttackSpec, ...] = (
