@@ -118,8 +118,15 @@ def _composite(request: Request, settings: Settings) -> EvasionAttack:
 
 
 def _feed_stickers(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
+    """Feed guides; an image of which ART's arithmetic makes NaN stays as it was.
+
+    Its boost subtracts distances, and both are infinite where a classifier that draws took no
+    step for adversarial.
+    """
     chosen = guides(onehot)
-    return attack.generate(x, onehot[chosen], mask=np.ones_like(x), x_tar=x[chosen])
+    made = attack.generate(x, onehot[chosen], mask=np.ones_like(x), x_tar=x[chosen])
+    lost = ~np.isfinite(made).reshape(len(made), -1).all(axis=1)
+    return np.where(lost[:, None, None, None], x, made)
 
 
 def _graphite_blackbox(request: Request, settings: Settings) -> EvasionAttack:
