@@ -80,8 +80,8 @@ def attack_section(dataset: str) -> list[str]:
     lines += ["Attacks:", "", *(f"- {words}" for words in made), ""]
     settings = found["settings"]
     lines += [
-        f"Images: {settings['images']}; {settings['votes'].partition(';')[0]}; 95 % Clopper-Pearson "
-        "intervals over images."
+        f"Images: {settings['images']}; {settings['votes'].partition(';')[0]}; 95 % "
+        "Clopper-Pearson intervals over images."
     ]
     defences = "; ".join(f"{k}: `{v}`" for k, v in settings["defences"].items() if v != "none")
     lines += [f"Defences: {defences}.", ""]
