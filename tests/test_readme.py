@@ -50,6 +50,21 @@ def test_the_python_of_the_page_on_randomness_runs(capsys, monkeypatch, tmp_path
     assert "of 40" in capsys.readouterr().out
 
 
+def test_the_tight_bound_is_never_below_pinsker_in_the_study_and_mostly_above():
+    from studies.summary import load
+
+    rows = load("mnist_randomised_certificate")["rows"]
+    assert len(rows) == 9
+    gains = {r["eps"]: r["certified"]["tight"] - r["certified"]["pinsker"] for r in rows}
+    assert min(gains.values()) >= 0
+    # at .02 both certify all but five of the images that are right
+    assert all(
+        gain > 0
+        for (eps, gain), row in zip(gains.items(), rows, strict=True)
+        if row["certified"]["pinsker"] and eps != 0.02
+    )
+
+
 def test_the_page_of_randomised_results_is_made_from_the_result_files():
     from studies.randomised_page import DOCS, PAGE, page
 
