@@ -74,7 +74,7 @@ def attack_section(dataset: str) -> list[str]:
         ]
     else:
         lines += [
-            "The paper's TVM weight of .2 is read as of images in [-1, 1], the scale of its code: .1 "
+            "The paper's TVM weight of .2 is read as of images in [-1, 1], its code's scale: .1 "
             "here. On images this small it costs half of the clean accuracy.",
             "",
         ]
