@@ -187,9 +187,10 @@ def _common(parser: argparse.ArgumentParser) -> None:
         "--defence",
         metavar="SPEC",
         help="density:n_codes=2,radius=0.6 | colordepth:n_codes=8 | bitdepth:bits=2 | "
-        "noise:sigma=0.1 | randdisc:preset=mnist | jpeg:quality=75 | a codebook file (.npz) | none; "
-        "also kmedoids, kmeans, thermometer, randmix, maxpool, bilinear, tv, resizepad; "
-        "surrogate=soft or identity may be added to a codebook; default: density, two codewords for grey images and ten for colour",
+        "noise:sigma=0.1 | randdisc:preset=mnist | jpeg:quality=75 | a codebook file (.npz) | "
+        "none; also kmedoids, kmeans, thermometer, randmix, maxpool, bilinear, tv, resizepad; "
+        "surrogate=soft or identity may be added to a codebook; default: density, two codewords "
+        "for grey images and ten for colour",
     )
     parser.add_argument(
         "--eps",
