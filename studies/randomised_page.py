@@ -169,8 +169,8 @@ def cost_section() -> list[str]:
         "weights, RandDisc with the paper's settings; medians in one run, all kinds in turn.",
         "",
         *table((f"{found['draws']} gradients an image", "CPU seconds", "over bare"), rows),
-        "What autograd keeps for the backward pass stays within `memory_bytes`; all tensors that "
-        "live at once, short-lived ones included, need somewhat more:",
+        "What autograd keeps for the backward pass, and all tensors that live at once, short-lived "
+        "ones included, beside the `memory_bytes` that were stated (ART's loops have no such limit):",
         "",
         *table(("`memory_bytes`", "kept for the backward pass", "alive at most"), memory),
         f"(`studies/eot_cost.py`; {where(found)})",

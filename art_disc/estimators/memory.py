@@ -1,4 +1,4 @@
-"""What a network keeps of one image for its backward pass."""
+"""What a network needs of one image for its forward and backward pass."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ _KNOWN: WeakKeyDictionary[nn.Module, dict[tuple[int, ...], int]] = WeakKeyDictio
 
 
 def bytes_for_backward(network: nn.Module, run: Callable[[Tensor], Any], row: Tensor) -> int:
-    """Return the bytes that autograd keeps of one row, weights apart; from memory if known.
+    """Return the bytes that a pass of one row needs, weights apart; from memory if known.
 
     Args:
         network: See `measure_bytes`.
@@ -27,9 +27,10 @@ def bytes_for_backward(network: nn.Module, run: Callable[[Tensor], Any], row: Te
 
 
 def measure_bytes(network: nn.Module, run: Callable[[Tensor], Any], row: Tensor) -> int:
-    """Return the bytes that autograd keeps of one row, weights apart.
+    """Return the bytes that a forward and backward pass of one row needs, weights apart.
 
-    The network is in eval mode meanwhile, and the global random streams are as before.
+    What autograd keeps, and once more the largest part of it: that of the layer at work. The
+    network is in eval mode meanwhile, and the global random streams are as before.
 
     Args:
         network: Whose weights are not counted.
@@ -58,4 +59,6 @@ def measure_bytes(network: nn.Module, run: Callable[[Tensor], Any], row: Tensor)
     finally:
         for module in training:
             module.training = True
-    return max(sum(kept.values()), leaf.element_size() * leaf.nelement())
+    # beside what is kept, a layer's output or its gradient is alive while it is computed
+    widest = max(kept.values(), default=0)
+    return max(sum(kept.values()) + widest, leaf.element_size() * leaf.nelement())

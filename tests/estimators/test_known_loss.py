@@ -74,7 +74,8 @@ def test_a_gradient_keeps_no_more_than_is_stated(digits_net, sample, defence, gr
         assert found[rows] <= stated
     # and the budget is used: more of it, more rows at once
     assert list(found.values()) == sorted(found.values())
-    assert found[50] > 0.8 * 50 * row
+    # a part of it is for the layer at work, which is not kept
+    assert found[50] > 0.7 * 50 * row
     # below that a row at a time is the least
     assert peak(classifier.with_voting(memory_bytes=1), x, y) == found[1]
 

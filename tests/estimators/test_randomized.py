@@ -213,7 +213,7 @@ def test_the_graph_stays_within_the_memory_that_is_stated(digits_net, x):
     whole = noisy(digits_net, eot_samples=20)
     held = kept_bytes(lambda: whole.model(images))
     row = measure_bytes(digits_net, digits_net, torch.zeros(1, 1, 8, 8))
-    assert 0.8 < held / (row * 20 * len(x)) < 1.2
+    assert 0.7 < held / (row * 20 * len(x)) <= 1
     small = whole.with_voting(memory_bytes=1_000_000)
     inputs = 20 * images.nelement() * 4
     assert kept_bytes(lambda: small.model(images)) < 2.5 * inputs < held / 5
