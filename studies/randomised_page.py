@@ -170,7 +170,7 @@ def cost_section() -> list[str]:
         "",
         *table((f"{found['draws']} gradients an image", "CPU seconds", "over bare"), rows),
         "What autograd keeps for the backward pass, and all tensors that live at once, short-lived "
-        "ones included, beside the `memory_bytes` that were stated (ART's loops have no such limit):",
+        "ones included, beside the `memory_bytes` that were stated; the loops have no limit.",
         "",
         *table(("`memory_bytes`", "kept for the backward pass", "alive at most"), memory),
         f"(`studies/eot_cost.py`; {where(found)})",
