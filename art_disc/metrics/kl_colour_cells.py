@@ -145,7 +145,7 @@ def _distinct(pixels: Float64Array) -> tuple[Float64Array, NDArray[np.intp]]:
     """Return the different colours (m, c), and for each pixel its place among them."""
     level = np.rint(255 * pixels).astype(np.int64)
     if pixels.shape[1] <= _CHANNELS:
-        # 8-bit colours are sorted as whole numbers, many times faster than as rows
+        # 8-bit colours can be sorted as whole numbers, which spares sorting rows
         number = level @ 256 ** np.arange(pixels.shape[1])
         _, first, place = np.unique(number, return_index=True, return_inverse=True)
         if np.array_equal(pixels[first][place], pixels):
