@@ -18,6 +18,13 @@ settings.register_profile("ci", max_examples=200, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Give pytest-randomly one seed where cases are to repeat, unless the caller named one."""
+    if REPEAT and getattr(config.option, "randomly_seed", None) == "default":
+        config.option.randomly_seed = 20261122
+
+
 @pytest.fixture(scope="session")
 def shared_data():
     """Find a real data file by name; the test skips, naming the file, where there is none."""
