@@ -145,15 +145,16 @@ def codebook(options: Namespace) -> int:
 
     from art_disc.cli.setup import default_defence, load_data
     from art_disc.codebooks import PixelCounts
-    from art_disc.defences import CodebookPreprocessor, parse_defence
+    from art_disc.defences import CodebookPreprocessor, parse_defences
 
     data = load_data(options)
     counts = PixelCounts.of(data.x_train if len(data.x_train) else data.x_test)
-    defence = parse_defence(options.defence or default_defence(data))
-    if not isinstance(defence, CodebookPreprocessor):
-        msg = f"{type(defence).__name__} has no codebook; see art-disc evaluate --help for those"
+    text = options.defence or default_defence(data)
+    defences = parse_defences(text)
+    if len(defences) != 1 or not isinstance(defences[0], CodebookPreprocessor):
+        msg = f"--defence {text} is not one codebook; see art-disc evaluate --help for those"
         raise InputError(msg)
-    book = defence.codebook
+    book = defences[0].codebook
     if not book.is_fitted:
         book.fit(counts)
     index = book.assign(counts.values.astype(np.float32) / np.float32(255))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the parser of `art-disc`."""
-    from art_disc.cli.parser import _data, number
+    from art_disc.cli.parser import Once, _data, number
 
     parser = subparsers.add_parser(
         "hardness",
@@ -24,7 +24,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "and how many pixels lie around each colour. No network is needed.",
     )
     _data(parser)
-    parser.add_argument("--defence", metavar="SPEC", help="see art-disc evaluate --help")
+    parser.add_argument(
+        "--defence", action=Once, metavar="SPEC", help="see art-disc evaluate --help"
+    )
     parser.add_argument(
         "--eps",
         nargs="+",
@@ -58,9 +60,9 @@ def run(options: Namespace) -> int:
 
     data = load_data(options)
     made = make_defences(options, data)
-    codebook = getattr(made[0], "codebook", None) if made else None
+    codebook = getattr(made[0], "codebook", None) if len(made) == 1 else None
     if codebook is None:
-        msg = f"--defence {options.defence} has no codebook; see art-disc evaluate --help"
+        msg = f"--defence {options.defence} is not one codebook; see art-disc evaluate --help"
         raise InputError(msg)
     print(f"{data.name}  {options.defence or default_defence(data)}  {codebook.n_codes_} codewords")
     print(

@@ -2,7 +2,7 @@
 
 import argparse
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from art_disc import __version__
 from art_disc.cli import commands
@@ -21,6 +21,18 @@ def number(text: str) -> float:
     except (ValueError, ZeroDivisionError):
         msg = f"expected a number such as 0.1 or 8/255, got {text!r}"
         raise argparse.ArgumentTypeError(msg) from None
+
+
+class Once(argparse.Action):
+    """Refuse an option that is given twice: the last one would win without a word."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: Any = None
+    ) -> None:
+        """Keep the value, or end with an error."""
+        if getattr(namespace, self.dest) != self.default:
+            parser.error(f"{option} is given twice; write a chain of defences as 'A + B'")
+        setattr(namespace, self.dest, values)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -154,7 +166,9 @@ def _certify(subparsers: Subparsers) -> None:
 def _codebook(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("codebook", help="learn a codebook, print it, save it")
     _data(parser)
-    parser.add_argument("--defence", metavar="SPEC", help="see art-disc evaluate --help")
+    parser.add_argument(
+        "--defence", action=Once, metavar="SPEC", help="see art-disc evaluate --help"
+    )
     parser.add_argument("--out", metavar="FILE", help="save the codebook as npz")
     parser.set_defaults(run=commands.codebook)
 
@@ -185,11 +199,13 @@ def _common(parser: argparse.ArgumentParser) -> None:
     _data(parser)
     parser.add_argument(
         "--defence",
+        action=Once,
         metavar="SPEC",
         help="density:n_codes=2,radius=0.6 | colordepth:n_codes=8 | bitdepth:bits=2 | "
         "noise:sigma=0.1 | randdisc:preset=mnist | jpeg:quality=75 | a codebook file (.npz) | "
         "none; also kmedoids, kmeans, thermometer, randmix, maxpool, bilinear, tv, resizepad; "
-        "surrogate=soft or identity may be added to a codebook; default: density, two codewords "
+        "surrogate=soft or identity may be added to a codebook; 'A + B' applies several in order; "
+        "default: density, two codewords "
         "for grey images and ten for colour",
     )
     parser.add_argument(

@@ -52,19 +52,19 @@ def budgets(options: Namespace, data: "Dataset") -> list[float]:
 
 
 def make_defences(options: Namespace, data: "Dataset") -> "list[MapPreprocessor]":
-    """Return the fitted defence of `--defence`, or none."""
-    from art_disc.defences import parse_defence
+    """Return the fitted defences of `--defence`, in order."""
+    from art_disc.defences import parse_defences
 
-    text = options.defence or default_defence(data)
-    if text == "none":
-        return []
-    defence = parse_defence(text)
-    if not defence.is_fitted:
-        if not len(data.x_train):
-            msg = f"{data.name} has no training images to learn a codebook from; give a fixed one"
-            raise InputError(msg)
-        defence.learn(data.x_train)
-    return [defence]
+    defences = parse_defences(options.defence or default_defence(data))
+    for defence in defences:
+        if not defence.is_fitted:
+            if not len(data.x_train):
+                msg = (
+                    f"{data.name} has no training images to learn a codebook from; give a fixed one"
+                )
+                raise InputError(msg)
+            defence.learn(data.x_train)
+    return defences
 
 
 def usable_device(options: Namespace) -> "torch.device":

@@ -3,6 +3,7 @@
 A new defence adds its line here.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -215,3 +216,20 @@ def parse_defence(text: str) -> MapPreprocessor:
         return PixelDiscretization(Codebook.load(text))
     row, options = _parse(text)
     return row.make(**options)
+
+
+def parse_defences(text: str) -> list[MapPreprocessor]:
+    """Return the defences of `A + B + ...`, applied from left to right; `none` is the empty list.
+
+    The plus stands between spaces; each part is one of `parse_defence`.
+
+    >>> [type(d).__name__ for d in parse_defences("maxpool + randdisc + bilinear:height=8,width=8")]
+    ['MaxPoolDownsample', 'RandDisc', 'BilinearResize']
+
+    Raises:
+        InputError: Unknown name, option or value, or an empty part.
+        FileFormatError: A file is no codebook.
+    """
+    if text.strip() == "none":
+        return []
+    return [parse_defence(part.strip()) for part in re.split(r"\s\+(?:\s|$)", text)]

@@ -122,6 +122,26 @@ def test_the_place_of_the_surrogate_does_not_matter(capsys):
     assert "3 codewords" in outs[0]
 
 
+def test_a_chain_of_defences_is_one_classifier(capsys, tmp_path):
+    chain = (
+        "maxpool:filter_size=2,stride=2,resize=false + bitdepth:bits=1 + bilinear:height=8,width=8"
+    )
+    words = ("evaluate", *QUICK, "--checks", "none", "--attacks", "fgsm", "--eps", "0.2")
+    code, _, _ = run(capsys, *words, "--defence", chain, "--out", tmp_path)
+    assert code == 0
+    told = EvaluationRecord.load(tmp_path / "record.json").defences
+    assert [line.partition("(")[0] for line in told] == [
+        "MaxPoolDownsample", "InputBitDepth", "BilinearResize"
+    ]  # fmt: skip
+
+
+def test_a_second_defence_is_not_taken_for_the_first(capsys):
+    words = ("certify", *QUICK, "--defence", "bitdepth", "--defence", "colordepth")
+    code, _, err = run(capsys, *words)
+    assert code == 2
+    assert "--defence is given twice" in err
+
+
 def test_a_saved_codebook_is_a_defence(capsys, tmp_path):
     file = Codebook([0.0, 0.5, 1.0]).save(tmp_path / "book.npz")
     words = (

@@ -39,5 +39,5 @@ def test_numbers_and_plots(capsys, tmp_path, digits):
 
 def test_a_defence_without_a_codebook_is_refused(capsys):
     assert main(["hardness", "--defence", "noise:sigma=0.1"]) == 2
-    assert "has no codebook" in capsys.readouterr().err
+    assert "is not one codebook" in capsys.readouterr().err
     assert main(["hardness", "--defence", "none"]) == 2

@@ -18,6 +18,7 @@ from art_disc.defences import (
     PixelDiscretization,
     Thermometer,
     parse_defence,
+    parse_defences,
 )
 from art_disc.defences.table import parse_value
 from art_disc.surrogates import Identity, Ramp, SoftAssignment
@@ -133,6 +134,30 @@ def test_a_codebook_file_is_used(tmp_path):
 def test_a_line_that_does_not_fit_is_refused(text, message):
     with pytest.raises(InputError, match=message):
         parse_defence(text)
+
+
+def test_a_chain_is_applied_from_left_to_right():
+    x = np.random.default_rng(0).random((2, 1, 9, 9), dtype=np.float32)
+
+    def through(text):
+        made = x
+        for defence in parse_defences(text):
+            made, _ = defence(made)
+        return made
+
+    larger = "bilinear:height=18,width=18"
+    mapped = through(f"{larger} + bitdepth:bits=1")
+    between = through(f"bitdepth:bits=1 + {larger}")
+    assert mapped.shape == between.shape == (2, 1, 18, 18)
+    assert len(np.unique(mapped)) == 2 < len(np.unique(between))
+    assert parse_defences("none") == []
+    assert len(parse_defences("bitdepth")) == 1
+
+
+@pytest.mark.parametrize("text", ["bitdepth +", "bitdepth + + maxpool", " + bitdepth", "none + tv"])
+def test_a_chain_with_a_part_that_is_none_is_refused(text):
+    with pytest.raises(InputError, match="unknown defence"):
+        parse_defences(text)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from typing import Any
 
 from art_disc.attacks import SUITES, AttackSpec, attack_table
 from art_disc.core.errors import ArtDiscError, InputError
-from art_disc.defences import parse_defence
+from art_disc.defences import MapPreprocessor, parse_defences
 from art_disc.defences.meaning import check_known
+from art_disc.estimators import encoded_shape
 from art_disc.surrogates import SoftAssignment
 
 TRAININGS: Mapping[str, Mapping[str, type]] = {
@@ -131,7 +132,7 @@ def parse_training(text: str) -> Training:
     )
 
 
-_IMAGE = (1, 8, 8)
+_SIDES = (28, 32)
 
 
 def gradient_sources(defence: str, surrogates: Sequence[str]) -> tuple[str, ...]:
@@ -143,28 +144,41 @@ def gradient_sources(defence: str, surrogates: Sequence[str]) -> tuple[str, ...]
     Raises:
         InputError: Unknown defence or surrogate, or a defence that encodes images.
     """
-    made = None if defence == "none" else parse_defence(defence)
-    if made is not None and made.encoded_shape(_IMAGE) != _IMAGE:
+    made = parse_defences(defence)
+    if _encodes(made):
         msg = (
             f"{defence} encodes images, and the networks of a sweep, which all its defences share, "
             "take images; run it with art-disc evaluate, which trains a network on the codes"
         )
         raise InputError(msg)
-    own = getattr(made, "surrogate", None)
     seen: dict[str, str] = {}
     for word in surrogates:
         name = "own"
         if word == "base":
-            name = "own" if defence == "none" else "base"
+            name = "base" if made else "own"
         elif word != "own":
             check_known(word)
-            meant = None if made is None else made.meant(word)
-            # "soft" alone means the defence's own temperature where it has one
-            same = word == "soft" and isinstance(own, SoftAssignment)
-            same = same or meant is None or own is None or meant.name == own.name
-            name = "own" if same or meant is None else meant.name
+            name = " + ".join(filter(None, (_change(d, word) for d in made))) or "own"
         seen.setdefault(name, name if name in ("own", "base") else word)
     return tuple(seen.values())
+
+
+def _encodes(defences: Sequence[MapPreprocessor]) -> bool:
+    """Whether a network of images could not follow; a fixed size is for the dry run to judge."""
+    shapes = {encoded_shape(defences, (1, side, side)) for side in _SIDES}
+    return (len(shapes) > 1 and shapes != {(1, side, side) for side in _SIDES}) or any(
+        shape[0] != 1 for shape in shapes
+    )
+
+
+def _change(defence: MapPreprocessor, word: str) -> str:
+    """Return the name of the surrogate that `word` gives this defence; empty: it keeps its own."""
+    own, meant = getattr(defence, "surrogate", None), defence.meant(word)
+    # "soft" alone means the defence's own temperature where it has one
+    kept = word == "soft" and isinstance(own, SoftAssignment)
+    if kept or own is None or meant is None or meant.name == own.name:
+        return ""
+    return meant.name
 
 
 def parse_number(value: Any, kind: type, name: str) -> Any:

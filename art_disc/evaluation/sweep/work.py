@@ -19,7 +19,7 @@ from art_disc.core.records import EvaluationRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.core.sweep_record import SweepCell
 from art_disc.data import Dataset, load_dataset
-from art_disc.defences import RandomPreprocessor, parse_defence
+from art_disc.defences import RandomPreprocessor, parse_defences
 from art_disc.estimators import DefendedClassifier, RandomizedClassifier, build_classifier
 from art_disc.evaluation.run import evaluate
 from art_disc.evaluation.sweep.cells import Cell
@@ -104,16 +104,16 @@ def _built(
     return make_classifier(network.to(device), data, defence)
 
 
-def make_classifier(network: nn.Module, data: Dataset, defence: str) -> DefendedClassifier:
-    """Return the network behind the defence of `NAME:key=value`, which is fitted if need be.
+def make_classifier(network: nn.Module, data: Dataset, text: str) -> DefendedClassifier:
+    """Return the network behind the defences of `parse_defences`, which are fitted if need be.
 
     Raises:
         InputError: There is nothing to fit the defence to.
     """
     network.eval()
-    defences = [] if defence == "none" else [parse_defence(defence)]
+    defences = parse_defences(text)
     if any(not _is_fitted(d) for d in defences) and not len(data.x_train):
-        msg = f"{data.name} has no training images to learn {defence!r} from; give a fixed one"
+        msg = f"{data.name} has no training images to learn {text!r} from; give a fixed one"
         raise InputError(msg)
     return build_classifier(network, data=data, defences=defences)
 

@@ -16,6 +16,11 @@ tier = "smoke"
 time_limit = "1h30m"
 """
 
+# one part has the identity of its own, the other a soft assignment
+CHANGED = ["own", "soft", "identity"]
+# pools, maps and comes back to a size that the data may have
+POOLED = "maxpool:resize=false + bitdepth + bilinear:height=28,width=28"
+
 
 def test_a_file_and_python_say_the_same(tmp_path):
     file = tmp_path / "plan.toml"
@@ -53,6 +58,7 @@ def test_a_suite_stands_for_its_members_in_its_own_tier(tiny):
         ({"datasets": []}, "datasets"),
         ({"defences": ["magic"]}, "'defences': unknown defence"),
         ({"defences": ["thermometer:n_levels=4"]}, "'defences': .* encodes images"),
+        ({"defences": ["maxpool:resize=false"]}, "'defences': .* encodes images"),
         ({"defences": ["density:n_codes=two"]}, "'defences'"),
         ({"eps": [-0.1]}, "'eps'.*>= 0"),
         ({"eps": [8]}, "'eps'.*8/255"),
@@ -111,6 +117,9 @@ def test_a_missing_key_and_a_bad_file_are_told(tmp_path):
         ("density:n_codes=2", ["own", "soft", "soft:10", "soft:20"], ["own", "soft:20"]),
         ("density:n_codes=2,surrogate=identity", ["identity", "own", "base"], ["own", "base"]),
         ("density:n_codes=2", ["soft:20", "soft:20.0"], ["soft:20"]),
+        # of a chain, the parts that a word changes
+        ("bitdepth:bits=2 + density:n_codes=2", ["own", "soft", "identity"], CHANGED),
+        (POOLED, ["own", "identity"], ["own"]),
     ],
 )
 def test_what_is_the_same_gradient_is_one_source(defence, asked, kept):
