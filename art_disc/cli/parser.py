@@ -68,6 +68,22 @@ def _evaluate(subparsers: Subparsers) -> None:
     )
     _common(parser)
     _model(parser)
+    _attacks(parser)
+    _checks(parser)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with an interrupted run in --out"
+    )
+    parser.add_argument(
+        "--export",
+        choices=("npz", "png"),
+        help="write every adversarial set, exact and rounded to 8 bits; png: as pictures too",
+    )
+    parser.add_argument("--batch-size", type=int, default=100, help="images an attack gets at once")
+    parser.set_defaults(run=commands.evaluate)
+
+
+def _attacks(parser: argparse.ArgumentParser) -> None:
+    """Add what is attacked with."""
     parser.add_argument(
         "--attacks",
         default="standard",
@@ -85,6 +101,20 @@ def _evaluate(subparsers: Subparsers) -> None:
         "soft,identity, each where a defence takes it",
     )
     parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="ATTACK.KEY=VALUE",
+        help="change an attack's setting, for example pgd.max_iter=100; repeatable",
+    )
+    parser.add_argument(
+        "--draws", type=int, default=20, help="fresh draws that a randomised defence is scored on"
+    )
+
+
+def _checks(parser: argparse.ArgumentParser) -> None:
+    """Add what the evaluation is checked by, and certified."""
+    parser.add_argument(
         "--checks",
         default="quick",
         choices=("quick", "standard", "full", "none"),
@@ -98,31 +128,11 @@ def _evaluate(subparsers: Subparsers) -> None:
         "and cached where the checks need it (auto, default), or weights of the same architecture",
     )
     parser.add_argument(
-        "--draws", type=int, default=20, help="fresh draws that a randomised defence is scored on"
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="go on with an interrupted run in --out"
-    )
-    parser.add_argument(
-        "--export",
-        choices=("npz", "png"),
-        help="write every adversarial set, exact and rounded to 8 bits; png: as pictures too",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="ATTACK.KEY=VALUE",
-        help="change an attack's setting, for example pgd.max_iter=100; repeatable",
-    )
-    parser.add_argument("--batch-size", type=int, default=100, help="images an attack gets at once")
-    parser.add_argument(
         "--certify",
         action="store_true",
         help="also certify by enumeration at every budget, and check that no attack contradicts it",
     )
     parser.add_argument("--max-free", type=int, default=12, help="see art-disc certify")
-    parser.set_defaults(run=commands.evaluate)
 
 
 def _certify(subparsers: Subparsers) -> None:

@@ -1,14 +1,12 @@
 """`art-disc reproduce`: a published table run again, its numbers beside ours."""
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
 
 def add(subparsers: Any) -> None:
     """Add the command to the parser of `art-disc`."""
-    from art_disc.cli.parser import number
-
     parser = subparsers.add_parser(
         "reproduce",
         help="run a published table on the data at hand, beside the printed numbers",
@@ -19,6 +17,24 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "table", nargs="?", help="chen2018-table3, ...; without it the tables are listed"
     )
+    _which_rows(parser)
+    _how_much(parser)
+    parser.add_argument("--data-dir", metavar="DIR", help="where NAME.npz is looked for first")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        default="runs/reproduce",
+        help="folder of TABLE.json and TABLE.md, and of the rows' records, which tables share; "
+        "default runs/reproduce",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the finished table there too")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.set_defaults(run=run)
+
+
+def _which_rows(parser: ArgumentParser) -> None:
+    from art_disc.cli.parser import number
+
     parser.add_argument("--dataset", nargs="+", default=(), help="rows of these data sets alone")
     parser.add_argument(
         "--setting",
@@ -33,6 +49,9 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "--eps", nargs="+", type=number, default=(), help="other budgets, in [0, 1]"
     )
+
+
+def _how_much(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--n-ex",
         type=int,
@@ -67,17 +86,6 @@ def add(subparsers: Any) -> None:
         help="tables of certificates: enumerate up to 2^MAX_FREE code images; default 12",
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--data-dir", metavar="DIR", help="where NAME.npz is looked for first")
-    parser.add_argument(
-        "--out",
-        metavar="DIR",
-        default="runs/reproduce",
-        help="folder of TABLE.json and TABLE.md, and of the rows' records, which tables share; "
-        "default runs/reproduce",
-    )
-    parser.add_argument("--json", metavar="FILE", help="write the finished table there too")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
-    parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
