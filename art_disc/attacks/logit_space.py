@@ -110,7 +110,7 @@ class LogitSpacePGA(EvasionAttack):
         given = self.estimator.predict(images) if y is None else y
         labels = torch.tensor(check_labels(given, len(images), self.estimator.nb_classes))
         # the global stream is where ART's attacks, and so its users' seeds, are
-        seed = int(np.random.randint(2**31))  # noqa: NPY002
+        seed = int(np.random.randint(2**31))  # noqa: NPY002 - ART's stream
         generator = torch.Generator().manual_seed(seed)
         parts = zip(
             torch.tensor(images).split(self.batch_size), labels.split(self.batch_size), strict=True

@@ -66,7 +66,7 @@ def read_json(path: str | Path) -> Any:
 def write_npz(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> Path:
     """Write arrays as a compressed npz, in one step."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **dict(arrays))  # type: ignore[arg-type]
+    np.savez_compressed(buffer, **dict(arrays))  # type: ignore[arg-type]  # NumPy names one keyword
     return replace_file(path, buffer.getvalue())
 
 
