@@ -69,7 +69,7 @@ class RandomSearch(EvasionAttack):
             self.estimator.nb_classes,
         )
         # the global stream is where ART's attacks, and so its users' seeds, are
-        seed = self.seed if self.seed is not None else np.random.randint(2**31)  # noqa: NPY002 - ART's
+        seed = self.seed if self.seed is not None else np.random.randint(2**31)  # noqa: NPY002
         rng = np.random.default_rng(seed)
         found = [
             self._search(image, label, rng) for image, label in zip(images, labels, strict=True)
