@@ -40,7 +40,7 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
     x: Any,
     y: Any,
     *,
-    eps: Sequence[float],
+    eps: float | Sequence[float],
     draws: int = 1000,
     confidence: float = 0.999,
     bounds: Sequence[str] = BOUNDS,
@@ -65,8 +65,9 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
     Args:
         classifier: As for `kl_certify`, as are the rest.
         x: See there.
-        y: True labels.
-        eps: l_inf budgets in the classifier's input range.
+        y: True labels; for a classifier's own choices there is `kl_certify`.
+        eps: One or several l_inf budgets in the classifier's input range; a repeated one counts
+            once.
         draws: See there.
         confidence: See there.
         bounds: Which of its bounds.
@@ -82,9 +83,8 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
         InputError: An argument does not fit.
         CertificateError: The classifier is none that this certificate covers.
     """
-    for bound in bounds:
-        check_choice(bound, "bound", BOUNDS)
     start, orders = time.perf_counter(), check_orders(orders)
+    eps = _asked(eps, bounds, y)
     task = Task.of(classifier, x, model)
     budgets = [task.budget(value) for value in eps]
     votes = let_vote(task, y, (draws, seed, batch_size), confidence, verbose=verbose)
@@ -115,6 +115,20 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
         attacked=tuple(attacked),
         attack=f"{attack_draws} votes" if attacked else "",
     )
+
+
+def _asked(eps: float | Sequence[float], bounds: Sequence[str], y: Any) -> list[float]:
+    """Return the budgets, each once, where there is something to count."""
+    for bound in bounds:
+        check_choice(bound, "bound", BOUNDS)
+    budgets = list(dict.fromkeys([eps] if np.ndim(eps) == 0 else eps))
+    if not budgets or not bounds:
+        msg = f"a curve needs at least one budget and at least one bound, got {eps} and {bounds}"
+        raise InputError(msg)
+    if y is None:
+        msg = "certified accuracy needs true labels; kl_certify(y=None) certifies votes as they are"
+        raise InputError(msg)
+    return budgets
 
 
 def _attacked(

@@ -56,6 +56,12 @@ def check_probability(p: ArrayLike, name: str = "p") -> Float64Array:
     return values
 
 
+def complement_below(p: Float64Array) -> Float64Array:
+    """Return 1 - p, rounded down: a tiny p is not lost, as it would be next to 1."""
+    left: Float64Array = np.where(p > 0, np.nextafter(1 - p, 0.0), 1.0)
+    return left
+
+
 def gaussian_shift(eps: float, sigma: float, d: int) -> float:
     """Largest distance of the two means, eps sqrt(d) / sigma standard deviations.
 
@@ -135,7 +141,7 @@ def smoothing_highest(p: ArrayLike, shift: ArrayLike) -> Float64Array:
     Raises:
         InputError: `p` is outside [0, 1].
     """
-    highest: Float64Array = 1 - smoothing_lowest(1 - check_probability(p), shift)
+    highest: Float64Array = 1 - smoothing_lowest(complement_below(check_probability(p)), shift)
     return highest
 
 

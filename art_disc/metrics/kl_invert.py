@@ -34,12 +34,21 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import rel_entr, xlogy
 
 from art_disc.core.errors import InputError
-from art_disc.metrics.kl_gaussian import OUTWARD, check_order, check_probability
+from art_disc.metrics.kl_gaussian import (
+    OUTWARD,
+    check_order,
+    check_probability,
+    complement_below,
+)
 
 Float64Array = NDArray[np.float64]
 
 # far above the rounding of a binary divergence, far below any that matters
 _SLACK_FACTOR, _SLACK = 1 + 1e-12, 1e-13
+# below it the sum of powers is told from 1 by its excess, which is exact however near the order
+_NEAR = 1.5
+# the least order above 1 at which rounding leaves something of the power means
+_LEAST = 1.01
 _HALVINGS = 50
 
 
@@ -67,6 +76,11 @@ def binary_divergence(p: ArrayLike, q: ArrayLike, order: float = 1.0) -> Float64
             ratio = [np.where(a > 0, np.log(a) - np.log(b), -np.inf) for a, b in pairs]
             if np.isinf(order):
                 found = np.maximum(*ratio)
+            elif order < _NEAR:
+                over = (
+                    a * np.expm1((order - 1) * r) for (a, _), r in zip(pairs, ratio, strict=True)
+                )
+                found = np.log1p(sum(over)) / (order - 1)
             else:
                 first, second = (
                     np.log(a) + (order - 1) * r for (a, _), r in zip(pairs, ratio, strict=True)
@@ -122,8 +136,8 @@ def highest_probability(
     Raises:
         InputError: A number outside its range.
     """
-    least = lowest_probability(1 - check_probability(p), divergence, order, reverse=reverse)
-    highest: Float64Array = 1 - least
+    left = complement_below(check_probability(p))
+    highest: Float64Array = 1 - lowest_probability(left, divergence, order, reverse=reverse)
     return highest
 
 
@@ -149,6 +163,9 @@ def divergence_needed(
     Source: the module's head.
     """
     order = check_order(order)
+    if 1 < order < _LEAST:
+        # KL is the smaller divergence, so that what is needed of it is enough
+        order = 1.0
     top, other = np.broadcast_arrays(
         check_probability(p_top, "p_top"), check_probability(p_other, "p_other")
     )
@@ -163,8 +180,9 @@ def divergence_needed(
         else:
             factor = 1.0 if np.isinf(order) else order / (order - 1)
             least = factor * np.log(rest + 2 * _power_mean(top, other, order))
-    # the sum under the logarithm may be off by a few last bits
-    doubt = 10 * _SLACK * np.maximum(1.0, np.exp(np.minimum(least, 30.0)))
+    # the sum under the logarithm may be off by a few last bits, and the factor multiplies them
+    bits = 10 * _SLACK if np.isinf(order) or order == 1 else _SLACK * max(10.0, order / (order - 1))
+    doubt = bits * np.maximum(1.0, np.exp(np.minimum(least, 30.0)))
     needed: Float64Array = np.where(top > other, np.maximum(0.0, least - doubt), 0.0)
     return needed
 

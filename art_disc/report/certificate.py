@@ -98,8 +98,10 @@ def _part(record: AnyCertificate, verdict: str) -> str:
 
 
 def _quantity(record: AnyCertificate) -> str:
-    chosen = isinstance(record, DivergenceRecord) and record.settings["labels"] != "given"
-    return "share of certified votes (right or wrong)" if chosen else "certified accuracy"
+    if record.settings.get("labels", "given") == "given":
+        return "certified accuracy"
+    what = "votes" if isinstance(record, DivergenceRecord) else "predictions"
+    return f"share of certified {what} (right or wrong)"
 
 
 def _limit_note(record: AnyCertificate) -> str:

@@ -35,6 +35,7 @@ from art_disc.metrics import (
 )
 from art_disc.metrics.kl_centres import adaptive_shift
 from art_disc.metrics.kl_decide import ORDERS, decide
+from art_disc.metrics.kl_task import Task, let_vote
 from art_disc.metrics.kl_votes import VoteLimits, count_votes, share_limits, vote_limits
 
 QUIET = {"verbose": False}
@@ -218,6 +219,24 @@ def test_proposition_1_is_the_divergence_of_two_noisy_copies():
     assert found == pytest.approx(3 * 0.02**2 / 2 * (10 / 0.3**2 + 4 / 0.2**2))
 
 
+def test_colours_and_resizings_before_adaptive_centres():
+    net = nn.Sequential(nn.Flatten(), nn.LazyLinear(2))
+    own = {"n_samples": 10, "tau": 0.3, "sigma": 0.2}
+    options = {"input_shape": (3, 6, 6), "nb_classes": 2}
+    with torch.no_grad():
+        net(torch.zeros(1, 3, 6, 6))
+    x = np.zeros((2, 3, 6, 6))
+    model = divergence_model(build_classifier(net, defences=[RandDisc(2, **own)], **options))
+    expected = proposition1_kl(0.02, pixels=36, channels=3, **own)
+    assert model.divergence(x, 0.02, 1.0) == pytest.approx(expected)
+    # pooled to 3 x 3, then resized to 6 x 4: that is what is drawn from
+    chain = [MaxPoolDownsample(2, 2, resize=False), BilinearResize(6, 4), RandDisc(2, **own)]
+    small = nn.Sequential(nn.Flatten(), nn.Linear(72, 2))
+    model = divergence_model(build_classifier(small, defences=chain, **options))
+    expected = proposition1_kl(0.02, pixels=24, channels=3, **own)
+    assert model.divergence(x, 0.02, 1.0) == pytest.approx(expected)
+
+
 def test_pooling_first_counts_the_small_image_only():
     x = np.random.default_rng(0).random((3, 1, 9, 9)).astype(np.float32)
     defence = RandDisc(sigma=0.25, centres=[0.0, 1.0])
@@ -306,9 +325,46 @@ def test_limits_of_all_classes_hold_together():
     limits = vote_limits(counts, np.zeros(20_000, dtype=int), 0.9)
     wrong = (limits.top > 0.5) | (limits.other < 0.3)
     assert 0.01 < wrong.mean() < 0.1
+    # half of what may fail is the label's, the other half is shared by the other three
+    for row, found in zip(counts[:50], np.transpose([limits.top, limits.other])[:50], strict=True):
+        most = row[1:].max()
+        upper = stats.beta.isf(0.05 / 3, most + 1, 100 - most)
+        lower = stats.beta.ppf(0.05, row[0], 101 - row[0])
+        assert found == pytest.approx((lower, min(upper, 1 - lower)), rel=1e-8)
     two = vote_limits(np.array([[95, 5]]), np.array([0]), 0.99)
     assert two.top == pytest.approx(stats.beta.ppf(0.01, 95, 6), rel=1e-6)
     assert two.other == 1 - two.top
+
+
+class Coins:
+    """Three classes by chance alone, and which seeds were asked for."""
+
+    nb_classes = 3
+
+    def __init__(self):
+        self.seeds = []
+
+    def predict_draws(self, x, n, seed):
+        self.seeds.append(seed)
+        return np.random.default_rng(seed).normal(size=(n, len(x), 3))
+
+
+def test_a_chosen_label_is_held_against_votes_that_did_not_choose_it(x):
+    coins = Coins()
+    images = x.astype(np.float64)
+    task = Task(coins, GaussianModel(0.1), x, images, 1.0)
+    votes = let_vote(task, None, (100, 3, 1000), 0.9, verbose=False)
+    assert len(coins.seeds) == len(set(coins.seeds)) == 2
+    # on the votes that chose it, the label would always have a third of them and more
+    share = votes.counts[np.arange(len(x)), votes.labels] / 100
+    assert share.mean() == pytest.approx(1 / 3, abs=0.03)
+    assert not votes.given
+
+
+def test_budgets_are_certified_with_what_an_evaluation_forgives(x):
+    task = Task(None, GaussianModel(0.1), x, x.astype(np.float64), 255.0)
+    # 1e-6 of the input range, as when an adversarial example is scored
+    assert task.budget(8) >= 8 / 255 + 0.999e-6
 
 
 def test_votes_are_counted_alike_in_any_parts(x):

@@ -5,9 +5,11 @@ import pytest
 
 from art_disc import build_classifier
 from art_disc.core.divergence_record import CertifiedCurve
+from art_disc.core.errors import InputError
 from art_disc.defences import GaussianNoise, RandDisc
-from art_disc.metrics import certified_accuracy_curve, kl_certify
+from art_disc.metrics import certified_accuracy_curve, kl_certify, kl_curve
 from art_disc.metrics.kl_models import GaussianModel
+from art_disc.metrics.kl_votes import vote_limits
 from art_disc.report import read_run, render_run, write_report
 
 QUIET = {"verbose": False}
@@ -73,6 +75,45 @@ def test_a_wrong_model_is_contradicted(bright):
         **QUIET,
     )
     assert curve.attacked[0].contradicted >= 10
+
+
+def test_a_contradiction_is_not_one_of_chance(bright, monkeypatch):
+    """One image in a million at most is said to be broken by the luck of its votes."""
+    asked = []
+
+    def limits(counts, labels, confidence):
+        asked.append(confidence)
+        return vote_limits(counts, labels, confidence)
+
+    monkeypatch.setattr(kl_curve, "vote_limits", limits)
+    classifier, x, y = bright
+    options = {"draws": 50, "attack": lambda _, e: Darken(e), **QUIET}
+    certified_accuracy_curve(classifier, x, y, eps=[0.3], **options)
+    # the winner is any of two classes
+    assert asked[1:] == [pytest.approx(1 - 1e-6 / 2, abs=1e-9)]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ({"eps": []}, "at least one budget"),
+        ({"bounds": ()}, "at least one bound"),
+        ({"y": None}, "labels"),
+    ],
+)
+def test_a_curve_of_nothing_is_refused(bright, words, told):
+    classifier, x, y = bright
+    options = {"y": y, "eps": [0.1], **words}
+    with pytest.raises(InputError, match=told):
+        certified_accuracy_curve(classifier, x, options.pop("y"), **options, **QUIET)
+
+
+def test_one_budget_is_enough_and_a_repeated_one_counts_once(bright):
+    classifier, x, y = bright
+    one = certified_accuracy_curve(classifier, x, y, eps=0.05, draws=50, **QUIET)
+    two = certified_accuracy_curve(classifier, x, y, eps=[0.05, 0.05], draws=50, **QUIET)
+    assert one.points == two.points
+    assert [point.eps for point in one.line("tight")] == [0.05]
 
 
 def test_the_page_tells_every_line_and_comes_again(bright, tmp_path):

@@ -1,6 +1,7 @@
 """From divergences to probabilities: closed forms, brute force over the simplex, and laws."""
 
 import itertools
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -25,6 +26,8 @@ from art_disc.metrics.kl_invert import (
 )
 
 ORDERS = (1.0, 1.1, 1.5, 2.0, 8.0, 64.0, np.inf)
+# rounding is divided by what they exceed 1 by
+NEAR_ONE = (1 + 2**-52, 1 + 1e-13, 1 + 1e-11, 1 + 1e-8, 1 + 1e-4, 1.001, 1.009, 1.02, 1.4999)
 orders = st.sampled_from(ORDERS)
 shares = st.floats(0, 1, allow_subnormal=False)
 nats = st.floats(0, 5)
@@ -173,6 +176,60 @@ def test_gaussian_closed_forms():
         shift = gaussian_shift(share * radius, 0.25, 16)
         assert (smoothing_lowest(0.8, shift) > smoothing_highest(0.1, shift)) == ahead
     assert smoothing_radius(0.3, 0.4, sigma=0.25, d=16) == 0
+
+
+def exact(p, q, order):
+    """Divergence of laws with positive entries, in 60 digits."""
+    with localcontext() as context:
+        context.prec = 60
+        over = Decimal(order) - 1
+        powers = (a * ((a / b).ln() * over).exp() for a, b in zip(p, q, strict=True))
+        return sum(powers).ln() / over
+
+
+@pytest.mark.parametrize("order", NEAR_ONE)
+def test_orders_next_to_1_claim_nothing_by_rounding(order):
+    rng = np.random.default_rng(7)
+    claimed = []
+    for _ in range(40):
+        p, q = (Decimal(float(v)) for v in np.sort(rng.uniform(0.01, 0.99, 2))[::-1])
+        coins = (p, 1 - p), (q, 1 - q)
+        for reverse in (False, True):
+            # a little more than what lies between them
+            away = float(exact(*(coins[::-1] if reverse else coins), order)) * (1 + 1e-14)
+            found = lowest_probability(float(p), away, order, reverse=reverse)
+            assert found <= float(q)
+            assert found == pytest.approx(float(q), abs=2e-4)
+            claimed.append(float(found))
+    assert np.ptp(claimed) > 0.5
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("order", NEAR_ONE[:-1])
+def test_no_more_is_said_to_be_needed_than_some_law_needs(order, reverse):
+    rng = np.random.default_rng(11)
+    for top, share in rng.uniform(0.05, 0.95, (40, 2)):
+        other = share * min(top, 1 - top)
+        law = [Decimal(float(v)) for v in (top, other)]
+        law.append(1 - sum(law))
+        # the nearest law in which both are level, to first order: order 1 in the one direction
+        # keeps the third share, in the other it takes the geometric mean
+        if reverse:
+            mean = (law[0] * law[1]).sqrt()
+            whole = 2 * mean + law[2]
+            level = [mean / whole, mean / whole, law[2] / whole]
+        else:
+            level = [(law[0] + law[1]) / 2] * 2 + [law[2]]
+        ways = (level, law) if reverse else (law, level)
+        needed = float(divergence_needed(top, other, order, reverse=reverse))
+        assert needed <= float(exact(*ways, order))
+        assert needed == pytest.approx(float(exact(*ways, order)), rel=0.02, abs=1e-9)
+
+
+def test_tiny_probabilities_are_not_lost_next_to_1():
+    assert smoothing_highest(1e-17, 9.0) >= 0.6936
+    assert highest_probability(1e-17, 30.0, reverse=True) >= 0.7799
+    assert smoothing_highest(0.0, 9.0) <= 1e-11
 
 
 def test_refusals():
