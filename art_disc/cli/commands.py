@@ -81,6 +81,11 @@ def certify(options: Namespace) -> int:
     classifier, _ = make_classifier(options, data)
     if hasattr(classifier, "predict_draws"):
         return _certify_draws(options, data, classifier)
+    _refuse(
+        options,
+        ("draws", "confidence"),
+        "of the certificate of a defence that draws; this one is enumerated, without any doubt",
+    )
     print(f"{'eps':>10} {'certified':>10} {'falsified':>10} {'undecided':>10}  99 % lower limit")
     for eps in budgets(options, data):
         result = run(
@@ -88,9 +93,9 @@ def certify(options: Namespace) -> int:
             data.x_test,
             data.y_test,
             eps=eps,
-            max_free=options.max_free,
-            rule=options.rule,
-            domain=options.domain,
+            max_free=12 if options.max_free is None else options.max_free,
+            rule=options.rule or "exact",
+            domain=options.domain or "real",
             verbose=not options.quiet,
         )
         record = result.record
@@ -103,25 +108,32 @@ def certify(options: Namespace) -> int:
     return 0
 
 
+def _refuse(options: Namespace, names: tuple[str, ...], why: str) -> None:
+    """Refuse options that this certificate would not heed."""
+    for name in names:
+        if getattr(options, name) is not None:
+            msg = f"--{name.replace('_', '-')} is {why}; leave it out"
+            raise InputError(msg)
+
+
 def _certify_draws(options: Namespace, data: Any, classifier: Any) -> int:
     """Certify a classifier that draws, by all bounds, and print one line for each budget."""
     from art_disc.cli.setup import budgets
     from art_disc.metrics import certified_accuracy_curve
     from art_disc.report import write_report
 
-    if (options.rule, options.domain) != ("exact", "real"):
-        msg = (
-            "--rule and --domain are of the certificate by enumeration; a defence that draws is "
-            "certified by its votes, so leave them out"
-        )
-        raise InputError(msg)
+    _refuse(
+        options,
+        ("max_free", "rule", "domain"),
+        "of the certificate by enumeration; a defence that draws is certified by its votes",
+    )
     record = certified_accuracy_curve(
         classifier,
         data.x_test,
         data.y_test,
         eps=budgets(options, data),
-        draws=options.draws,
-        confidence=options.confidence,
+        draws=1000 if options.draws is None else options.draws,
+        confidence=0.999 if options.confidence is None else options.confidence,
         seed=options.seed,
         verbose=not options.quiet,
     )

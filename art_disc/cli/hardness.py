@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the parser of `art-disc`."""
-    from art_disc.cli.parser import Once, _data, number
+    from art_disc.cli.parser import _data, number
 
     parser = subparsers.add_parser(
         "hardness",
@@ -24,9 +24,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "and how many pixels lie around each colour. No network is needed.",
     )
     _data(parser)
-    parser.add_argument(
-        "--defence", action=Once, metavar="SPEC", help="see art-disc evaluate --help"
-    )
+    parser.add_argument("--defence", metavar="SPEC", help="see art-disc evaluate --help")
     parser.add_argument(
         "--eps",
         nargs="+",

@@ -30,14 +30,26 @@ class Once(argparse.Action):
         self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: Any = None
     ) -> None:
         """Keep the value, or end with an error."""
-        if getattr(namespace, self.dest) != self.default:
-            parser.error(f"{option} is given twice; write a chain of defences as 'A + B'")
+        given = vars(namespace).setdefault("given_once", set())
+        if self.dest in given:
+            cure = "; a chain of defences is one word, 'A + B'" if option == "--defence" else ""
+            parser.error(f"{option} is given twice{cure}")
+        given.add(self.dest)
         setattr(namespace, self.dest, values)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser in which every option that keeps one value may be given once."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.register("action", None, Once)
+        self.register("action", "store", Once)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of `art-disc` with all its commands."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="art-disc",
         description="Discretise images as a defence, attack it with ART, certify it, report.",
     )
@@ -149,25 +161,22 @@ def _certify(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--max-free",
         type=int,
-        default=12,
         help="enumerate an image if it has at most 2^MAX_FREE reachable code images; default 12",
     )
     parser.add_argument(
-        "--rule", default="exact", choices=("exact", "paper"), help="reachable codewords"
+        "--rule", choices=("exact", "paper"), help="reachable codewords; default exact"
     )
     parser.add_argument(
         "--domain",
-        default="real",
         choices=("real", "8bit"),
         help="perturbed images are real-valued (default) or on the 8-bit grid",
     )
     parser.add_argument(
-        "--draws", type=int, default=1000, help="votes an image of a defence that draws"
+        "--draws", type=int, help="votes an image of a defence that draws; default 1000"
     )
     parser.add_argument(
         "--confidence",
         type=float,
-        default=0.999,
         help="with which a verdict of a defence that draws holds; default 0.999",
     )
     parser.set_defaults(run=commands.certify)
@@ -176,9 +185,7 @@ def _certify(subparsers: Subparsers) -> None:
 def _codebook(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("codebook", help="learn a codebook, print it, save it")
     _data(parser)
-    parser.add_argument(
-        "--defence", action=Once, metavar="SPEC", help="see art-disc evaluate --help"
-    )
+    parser.add_argument("--defence", metavar="SPEC", help="see art-disc evaluate --help")
     parser.add_argument("--out", metavar="FILE", help="save the codebook as npz")
     parser.set_defaults(run=commands.codebook)
 
@@ -209,7 +216,6 @@ def _common(parser: argparse.ArgumentParser) -> None:
     _data(parser)
     parser.add_argument(
         "--defence",
-        action=Once,
         metavar="SPEC",
         help="density:n_codes=2,radius=0.6 | colordepth:n_codes=8 | bitdepth:bits=2 | "
         "noise:sigma=0.1 | randdisc:preset=mnist | jpeg:quality=75 | a codebook file (.npz) | "

@@ -4,6 +4,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
+from art_disc.core.errors import InputError
+
 
 def add(subparsers: Any) -> None:
     """Add the command to the parser of `art-disc`."""
@@ -99,10 +101,15 @@ def run(options: Namespace) -> int:
     if options.table in CERTIFICATES:
         _refuse(options, _ROWS)
         return _certificates(options)
-    if options.table is not None:
-        return _accuracies(options)
     titles = {name: table.title for name, table in TABLES.items()} | CERTIFICATES
-    for name, title in sorted((titles | {FIGURE5: TITLE}).items()):
+    titles |= {FIGURE5: TITLE}
+    if options.table in TABLES:
+        _refuse(options, ("max_free",))
+        return _accuracies(options)
+    if options.table is not None:
+        msg = f"unknown table {options.table!r}; there are {', '.join(sorted(titles))}"
+        raise InputError(msg)
+    for name, title in sorted(titles.items()):
         print(f"{name:18} {title}")
     return 0
 
@@ -112,8 +119,6 @@ _ROWS = ("dataset", "setting", "codes", "eps", "attacks", "set", "checks")
 
 def _refuse(options: Namespace, names: tuple[str, ...]) -> None:
     """Refuse words that say nothing about this table: none is ignored silently."""
-    from art_disc.core.errors import InputError
-
     for name in names:
         if getattr(options, name) not in ((), [], "", None):
             word = f"--{name.replace('_', '-')}"

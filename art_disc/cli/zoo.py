@@ -61,6 +61,9 @@ def run(options: Namespace) -> int:
     from art_disc.estimators import build_classifier
     from art_disc.evaluation.zoo import zoo_matrix
 
+    if options.retrain is not None:
+        msg = "--retrain has no meaning here: the defences share one network; leave it out"
+        raise InputError(msg)
     data = load_data(Namespace(dataset=options.dataset, data_dir=options.data_dir))
     listed = None if options.eps is None else [options.eps]
     network, line = make_network(Namespace(**{**vars(options), "eps": listed}), data)

@@ -53,7 +53,8 @@ class EvaluationRecord(Record):
         labels: True class of each example.
         network: `name`, `parameters` (count), `weights` (content hash), `training`.
         defences: One readable line a defence, in the order in which they are applied.
-        codebook: `name`, `metric`, `codewords` (k lists of c values in [0, 1]), or empty.
+        codebook: `name`, `metric`, `codewords` (k lists of c values in [0, 1]), or empty; `then`
+            lists the same of the codebooks that follow in a chain.
         histogram: 256 counts of 8-bit pixel values for each channel of the training images.
         eps: Budgets of the curve, rising, in the classifier's input range.
         clip_values: The classifier's input range.

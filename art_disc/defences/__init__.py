@@ -23,7 +23,7 @@ from art_disc.defences.randdisc_map import Mixture
 from art_disc.defences.randmix import RandMix
 from art_disc.defences.resize_pad import ResizePad
 from art_disc.defences.straight_through import StraightThrough
-from art_disc.defences.table import DEFENCES, parse_defence, parse_defences
+from art_disc.defences.table import DEFENCES, codebook_files, parse_defence, parse_defences
 from art_disc.defences.thermometer import Thermometer
 from art_disc.defences.total_variation import TotalVariation, Unrolled
 
@@ -55,6 +55,7 @@ __all__ = [
     "Thermometer",
     "TotalVariation",
     "Unrolled",
+    "codebook_files",
     "parse_defence",
     "parse_defences",
 ]

@@ -189,6 +189,8 @@ def _parse(text: str) -> tuple[DefenceRow, dict[str, Any]]:
     name, _, rest = text.partition(":")
     if name not in DEFENCES:
         msg = f"unknown defence {name!r}; known: {', '.join(DEFENCES)}, or a codebook file (.npz)"
+        if name == "none":
+            msg = "none stands alone, without other defences"
         raise InputError(msg)
     row = DEFENCES[name]
     known = row.options | ({"surrogate": str} if row.surrogate else {})
@@ -197,6 +199,9 @@ def _parse(text: str) -> tuple[DefenceRow, dict[str, Any]]:
         key, equals, value = item.partition("=")
         if not equals or not value or key not in known:
             msg = f"{name} takes {', '.join(known)} as key=value, got {item!r}"
+            raise InputError(msg)
+        if "+" in value and value.partition("+")[2].partition(":")[0] in DEFENCES:
+            msg = f"a chain of defences has spaces around its plus, 'A + B'; got {item!r}"
             raise InputError(msg)
         options[key] = parse_value(value, known[key])
     return row, options
@@ -212,7 +217,7 @@ def parse_defence(text: str) -> MapPreprocessor:
         InputError: Unknown name, option or value.
         FileFormatError: The file is no codebook.
     """
-    if text.endswith(".npz") and text.partition(":")[0] not in DEFENCES:
+    if _is_file(text):
         return PixelDiscretization(Codebook.load(text))
     row, options = _parse(text)
     return row.make(**options)
@@ -232,4 +237,24 @@ def parse_defences(text: str) -> list[MapPreprocessor]:
     """
     if text.strip() == "none":
         return []
-    return [parse_defence(part.strip()) for part in re.split(r"\s\+(?:\s|$)", text)]
+    return [parse_defence(part) for part in _parts(text)]
+
+
+def codebook_files(text: str) -> list[str]:
+    """Return the names of the files that the words of `parse_defences` read, in order."""
+    found = []
+    for part in _parts(text):
+        if _is_file(part):
+            found.append(part)
+        else:
+            values = (item.partition("=")[2] for item in part.partition(":")[2].split(","))
+            found += [value for value in values if value.endswith(".npz")]
+    return found
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in re.split(r"\s\+(?:\s|$)", text)]
+
+
+def _is_file(text: str) -> bool:
+    return text.endswith(".npz") and text.partition(":")[0] not in DEFENCES

@@ -61,13 +61,17 @@ def describe_network(network: torch.nn.Module, training: str) -> dict[str, Any]:
 
 
 def _codebook(classifier: DefendedClassifier) -> dict[str, Any]:
-    for defence in classifier.defences:
-        if isinstance(defence, CodebookPreprocessor):
-            book = defence.codebook
-            return {
-                "name": type(book).__name__,
-                "metric": book.nearest_metric,
-                "per_channel": book.per_channel,
-                "codewords": [[round(float(v), 9) for v in row] for row in book.codewords_],
-            }
-    return {}
+    """Return the first codebook, with those of a chain that come after it in `then`."""
+    books = [d.codebook for d in classifier.defences if isinstance(d, CodebookPreprocessor)]
+    told = [
+        {
+            "name": type(book).__name__,
+            "metric": book.nearest_metric,
+            "per_channel": book.per_channel,
+            "codewords": [[round(float(v), 9) for v in row] for row in book.codewords_],
+        }
+        for book in books
+    ]
+    if not told:
+        return {}
+    return told[0] | ({"then": told[1:]} if told[1:] else {})

@@ -151,7 +151,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         seconds = estimate_seconds(classifier, rows, x)
         announce(f"{len(rows)} attacks on {len(x)} images, about {_duration(seconds)}")
     if out is not None:
-        _open(run, Path(out), resume=resume, export=export)
+        _open(run, Path(out), resume=resume, export=export, rows=rows)
     return _finish(run, rows, ctx, max_free if certify else None, verbose=verbose)
 
 
@@ -183,12 +183,15 @@ def _context(
     return ctx
 
 
-def _open(run: Runner, folder: Path, *, resume: bool, export: str | None) -> None:
+def _open(
+    run: Runner, folder: Path, *, resume: bool, export: str | None, rows: Sequence[Row]
+) -> None:
     """Make the folder the run's own, or take up what an interrupted one left there."""
     if not resume:
         fresh_folder(folder)
     else:
         run.finished = Finished.of(folder, run.record(complete=False))
+        run.finished.check_nothing_lost(rows, run.facts.get("checks_tier", ""))
         if (folder / "pictures.npz").is_file():
             run.gallery.pictures = Pictures.load(folder / "pictures.npz")
     run.out, run.export = folder, export

@@ -29,7 +29,7 @@ from art_disc.evaluation.score import (
     sanitise,
     score,
 )
-from art_disc.evaluation.store import Finished, write_set
+from art_disc.evaluation.store import Finished, set_path, write_set
 from art_disc.evaluation.streams import global_streams, own_streams
 
 
@@ -109,7 +109,7 @@ class Runner:
             try:
                 for row in rows:
                     bar.set_description(f"{row.attack} eps {row.eps:.3g}")
-                    known = self.finished.take(row, len(self.x))
+                    known = [] if self._lacks_set(row) else self.finished.take(row, len(self.x))
                     if known:
                         bar.update(round(row.cost * self._count(row)))
                         self.gallery.remember(self, row, known)
@@ -118,6 +118,13 @@ class Runner:
                         self.record(complete=False).save(self.out / "record.json")
             except KeyboardInterrupt:
                 raise self.interrupted() from None
+
+    def _lacks_set(self, row: Row) -> bool:
+        """Whether images are asked for that a finished row has not left in the folder."""
+        if self.out is None or self.export is None or row.refusal:
+            return False
+        path = set_path(self.out, row, len(self.outcomes))
+        return not path.is_file() or (self.export == "png" and not path.with_suffix("").is_dir())
 
     def interrupted(self) -> EvaluationInterrupted:
         """Keep what was finished and return what to raise."""

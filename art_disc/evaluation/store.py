@@ -1,6 +1,7 @@
 """What a run keeps on disk as it goes, and takes up again: record, pictures, adversarial sets."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ _DECIDE = (
     "dataset", "example_ids", "network", "defences", "codebook", "norm", "clip_values", "seed",
     "settings", "reference", "base_correct", "defended_correct", "reference_correct",
 )  # fmt: skip
+
+_TIERS = ("", "quick", "standard", "full")
 
 
 def fresh_folder(out: str | Path) -> Path:
@@ -39,7 +42,8 @@ def fresh_folder(out: str | Path) -> Path:
 class Finished:
     """Rows of an interrupted run that need not run again."""
 
-    def __init__(self, outcomes: tuple[AttackOutcome, ...] = ()) -> None:
+    def __init__(self, outcomes: tuple[AttackOutcome, ...] = (), tier: str = "") -> None:
+        self.tier = tier
         self._by_key: dict[object, list[AttackOutcome]] = {}
         for outcome in outcomes:
             if outcome.status == "done":
@@ -66,10 +70,45 @@ class Finished:
                     "another folder, or resume=False to start anew"
                 )
                 raise InputError(msg)
-        if before.environment.packages != facts.environment.packages:
-            msg = f"{path} was made with other versions of the libraries; give another folder"
+        for name in ("art_disc", "packages", "device", "threads"):
+            if getattr(before.environment, name) != getattr(facts.environment, name):
+                what = "versions of the libraries" if name == "packages" else name
+                msg = f"{path} was made with other {what}; give another folder"
+                raise InputError(msg)
+        return cls(before.outcomes, before.checks_tier)
+
+    def check_nothing_lost(self, rows: Sequence[Row], tier: str) -> None:
+        """Refuse a call that would write a record without what an earlier one found.
+
+        Args:
+            rows: What is to run.
+            tier: Of the checks, which ask for rows of their own; empty for none.
+
+        Raises:
+            InputError: Finished attacks are not among `rows`, or finished checks not in the tier.
+        """
+        if _TIERS.index(tier) < _TIERS.index(self.tier):
+            msg = (
+                f"the folder holds a run with checks={self.tier!r}, which ran attacks of their "
+                "own; go on with as many checks, or give another folder, or resume=False"
+            )
             raise InputError(msg)
-        return cls(before.outcomes)
+        asked = {(row.identity, model) for row in rows for model in row.models}
+        # what an attack object of the user's own differentiates shows when it runs
+        own = {row.attack for row in rows if row.own is not None}
+        lost = [
+            f"{o.attack} at eps {o.eps:.4g}"
+            for key, outcomes in self._by_key.items()
+            for o in outcomes
+            if o.asked_by == "attacks" and key not in asked and o.attack not in own
+        ]
+        if lost:
+            msg = (
+                f"the folder holds finished attacks that are not asked for with these settings: "
+                f"{', '.join(dict.fromkeys(lost))}; ask for them too, give another folder, or "
+                "resume=False to start anew"
+            )
+            raise InputError(msg)
 
     def take(self, row: Row, n: int) -> list[AttackOutcome]:
         """Return the outcomes of a row on `n` examples, or nothing if it has to run."""
@@ -95,6 +134,13 @@ def row_identity(outcome: AttackOutcome) -> tuple[object, ...]:
     return what, tuple(sorted(o.settings.items()))
 
 
+def set_path(folder: Path, row: Row, number: int) -> Path:
+    """Return where `write_set` writes the images of the row that stands at `number`."""
+    words = (row.attack, row.knowledge, row.surrogate, row.norm, f"{row.eps:.4g}")
+    name = re.sub(r"[^A-Za-z0-9.=]+", "-", "-".join(str(w) for w in words if w)).strip("-")
+    return folder / "adversarial" / f"{number:03d}-{name}.npz"
+
+
 def write_set(  # noqa: PLR0913 - what a set is
     folder: Path,
     row: Row,
@@ -114,11 +160,9 @@ def write_set(  # noqa: PLR0913 - what a set is
     Returns:
         The npz: `x_adv` float32 in the input range, `x_adv_8bit` uint8, `x`, `y`, `example_ids`.
     """
-    words = (row.attack, row.knowledge, row.surrogate, row.norm, f"{row.eps:.4g}")
-    name = re.sub(r"[^A-Za-z0-9.=]+", "-", "-".join(str(w) for w in words if w)).strip("-")
     eight = np.rint(rounded * (255 / upper)).astype(np.uint8)
     path = write_npz(
-        folder / "adversarial" / f"{number:03d}-{name}.npz",
+        set_path(folder, row, number),
         {"x_adv": adversarial, "x_adv_8bit": eight, "x": clean, "y": labels, "example_ids": ids},
     )
     if png:

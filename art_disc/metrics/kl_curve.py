@@ -121,7 +121,7 @@ def _asked(eps: float | Sequence[float], bounds: Sequence[str], y: Any) -> list[
     """Return the budgets, each once, where there is something to count."""
     for bound in bounds:
         check_choice(bound, "bound", BOUNDS)
-    budgets = list(dict.fromkeys([eps] if np.ndim(eps) == 0 else eps))
+    budgets = list(dict.fromkeys(np.atleast_1d(np.asarray(eps, dtype=np.float64)).tolist()))
     if not budgets or not bounds:
         msg = f"a curve needs at least one budget and at least one bound, got {eps} and {bounds}"
         raise InputError(msg)

@@ -135,11 +135,34 @@ def test_a_chain_of_defences_is_one_classifier(capsys, tmp_path):
     ]  # fmt: skip
 
 
-def test_a_second_defence_is_not_taken_for_the_first(capsys):
-    words = ("certify", *QUICK, "--defence", "bitdepth", "--defence", "colordepth")
-    code, _, err = run(capsys, *words)
+@pytest.mark.parametrize(
+    "twice",
+    [
+        ("--defence", "bitdepth", "--defence", "colordepth"),
+        ("--eps", "0.1", "--eps", "0.2"),
+        # the default, and then another
+        ("--dataset", "digits", "--dataset", "mnist"),
+    ],
+)
+def test_what_is_given_twice_is_refused(capsys, twice):
+    """Whichever of them won, the other would be lost without a word."""
+    code, _, err = run(capsys, "certify", *twice)
     assert code == 2
-    assert "--defence is given twice" in err
+    assert f"{twice[0]} is given twice" in err
+
+
+def test_an_evaluation_at_budget_0_ends(capsys, tmp_path):
+    words = ("evaluate", *QUICK, "--eps", "0", "--attacks", "fgsm", "--out", tmp_path)
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert "checks (quick)" in out
+
+
+@pytest.mark.parametrize("words", [("--draws", "7"), ("--confidence", "0.5")])
+def test_options_of_votes_are_refused_where_nothing_draws(capsys, words):
+    code, _, err = run(capsys, "certify", *QUICK, "--eps", "0.05", *words)
+    assert code == 2
+    assert f"{words[0]} is of the certificate of a defence that draws" in err
 
 
 def test_a_saved_codebook_is_a_defence(capsys, tmp_path):
@@ -223,7 +246,7 @@ def test_the_users_own_network_and_weights(capsys, tmp_path, monkeypatch, digits
         (["--certify", "--defence", "none"], "codebook"),
         (["--weights", "nosuchfile.npz"], "nosuchfile"),
         (["--device", "abacus"], "abacus"),
-        (["--n-ex", "0"], "n_"),
+        (["--batch-size", "0"], "batch_size"),
     ],
 )
 def test_bad_input_is_one_readable_line_and_exit_code_2(capsys, tmp_path, monkeypatch, words, told):

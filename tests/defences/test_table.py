@@ -17,6 +17,7 @@ from art_disc.defences import (
     InputBitDepth,
     PixelDiscretization,
     Thermometer,
+    codebook_files,
     parse_defence,
     parse_defences,
 )
@@ -154,10 +155,25 @@ def test_a_chain_is_applied_from_left_to_right():
     assert len(parse_defences("bitdepth")) == 1
 
 
-@pytest.mark.parametrize("text", ["bitdepth +", "bitdepth + + maxpool", " + bitdepth", "none + tv"])
-def test_a_chain_with_a_part_that_is_none_is_refused(text):
-    with pytest.raises(InputError, match="unknown defence"):
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("bitdepth +", "unknown defence ''"),
+        ("bitdepth + + maxpool", r"unknown defence '\+ maxpool'"),
+        (" + bitdepth", "unknown defence ''"),
+        ("none + tv", "none stands alone"),
+        ("bitdepth:bits=2+density:n_codes=2", "spaces around its plus"),
+    ],
+)
+def test_a_chain_with_a_part_that_is_none_is_refused(text, told):
+    with pytest.raises(InputError, match=told):
         parse_defences(text)
+
+
+def test_every_codebook_file_of_a_chain_is_found():
+    text = "a.npz + randdisc:centres=dir/b.npz,sigma=0.2 + noise + c d.npz"
+    assert codebook_files(text) == ["a.npz", "dir/b.npz", "c d.npz"]
+    assert codebook_files("none") == codebook_files("bitdepth:bits=2 + tv") == []
 
 
 @pytest.mark.parametrize(

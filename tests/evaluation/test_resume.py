@@ -151,3 +151,68 @@ def test_another_run_is_not_gone_on_with(tmp_path, digits, defended):
     with pytest.raises(InputError, match="another defences"):
         ad.evaluate(defended.base, digits, **small, out=tmp_path, resume=True)
     assert (tmp_path / "record.json").read_bytes() == before
+
+
+SMALL = OPTIONS | {"attacks": ["fgsm"], "checks": None, "settings": None, "n_ex": 8}
+
+
+def test_the_second_codebook_of_a_chain_is_part_of_the_run(tmp_path, digits, digits_net):
+    def run(level, **more):
+        books = [ad.Codebook(np.array([[0.0], [0.5], [1.0]])), ad.Codebook([[0.0], [level]])]
+        chain = [ad.PixelDiscretization(book) for book in books]
+        model = ad.build_classifier(digits_net, data=digits, defences=chain)
+        return ad.evaluate(model, digits, **SMALL, out=tmp_path, **more)
+
+    record = run(1.0).record
+    assert [entry["codewords"] for entry in record.codebook["then"]] == [[[0.0], [1.0]]]
+    with pytest.raises(InputError, match="another codebook"):
+        run(0.99, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("art_disc", "0.0.1"), ("device", "cuda:0"), ("threads", 64)]
+)
+def test_what_was_made_elsewhere_is_not_gone_on_with(tmp_path, digits, defended, name, value):
+    ad.evaluate(defended, digits, **SMALL, out=tmp_path)
+    path = tmp_path / "record.json"
+    body = json.loads(path.read_text())
+    body["environment"][name] = value
+    path.write_text(json.dumps(body))
+    with pytest.raises(InputError, match=f"other {name}"):
+        ad.evaluate(defended, digits, **SMALL, out=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("less", "told"),
+    [
+        ({"attacks": ["fgsm"], "settings": None}, "pgd at eps 0.1, pgd at eps 0.2"),
+        ({"eps": [0.1]}, "fgsm at eps 0.2"),
+        ({"settings": {"pgd.max_iter": 6}}, "pgd at eps 0.1"),
+        ({"checks": None}, "checks='quick'"),
+    ],
+)
+def test_no_finished_work_is_dropped(tmp_path, digits, defended, less, told):
+    few = OPTIONS | {"n_ex": 8, "checks": Checks("quick", only=("C3",)), "out": tmp_path}
+    first = ad.evaluate(defended, digits, **few)
+    with pytest.raises(InputError, match=told):
+        ad.evaluate(defended, digits, **few | less, resume=True)
+    assert plain(type(first.record).load(tmp_path / "record.json")) == plain(first.record)
+    # more of everything goes on with it
+    more = few | {"eps": [0.1, 0.2, 0.3], "attacks": ["fgsm", "pgd", "square"]}
+    settings = few["settings"] | {"square.max_iter": 3}
+    again = ad.evaluate(defended, digits, **more | {"settings": settings}, resume=True)
+    assert len(again.record.outcomes) > len(first.record.outcomes)
+
+
+@pytest.mark.parametrize("before", [None, "npz"])
+def test_sets_that_were_not_written_are_made_anew(tmp_path, digits, defended, before):
+    first = ad.evaluate(defended, digits, **SMALL, out=tmp_path / "a", export="png")
+    ad.evaluate(defended, digits, **SMALL, out=tmp_path / "b", export=before)
+    again = ad.evaluate(defended, digits, **SMALL, out=tmp_path / "b", export="png", resume=True)
+    assert plain(again.record) == plain(first.record)
+    made, wanted = (
+        sorted(p.relative_to(tmp_path / name) for p in (tmp_path / name).glob("adversarial/**/*"))
+        for name in "ba"
+    )
+    assert made == wanted
+    assert any(path.suffix == ".png" for path in made)

@@ -444,3 +444,4 @@ def test_the_command_prints_writes_and_judges(tmp_path, capsys, monkeypatch):
     assert main(["zoo", "--list"]) == 0
     assert "brendel_bethge" in capsys.readouterr().out
     assert main([*words, "--defence", "none", "--defence", "none"]) == 2
+    assert main([*words, "--retrain", "1"]) == 2

@@ -279,9 +279,13 @@ def test_without_a_table_they_are_listed(capsys, folder, tmp_path):
         ["chen2018-table2", "--codes", "2"],
         ["chen2019-figure5", "--max-free", "3"],
         ["chen2018-table3", "--train-steps", "0"],
+        ["chen2018-table3", "--max-free", "3"],
         ["chen2018-table3", "--set", "deepfool.max_iter=3"],
     ):
         assert main(["reproduce", *words, "--data-dir", str(folder), "--out", str(tmp_path)]) == 2
         assert capsys.readouterr().err.startswith("art-disc: ")
     assert main(["reproduce", "chen2018-table9"]) == 2
-    assert "unknown table" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "unknown table" in told
+    assert "chen2019-table4" in told
+    assert "chen2019-figure5" in told

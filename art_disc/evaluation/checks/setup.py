@@ -184,7 +184,8 @@ def _steps(ctx: Context, model: Any, signs: Any) -> tuple[float, Floats, Floats]
         moved = x + np.float32(step) * direction.astype(np.float32)
         return losses(model, np.clip(moved, 0, np.float32(upper)), y) - before
 
-    step = ctx.eps if ctx.norm == "inf" else 0.1 * upper
+    # at a budget of 0 too, the surrogate should point somewhere
+    step = (ctx.eps or upper / 255) if ctx.norm == "inf" else 0.1 * upper
     while True:
         along = change(step, signs)
         random = np.stack([change(step, rng.choice([-1, 1], size=x.shape)) for _ in range(3)])

@@ -14,6 +14,7 @@ from art_disc.core.errors import FileFormatError, InputError
 from art_disc.core.files import read_json, write_json
 from art_disc.core.record_base import SCHEMA_VERSION, Environment
 from art_disc.data import Dataset
+from art_disc.defences import codebook_files
 from art_disc.evaluation.sweep.cells import Cell
 from art_disc.evaluation.sweep.plan import SweepPlan
 from art_disc.evaluation.sweep.training import trained_network
@@ -101,10 +102,9 @@ def _network(training: str, data: Dataset, setting: Setting, *, verbose: bool) -
 
 
 def _file_hash(defence: str) -> str:
-    """Return the hash of a codebook file, which its name alone does not tell."""
-    if not defence.endswith(".npz"):
-        return ""
-    return hashlib.sha256(Path(defence).read_bytes()).hexdigest()[:16]
+    """Return the hash of the codebook files, which their names alone do not tell."""
+    digests = [hashlib.sha256(Path(file).read_bytes()).digest() for file in codebook_files(defence)]
+    return hashlib.sha256(b"".join(digests)).hexdigest()[:16] if digests else ""
 
 
 def pick_device(wanted: str, *, cluster: bool) -> str:

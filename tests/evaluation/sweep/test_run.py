@@ -7,6 +7,7 @@ from contextlib import nullcontext
 
 import pytest
 
+from art_disc.codebooks import Codebook
 from art_disc.core.errors import ArtDiscError, FileFormatError, InputError
 from art_disc.core.files import write_json
 from art_disc.core.sweep_record import SweepRecord
@@ -64,6 +65,18 @@ def spy(monkeypatch):
 
     monkeypatch.setattr(work, "evaluate", evaluate)
     return calls, raises
+
+
+@pytest.mark.parametrize("chain", ["{}", "{} + noise:sigma=0.1", "noise:sigma=0.1 + {}"])
+def test_another_codebook_in_the_same_file_is_another_sweep(tiny, jobs_of, tmp_path, chain):
+    file = tmp_path / "book.npz"
+    Codebook([[0.0], [1.0]]).save(file)
+    plan = tiny(defences=[chain.format(file)], surrogates=["own"], attacks=["fgsm"])
+    before = [job.content for job in jobs_of(plan)]
+    assert [job.content for job in jobs_of(plan)] == before
+    Codebook([[0.0], [0.9]]).save(file)
+    with pytest.raises(InputError, match="another content"):
+        jobs_of(plan)
 
 
 def test_every_cell_is_a_record_of_its_own(whole):
