@@ -16,6 +16,7 @@ on where it stopped.
 """
 
 import copy
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from art_disc.core.seeds import global_seeds
 from art_disc.metrics import CertifiedCurve, certified_accuracy_curve, divergence_model
 from art_disc.metrics.kl_decide import ORDERS, decide
 from art_disc.metrics.kl_votes import vote_limits
+from art_disc.networks import weights_hash
 from art_disc.training import trained
 from studies import common
 
@@ -106,16 +108,27 @@ def worth_voting(ceilings: dict[Candidate, list[float]]) -> list[Candidate]:
     return sorted(kept, key=lambda c: c.name)
 
 
+def work_folder(root: Path, data: ad.Dataset) -> Path:
+    """A folder of what these data, this network and its further training give."""
+    made = f"{data.fingerprint} {weights_hash(common.mnist_network(data))} {AGAIN} {TRAIN_IMAGES}"
+    mark = hashlib.sha256(made.encode()).hexdigest()[:8]
+    folder = root / f"mnist_randomised_certificate-{mark}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def curve(
     candidate: Candidate,
     data: ad.Dataset,
-    images: tuple[Any, Any],
+    part: tuple[str, slice],
     votes: tuple[int, float],
     folder: Path,
 ) -> CertifiedCurve:
-    """The votes of a candidate on these images, from disk if they were counted before."""
-    draws, confidence = votes
-    path = folder / f"{candidate.name}_{len(images[0])}x{draws}.json"
+    """The votes of a candidate on a part of the images, from disk if they were counted before."""
+    (kind, rows), (draws, confidence) = part, votes
+    images = (getattr(data, f"{v}_{kind}")[rows] for v in "xy")
+    which = f"{kind}-{rows.start}-{rows.stop}"
+    path = folder / f"{candidate.name}_{which}_{draws}-votes_{confidence:.6g}.json"
     if path.is_file():
         return CertifiedCurve.load(path)
     found = certified_accuracy_curve(
@@ -190,17 +203,15 @@ def main() -> None:
     options = words.parse_args()
     torch.set_num_threads(options.threads)
     data = ad.load_dataset("mnist", data_dir=options.data_dir)
-    work = Path(options.work) / "mnist_randomised_certificate"
-    work.mkdir(parents=True, exist_ok=True)
-    last = slice(TRAIN_IMAGES, TRAIN_IMAGES + CHOOSING)
-    choosing = data.x_train[last], data.y_train[last]
+    work = work_folder(Path(options.work), data)
+    choosing = "train", slice(TRAIN_IMAGES, TRAIN_IMAGES + CHOOSING)
     every = [Candidate(*pool, sigma) for pool in POOLS for sigma in SIGMAS]
-    ceilings = {c: ceiling(c, data, choosing[0], options.draws) for c in every}
+    ceilings = {c: ceiling(c, data, data.x_train[choosing[1]], options.draws) for c in every}
     both = [replace(c, noisy=noisy) for c in worth_voting(ceilings) for noisy in (False, True)]
     print(len(both), "candidates are voted on", flush=True)
     few = CHOOSING_DRAWS, 1 - (1 - CONFIDENCE) ** (CHOOSING_DRAWS / options.draws)
     curves = {c: curve(c, data, choosing, few, work) for c in both}
-    test = data.x_test[: options.n_ex], data.y_test[: options.n_ex]
+    test = "test", slice(0, options.n_ex)
     rows = []
 
     def counted_on_test(candidate: Candidate, column: int) -> dict[str, Any]:
@@ -231,7 +242,8 @@ def main() -> None:
                 "confidence": CONFIDENCE,
                 "natural": common.MNIST_TRAINING,
                 "noisy": {**AGAIN, "images": TRAIN_IMAGES, "after": "natural"},
-                "choosing": f"training images {last.start} to {last.stop - 1}, {few[0]} draws",
+                "choosing": f"training images {choosing[1].start} to {choosing[1].stop - 1}, "
+                f"{few[0]} draws",
             },
             "meaning": "each verdict holds with the confidence; limit99 is a 99 % lower limit of "
             "the robust accuracy on the distribution, the verdicts' own failures included",

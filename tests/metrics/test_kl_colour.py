@@ -234,15 +234,18 @@ def test_every_box_lies_within_one_cell(seed, k, sigma):
     assert np.abs(boxes.frames @ np.swapaxes(boxes.frames, 1, 2) - np.eye(3)).max() < 1e-12
     finite = np.clip(boxes.planes, -50, 50)
     cell = np.full(boxes.shape[0] * boxes.shape[1], -1)
-    for _ in range(8):
-        # corners and inner points
-        share = rng.choice([0.0, 1e-3, 0.5, 1.0], (3, len(boxes.pixel)))
+    rows = np.arange(len(boxes.pixel))
+    for step in range(8):
+        # middles, which tell whose cell it is, then corners and inner points
+        share = rng.choice([0.0, 1e-3, 0.5, 1.0] if step else [0.5], (3, len(boxes.pixel)))
         ends = [(finite[c], finite[c + 1]) for c in boxes.column] + [np.clip(boxes.ends, -50, 50)]
         z = np.stack([a + (b - a) * s for (a, b), s in zip(ends, share, strict=True)], axis=1)
         y = x[boxes.pixel] + sigma * np.einsum("mij,mi->mj", boxes.frames[boxes.pixel], z)
-        near = ((y[:, None] - codes) ** 2).sum(axis=2).argmin(axis=1)
-        cell[boxes.cell[cell[boxes.cell] < 0]] = near[cell[boxes.cell] < 0]
-        assert np.array_equal(cell[boxes.cell], near)
+        away = ((y[:, None] - codes) ** 2).sum(axis=2)
+        if not step:
+            cell[boxes.cell] = away.argmin(axis=1)
+        # on a face two codewords are equally near, up to the rounding of squares of 50 deviations
+        assert (away[rows, cell[boxes.cell]] <= away.min(axis=1) + 1e-10).all()
     # and what is not boxed in is little
     assert boxes.masses(np.zeros((5, 3))).sum(axis=1).max() <= 1 + 1e-12
 
