@@ -1,14 +1,19 @@
 """Blind guessing inside the budget: the attack that every other one has to beat."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from art.attacks.attack import EvasionAttack
 from art.estimators.estimator import BaseEstimator
+from numpy.typing import NDArray
 
 from art_disc.attacks.spec import AttackSpec, Request, Settings
 from art_disc.core.checks import Float32Array, check_count, check_labels
 from art_disc.core.errors import InputError
+
+# of a classifier that draws: images kept for another look, and how often each is looked at
+_FINALISTS, _LOOKS = 8, 8
 
 
 class RandomSearch(EvasionAttack):
@@ -58,6 +63,8 @@ class RandomSearch(EvasionAttack):
     def generate(self, x: Float32Array, y: Any = None, **_: Any) -> Float32Array:
         """Return for each image the first draw that is classified wrongly, or the image itself.
 
+        Of a classifier that draws, the one that it is least sure of: all `max_iter` are tried.
+
         Args:
             x: Images in the clip range; not written to.
             y: True labels, indices or one-hot. None: the classifier's own predictions.
@@ -77,16 +84,43 @@ class RandomSearch(EvasionAttack):
         return np.stack(found)
 
     def _search(self, image: Float32Array, label: int, rng: np.random.Generator) -> Float32Array:
-        low, high = (float(np.max(v)) for v in self.estimator.clip_values)
-        for start in range(0, self.max_iter, self.batch_size):
-            count = min(self.batch_size, self.max_iter - start)
-            drawn = np.clip(
-                image + draw_changes(rng, (count, *image.shape), self.eps, self.norm), low, high
-            )
+        if getattr(self.estimator, "is_random", False):
+            return self._least_sure(image, label, rng)
+        for drawn in self._drawn(image, rng):
             wrong = self.estimator.predict(drawn).argmax(axis=1) != label
             if wrong.any():
                 return np.asarray(drawn[wrong.argmax()], dtype=np.float32)
         return image
+
+    def _drawn(self, image: Float32Array, rng: np.random.Generator) -> Iterator[Float32Array]:
+        low, high = (float(np.max(v)) for v in self.estimator.clip_values)
+        for start in range(0, self.max_iter, self.batch_size):
+            shape = (min(self.batch_size, self.max_iter - start), *image.shape)
+            yield np.clip(image + draw_changes(rng, shape, self.eps, self.norm), low, high)
+
+    def _least_sure(
+        self, image: Float32Array, label: int, rng: np.random.Generator
+    ) -> Float32Array:
+        """Return the image, of all that are tried, that is least classified as the label.
+
+        One wrong vote of a classifier that draws is luck. So all are tried, and the few that look
+        best are asked about again, next to the clean image.
+        """
+        kept = image[None]
+        for drawn in self._drawn(image, rng):
+            order = np.argsort(self._lead(drawn, label))[:_FINALISTS]
+            both = np.concatenate([kept, drawn[order]])
+            few = 1 + np.argsort(self._lead(both[1:], label))[:_FINALISTS]
+            kept = both[np.concatenate([[0], few])]
+        again = np.mean([self._lead(kept, label) for _ in range(_LOOKS)], axis=0)
+        return np.asarray(kept[again.argmin()], dtype=np.float32)
+
+    def _lead(self, images: Float32Array, label: int) -> NDArray[np.float64]:
+        """By how much the label's score exceeds the highest of another class."""
+        scores = np.asarray(self.estimator.predict(images), dtype=np.float64)
+        mine = scores[:, label].copy()
+        scores[:, label] = -np.inf
+        return np.asarray(mine - scores.max(axis=1))
 
 
 def draw_changes(

@@ -24,6 +24,7 @@ from art_disc.evaluation.sources import (
     blind_source,
     gradient_sources,
     keep_only,
+    mixed_twin,
     white_box,
 )
 from art_disc.surrogates import SurrogateLike
@@ -107,8 +108,14 @@ def _knowledge(classifier: DefendedClassifier, estimator: Any) -> str:
     if getattr(model, "base", model) is not classifier.base_network:
         return "none"
     theirs, ours = (_codewords(c) for c in (estimator, classifier))
-    same = len(theirs) == len(ours) and all(map(np.array_equal, theirs, ours))
-    return white_box(classifier) if same else "base"
+    if not theirs:
+        return "base"
+    twin = mixed_twin(classifier)
+    for known in (ours, _codewords(twin) if twin is not None else ours):
+        if len(theirs) == len(known) and all(map(np.array_equal, theirs, known)):
+            return white_box(classifier)
+    # the same network behind another defence: a transfer from elsewhere
+    return "none"
 
 
 def _codewords(classifier: Any) -> list[Any]:

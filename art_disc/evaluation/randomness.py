@@ -90,7 +90,10 @@ def eot_convergence(  # noqa: PLR0913 - each is a choice of its own
         clean_correct=tuple(clean.tolist()),
         points=tuple(points),
         seed=seed,
-        settings={n: getattr(model.voting, n) for n in ("vote_samples", "vote", "output")},
+        settings={
+            name: getattr(model.voting, name)
+            for name in ("vote_samples", "vote", "output", "gradient")
+        },
         defences=defence_lines(model),
         environment=Environment.here(device=str(model.device), threads=torch.get_num_threads()),
     )

@@ -96,7 +96,8 @@ class Runner:
     def score_clean(self) -> None:
         """Score every model on the clean images."""
         for name, model in self.models.items():
-            self.clean[name] = self._score(model, self.x, self.y, "clean", name)
+            # on the draws that adversarial images meet: what does nothing then changes nothing
+            self.clean[name] = self._score(model, self.x, self.y, name, "fresh")
 
     def through(self, rows: Sequence[Row], *, verbose: bool) -> None:
         """Run every row and write the record, as incomplete, after each.

@@ -59,10 +59,14 @@ class Score:
 def score(
     classifier: Any, x: Float32Array, y: NDArray[np.int64], *, draws: int = 20, seed: int = 0
 ) -> Score:
-    """Score images by fresh predictions, a random model on `draws` draws that no attack saw."""
+    """Score images by fresh predictions, a random model on `draws` draws that no attack saw.
+
+    A model that votes over more draws than that gets as many as it votes over.
+    """
     # an ART classifier that is none of ours may be a source of transfers
     if not getattr(classifier, "is_random", False):
         return Score(predict_labels(classifier, x) == y)
+    draws = max(draws, classifier.vote_samples)
     each = classifier.predict_draws(x, draws, seed=seed)
     # one prediction as the classifier makes it, of draws that no attack saw
     made = classifier.voting.count(torch.from_numpy(each[: classifier.vote_samples]))

@@ -146,9 +146,11 @@ def _rounded(row: AttackOutcome) -> Share:
 def _draws(row: AttackOutcome) -> Cell:
     if not row.draw_correct or not row.draws:
         return Cell()
-    # a change beyond the budget broke nothing, as everywhere else
+    # an image beyond the budget is not adversarial, and what it was before is another row's to tell
     within = np.asarray(row.perturbation) <= row.eps + row.tolerance
-    right = np.where(within, row.draw_correct, row.draws) / row.draws
+    if not within.any():
+        return Cell("every change is beyond the budget")
+    right = np.asarray(row.draw_correct)[within] / row.draws
     told = {
         "mean": right.mean(),
         "vote": (right > 0.5).mean(),
@@ -156,7 +158,9 @@ def _draws(row: AttackOutcome) -> Cell:
         "all": (right == 1).mean(),
     }
     words = ", ".join(f"{name} {value:.1%}" for name, value in told.items())
-    return Cell(words, sort=round(float(right.mean()), 9), note=f"{row.draws} draws each")
+    left_out = f", {(~within).sum()} beyond the budget left out" if not within.all() else ""
+    note = f"{row.draws} draws each{left_out}"
+    return Cell(words, sort=round(float(right.mean()), 9), note=note)
 
 
 def per_image(spent: float, n: int) -> Cell:

@@ -48,6 +48,19 @@ def test_seeds(digits, defended):
     assert np.array_equal(c, RandomSearch(defended, 0.4, np.inf, 100).generate(x, y))
 
 
+def test_one_wrong_vote_does_not_end_the_search(digits, digits_net):
+    """What it returns is classified wrongly more often than the image, not by luck once."""
+    drawing = ad.build_classifier(
+        digits_net, data=digits, defences=[ad.GaussianNoise(0.35)], vote_samples=2
+    )
+    x, y = digits.x_test[:25], digits.y_test[:25]
+    found = RandomSearch(drawing, 0.15, np.inf, 300, seed=0).generate(x, y)
+    assert np.abs(found - x).max() <= 0.15 + 1e-6
+    before, after = (ad.score_draws(drawing, some, y, n=200).draw_accuracy for some in (x, found))
+    # by a tenth alone where the first wrong vote ends it
+    assert after < before - 0.14
+
+
 def test_bad_parameters(defended):
     with pytest.raises(InputError, match="norm must be"):
         RandomSearch(defended, 0.1, norm=1)

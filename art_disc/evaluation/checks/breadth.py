@@ -9,7 +9,7 @@ from art_disc.defences import (
     Thermometer,
 )
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run, passed
-from art_disc.evaluation.checks.context import Context
+from art_disc.evaluation.checks.context import LUCK, Context
 from art_disc.evaluation.rows import Row
 from art_disc.evaluation.sources import Source, blind_source, gradient_sources, mixed_source
 from art_disc.surrogates import SoftAssignment, SurrogateLike
@@ -111,17 +111,17 @@ def _gain(ctx: Context, mine: list[AttackOutcome], limit: float, what: str) -> F
         return not_run(f"no {what} finished")
     rows = [o for o in ctx.outcomes(scored_on="defended") if o.eps <= ctx.eps]
     ours = {id(o) for o in mine}
-    white = ctx.broken(
-        (o for o in rows if o.knowledge in WHITE_BOX and id(o) not in ours), eps=ctx.eps
-    )
+    usual = [o for o in rows if o.knowledge in WHITE_BOX and id(o) not in ours]
+    white = ctx.broken(usual, eps=ctx.eps)
     new = ctx.clean_correct() & ~white
     gained = ctx.broken(mine, eps=ctx.eps) & new
     drop = max(float((ctx.broken([o], eps=ctx.eps) & new).sum()) / len(o.correct) for o in mine)
     names = ", ".join(sorted({f"{o.attack} on {len(o.correct)}" for o in mine}))
+    lucky = drop > limit and not ctx.beyond_luck(mine, usual)
     return judged(
-        drop <= limit,
+        drop <= limit or lucky,
         f"{what} ({names}) broke {gained.sum()} images that no white-box attack broke "
-        f"({100 * drop:.1f} points at most)",
+        f"({100 * drop:.1f} points at most{LUCK if lucky else ''})",
         ctx.ids(gained),
         gained=float(gained.sum()),
         drop=drop,

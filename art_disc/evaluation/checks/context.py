@@ -17,6 +17,10 @@ from art_disc.evaluation.sources import Source
 from art_disc.evaluation.store import row_identity
 
 Bools = NDArray[np.bool_]
+# images of which a standard error says something
+_FEWEST = 10
+# what a check says of a gain that is none
+LUCK = ", no more than the luck of votes"
 
 
 @dataclass(slots=True)
@@ -130,6 +134,30 @@ class Context:
         for outcome in filter(where, outcomes):
             hit[outcome.broken_positions(outcome.eps if eps is None else eps)] = True
         return hit
+
+    def beyond_luck(
+        self, stronger: Iterable[AttackOutcome], usual: Iterable[AttackOutcome]
+    ) -> bool:
+        """Whether a random model fares worse under one of `stronger` by more than luck.
+
+        The vote of few draws falls on one side or the other for many an image, so that the union
+        of several equal attacks breaks more than any of them. What counts is the share of right
+        draws on the same images: lower by more than 2 standard errors than under the best of
+        `usual`. A deterministic model has no such luck.
+        """
+        if not self.classifier.is_random:
+            return True
+        known = [np.array(o.draw_correct) / o.draws for o in usual if o.draw_correct]
+        for outcome in stronger:
+            n = len(outcome.draw_correct)
+            whole = [share[:n] for share in known if len(share) >= n]
+            if not whole or n < _FEWEST:
+                return True
+            best = min(whole, key=lambda share: float(share.mean()))
+            fall = best - np.array(outcome.draw_correct) / outcome.draws
+            if fall.mean() > 2 * fall.std(ddof=1) / np.sqrt(n):
+                return True
+        return False
 
     def clean_correct(self, model: str = "defended") -> Bools:
         """For each example, whether the clean prediction is right."""

@@ -9,7 +9,7 @@ from art_disc.core.records import WHITE_BOX
 from art_disc.core.seeds import derive_seed
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
 from art_disc.evaluation.checks.breadth import frozen_source
-from art_disc.evaluation.checks.context import Context, standard_error
+from art_disc.evaluation.checks.context import LUCK, Context, standard_error
 from art_disc.evaluation.checks.probes import logits_of
 from art_disc.evaluation.rows import Row
 from art_disc.evaluation.sources import DEFENDED, Source
@@ -97,11 +97,13 @@ def enough_draws(ctx: Context) -> Finding:
     left = {}
     correct = ctx.clean_correct()[: ctx.n]
     gained = np.zeros(ctx.n, dtype=bool)
-    ours = {id(o) for o in ctx.done(_eot_rows(ctx))}
-    usual = ctx.broken(
+    mine = ctx.done(_eot_rows(ctx))
+    ours = {id(o) for o in mine}
+    others = [
         o for o in ctx.outcomes(scored_on="defended", eps=ctx.eps)
         if o.knowledge in WHITE_BOX and id(o) not in ours
-    )[: ctx.n]  # fmt: skip
+    ]  # fmt: skip
+    usual = ctx.broken(others)[: ctx.n]
     for source, _ in _eot_sources(ctx):
         rows = ctx.outcomes(scored_on="defended", eps=ctx.eps, surrogate=source.surrogate)
         if not rows:
@@ -113,9 +115,11 @@ def enough_draws(ctx: Context) -> Finding:
     drop = float(gained.sum()) / ctx.n
     cosine = _cosine(ctx)
     told = ", ".join(f"{share:.1%} {name}" for name, share in left.items())
+    lucky = drop > ctx.thresholds.eot and not ctx.beyond_luck(mine, others)
     return judged(
-        drop <= ctx.thresholds.eot,
-        f"accuracy left: {told}; they break {100 * drop:.1f} points that the evaluation did not; "
+        drop <= ctx.thresholds.eot or lucky,
+        f"accuracy left: {told}; they break {100 * drop:.1f} points that the evaluation did not"
+        f"{LUCK if lucky else ''}; "
         f"two gradients of one image have a cosine of {cosine:.2f}",
         ctx.ids(gained & correct),
         drop=drop,
@@ -145,18 +149,24 @@ def fresh_draws(ctx: Context) -> Finding:
             f"scored on {least} draws, {ctx.thresholds.draws} are needed", draws=float(least)
         )
     worst = min(rows, key=lambda o: o.share.value)
-    wrong = 1 - np.array(worst.draw_correct) / worst.draws
-    told = {
-        "mean": worst.share.value,
-        "majority": float((wrong < 0.5).mean()),
-        "any": float((wrong < 1).mean()),
-        "all": float((wrong == 0).mean()),
-    }
+    # what is beyond the budget is not adversarial
+    inside = np.array(worst.perturbation) <= worst.eps + worst.tolerance
+    drawn = np.array(worst.draw_correct)[inside]
+    told = {"vote": worst.share.value}
+    if inside.any():
+        told |= {
+            "mean": float(drawn.mean()) / worst.draws,
+            "any": float((drawn > 0).mean()),
+            "all": float((drawn == worst.draws).mean()),
+        }
     # an attacker that tries again: accuracy left after k queries of the same image; of more
     # queries than there are draws no more is known than that no more is left
-    left = unbroken(worst.draw_correct, worst.draws, worst.draws).mean(axis=1)
-    persist = {f"after_{k}": float(left[min(k, worst.draws) - 1]) for k in (1, 10, 100)}
-    words = ", ".join(f"{share:.1%} {name}" for name, share in told.items())
+    left = [1.0]
+    if inside.any():
+        left = list(unbroken(tuple(drawn.tolist()), worst.draws, worst.draws).mean(axis=1))
+    persist = {f"after_{k}": float(left[min(k, len(left)) - 1]) for k in (1, 10, 100)}
+    names = {"vote": "as it votes", "mean": "of single draws", "any": "in any", "all": "in all"}
+    words = ", ".join(f"{share:.1%} {names[name]}" for name, share in told.items())
     again = ", ".join(
         f"{'at most ' if int(k[6:]) > worst.draws else ''}{v:.1%} after {k[6:]}"
         for k, v in persist.items()

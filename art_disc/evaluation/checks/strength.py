@@ -4,7 +4,7 @@ import numpy as np
 
 from art_disc.core.records import WHITE_BOX
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run
-from art_disc.evaluation.checks.context import Context, standard_error
+from art_disc.evaluation.checks.context import LUCK, Context, standard_error
 from art_disc.evaluation.rows import Row
 
 FRACTIONS = (0.25, 0.5, 0.75, 1.0, 1.5)
@@ -132,7 +132,8 @@ def convergence(ctx: Context) -> Finding:
     ours = {id(o) for o in doubled}
     if not doubled:
         return _missing(ctx, "C9") or not_run("no doubled attack")
-    before = ctx.broken(o for o in rows if id(o) not in ours)[: ctx.n]
+    usual = [o for o in rows if id(o) not in ours]
+    before = ctx.broken(usual)[: ctx.n]
     gained = ctx.broken(doubled)[: ctx.n] & ~before & ctx.clean_correct()[: ctx.n]
     moved = float(gained.sum()) / ctx.n
     # behind ART's own preprocessors, and of random models, no iterates are followed
@@ -140,10 +141,11 @@ def convergence(ctx: Context) -> Finding:
     rest = max((_last_change(curve) for curve in curves), default=0.0)
     calm = rest <= ctx.thresholds.loss_change
     loss = f"moved by {rest:.3f} of its range in 10 steps" if curves else "could not be followed"
+    lucky = moved > ctx.thresholds.convergence and not ctx.beyond_luck(doubled, usual)
     return judged(
-        moved <= ctx.thresholds.convergence and calm,
+        calm and (moved <= ctx.thresholds.convergence or lucky),
         f"doubled steps and restarts lower the accuracy by {100 * moved:.1f} points "
-        f"({gained.sum()} images); the loss {loss}",
+        f"({gained.sum()} images{LUCK if lucky else ''}); the loss {loss}",
         ctx.ids(gained),
         moved=moved,
         **({"loss_change": rest} if curves else {}),
