@@ -30,6 +30,7 @@ class TransferRow:
         distances: l_inf size of each change, in the input range.
         gradients, queries: What the attack asked of the source's network, counted per image.
         seconds: What it took.
+        voting: Of a source that draws: its draws a gradient and a vote, and how they count.
     """
 
     source: str
@@ -45,6 +46,7 @@ class TransferRow:
     gradients: int = 0
     queries: int = 0
     seconds: float = 0.0
+    voting: dict[str, Setting] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class TransferRecord(Record):
         rows: One for each source.
         draws: Fresh draws that a target that draws is scored on; 0 for another.
         seed: Of the attacks and the scores.
+        voting: The target's, as the rows' of their sources.
     """
 
     kind: ClassVar[str] = "transfer"
@@ -72,6 +75,7 @@ class TransferRecord(Record):
     draws: int
     seed: int
     environment: Environment
+    voting: dict[str, Setting] = field(default_factory=dict)
 
     @property
     def clean(self) -> ExactShare:

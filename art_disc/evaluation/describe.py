@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from art_disc.codebooks import PixelCounts
-from art_disc.core.records import Environment
+from art_disc.core.records import Environment, Setting
 from art_disc.data import Dataset
 from art_disc.defences.preprocessor import CodebookPreprocessor
 from art_disc.estimators import DefendedClassifier
@@ -58,6 +58,15 @@ def describe_network(network: torch.nn.Module, training: str) -> dict[str, Any]:
         "weights": weights_hash(network),
         "training": training,
     }
+
+
+def describe_voting(classifier: Any) -> dict[str, Setting]:
+    """Return how a classifier that draws averages and votes; nothing of another."""
+    voting = getattr(classifier, "voting", None)
+    if voting is None:
+        return {}
+    names = ("eot_samples", "vote_samples", "vote", "output", "gradient")
+    return {name: getattr(voting, name) for name in names}
 
 
 def _codebook(classifier: DefendedClassifier) -> dict[str, Any]:

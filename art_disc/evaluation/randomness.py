@@ -18,6 +18,7 @@ from art_disc.core.randomness_record import ConvergencePoint, ConvergenceRecord
 from art_disc.core.record_base import Environment
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators import RandomizedClassifier, Voting
+from art_disc.evaluation.describe import describe_voting
 from art_disc.evaluation.score import Score, right_draws, score
 from art_disc.evaluation.transfer_attack import attack_batches
 from art_disc.metrics.gradient_agreement import draw_counts
@@ -90,10 +91,7 @@ def eot_convergence(  # noqa: PLR0913 - each is a choice of its own
         clean_correct=tuple(clean.tolist()),
         points=tuple(points),
         seed=seed,
-        settings={
-            name: getattr(model.voting, name)
-            for name in ("vote_samples", "vote", "output", "gradient")
-        },
+        settings={k: v for k, v in describe_voting(model).items() if k != "eot_samples"},
         defences=defence_lines(model),
         environment=Environment.here(device=str(model.device), threads=torch.get_num_threads()),
     )

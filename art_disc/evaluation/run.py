@@ -10,10 +10,10 @@ from art.attacks.attack import EvasionAttack
 from art_disc.attacks import parse_settings
 from art_disc.core.checks import check_count
 from art_disc.data import Dataset
-from art_disc.estimators import DefendedClassifier, RandomizedClassifier
+from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation.certified import certificates_of, refuse_early
 from art_disc.evaluation.checks import Checks, Context, check_rows, run_checks
-from art_disc.evaluation.describe import describe_network, describe_run
+from art_disc.evaluation.describe import describe_network, describe_run, describe_voting
 from art_disc.evaluation.door import budgets_of, check_choices, examples_of, models_of
 from art_disc.evaluation.plan import estimate_seconds, plan_rows
 from art_disc.evaluation.result import Evaluation
@@ -139,9 +139,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     run.score_clean()
     run.facts = describe_run(classifier, data, y, training=training) | _facts(run, norm, budgets)
     run.facts["settings"] = {"batch_size": batch_size, "targeted": targeted, "draws": draws}
-    if isinstance(classifier, RandomizedClassifier):
-        names = ("eot_samples", "vote_samples", "vote", "output", "gradient")
-        run.facts["settings"] |= {name: getattr(classifier.voting, name) for name in names}
+    run.facts["settings"] |= describe_voting(classifier)
     ctx = None
     if checks is not None:
         ctx = _context(run, checks, gradient_sources(classifier, surrogates), settings or {})

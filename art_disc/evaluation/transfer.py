@@ -18,6 +18,7 @@ from art_disc.core.record_base import Environment, Setting
 from art_disc.core.seeds import derive_seed
 from art_disc.core.supplied_record import TransferRecord, TransferRow
 from art_disc.estimators import DefendedClassifier
+from art_disc.evaluation.describe import describe_voting
 from art_disc.evaluation.score import Score, perturbation_norm, score
 from art_disc.evaluation.sources import mixed_twin
 from art_disc.evaluation.transfer_attack import attack_batches
@@ -111,6 +112,7 @@ def transfer(  # noqa: PLR0913 - each is a choice of its own
         draws=clean.draws,
         seed=seed,
         environment=Environment.here(device=str(target.device), threads=torch.get_num_threads()),
+        voting=describe_voting(target),
     )
 
 
@@ -196,7 +198,8 @@ def _begin(
 
     A function's attack is named when it has run.
     """
-    row = TransferRow(name, defence_lines(source), "", {}, "failed")
+    facts = describe_voting(source)
+    row = TransferRow(name, defence_lines(source), "", {}, "failed", voting=facts)
     if not isinstance(attack, str):
         return partial(attack, source, eps), row
     ((spec, settings),) = attack_table([attack])

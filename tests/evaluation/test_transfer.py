@@ -93,6 +93,9 @@ def test_a_random_target_is_scored_on_fresh_draws_whatever_ran_before(toy, tmp_p
     alone = transfer({"base": sources["base"]}, target, toy.x, toy.y, fgsm, **options)
     assert alone.row("base").draw_right == found.row("base").draw_right
     assert max(found.row("base").draw_right) == found.draws == 15
+    assert found.voting["vote_samples"] == found.row("own").voting["vote_samples"] == 10
+    assert found.row("own").voting["gradient"] == "mean_probability"
+    assert found.row("base").voting == {}
     # on a linear net all three know the direction, so all three break what is well within
     clear = toy.radius < 0.08
     for name in sources:
