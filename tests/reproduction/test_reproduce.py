@@ -174,7 +174,9 @@ def test_ours_stands_beside_theirs(table3):
     assert pre.worst.count <= pre.white_box.count
     assert any("max_iter 6" in phrase for phrase in pre.differs)
     name = "chen2018-table3-disc_nat_pre-disc_nat_re.json"
-    assert TableRecord.load(out / name) == record
+    # another test may have gone on with the finished table, a second later
+    kept = TableRecord.load(out / name)
+    assert dataclasses.replace(kept, environment=record.environment) == record
 
 
 def test_what_is_there_is_not_run_again(table3, folder, monkeypatch):
