@@ -190,6 +190,7 @@ def _open(
     else:
         run.finished = Finished.of(folder, run.record(complete=False))
         run.finished.check_nothing_lost(rows, run.facts.get("checks_tier", ""))
+        run.facts["certificates"] = run.finished.certificates
         if (folder / "pictures.npz").is_file():
             run.gallery.pictures = Pictures.load(folder / "pictures.npz")
     run.out, run.export = folder, export
@@ -205,8 +206,9 @@ def _finish(
 ) -> Evaluation:
     run.through(rows, verbose=verbose)
     if max_free is not None:
+        run.facts["certificates"] = ()
         for certificate in certificates_of(run, max_free, verbose=verbose):
-            run.facts["certificates"] = (*run.facts.get("certificates", ()), certificate)
+            run.facts["certificates"] = (*run.facts["certificates"], certificate)
             if run.out is not None:
                 run.record(complete=False).save(run.out / "record.json")
     if ctx is not None:

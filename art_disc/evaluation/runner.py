@@ -116,28 +116,34 @@ class Runner:
                         self.gallery.remember(self, row, known)
                     self.outcomes += known or self._row(row, bar)
                     if not known and self.out is not None:
-                        self.record(complete=False).save(self.out / "record.json")
+                        self.partial().save(self.out / "record.json")
             except KeyboardInterrupt:
                 raise self.interrupted() from None
+        self.outcomes += self.finished.left_over(self.outcomes)
 
     def _lacks_set(self, row: Row) -> bool:
         """Whether images are asked for that a finished row has not left in the folder."""
         if self.out is None or self.export is None or row.refusal:
             return False
-        path = set_path(self.out, row, len(self.outcomes))
+        path = set_path(self.out, row, self.seed)
         return not path.is_file() or (self.export == "png" and not path.with_suffix("").is_dir())
 
     def interrupted(self) -> EvaluationInterrupted:
         """Keep what was finished and return what to raise."""
-        record = self.record(complete=False)
+        record = self.partial()
         if self.out is not None:
             record.save(self.out / "record.json")
         return EvaluationInterrupted(Evaluation(record, self.gallery.pictures))
 
+    def partial(self) -> EvaluationRecord:
+        """Return what was found so far, with what an earlier run had found beyond it."""
+        known = self.finished.left_over(self.outcomes)
+        return self.record(complete=False, outcomes=(*self.outcomes, *known))
+
     def record(self, *, complete: bool, **more: Any) -> EvaluationRecord:
         """Return the record of what was found so far."""
         return EvaluationRecord(
-            **{**self.facts, **more}, outcomes=tuple(self.outcomes), complete=complete
+            **{"outcomes": tuple(self.outcomes), **self.facts, **more}, complete=complete
         )
 
     def _count(self, row: Row) -> int:
@@ -177,8 +183,8 @@ class Runner:
         done = []
         for model in row.models:
             clean = self.clean[model].correct[: len(x)]
-            told = self._score(self.models[model], adversarial, y, model, "fresh")
-            on_grid = self._score(self.models[model], rounded, y, model, "fresh")
+            told = self._score_first(model, adversarial)
+            on_grid = self._score_first(model, rounded)
             correct = clean & told.correct
             outcome = self._outcome(
                 row,
@@ -198,7 +204,7 @@ class Runner:
             write_set(
                 self.out,
                 row,
-                len(self.outcomes),
+                self.seed,
                 clean=x,
                 adversarial=adversarial,
                 rounded=rounded,
@@ -209,6 +215,14 @@ class Runner:
                 png=self.export == "png",
             )
         return done
+
+    def _score_first(self, name: str, images: Float32Array) -> Score:
+        """Score what was made of the first images; a random model's draws are those of all."""
+        model, n = self.models[name], len(images)
+        if n == len(self.x) or not getattr(model, "is_random", False):
+            return self._score(model, images, self.y[:n], name, "fresh")
+        told = self._score(model, np.concatenate([images, self.x[n:]]), self.y, name, "fresh")
+        return Score(told.correct[:n], told.draws, told.draw_correct[:n])
 
     def _score(
         self, model: DefendedClassifier, x: Float32Array, y: NDArray[np.int64], *names: object

@@ -1,5 +1,6 @@
 """What a run keeps on disk as it goes, and takes up again: record, pictures, adversarial sets."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError
 from art_disc.core.files import write_npz
-from art_disc.core.records import AttackOutcome, EvaluationRecord
+from art_disc.core.records import AttackOutcome, CertificateRecord, EvaluationRecord
 from art_disc.evaluation.rows import Row
 
 _FILES = ("record.json", "pictures.npz", "summary.json", "examples.csv", "report.html")
@@ -42,8 +43,13 @@ def fresh_folder(out: str | Path) -> Path:
 class Finished:
     """Rows of an interrupted run that need not run again."""
 
-    def __init__(self, outcomes: tuple[AttackOutcome, ...] = (), tier: str = "") -> None:
-        self.tier = tier
+    def __init__(
+        self,
+        outcomes: tuple[AttackOutcome, ...] = (),
+        tier: str = "",
+        certificates: tuple[CertificateRecord, ...] = (),
+    ) -> None:
+        self.tier, self.certificates = tier, certificates
         self._by_key: dict[object, list[AttackOutcome]] = {}
         for outcome in outcomes:
             if outcome.status == "done":
@@ -75,7 +81,7 @@ class Finished:
                 what = "versions of the libraries" if name == "packages" else name
                 msg = f"{path} was made with other {what}; give another folder"
                 raise InputError(msg)
-        return cls(before.outcomes, before.checks_tier)
+        return cls(before.outcomes, before.checks_tier, before.certificates)
 
     def check_nothing_lost(self, rows: Sequence[Row], tier: str) -> None:
         """Refuse a call that would write a record without what an earlier one found.
@@ -95,12 +101,12 @@ class Finished:
             raise InputError(msg)
         asked = {(row.identity, model) for row in rows for model in row.models}
         # what an attack object of the user's own differentiates shows when it runs
-        own = {row.attack for row in rows if row.own is not None}
+        own = {_work(row) for row in rows if row.own is not None}
         lost = [
             f"{o.attack} at eps {o.eps:.4g}"
             for key, outcomes in self._by_key.items()
             for o in outcomes
-            if o.asked_by == "attacks" and key not in asked and o.attack not in own
+            if o.asked_by == "attacks" and key not in asked and _work(o) not in own
         ]
         if lost:
             msg = (
@@ -109,6 +115,16 @@ class Finished:
                 "resume=False to start anew"
             )
             raise InputError(msg)
+
+    def left_over(self, outcomes: Sequence[AttackOutcome]) -> list[AttackOutcome]:
+        """Return what was finished and is not among `outcomes`: to come, or of other checks."""
+        there = {(_work(o), o.surrogate, o.scored_on, o.positions) for o in outcomes}
+        return [
+            o
+            for known in self._by_key.values()
+            for o in known
+            if (_work(o), o.surrogate, o.scored_on, o.positions) not in there
+        ]
 
     def take(self, row: Row, n: int) -> list[AttackOutcome]:
         """Return the outcomes of a row on `n` examples, or nothing if it has to run."""
@@ -127,6 +143,12 @@ class Finished:
         return [replace(outcome, asked_by=row.asked_by) for outcome in found]
 
 
+def _work(work: Row | AttackOutcome) -> tuple[object, ...]:
+    """What tells two attacks apart before either has run."""
+    settings = tuple(sorted(work.settings.items()))
+    return work.attack, work.norm, work.eps, work.targeted, settings
+
+
 def row_identity(outcome: AttackOutcome) -> tuple[object, ...]:
     """What `Row.identity` is of the row that an outcome is of."""
     o = outcome
@@ -134,17 +156,18 @@ def row_identity(outcome: AttackOutcome) -> tuple[object, ...]:
     return what, tuple(sorted(o.settings.items()))
 
 
-def set_path(folder: Path, row: Row, number: int) -> Path:
-    """Return where `write_set` writes the images of the row that stands at `number`."""
+def set_path(folder: Path, row: Row, seed: int) -> Path:
+    """Return where `write_set` writes a row's images: no other row, and no other seed, has it."""
     words = (row.attack, row.knowledge, row.surrogate, row.norm, f"{row.eps:.4g}")
     name = re.sub(r"[^A-Za-z0-9.=]+", "-", "-".join(str(w) for w in words if w)).strip("-")
-    return folder / "adversarial" / f"{number:03d}-{name}.npz"
+    mark = hashlib.sha256(repr((row.identity, row.first, seed)).encode()).hexdigest()[:8]
+    return folder / "adversarial" / f"{name}-{mark}.npz"
 
 
 def write_set(  # noqa: PLR0913 - what a set is
     folder: Path,
     row: Row,
-    number: int,
+    seed: int,
     *,
     clean: Float32Array,
     adversarial: Float32Array,
@@ -162,7 +185,7 @@ def write_set(  # noqa: PLR0913 - what a set is
     """
     eight = np.rint(rounded * (255 / upper)).astype(np.uint8)
     path = write_npz(
-        set_path(folder, row, number),
+        set_path(folder, row, seed),
         {"x_adv": adversarial, "x_adv_8bit": eight, "x": clean, "y": labels, "example_ids": ids},
     )
     if png:

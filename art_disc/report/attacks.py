@@ -153,7 +153,7 @@ def _draws(row: AttackOutcome) -> Cell:
     right = np.asarray(row.draw_correct)[within] / row.draws
     told = {
         "mean": right.mean(),
-        "vote": (right > 0.5).mean(),
+        "vote": np.asarray(row.correct)[within].mean(),
         "any": (right > 0).mean(),
         "all": (right == 1).mean(),
     }

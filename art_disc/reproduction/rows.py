@@ -1,5 +1,6 @@
 """One row of a published table: train what it needs, attack it, set it beside the print."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,10 +100,19 @@ def run_row(row: Published, stage: Stage, request: Request) -> list[TableRow]:
     setting = six[row.setting]
     name = f"{row.dataset}-{row.setting}-{row.defence}-{row.n_codes}-n{request.n_ex}"
     name += f"-seed{request.seed}" + (f"-steps{stage.steps}" if stage.steps else "")
+    name += _other_attacks(request)
     budgets = request.eps or (row.eps,)
     record = _attacked(setting, stage.data, row, how, replace_out(request, name, budgets))
     clean = _clean(setting.classifier, stage.data)
     return [_told(row, setting, record, clean, stage, defence, eps) for eps in budgets]
+
+
+def _other_attacks(request: Request) -> str:
+    """Return what tells the folder of other attacks, settings or checks than the usual ones."""
+    asked = (tuple(request.attacks), sorted((request.settings or {}).items()), request.checks)
+    if asked == (ATTACKS, [], None):
+        return ""
+    return f"-{hashlib.sha256(repr(asked).encode()).hexdigest()[:8]}"
 
 
 def replace_out(request: Request, name: str, budgets: Sequence[float]) -> Request:

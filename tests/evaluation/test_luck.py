@@ -10,6 +10,7 @@ from art.attacks.evasion import FastGradientMethod
 import art_disc as ad
 from art_disc.evaluation import Checks, score
 from art_disc.evaluation.checks.context import Context
+from art_disc.evaluation.runner import Runner
 
 NOTHING = {"eps": 1e-6, "attacks": ["fgsm", "pgd"], "n_ex": 60, "verbose": False}
 
@@ -42,27 +43,73 @@ def test_a_model_is_scored_by_as_many_draws_as_it_votes_over(digits, digits_net)
     assert score.score(classifier.with_samples(vote=5), x, y, draws=20, seed=3).draws == 20
 
 
-def outcome(rng, chance, n=200, draws=20):
-    right = rng.binomial(draws, chance, size=n)
-    return SimpleNamespace(draws=draws, draw_correct=tuple(right.tolist()))
+def outcome(right, draws=20, size=0.0):
+    return SimpleNamespace(
+        draws=draws,
+        draw_correct=tuple(int(r) for r in right),
+        perturbation=(size,) * len(right),
+        eps=0.1,
+        tolerance=1e-6,
+        scored_on="defended",
+    )
 
 
-def judge(stronger, usual, *, is_random=True):
-    context = SimpleNamespace(classifier=SimpleNamespace(is_random=is_random))
-    return Context.beyond_luck(context, stronger, usual)
+def by_chance(rng, chance):
+    return outcome(rng.binomial(20, chance))
+
+
+def judge(stronger, usual, *, gained=None, is_random=True):
+    context = SimpleNamespace(
+        classifier=SimpleNamespace(is_random=is_random),
+        run=SimpleNamespace(
+            clean={"defended": SimpleNamespace(draw_correct=(20,) * 200, draws=20)}
+        ),
+        eps=0.1,
+    )
+    context._right_draws = lambda o: Context._right_draws(context, o)
+    gained = np.ones(200, bool) if gained is None else gained
+    return Context.beyond_luck(context, gained, stronger, usual)
 
 
 def test_equal_attacks_are_luck_and_a_stronger_one_is_not():
     rng = np.random.default_rng(0)
     chance = rng.uniform(0.3, 0.8, 200)
-    usual = [outcome(rng, chance) for _ in range(3)]
-    same = [judge([outcome(rng, chance)], usual) for _ in range(40)]
+    usual = [by_chance(rng, chance) for _ in range(3)]
+    same = [judge([by_chance(rng, chance)], usual) for _ in range(40)]
     assert sum(same) <= 2
-    assert all(judge([outcome(rng, chance - 0.05)], usual) for _ in range(10))
+    assert all(judge([by_chance(rng, chance - 0.05)], usual) for _ in range(10))
     # on a part of the images too, and where nothing else was run
-    assert judge([outcome(rng, chance[:40] - 0.2, n=40)], usual)
-    assert judge([outcome(rng, chance)], [])
-    assert judge([outcome(rng, chance)], usual, is_random=False)
+    assert judge([by_chance(rng, chance[:40] - 0.2)], usual)
+    assert judge([by_chance(rng, chance)], [])
+    assert judge([by_chance(rng, chance)], usual, is_random=False)
+
+
+def test_a_few_masked_images_are_no_luck_although_the_attack_is_weak_elsewhere():
+    usual = [outcome([0] * 190 + [20] * 10)]
+    weak = outcome([6] * 190 + [0] * 10)
+    gained = np.arange(200) >= 190
+    assert judge([weak], usual, gained=gained)
+    # what the evaluation had broken already is no gain
+    assert not judge([outcome([0] * 190 + [20] * 10)], usual, gained=gained)
+    assert not judge([outcome([6] * 190 + [17] * 10)], usual, gained=gained)
+
+
+def test_changes_beyond_the_budget_set_no_bar_and_are_no_gain():
+    found = outcome([0] * 50 + [20] * 150)
+    usual = outcome([20] * 200)
+    far = outcome([0] * 200, size=0.9)
+    assert judge([found], [usual, far])
+    assert not judge([far], [usual])
+
+
+def test_a_part_of_the_images_meets_the_draws_of_the_whole(digits, digits_net):
+    classifier = drawing(digits_net, digits, vote_samples=1)
+    runs = Runner({"defended": classifier}, digits.x_test[:30], digits.y_test[:30],
+                  digits.test_ids[:30], 1.0, 100, 0)  # fmt: skip
+    runs.score_clean()
+    part = runs._score_first("defended", digits.x_test[:7])
+    assert part.draw_correct == runs.clean["defended"].draw_correct[:7]
+    assert np.array_equal(part.correct, runs.clean["defended"].correct[:7])
 
 
 def test_an_honest_network_that_draws_is_not_red_by_luck(digits, tmp_path):

@@ -216,3 +216,59 @@ def test_sets_that_were_not_written_are_made_anew(tmp_path, digits, defended, be
     )
     assert made == wanted
     assert any(path.suffix == ".png" for path in made)
+
+
+def names(record):
+    return {(o.attack, o.surrogate, o.scored_on, o.eps) for o in record.outcomes}
+
+
+def test_stopping_a_resumed_run_keeps_what_stood_later(monkeypatch, tmp_path, digits, defended):
+    options = SMALL | {"out": tmp_path, "settings": {"square.max_iter": 3}}
+    before = ad.evaluate(defended, digits, **options | {"attacks": ["fgsm", "square"]})
+    more = options | {"attacks": ["fgsm", "pgd", "square"]}
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        with pytest.raises(EvaluationInterrupted) as stop:
+            ad.evaluate(defended, digits, **more, resume=True)
+    kept = type(before.record).load(tmp_path / "record.json")
+    assert names(kept) > names(before.record)
+    assert names(stop.value.partial.record) == names(kept)
+    whole = ad.evaluate(defended, digits, **more, resume=True)
+    fresh = ad.evaluate(defended, digits, **more | {"out": tmp_path / "fresh"})
+    assert plain(whole.record) == plain(fresh.record)
+
+
+def test_the_users_own_attacks_are_told_apart_by_their_settings(tmp_path, digits, defended):
+    from art.attacks.evasion import FastGradientMethod
+
+    one, two = (FastGradientMethod(defended, eps=eps) for eps in (0.1, 0.2))
+    options = SMALL | {"out": tmp_path, "eps": 0.2}
+    ad.evaluate(defended, digits, **options | {"attacks": [one, two]})
+    with pytest.raises(InputError, match=r"FastGradientMethod at eps 0\.2"):
+        ad.evaluate(defended, digits, **options | {"attacks": [one]}, resume=True)
+    again = ad.evaluate(defended, digits, **options | {"attacks": [two, one]}, resume=True)
+    # each once: they run again
+    assert len(again.record.outcomes) == len(names(again.record)) == 2
+
+
+def test_other_checks_keep_the_attacks_of_earlier_ones_and_certificates(tmp_path, digits, defended):
+    options = SMALL | {"out": tmp_path, "eps": [0.1], "max_free": 4}
+    few = Checks("quick", only=("C6",), n_ex=6)
+    before = ad.evaluate(defended, digits, **options | {"checks": few}, certify=True)
+    fewer = Checks("quick", only=("C6",), n_ex=5)
+    after = ad.evaluate(defended, digits, **options | {"checks": fewer}, resume=True)
+    parts = {len(o.positions) for o in after.record.outcomes}
+    assert {5, 6} <= parts
+    assert after.record.worst(0.1).count <= before.record.worst(0.1).count
+    assert after.record.certificates == before.record.certificates
+
+
+def test_a_set_is_named_by_its_attack_not_by_its_place(tmp_path, digits, defended):
+    options = SMALL | {"out": tmp_path, "export": "npz"}
+    ad.evaluate(defended, digits, **options | {"eps": [0.2]})
+    first = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("adversarial/*.npz")}
+    ad.evaluate(defended, digits, **options | {"eps": [0.1, 0.2]}, resume=True)
+    second = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("adversarial/*.npz")}
+    # the old ones are where they were, untouched, and the new ones beside them
+    assert first.items() < second.items()
+    assert len(second) == 2 * len(first)

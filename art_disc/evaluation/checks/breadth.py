@@ -117,7 +117,7 @@ def _gain(ctx: Context, mine: list[AttackOutcome], limit: float, what: str) -> F
     gained = ctx.broken(mine, eps=ctx.eps) & new
     drop = max(float((ctx.broken([o], eps=ctx.eps) & new).sum()) / len(o.correct) for o in mine)
     names = ", ".join(sorted({f"{o.attack} on {len(o.correct)}" for o in mine}))
-    lucky = drop > limit and not ctx.beyond_luck(mine, usual)
+    lucky = drop > limit and not ctx.beyond_luck(gained, mine, usual)
     return judged(
         drop <= limit or lucky,
         f"{what} ({names}) broke {gained.sum()} images that no white-box attack broke "

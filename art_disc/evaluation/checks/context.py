@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from art_disc.attacks import ATTACKS
 from art_disc.core.records import WHITE_BOX, AttackOutcome, EvaluationRecord
@@ -136,28 +137,50 @@ class Context:
         return hit
 
     def beyond_luck(
-        self, stronger: Iterable[AttackOutcome], usual: Iterable[AttackOutcome]
+        self, gained: Bools, stronger: Iterable[AttackOutcome], usual: Iterable[AttackOutcome]
     ) -> bool:
-        """Whether a random model fares worse under one of `stronger` by more than luck.
+        """Whether what `stronger` gained over `usual` on a random model is more than luck.
 
         The vote of few draws falls on one side or the other for many an image, so that the union
-        of several equal attacks breaks more than any of them. What counts is the share of right
-        draws on the same images: lower by more than 2 standard errors than under the best of
-        `usual`. A deterministic model has no such luck.
+        of several equal attacks breaks more than any of them. No luck is a gained image whose
+        share of right draws is lower than under every usual attack beyond what two counts of the
+        same share differ by (one in 100 over all images), nor a mean share over all images that
+        is lower by more than 2 standard errors than under the best usual attack. A deterministic
+        model has no such luck.
+
+        Args:
+            gained: For each example, whether it is what the check found.
+            stronger: What the check ran.
+            usual: What it is held against.
         """
         if not self.classifier.is_random:
             return True
-        known = [np.array(o.draw_correct) / o.draws for o in usual if o.draw_correct]
+        known = [self._right_draws(o) for o in usual]
         for outcome in stronger:
-            n = len(outcome.draw_correct)
-            whole = [share[:n] for share in known if len(share) >= n]
-            if not whole or n < _FEWEST:
+            mine = self._right_draws(outcome)
+            n = len(mine)
+            whole = [right[:n] for right in known if len(right) >= n]
+            if not whole:
                 return True
-            best = min(whole, key=lambda share: float(share.mean()))
-            fall = best - np.array(outcome.draw_correct) / outcome.draws
-            if fall.mean() > 2 * fall.std(ddof=1) / np.sqrt(n):
+            fall = min(whole, key=lambda right: float(right.mean())) - mine
+            if n >= _FEWEST and fall.mean() > 2 * fall.std(ddof=1) / np.sqrt(n):
+                return True
+            least = np.min(whole, axis=0)
+            both = (least + mine) / 2
+            error = np.sqrt(2 * both * (1 - both) / outcome.draws)
+            apart = least - mine > norm.isf(0.01 / n) * error
+            if (gained[:n] & apart).any():
                 return True
         return False
+
+    def _right_draws(self, outcome: AttackOutcome) -> NDArray[np.float64]:
+        """Share of right draws on each example; beyond the budget that of the clean image."""
+        n = len(outcome.draw_correct)
+        clean = self.run.clean[outcome.scored_on]
+        size = np.asarray(outcome.perturbation)
+        within = size <= min(outcome.eps, self.eps) + outcome.tolerance
+        before = np.asarray(clean.draw_correct[:n]) / clean.draws
+        return np.where(within, np.asarray(outcome.draw_correct) / outcome.draws, before)
 
     def clean_correct(self, model: str = "defended") -> Bools:
         """For each example, whether the clean prediction is right."""

@@ -115,7 +115,7 @@ def enough_draws(ctx: Context) -> Finding:
     drop = float(gained.sum()) / ctx.n
     cosine = _cosine(ctx)
     told = ", ".join(f"{share:.1%} {name}" for name, share in left.items())
-    lucky = drop > ctx.thresholds.eot and not ctx.beyond_luck(mine, others)
+    lucky = drop > ctx.thresholds.eot and not ctx.beyond_luck(gained, mine, others)
     return judged(
         drop <= ctx.thresholds.eot or lucky,
         f"accuracy left: {told}; they break {100 * drop:.1f} points that the evaluation did not"

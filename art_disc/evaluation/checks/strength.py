@@ -141,7 +141,7 @@ def convergence(ctx: Context) -> Finding:
     rest = max((_last_change(curve) for curve in curves), default=0.0)
     calm = rest <= ctx.thresholds.loss_change
     loss = f"moved by {rest:.3f} of its range in 10 steps" if curves else "could not be followed"
-    lucky = moved > ctx.thresholds.convergence and not ctx.beyond_luck(doubled, usual)
+    lucky = moved > ctx.thresholds.convergence and not ctx.beyond_luck(gained, doubled, usual)
     return judged(
         calm and (moved <= ctx.thresholds.convergence or lucky),
         f"doubled steps and restarts lower the accuracy by {100 * moved:.1f} points "
