@@ -2,6 +2,7 @@
 
 python -m studies.zoo_digits            the matrix, in studies/results/zoo_digits.json
 python -m studies.zoo_digits --column randdisc      that column alone; the others stay
+python -m studies.zoo_digits --attacks pgd,square   these rows alone; the others stay
 python -m studies.zoo_digits --docs     docs/attacks.md again, from that file and the table
 """
 
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--n-ex", type=int, default=16)
     parser.add_argument("--docs", action="store_true", help="write docs/attacks.md and stop")
     parser.add_argument("--column", action="append", choices=COLUMNS, help="repeatable; all")
+    parser.add_argument("--attacks", metavar="NAMES", help="joined by commas; all")
     options = parser.parse_args()
     if options.docs:
         print(write_docs())
@@ -48,11 +50,12 @@ def main() -> None:
         {text: classifier(network, data, text) for text in options.column or COLUMNS},
         data,
         tier=options.tier,
+        attacks=options.attacks,
         n_ex=options.n_ex,
         time_limit=600,
         training="natural, 30 epochs, Adam, seed 0",
     )
-    if options.column:
+    if options.column or options.attacks:
         record = merged(ZooRecord.from_dict(read_json(FILE)["record"]), record)
     print(matrix(record))
     body = {"record": record.to_dict(), "flaws": list(record.flaws())}
@@ -66,15 +69,19 @@ def classifier(network: Any, data: ad.Dataset, text: str) -> Any:
 
 
 def merged(old: ZooRecord, new: ZooRecord) -> ZooRecord:
-    """Return the old record with the columns of the new one, which must be of the same run."""
+    """Return the old record with the cells of the new one, which must be of the same run."""
     same = ("dataset", "example_ids", "labels", "network", "tier", "eps", "seed", "time_limit")
     for name in same:
         if getattr(old, name) != getattr(new, name):
             msg = f"{FILE.name} has another {name}: run all columns"
             raise SystemExit(msg)
     defences = old.defences | new.defences
-    sources = {name: new if name in new.defences else old for name in defences}
-    cells = [sources[d].cell(attack, d) for attack in old.attacks for d in defences]
+    ran = {(cell.attack, cell.defence) for cell in new.cells}
+    cells = [
+        (new if (attack, d) in ran else old).cell(attack, d)
+        for attack in old.attacks
+        for d in defences
+    ]
     return dataclasses.replace(new, defences=defences, cells=tuple(cells))
 
 
