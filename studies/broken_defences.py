@@ -254,7 +254,10 @@ CASES = (
         "one draw a gradient, few steps",
         "C15",
         noisy_once,
-        {"settings": {"pgd.max_iter": 2, "pgd.num_random_init": 1}, "attacks": ["pgd"]},
+        {
+            "settings": {"pgd.max_iter": 2, "pgd.eps_step": 0.03, "pgd.num_random_init": 1},
+            "attacks": ["pgd"],
+        },
         tier="standard",
     ),
     Case("scored on a single draw", "C16", noisy, {"draws": 1}),
