@@ -38,8 +38,8 @@ words go on with an interrupted run. TABLE.json, TABLE.md and the record of ever
 - *robust, printed* is the number in the paper. *papers' attack, ours* is their attack as their
   published code has it, on our network: for defended networks Adam on gradient signs with a margin
   loss, through the softened codebook, no random start; for undefended ones PGD with cross-entropy
-  from one random start. Theirs keeps the last iterate; here, as everywhere in this package, an
-  example also counts as broken if an earlier iterate broke it.
+  from one random start. Theirs keeps the last iterate; here an example also counts as
+  broken if an earlier iterate broke it.
 - *worst of all, ours* counts an example only if none of our attacks broke it, with its 95 % Wilson
   interval. Which attacks is said below each table.
 - *gain over base* compares that worst case with the undefended network's on the same images:
