@@ -11,7 +11,7 @@ import numpy as np
 import art_disc as ad
 from art_disc.core.errors import TheoryError
 from art_disc.data.lemma1 import FORMS, Lemma1
-from art_disc.metrics.theory import code_distance, simulate_lemma1, simulate_proposition1
+from art_disc.hardness.theory import code_distance, simulate_lemma1, simulate_proposition1
 from studies import common
 
 RUNS, PIXELS, DELTA = 100, 2000, 0.01

@@ -26,11 +26,11 @@ import torch
 from art.attacks.evasion import ProjectedGradientDescent
 
 import art_disc as ad
+from art_disc.certificates.divergence.decide import ORDERS, decide
+from art_disc.certificates.divergence.votes import vote_limits
 from art_disc.core.intervals import clopper_pearson_interval
 from art_disc.core.seeds import global_seeds
 from art_disc.metrics import CertifiedCurve, certified_accuracy_curve, divergence_model
-from art_disc.metrics.kl_decide import ORDERS, decide
-from art_disc.metrics.kl_votes import vote_limits
 from art_disc.networks import weights_hash
 from art_disc.training import trained
 from studies import common

@@ -6,11 +6,11 @@ python -m studies.tables
 import json
 from pathlib import Path
 
-from art_disc.core.certificate_table import CertificateTableRecord
 from art_disc.core.files import replace_file
 from art_disc.core.intervals import holm
-from art_disc.core.record_base import Environment
-from art_disc.core.table_record import Gain, TableRecord, TableRow
+from art_disc.core.records.base import Environment
+from art_disc.core.records.certificate_table import CertificateTableRecord
+from art_disc.core.records.table import Gain, TableRecord, TableRow
 from art_disc.reproduction import FIGURE5, as_markdown, certificates_text, classes_text
 from art_disc.reproduction.figure5 import ClassesRow
 from art_disc.reproduction.text import eps_words

@@ -14,10 +14,10 @@ import art_disc as ad
 from art_disc.attacks.zoo.discovery import discover
 from art_disc.cli.zoo import DEFENCES
 from art_disc.core.files import read_json, replace_file
-from art_disc.core.zoo_record import ZooRecord
+from art_disc.core.records.zoo import ZooRecord
 from art_disc.defences import parse_defence
-from art_disc.evaluation.zoo import zoo_matrix
-from art_disc.evaluation.zoo_text import LEGEND, attack_list, left_out_list, matrix
+from art_disc.evaluation.zoo.matrix import zoo_matrix
+from art_disc.evaluation.zoo.text import LEGEND, attack_list, left_out_list, matrix
 from art_disc.networks import DigitsNet
 from art_disc.training import trained
 from studies import common

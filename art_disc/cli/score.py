@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from art_disc.core.errors import InputError
 
 if TYPE_CHECKING:
-    from art_disc.core.supplied_record import SuppliedRecord
+    from art_disc.core.records.supplied import SuppliedRecord
 
 _NAMED = 10
 
@@ -118,7 +118,7 @@ def _sets(paths: list[str]) -> dict[str, Path]:
     Raises:
         InputError: Two of them have one name.
     """
-    from art_disc.evaluation.supplied_files import find_sets
+    from art_disc.evaluation.supplied.files import find_sets
 
     found: dict[str, Path] = {}
     for text in paths:

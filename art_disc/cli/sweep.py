@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from art_disc.core.sweep_record import SweepRecord
+    from art_disc.core.records.sweep import SweepRecord
     from art_disc.evaluation.sweep import SweepPlan
 
 

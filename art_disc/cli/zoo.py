@@ -52,14 +52,14 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(options: Namespace) -> int:
     """Run the zoo, or list the attacks; return 1 where the matrix shows a flaw."""
-    from art_disc.evaluation.zoo_text import LEGEND, attack_list, left_out_list, matrix
+    from art_disc.evaluation.zoo.text import LEGEND, attack_list, left_out_list, matrix
 
     if options.list:
         print(f"{attack_list()}\n\n{left_out_list()}")
         return 0
     from art_disc.cli.setup import load_data, make_network
     from art_disc.estimators import build_classifier
-    from art_disc.evaluation.zoo import zoo_matrix
+    from art_disc.evaluation.zoo.matrix import zoo_matrix
 
     if options.retrain is not None:
         msg = "--retrain has no meaning here: the defences share one network; leave it out"

@@ -7,8 +7,8 @@ import numpy as np
 
 from art_disc.core.checks import Float32Array
 from art_disc.defences import Thermometer
-from art_disc.evaluation.score import predict_labels
 from art_disc.report import Pictures
+from art_disc.trials.score import predict_labels
 
 if TYPE_CHECKING:
     from art_disc.core.records import AttackOutcome

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from art_disc.core.checks import Float32Array, check_count, check_eps
-from art_disc.core.draws_record import DrawsRecord
 from art_disc.core.errors import InputError
-from art_disc.core.randomness_record import ConvergencePoint, ConvergenceRecord
-from art_disc.core.record_base import Environment
+from art_disc.core.records.base import Environment
+from art_disc.core.records.draws import DrawsRecord
+from art_disc.core.records.randomness import ConvergencePoint, ConvergenceRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators import RandomizedClassifier, Voting
 from art_disc.evaluation.describe import describe_voting
-from art_disc.evaluation.score import Score, right_draws, score
-from art_disc.evaluation.transfer_attack import attack_batches
 from art_disc.metrics.gradient_agreement import draw_counts
 from art_disc.metrics.input_gradients import check_draws, defence_lines, images_and_labels
+from art_disc.trials.batches import attack_batches
+from art_disc.trials.score import Score, right_draws, score
 
 # the batches are ours, and ART must not cut them again
 _ALL = 1 << 30

@@ -15,13 +15,14 @@ from art_disc.core.checks import Float32Array
 from art_disc.core.records import AttackOutcome, EvaluationRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators import DefendedClassifier
-from art_disc.evaluation.counting import Ledger
-from art_disc.evaluation.follow import Follower, add_padded
 from art_disc.evaluation.gallery import Gallery
-from art_disc.evaluation.grid import round_to_grid
 from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
 from art_disc.evaluation.rows import Row
-from art_disc.evaluation.score import (
+from art_disc.evaluation.store import Finished, set_path, write_set
+from art_disc.trials.follower import Follower, add_padded
+from art_disc.trials.grid import round_to_grid
+from art_disc.trials.ledger import Ledger
+from art_disc.trials.score import (
     Score,
     perturbation_norm,
     pick_targets,
@@ -29,8 +30,7 @@ from art_disc.evaluation.score import (
     sanitise,
     score,
 )
-from art_disc.evaluation.store import Finished, set_path, write_set
-from art_disc.evaluation.streams import global_streams, own_streams
+from art_disc.trials.streams import global_streams, own_streams
 
 
 @dataclass(slots=True)

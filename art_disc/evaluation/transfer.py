@@ -14,15 +14,15 @@ from tqdm import tqdm
 from art_disc.attacks import AttackFactory, Request, attack_table
 from art_disc.core.checks import Float32Array, check_count, check_eps
 from art_disc.core.errors import InputError
-from art_disc.core.record_base import Environment, Setting
+from art_disc.core.records.base import Environment, Setting
+from art_disc.core.records.supplied import TransferRecord, TransferRow
 from art_disc.core.seeds import derive_seed
-from art_disc.core.supplied_record import TransferRecord, TransferRow
 from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation.describe import describe_voting
-from art_disc.evaluation.score import Score, perturbation_norm, score
 from art_disc.evaluation.sources import mixed_twin
-from art_disc.evaluation.transfer_attack import attack_batches
 from art_disc.metrics.input_gradients import defence_lines, images_and_labels
+from art_disc.trials.batches import attack_batches
+from art_disc.trials.score import Score, perturbation_norm, score
 
 
 def transfer_sources(classifier: DefendedClassifier, *, seed: int = 0) -> dict[str, Any]:

@@ -1,45 +1,45 @@
 """Certificates: which codewords a budget reaches, and how hard a data set is to defend by them."""
 
-from art_disc.core.divergence_record import CertifiedCurve, DivergenceRecord
-from art_disc.metrics.certificate import Certificate
-from art_disc.metrics.certifying import certified_accuracy, certify, check_certifiable
-from art_disc.metrics.equivalence import EquivalenceClasses, equivalence_classes
-from art_disc.metrics.generalisation import (
-    GeneralisationGap,
-    RobustnessHistory,
-    generalisation_gap,
-)
-from art_disc.metrics.gradient_agreement import gradient_agreement
-from art_disc.metrics.kl_cells import codeword_divergence
-from art_disc.metrics.kl_centres import centre_term, proposition1_kl, vacuous_from
-from art_disc.metrics.kl_certifying import kl_certify
-from art_disc.metrics.kl_colour_cells import colour_divergence
-from art_disc.metrics.kl_colour_model import ColourCodesModel
-from art_disc.metrics.kl_curve import certified_accuracy_curve
-from art_disc.metrics.kl_finding import divergence_model
-from art_disc.metrics.kl_gaussian import gaussian_kl, smoothing_radius
-from art_disc.metrics.kl_invert import (
+from art_disc.certificates.certificate import Certificate
+from art_disc.certificates.divergence.cells import codeword_divergence
+from art_disc.certificates.divergence.centres import centre_term, proposition1_kl, vacuous_from
+from art_disc.certificates.divergence.colour_cells import colour_divergence
+from art_disc.certificates.divergence.colour_model import ColourCodesModel
+from art_disc.certificates.divergence.curve import certified_accuracy_curve
+from art_disc.certificates.divergence.finding import divergence_model
+from art_disc.certificates.divergence.front import kl_certify
+from art_disc.certificates.divergence.gaussian import gaussian_kl, smoothing_radius
+from art_disc.certificates.divergence.invert import (
     binary_divergence,
     divergence_needed,
     highest_probability,
     lowest_probability,
     pinsker_needed,
 )
-from art_disc.metrics.kl_models import (
+from art_disc.certificates.divergence.models import (
     AdaptiveModel,
     DivergenceModel,
     FixedCodesModel,
     GaussianModel,
     PooledModel,
 )
-from art_disc.metrics.kl_printed import printed_rule, reference_rule
-from art_disc.metrics.kl_votes import votes_for_gap, votes_needed
-from art_disc.metrics.limits import printed_proposition2_limit
-from art_disc.metrics.neighbourhoods import NeighbourhoodSizes, neighbourhood_sizes
-from art_disc.metrics.reachability import free_pixels, log2_images, reachable_codes
-from art_disc.metrics.separability import Separability, separability
-from art_disc.metrics.target import codebook_of
-from art_disc.metrics.theory import code_distance, simulate_lemma1, simulate_proposition1
+from art_disc.certificates.divergence.printed import printed_rule, reference_rule
+from art_disc.certificates.divergence.votes import votes_for_gap, votes_needed
+from art_disc.certificates.front import certified_accuracy, certify, check_certifiable
+from art_disc.certificates.limits import printed_proposition2_limit
+from art_disc.certificates.target import codebook_of
+from art_disc.codebox.reachability import free_pixels, log2_images, reachable_codes
+from art_disc.core.records.divergence import CertifiedCurve, DivergenceRecord
+from art_disc.hardness.equivalence import EquivalenceClasses, equivalence_classes
+from art_disc.hardness.generalisation import (
+    GeneralisationGap,
+    RobustnessHistory,
+    generalisation_gap,
+)
+from art_disc.hardness.neighbourhoods import NeighbourhoodSizes, neighbourhood_sizes
+from art_disc.hardness.separability import Separability, separability
+from art_disc.hardness.theory import code_distance, simulate_lemma1, simulate_proposition1
+from art_disc.metrics.gradient_agreement import gradient_agreement
 
 __all__ = [
     "AdaptiveModel",

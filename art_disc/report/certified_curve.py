@@ -3,8 +3,8 @@
 from functools import partial
 from typing import Any
 
-from art_disc.core.divergence_record import CertifiedCurve
-from art_disc.core.record_base import Share
+from art_disc.core.records.base import Share
+from art_disc.core.records.divergence import CertifiedCurve
 from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing, draw
 from art_disc.report.page import environment_rows, fill, made_by
 from art_disc.report.reading import lower_percent, percent

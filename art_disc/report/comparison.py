@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from art_disc.core.errors import InputError
 from art_disc.core.intervals import mcnemar, paired_difference
-from art_disc.core.record_base import SCHEMA_VERSION, Share
 from art_disc.core.records import EvaluationRecord
+from art_disc.core.records.base import SCHEMA_VERSION, Share
 from art_disc.report.reading import dataset_name, network_name
 from art_disc.report.verdict import verdict_title
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from art_disc.core.draws_record import RULES, DrawsRecord, PersistentCurve
-from art_disc.core.randomness_record import AgreementRecord, ConvergenceRecord
-from art_disc.core.record_base import Share
-from art_disc.core.supplied_record import SuppliedRecord, TransferRecord
+from art_disc.core.records.base import Share
+from art_disc.core.records.draws import RULES, DrawsRecord, PersistentCurve
+from art_disc.core.records.randomness import AgreementRecord, ConvergenceRecord
+from art_disc.core.records.supplied import SuppliedRecord, TransferRecord
 from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE
 from art_disc.report.hardness import new_axes
 

@@ -12,7 +12,7 @@ from art_disc.core.records import (
     EvaluationRecord,
     load_record,
 )
-from art_disc.core.sweep_record import SweepRecord
+from art_disc.core.records.sweep import SweepRecord
 from art_disc.report.certificate import certificate_page
 from art_disc.report.certified_curve import certified_curve_page
 from art_disc.report.evaluation import evaluation_page

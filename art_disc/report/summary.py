@@ -18,7 +18,7 @@ from art_disc.core.records import (
     EvaluationRecord,
     Share,
 )
-from art_disc.core.sweep_record import CELL_STATUSES, SweepRecord
+from art_disc.core.records.sweep import CELL_STATUSES, SweepRecord
 from art_disc.report.reading import (
     clean_share,
     dataset_name,

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from art_disc.core.record_base import Setting
-from art_disc.core.sweep_record import SweepRecord
+from art_disc.core.records.base import Setting
+from art_disc.core.records.sweep import SweepRecord
 from art_disc.report.heat import Grid, heat_plot
 from art_disc.report.notices import Notice
 from art_disc.report.page import environment_rows, fill, made_by

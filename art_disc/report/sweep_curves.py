@@ -5,7 +5,7 @@ from itertools import cycle
 from typing import Any
 
 from art_disc.core.records import EvaluationRecord, Share
-from art_disc.core.sweep_record import SweepRecord
+from art_disc.core.records.sweep import SweepRecord
 from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, Drawing, draw
 from art_disc.report.reading import clean_share, percent
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from art_disc.core.records import Share
-from art_disc.core.sweep_record import CELL_STATUSES, SweepCell, SweepRecord
+from art_disc.core.records.sweep import CELL_STATUSES, SweepCell, SweepRecord
 from art_disc.report.reading import clean_share, in_unit_range, show_eps
 from art_disc.report.table import (
     Body,

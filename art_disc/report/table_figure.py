@@ -5,8 +5,8 @@ from functools import partial
 from itertools import cycle
 from typing import Any
 
-from art_disc.core.record_base import Share
-from art_disc.core.table_record import TableRecord, TableRow
+from art_disc.core.records.base import Share
+from art_disc.core.records.table import TableRecord, TableRow
 from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, draw
 
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, INK, GREY)

@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from art_disc.codebooks import Codebook, DensityCodebook
-from art_disc.core.certificate_table import CertificateTableRecord, CertificateTableRow
 from art_disc.core.checks import Float32Array, check_count
 from art_disc.core.errors import InputError
-from art_disc.core.record_base import Environment
+from art_disc.core.records.base import Environment
+from art_disc.core.records.certificate_table import CertificateTableRecord, CertificateTableRow
 from art_disc.data import load_dataset
 from art_disc.defences import PixelDiscretization
 from art_disc.estimators import DefendedClassifier

@@ -8,7 +8,7 @@ import numpy as np
 from art_disc.codebooks import DensityCodebook
 from art_disc.core.checks import check_count
 from art_disc.core.files import replace_file, write_json
-from art_disc.core.record_base import Environment
+from art_disc.core.records.base import Environment
 from art_disc.data import load_dataset
 from art_disc.metrics import equivalence_classes
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from art_disc.codebooks import DensityCodebook, KMedoidsCodebook
 from art_disc.core.errors import InputError
-from art_disc.core.outcomes import WHITE_BOX
 from art_disc.core.records import AttackOutcome, EvaluationRecord, Share
-from art_disc.core.table_record import TableRow
+from art_disc.core.records.outcomes import WHITE_BOX
+from art_disc.core.records.table import TableRow
 from art_disc.data import Dataset
 from art_disc.defences import CodebookPreprocessor, ColorDepthReduction, PixelDiscretization
 from art_disc.estimators import DefendedClassifier

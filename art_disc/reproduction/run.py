@@ -9,8 +9,8 @@ import torch
 from art_disc.attacks import attack_table
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
-from art_disc.core.record_base import Environment, Setting
-from art_disc.core.table_record import TableRecord, TableRow
+from art_disc.core.records.base import Environment, Setting
+from art_disc.core.records.table import TableRecord, TableRow
 from art_disc.data import load_dataset
 from art_disc.reproduction.recipes import experiment
 from art_disc.reproduction.rows import ATTACKS, Request, Stage, run_row

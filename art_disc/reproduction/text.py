@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from art_disc.core.certificate_table import CertificateTableRecord
-from art_disc.core.table_record import Gain, TableRecord, TableRow
+from art_disc.core.records.certificate_table import CertificateTableRecord
+from art_disc.core.records.table import Gain, TableRecord, TableRow
 from art_disc.reproduction.figure5 import FIGURE5, TITLE, ClassesRow
 
 HEADER = (

@@ -1,8 +1,8 @@
 """`art-disc report` says which records have a page."""
 
 from art_disc.cli.main import main
-from art_disc.core.draws_record import DrawsRecord
-from art_disc.core.record_base import Environment
+from art_disc.core.records.base import Environment
+from art_disc.core.records.draws import DrawsRecord
 
 
 def test_a_record_without_a_page_is_named(tmp_path, capsys):

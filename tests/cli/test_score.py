@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from art_disc.cli import main
-from art_disc.core.supplied_record import SuppliedRecord
+from art_disc.core.records.supplied import SuppliedRecord
 
 WORDS = ["score", "--epochs", "1", "--quiet", "--eps", "8/255"]
 

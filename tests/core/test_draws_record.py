@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from art_disc.core.draws_record import DrawsRecord, PersistentCurve, persistent_curve, unbroken
 from art_disc.core.errors import InputError
 from art_disc.core.intervals import clopper_pearson_interval
-from art_disc.core.record_base import Environment
+from art_disc.core.records.base import Environment
+from art_disc.core.records.draws import DrawsRecord, PersistentCurve, persistent_curve, unbroken
 
 HERE = Environment("2025-01-02", "0.1.0", "3.12.0", "linux", {"numpy": "2.0.0"})
 

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
+from art_disc.certificates.divergence.gaussian import gaussian_shift
 from art_disc.core.checks import check_positive, check_rate
 from art_disc.core.errors import InputError
 from art_disc.defences import GaussianNoise, JpegCompression, RandDisc, RandMix, TotalVariation
 from art_disc.defences.jpeg_model import DctModel
-from art_disc.metrics.kl_gaussian import gaussian_shift
 
 NONE = [0, 0.0, -1e-300, math.nan, math.inf, -math.inf, True, "0.5", None, np.ones(1)]
 

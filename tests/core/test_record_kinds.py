@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 
 import art_disc.core
-from art_disc.core.draws_record import DrawsRecord, persistent_curve
 from art_disc.core.errors import FileFormatError
-from art_disc.core.randomness_record import AgreementRecord, ConvergencePoint, ConvergenceRecord
-from art_disc.core.record_base import Environment, Record
 from art_disc.core.records import load_record
-from art_disc.core.supplied_record import SuppliedRecord, TransferRecord, TransferRow
+from art_disc.core.records.base import Environment, Record
+from art_disc.core.records.draws import DrawsRecord, persistent_curve
+from art_disc.core.records.randomness import AgreementRecord, ConvergencePoint, ConvergenceRecord
+from art_disc.core.records.supplied import SuppliedRecord, TransferRecord, TransferRow
 
 for module in pkgutil.iter_modules(art_disc.core.__path__):
     importlib.import_module(f"art_disc.core.{module.name}")

@@ -171,7 +171,7 @@ def test_knowledge_is_what_the_attack_really_used(digits, defended, digits_net):
 
 
 def test_the_ledger_tells_gradients_from_queries(digits, digits_net):
-    from art_disc.evaluation.counting import Ledger
+    from art_disc.trials.ledger import Ledger
 
     classifier = ad.build_classifier(digits_net, data=digits)
     x, y = digits.x_test[:20], np.eye(10, dtype=np.float32)[digits.y_test[:20]]

@@ -9,12 +9,12 @@ from scipy import stats
 from torch import nn
 
 from art_disc import GaussianNoise, build_classifier
-from art_disc.core.draws_record import persistent_curve
 from art_disc.core.errors import InputError
-from art_disc.core.randomness_record import ConvergenceRecord
+from art_disc.core.records.draws import persistent_curve
+from art_disc.core.records.randomness import ConvergenceRecord
 from art_disc.data.toys import linear_problem
 from art_disc.evaluation import eot_convergence, score_draws
-from art_disc.evaluation.streams import global_streams
+from art_disc.trials.streams import global_streams
 
 
 class OnePixel(nn.Module):

@@ -6,7 +6,7 @@ from PIL import Image
 
 import art_disc as ad
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
-from art_disc.core.supplied_record import SuppliedRecord
+from art_disc.core.records.supplied import SuppliedRecord
 from art_disc.evaluation import score_images
 from art_disc.report.randomness import supplied_table
 

@@ -7,7 +7,7 @@ from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescent
 
 import art_disc as ad
 from art_disc.core.errors import InputError
-from art_disc.core.supplied_record import TransferRecord
+from art_disc.core.records.supplied import TransferRecord
 from art_disc.data.toys import linear_problem
 from art_disc.evaluation import transfer, transfer_sources
 from art_disc.evaluation.checks import Checks

@@ -16,11 +16,11 @@ from art_disc.attacks import ATTACKS
 from art_disc.attacks.spec import AttackSpec, in_tiers
 from art_disc.cli import main
 from art_disc.core.errors import FileFormatError, InputError
-from art_disc.core.zoo_record import ZooCell, ZooRecord
+from art_disc.core.records.zoo import ZooCell, ZooRecord
 from art_disc.defences import GaussianNoise
-from art_disc.evaluation.zoo import zoo_matrix
-from art_disc.evaluation.zoo_text import attack_list, left_out_list, matrix
-from art_disc.evaluation.zoo_watch import CellTimeoutError, time_limit
+from art_disc.evaluation.zoo.matrix import zoo_matrix
+from art_disc.evaluation.zoo.text import attack_list, left_out_list, matrix
+from art_disc.evaluation.zoo.watch import CellTimeoutError, time_limit
 
 # more than a second for a cell here; `make zoo` runs them
 SLOW = {

@@ -4,7 +4,7 @@ import pytest
 
 import art_disc as ad
 from art_disc.attacks import ATTACKS
-from art_disc.evaluation.zoo import zoo_matrix
+from art_disc.evaluation.zoo.matrix import zoo_matrix
 from tests.evaluation.test_zoo import SLOW
 
 # one image at a time, or labels alone

@@ -7,7 +7,7 @@ from torch import nn
 
 from art_disc import GaussianNoise, build_classifier
 from art_disc.core.errors import InputError
-from art_disc.core.randomness_record import AgreementRecord
+from art_disc.core.records.randomness import AgreementRecord
 from art_disc.metrics import gradient_agreement
 from art_disc.metrics.input_gradients import input_gradients
 

@@ -14,7 +14,7 @@ from art_disc.core.records import (
     Environment,
     EvaluationRecord,
 )
-from art_disc.core.sweep_record import SweepCell, SweepRecord
+from art_disc.core.records.sweep import SweepCell, SweepRecord
 from art_disc.report import Pictures, write_report
 
 N = 40

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from art_disc.core.draws_record import DrawsRecord, persistent_curve
 from art_disc.core.errors import MissingExtraError
-from art_disc.core.randomness_record import AgreementRecord, ConvergencePoint, ConvergenceRecord
-from art_disc.core.record_base import Environment
-from art_disc.core.supplied_record import SuppliedRecord, SuppliedSet, TransferRecord, TransferRow
+from art_disc.core.records.base import Environment
+from art_disc.core.records.draws import DrawsRecord, persistent_curve
+from art_disc.core.records.randomness import AgreementRecord, ConvergencePoint, ConvergenceRecord
+from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet, TransferRecord, TransferRow
 from art_disc.report import extras
 from art_disc.report.hardness import png
 from art_disc.report.randomness import (

@@ -9,9 +9,9 @@ import pytest
 from torch import nn
 
 from art_disc.cli import main
-from art_disc.core.certificate_table import CertificateTableRecord
 from art_disc.core.errors import InputError
-from art_disc.core.table_record import TableRecord
+from art_disc.core.records.certificate_table import CertificateTableRecord
+from art_disc.core.records.table import TableRecord
 from art_disc.metrics import free_pixels
 from art_disc.reproduction import (
     TABLES,

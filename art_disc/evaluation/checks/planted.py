@@ -21,8 +21,8 @@ from art_disc.estimators import DefendedClassifier, build_classifier
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.probes import one_draw
-from art_disc.evaluation.score import predict_labels
 from art_disc.evaluation.sources import gradient_sources
+from art_disc.trials.score import predict_labels
 
 INNER, TRIES, BORDER, PENALTY, RANDOM_DRAWS = 400, 5, 0.25, 1.0, 200
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from art_disc.core.draws_record import unbroken
 from art_disc.core.records import WHITE_BOX
+from art_disc.core.records.draws import unbroken
 from art_disc.core.seeds import derive_seed
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
 from art_disc.evaluation.checks.breadth import frozen_source

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from art_disc import __version__
-from art_disc.core.record_base import SCHEMA_VERSION
-from art_disc.core.sweep_record import Group
+from art_disc.core.records.base import SCHEMA_VERSION
+from art_disc.core.records.sweep import Group
 from art_disc.evaluation.sweep.plan import SweepPlan
 from art_disc.evaluation.sweep.words import PlannedAttack
 

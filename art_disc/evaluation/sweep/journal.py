@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from art_disc.core.errors import ArtDiscError, FileFormatError
-from art_disc.core.sweep_record import SweepCell
+from art_disc.core.records.sweep import SweepCell
 
 
 class SweepBusyError(ArtDiscError, RuntimeError):

@@ -12,7 +12,7 @@ import torch
 from art_disc import __version__
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.core.files import read_json, write_json
-from art_disc.core.record_base import SCHEMA_VERSION, Environment
+from art_disc.core.records.base import SCHEMA_VERSION, Environment
 from art_disc.data import Dataset
 from art_disc.defences import codebook_files
 from art_disc.evaluation.sweep.cells import Cell

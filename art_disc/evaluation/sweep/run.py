@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from art_disc.core.record_base import Environment
-from art_disc.core.sweep_record import SweepRecord
+from art_disc.core.records.base import Environment
+from art_disc.core.records.sweep import SweepRecord
 from art_disc.evaluation.sweep.cells import plan_cells
 from art_disc.evaluation.sweep.executors import (
     Execution,

@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from art_disc.core.errors import InputError
 from art_disc.core.records import EvaluationRecord
+from art_disc.core.records.sweep import SweepCell
 from art_disc.core.seeds import derive_seed
-from art_disc.core.sweep_record import SweepCell
 from art_disc.data import Dataset, load_dataset
 from art_disc.defences import RandomPreprocessor, parse_defences
 from art_disc.estimators import DefendedClassifier, RandomizedClassifier, build_classifier

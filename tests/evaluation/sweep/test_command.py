@@ -3,7 +3,7 @@
 import pytest
 
 from art_disc.cli import main
-from art_disc.core.sweep_record import SweepRecord
+from art_disc.core.records.sweep import SweepRecord
 from art_disc.evaluation.sweep import SweepPlan, plan_cells
 
 PLAN = """

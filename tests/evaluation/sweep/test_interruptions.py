@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from art_disc.core.sweep_record import SweepRecord
+from art_disc.core.records.sweep import SweepRecord
 from art_disc.evaluation.sweep import Execution, SweepPlan, executors, run_sweep
 
 PLAN = """

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from art_disc.core.errors import FileFormatError
-from art_disc.core.sweep_record import SweepCell
+from art_disc.core.records.sweep import SweepCell
 from art_disc.evaluation.sweep import SweepBusyError
 from art_disc.evaluation.sweep.journal import Journal, encode, only_one
 

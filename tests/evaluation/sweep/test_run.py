@@ -10,7 +10,7 @@ import pytest
 from art_disc.codebooks import Codebook
 from art_disc.core.errors import ArtDiscError, FileFormatError, InputError
 from art_disc.core.files import write_json
-from art_disc.core.sweep_record import SweepRecord
+from art_disc.core.records.sweep import SweepRecord
 from art_disc.evaluation.sweep import (
     Execution,
     SweepBusyError,

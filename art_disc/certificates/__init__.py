@@ -1,0 +1,1 @@
+"""Verdicts that no attack can contradict: by enumeration, and by divergences."""

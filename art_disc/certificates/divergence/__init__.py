@@ -1,0 +1,1 @@
+"""Certificates of classifiers that draw, from how far a budget moves the law of a draw."""

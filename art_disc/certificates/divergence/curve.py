@@ -1,0 +1,170 @@
+"""Certified accuracy over budgets, beside what an attack leaves."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.attacks import AttackFactory
+from art_disc.certificates.divergence.decide import BOUNDS, ORDERS, check_orders, decide
+from art_disc.certificates.divergence.models import DivergenceModel
+from art_disc.certificates.divergence.task import (
+    Ballot,
+    Task,
+    all_assumed,
+    environment_of,
+    let_vote,
+    vote_settings,
+)
+from art_disc.certificates.divergence.votes import count_votes, vote_limits
+from art_disc.certificates.enumeration import FORGIVEN
+from art_disc.codebox.reachability import check_choice
+from art_disc.core.checks import check_count
+from art_disc.core.errors import InputError
+from art_disc.core.records.divergence import (
+    AttackedPoint,
+    CertifiedCurve,
+    CurvePoint,
+    corrected_limit,
+)
+from art_disc.core.seeds import derive_seed, global_seeds
+
+# the votes on attacked images must not call a certificate wrong by chance
+_DOUBT = 1e-6
+
+
+def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is a keyword
+    classifier: Any,
+    x: Any,
+    y: Any,
+    *,
+    eps: float | Sequence[float],
+    draws: int = 1000,
+    confidence: float = 0.999,
+    bounds: Sequence[str] = BOUNDS,
+    orders: Sequence[float] = ORDERS,
+    model: DivergenceModel | None = None,
+    attack: AttackFactory | None = None,
+    attack_draws: int = 100,
+    seed: int = 0,
+    batch_size: int = 128,
+    verbose: bool = True,
+) -> CertifiedCurve:
+    """Certified accuracy over budgets and bounds, all from one set of votes.
+
+    With an attack it also tells what that leaves at each budget (right when clean and when
+    attacked, by most of fresh draws), and whether those votes contradict a certificate. Images that
+    the attack moves out of the budget count as if it had left them alone.
+
+    >>> from art.attacks.evasion import ProjectedGradientDescent
+    >>> def pgd(classifier, eps):
+    ...     return ProjectedGradientDescent(classifier, eps=eps, eps_step=eps / 10, max_iter=40)
+
+    Args:
+        classifier: As for `kl_certify`, as are the rest.
+        x: See there.
+        y: True labels; for a classifier's own choices there is `kl_certify`.
+        eps: One or several l_inf budgets in the classifier's input range; a repeated one counts
+            once.
+        draws: See there.
+        confidence: See there.
+        bounds: Which of its bounds.
+        orders: See there.
+        model: See there.
+        attack: Makes an ART attack for (classifier, eps); None: no empirical line.
+        attack_draws: Votes an attacked image, >= 1.
+        seed: See there.
+        batch_size: See there.
+        verbose: See there.
+
+    Raises:
+        InputError: An argument does not fit.
+        CertificateError: The classifier is none that this certificate covers.
+    """
+    start, orders = time.perf_counter(), check_orders(orders)
+    eps = _asked(eps, bounds, y)
+    task = Task.of(classifier, x, model)
+    budgets = [task.budget(value) for value in eps]
+    votes = let_vote(task, y, (draws, seed, batch_size), confidence, verbose=verbose)
+    limits = vote_limits(votes.counts, votes.labels, confidence)
+    points, attacked = [], []
+    for value, budget in zip(eps, budgets, strict=True):
+        proved = np.zeros(len(votes.labels), bool)
+        for bound in bounds:
+            found = decide(task.model, task.images, budget, limits, bound, orders).certified
+            proved |= found
+            number, total = int(found.sum()), len(found)
+            limit = corrected_limit(number, total, confidence, 0.99)
+            points.append(CurvePoint(float(value), bound, number, total, limit))
+        if attack is not None:
+            fresh = _attacked(task, attack, float(value), votes, (attack_draws, seed, batch_size))
+            attacked.append(_point(float(value), votes.right, fresh, proved))
+    return CertifiedCurve(
+        points=tuple(points),
+        clean=int(votes.right.sum()),
+        total=len(votes.labels),
+        confidence=float(confidence),
+        draws=draws,
+        assumes=all_assumed(task.model),
+        settings=vote_settings(votes, orders, seed, batch_size),
+        vacuous=tuple(filter(None, (task.vacuous(bound) for bound in bounds))),
+        seconds=time.perf_counter() - start,
+        environment=environment_of(classifier),
+        attacked=tuple(attacked),
+        attack=f"{attack_draws} votes" if attacked else "",
+    )
+
+
+def _asked(eps: float | Sequence[float], bounds: Sequence[str], y: Any) -> list[float]:
+    """Return the budgets, each once, where there is something to count."""
+    for bound in bounds:
+        check_choice(bound, "bound", BOUNDS)
+    budgets = list(dict.fromkeys(np.atleast_1d(np.asarray(eps, dtype=np.float64)).tolist()))
+    if not budgets or not bounds:
+        msg = f"a curve needs at least one budget and at least one bound, got {eps} and {bounds}"
+        raise InputError(msg)
+    if y is None:
+        msg = "certified accuracy needs true labels; kl_certify(y=None) certifies votes as they are"
+        raise InputError(msg)
+    return budgets
+
+
+def _attacked(
+    task: Task, attack: AttackFactory, eps: float, votes: Ballot, numbers: tuple[int, int, int]
+) -> Ballot:
+    """Votes on what an attack makes of the images; one that leaves the budget has made nothing."""
+    draws, seed, batch_size = numbers
+    check_count(draws, "attack_draws")
+    source = task.classifier
+    if hasattr(source, "with_seed"):
+        # its own streams stay where they are, and the same seed gives the same curve
+        source = source.with_seed(derive_seed(seed, "attack", eps))
+    with global_seeds(derive_seed(seed, "attack")):
+        made = np.asarray(attack(source, eps).generate(task.given.copy(), votes.labels))
+    if made.shape != task.given.shape:
+        msg = f"the attack must return images of shape {task.given.shape}, got {made.shape}"
+        raise InputError(msg)
+    images = np.clip(np.nan_to_num(made.astype(np.float32), nan=-1.0), 0, task.upper)
+    far = np.abs(images.astype(np.float64) - task.given).reshape(len(images), -1).max(axis=1)
+    lost = np.isnan(made).reshape(len(made), -1).any(axis=1)
+    outside = lost | (far > eps + FORGIVEN * task.upper)
+    images[outside] = task.given[outside]
+    own = derive_seed(seed, "attacked votes")
+    counts = count_votes(
+        task.classifier, images, draws=draws, seed=own, batch_size=batch_size, verbose=False
+    )
+    return Ballot(counts, votes.labels, given=True)
+
+
+def _point(
+    eps: float, clean: NDArray[np.bool_], fresh: Ballot, proved: NDArray[np.bool_]
+) -> AttackedPoint:
+    classes = fresh.counts.shape[1]
+    winners = fresh.counts.argmax(axis=1)
+    # the winner is found in the same votes, so the limits must hold for every class
+    limits = vote_limits(fresh.counts, winners, 1 - _DOUBT / classes)
+    won = (limits.top > limits.other) & (winners != fresh.labels)
+    right = int((clean & fresh.right).sum())
+    return AttackedPoint(eps, right, len(fresh.labels), int((won & proved).sum()))

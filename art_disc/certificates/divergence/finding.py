@@ -1,0 +1,97 @@
+"""Which model of divergence a classifier's defences have."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.certificates.divergence.colour_model import ColourCodesModel
+from art_disc.certificates.divergence.models import (
+    AdaptiveModel,
+    DivergenceModel,
+    FixedCodesModel,
+    GaussianModel,
+    PooledModel,
+    axis_levels,
+)
+from art_disc.core.errors import CertificateError
+from art_disc.defences.noise import GaussianNoise
+from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
+from art_disc.defences.preprocessor import MapPreprocessor
+from art_disc.defences.randdisc import RandDisc
+from art_disc.defences.randdisc_base import ClusterPreprocessor
+
+Float64Array = NDArray[np.float64]
+
+
+def divergence_model(classifier: Any) -> DivergenceModel:
+    """Return the model of a classifier's random defence.
+
+    Args:
+        classifier: From `build_classifier`, its first defence `GaussianNoise`, `RandDisc` or
+            `RandMix`; `MaxPoolDownsample` and `BilinearResize` may come before it, and anything
+            after.
+
+    Raises:
+        CertificateError: Nothing draws, something else comes before it, it is frozen or without
+            noise, or nothing is proven for its cells (more than three channels).
+    """
+    operations = getattr(classifier, "preprocessing_operations", None) or ()
+    steps: list[Any] = [step for step in operations if step.apply_predict]
+    steps += getattr(getattr(classifier, "model", None), "preprocessors", ())
+    resizing = []
+    for step in steps:
+        if isinstance(step, MaxPoolDownsample | BilinearResize):
+            resizing.append(_pool_of(step))
+            continue
+        found = _model_of(step)
+        for pool in reversed(resizing):
+            found = PooledModel(pool, found)
+        return found
+    raise CertificateError(_needs(f"{type(classifier).__name__} in which nothing draws"))
+
+
+def _needs(found: str) -> str:
+    return (
+        "a certificate by divergence needs GaussianNoise, RandDisc or RandMix as the first defence "
+        f"(max-pooling may come before it), got {found}; build the classifier with "
+        "build_classifier(model, defences=[...]), or give model= with a bound of your own"
+    )
+
+
+def _pool_of(defence: MapPreprocessor) -> Callable[[Float64Array], Float64Array]:
+    import torch
+
+    step = defence.with_layout(channels_first=True, clip_values=(0.0, 1.0)).map
+
+    def pool(x: Float64Array) -> Float64Array:
+        with torch.no_grad():
+            return np.asarray(step(torch.as_tensor(x)).numpy(), dtype=np.float64)
+
+    return pool
+
+
+def _model_of(defence: Any) -> DivergenceModel:
+    """Return the model of a defence that draws."""
+    if not isinstance(defence, GaussianNoise | ClusterPreprocessor):
+        raise CertificateError(_needs(f"{type(defence).__name__} first"))
+    if not defence.is_random:
+        msg = (
+            f"{type(defence).__name__} is frozen: it draws the same numbers in each call, so "
+            "nothing is random; certify the classifier that it was frozen from"
+        )
+        raise CertificateError(msg)
+    adaptive = isinstance(defence, ClusterPreprocessor) and isinstance(defence.centres, str)
+    if defence.sigma == 0 or (adaptive and defence.tau == 0):
+        msg = f"{defence.describe()} adds no noise to some pixels, so no divergence is finite"
+        raise CertificateError(msg)
+    if adaptive:
+        return AdaptiveModel(defence.n_samples, defence.tau, defence.sigma)
+    if isinstance(defence, RandDisc) and defence.codewords is not None:
+        levels = axis_levels(defence.codewords)
+        if levels is None:
+            codes = tuple(map(tuple, defence.codewords.astype(np.float64).tolist()))
+            return ColourCodesModel(codes, defence.sigma)
+        return FixedCodesModel(levels, defence.sigma)
+    return GaussianModel(defence.sigma)

@@ -1,0 +1,234 @@
+"""How far a budget can move the law of a defended image: one model for each defence that draws.
+
+A model bounds the divergence of what leaves the random defence. Whatever follows, the network
+included, is a channel and can only lower it, as long as it sees nothing else of the image. What
+comes before must not widen the budget: max-pooling does not, since maxima of values that move by at
+most eps move by at most eps.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from art_disc.certificates.divergence.cells import codeword_divergence
+from art_disc.certificates.divergence.centres import adaptive_shift
+from art_disc.certificates.divergence.gaussian import (
+    gaussian_renyi,
+    gaussian_shift,
+)
+from art_disc.core.checks import check_positive
+from art_disc.core.errors import CertificateError
+
+Float64Array = NDArray[np.float64]
+
+
+class DivergenceModel(Protocol):
+    """Bounds for a random defence, on images (n, c, h, w) in [0, 1] and a budget on that scale."""
+
+    @property
+    def assumes(self) -> str:
+        """What the bounds hold for, in words."""
+        ...
+
+    def divergence(
+        self, x: Float64Array, eps: float, order: float, *, reverse: bool = False
+    ) -> Float64Array:
+        """Return upper bounds of a divergence in nats, shape (n,).
+
+        Args:
+            x: Images.
+            eps: Budget.
+            order: Renyi's, at least 1.
+            reverse: D_order(shifted || clean), not D_order(clean || shifted).
+
+        Raises:
+            CertificateError: No bound is known of that divergence, or for these images.
+        """
+        ...
+
+    def shift(self, x: Float64Array, eps: float) -> Float64Array:
+        """Return distances in standard deviations of Gaussian laws behind the defence, (n,)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GaussianModel:
+    """x + sigma N, and whatever is made of it.
+
+    Attributes:
+        sigma: Standard deviation on the [0, 1] scale, > 0.
+    """
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        check_positive(self.sigma, "sigma")
+
+    @property
+    def assumes(self) -> str:
+        """What the bounds hold for."""
+        return f"independent exact Gaussian noise of deviation {self.sigma:g}"
+
+    def divergence(
+        self,
+        x: Float64Array,
+        eps: float,
+        order: float,
+        *,
+        reverse: bool = False,  # noqa: ARG002 - the same for Gaussian laws
+    ) -> Float64Array:
+        """Order times d eps^2 / (2 sigma^2); see `DivergenceModel`."""
+        return np.full(len(x), gaussian_renyi(gaussian_shift(eps, self.sigma, x[0].size), order))
+
+    def shift(self, x: Float64Array, eps: float) -> Float64Array:
+        """Eps sqrt(d) / sigma; see `DivergenceModel`."""
+        return np.full(len(x), gaussian_shift(eps, self.sigma, x[0].size))
+
+
+@dataclass(frozen=True, slots=True)
+class FixedCodesModel:
+    """x + sigma N, each value replaced by the nearest of fixed scalar codewords.
+
+    Attributes:
+        levels: For each channel its scalar codewords on the [0, 1] scale.
+        sigma: Standard deviation on that scale, > 0.
+    """
+
+    levels: tuple[tuple[float, ...], ...]
+    sigma: float
+
+    def __post_init__(self) -> None:
+        check_positive(self.sigma, "sigma")
+
+    @property
+    def assumes(self) -> str:
+        """What the bounds hold for."""
+        return (
+            f"independent exact Gaussian noise of deviation {self.sigma:g}, then the nearest of "
+            "fixed codewords whose cells are boxes; adversarial images stay in the input range"
+        )
+
+    def divergence(
+        self, x: Float64Array, eps: float, order: float, *, reverse: bool = False
+    ) -> Float64Array:
+        """Exact maxima over the box, summed; see `codeword_divergence`."""
+        if x.shape[1] != len(self.levels):
+            msg = f"codewords have {len(self.levels)} channel(s), the images {x.shape[1]}"
+            raise CertificateError(msg)
+        parts = [
+            codeword_divergence(
+                x[:, i], levels, sigma=self.sigma, eps=eps, order=order, reverse=reverse
+            )
+            for i, levels in enumerate(self.levels)
+        ]
+        total: Float64Array = np.sum(parts, axis=0)
+        return total
+
+    def shift(self, x: Float64Array, eps: float) -> Float64Array:
+        """Eps sqrt(d) / sigma of the noise before the codewords; see `DivergenceModel`."""
+        return GaussianModel(self.sigma).shift(x, eps)
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveModel:
+    """Centres drawn from the noisy image, then x + sigma N and the nearest of them.
+
+    Attributes:
+        n_samples: Noisy pixels among which centres are chosen.
+        tau: Deviation of their noise on the [0, 1] scale, > 0.
+        sigma: Deviation of the noise before the assignment, > 0.
+    """
+
+    n_samples: int
+    tau: float
+    sigma: float
+
+    def __post_init__(self) -> None:
+        check_positive(self.tau, "tau")
+        check_positive(self.sigma, "sigma")
+
+    @property
+    def assumes(self) -> str:
+        """What the bounds hold for."""
+        return (
+            f"independent exact Gaussian noise of deviation {self.tau:g} on {self.n_samples} "
+            f"pixels, which the centres are made of, and of deviation {self.sigma:g} on all"
+        )
+
+    def divergence(
+        self,
+        x: Float64Array,
+        eps: float,
+        order: float,
+        *,
+        reverse: bool = False,  # noqa: ARG002 - the same for Gaussian laws
+    ) -> Float64Array:
+        """Order times Proposition 1's bound; see `proposition1_kl`."""
+        return np.full(len(x), gaussian_renyi(self._shift(x, eps), order))
+
+    def shift(self, x: Float64Array, eps: float) -> Float64Array:
+        """See `adaptive_shift`."""
+        return np.full(len(x), self._shift(x, eps))
+
+    def _shift(self, x: Float64Array, eps: float) -> float:
+        return adaptive_shift(
+            eps,
+            pixels=x[0, 0].size,
+            n_samples=self.n_samples,
+            tau=self.tau,
+            sigma=self.sigma,
+            channels=x.shape[1],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PooledModel:
+    """A map that moves no value by more than eps, then another model.
+
+    Attributes:
+        pool: Takes and returns images (n, c, h, w) in [0, 1].
+        inner: Of the images after it.
+    """
+
+    pool: Callable[[Float64Array], Float64Array]
+    inner: DivergenceModel
+
+    @property
+    def assumes(self) -> str:
+        """What the bounds hold for."""
+        return f"{self.inner.assumes}; after a resizing that moves no value by more than eps"
+
+    def divergence(
+        self, x: Float64Array, eps: float, order: float, *, reverse: bool = False
+    ) -> Float64Array:
+        """Of the pooled images; see `DivergenceModel`."""
+        return self.inner.divergence(self.pool(x), eps, order, reverse=reverse)
+
+    def shift(self, x: Float64Array, eps: float) -> Float64Array:
+        """Of the pooled images; see `DivergenceModel`."""
+        return self.inner.shift(self.pool(x), eps)
+
+
+def axis_levels(codewords: ArrayLike) -> tuple[tuple[float, ...], ...] | None:
+    """Scalar codewords of each channel, where the l2 cells of the codewords are boxes.
+
+    That is so for grey images, and for colours that form a grid: every combination of its channels'
+    levels once, as the corners {64, 192}^3 of the paper. Then each channel goes to its nearest
+    level by itself.
+
+    Args:
+        codewords: Shape (k, c), or (k,) for grey images.
+
+    Returns:
+        None for colours that form no grid, whose cells are other polyhedra; see
+        `ColourCodesModel`.
+    """
+    codes = np.asarray(codewords, dtype=np.float64)
+    codes = np.unique(codes[:, None] if codes.ndim == 1 else codes, axis=0)
+    levels = [np.unique(channel) for channel in codes.T]
+    if len(codes) != np.prod([len(channel) for channel in levels]):
+        return None
+    return tuple(tuple(channel.tolist()) for channel in levels)

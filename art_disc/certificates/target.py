@@ -1,0 +1,205 @@
+"""What a certificate needs of a classifier: a codebook map first, and nothing random."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.codebooks import Codebook
+from art_disc.codebox.boxes import from_units, to_units
+from art_disc.core.checks import Float32Array
+from art_disc.core.errors import CertificateError
+
+# relative to the largest score of an image, at least 1
+TOLERANCE = 1e-5
+_SAMPLE = 256
+# on the [0, 1] scale; any shift that leaves most pixels in their cell will do
+_SHIFT = np.float32(0.03)
+
+
+def codebook_of(classifier: Any) -> Codebook:
+    """Return the codebook that a classifier maps its raw pixels to.
+
+    Args:
+        classifier: From `build_classifier` or `defend`, or an ART classifier with a codebook
+            defence first among its `preprocessing_defences`.
+
+    Raises:
+        CertificateError: The first thing that happens to an input is not a codebook map.
+    """
+    codebook: Codebook = _first_defence(classifier).codebook
+    return codebook
+
+
+def _first_defence(classifier: Any) -> Any:
+    steps = [
+        step
+        for step in getattr(classifier, "preprocessing_operations", None) or ()
+        if step.apply_predict and not _is_identity(step)
+    ]
+    inside = getattr(getattr(classifier, "model", None), "preprocessors", ())
+    first = (*steps, *inside, None)[0]
+    book = getattr(first, "codebook", None)
+    if not isinstance(book, Codebook) or not book.is_fitted:
+        found = "no defence" if first is None else type(first).__name__
+        msg = (
+            "a certificate needs a classifier whose first defence maps raw pixels to a fitted "
+            f"codebook (such as PixelDiscretization), got {type(classifier).__name__} with "
+            f"{found} first; build it with build_classifier(model, defences=[...])"
+        )
+        raise CertificateError(msg)
+    return first
+
+
+def _is_identity(step: Any) -> bool:
+    """Whether this is ART's standardisation by mean 0 and deviation 1."""
+    mean, std = getattr(step, "mean", None), getattr(step, "std", None)
+    if mean is None or std is None:
+        return False
+    return bool(np.all(np.asarray(mean) == 0) and np.all(np.asarray(std) == 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A classifier that was found fit for a certificate.
+
+    Attributes:
+        classifier: Anything with ART's `predict`.
+        codebook: Of its first defence.
+        upper: Top of its input range, 1 or 255.
+        channels_first: Its layout.
+    """
+
+    classifier: Any
+    codebook: Codebook
+    upper: float
+    channels_first: bool
+
+    def units(self, x: Float32Array) -> Float32Array:
+        """Images in the input range to units (n, units, d) in [0, 1]."""
+        scaled = x if self.upper == 1 else x / np.float32(self.upper)
+        return to_units(scaled, self.codebook, channels_first=self.channels_first)
+
+    def images(self, units: Float32Array, shape: tuple[int, ...]) -> Float32Array:
+        """Units in [0, 1] to images in the input range; `shape` has no batch axis."""
+        x = from_units(units, shape, self.codebook, channels_first=self.channels_first)
+        return x if self.upper == 1 else x * np.float32(self.upper)
+
+    def scores(self, x: Float32Array, batch_size: int) -> NDArray[np.float64]:
+        """Return what the classifier predicts, shape (n, classes >= 2).
+
+        Raises:
+            CertificateError: Another shape.
+        """
+        with _full_precision():
+            scores = np.asarray(self.classifier.predict(x, batch_size=batch_size), np.float64)
+        if scores.ndim != 2 or len(scores) != len(x) or scores.shape[1] < 2:
+            msg = f"expected scores of shape ({len(x)}, classes >= 2), got {scores.shape}"
+            raise CertificateError(msg)
+        return scores
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Switch off TF32, whose sums on a GPU are off by far more than the float tolerance."""
+    import torch
+
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def margins(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Score of the label less the best other one, in multiples of the float tolerance."""
+    rows = np.arange(len(scores))
+    others = scores.copy()
+    others[rows, labels] = -np.inf
+    scale = np.maximum(1.0, np.abs(scores).max(axis=1))
+    gaps: NDArray[np.float64] = (scores[rows, labels] - others.max(axis=1)) / (TOLERANCE * scale)
+    return gaps
+
+
+def find_target(classifier: Any) -> Target:
+    """Check a classifier and take what a certificate needs of it.
+
+    Raises:
+        CertificateError: A defence that draws, no codebook map first, another input range, or a
+            codeword that the map sends elsewhere.
+    """
+    if getattr(classifier, "is_random", False):
+        # a few equal scores prove nothing: hard votes over little noise agree on every sample
+        msg = (
+            "a certificate by enumeration needs a deterministic classifier, this one's defence "
+            "draws; certify classifier.frozen(seed), or leave that defence out"
+        )
+        raise CertificateError(msg)
+    codebook = codebook_of(classifier)
+    clip = getattr(classifier, "clip_values", None)
+    low, high = (np.asarray(v) for v in clip) if clip is not None else (np.asarray(-1.0),) * 2
+    if low.any() or np.unique(high).tolist() not in ([1.0], [255.0]):
+        msg = f"a certificate needs clip_values (0, 1) or (0, 255), got {clip!r}"
+        raise CertificateError(msg)
+    first = bool(getattr(classifier, "channels_first", True))
+    target = Target(classifier, codebook, float(high.max()), first)
+    _check_fixed_points(target, _first_defence(classifier))
+    return target
+
+
+def _check_fixed_points(target: Target, defence: Any) -> None:
+    """Refuse a map that moves one of its own codewords, in the codebook or in the defence."""
+    book = target.codebook
+    pixels = book.codewords_
+    fixed = np.array_equal(book.assign(pixels).reshape(-1), np.arange(len(pixels)))
+    if callable(defence):
+        channels = int(target.classifier.input_shape[0 if target.channels_first else -1])
+        shape = (channels, 1, 1) if target.channels_first else (1, 1, channels)
+        units = np.repeat(pixels[:, None], channels if book.per_channel else 1, axis=1)
+        images = target.images(units, shape)
+        fixed = fixed and np.array_equal(np.asarray(defence(images.copy())[0]), images)
+    if not fixed:
+        msg = (
+            f"{type(defence).__name__} moves some of its own codewords, so images of codewords do "
+            "not stand for the images assigned to them; use a codebook of distinct codewords, the "
+            "classifier's clip_values, and no other change of the pixels before it"
+        )
+        raise CertificateError(msg)
+
+
+def check_map(target: Target, x: Float32Array, batch_size: int) -> None:
+    """Refuse a classifier that tells an image from the image of its codewords.
+
+    It is tried on up to 256 of the images and on shifted copies of them, which are no codewords
+    even where the images are; something random, something done to the raw pixels before the
+    codebook map, or a map that is not applied, shows here.
+
+    Raises:
+        CertificateError: Scores differ.
+    """
+    from art_disc.codebox.reachability import unit_mask
+
+    sample = x[:_SAMPLE]
+    units, book = target.units(sample), target.codebook
+    shift = np.where(np.arange(units.shape[1])[:, None] % 2, _SHIFT, -_SHIFT)
+    moved = np.where(units + shift < 0, units - shift, units + shift)
+    units = np.concatenate([units, np.clip(moved, 0, 1).astype(np.float32)])
+    codes = book.codewords_[book.assign(units).reshape(units.shape[:2])]
+    # where rounding could break a tie, both get the codeword
+    mask = unit_mask(units, book, 0.0, rule="exact", domain="real")
+    clear = mask.sum(axis=-1, keepdims=True) == 1
+    shape = x.shape[1:]
+    raw = target.scores(target.images(np.where(clear, units, codes), shape), batch_size)
+    mapped = target.scores(target.images(codes, shape), batch_size)
+    scale = np.maximum(1.0, np.abs(mapped).max(axis=1, keepdims=True))
+    if not (np.abs(raw - mapped) <= TOLERANCE * scale).all():
+        msg = (
+            "the classifier scores an image and the image of its codewords differently: it is "
+            "random, or the pixels are changed before the codebook map; a certificate needs the "
+            "map first and everything after it deterministic"
+        )
+        raise CertificateError(msg)

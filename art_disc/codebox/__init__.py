@@ -1,0 +1,1 @@
+"""Which codewords a budget lets each pixel reach."""

@@ -1,0 +1,123 @@
+"""Reachable codewords where a perturbed image must be 8-bit again: every level is tried."""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from art_disc.codebooks import Codebook
+from art_disc.codebox.boxes import WIDEN, BoolArray, IntArray
+from art_disc.core.checks import Float32Array
+from art_disc.core.errors import CertificateError
+
+# small, so that the pixels of a chunk have few codewords between them
+_CHUNK_COLOURS = 1 << 14
+
+
+def grid_range(pixels: Float32Array, eps: float) -> tuple[IntArray, IntArray]:
+    """Lowest and highest 8-bit level within the budget, up to `WIDEN`, shape of `pixels`.
+
+    Raises:
+        CertificateError: Some value has no level within the budget.
+    """
+    scaled = 255 * pixels.astype(np.float64)
+    low = np.maximum(np.ceil(scaled - 255 * eps - WIDEN), 0).astype(np.int64)
+    high = np.minimum(np.floor(scaled + 255 * eps + WIDEN), 255).astype(np.int64)
+    if (low > high).any():
+        msg = (
+            "domain='8bit' needs a level v/255 within eps of every pixel, but x is off the 8-bit "
+            f"grid by more than eps = {eps:g} ({255 * eps:.3g} grey levels); round x to 8 bits "
+            "first or use domain='real'"
+        )
+        raise CertificateError(msg)
+    return low, high
+
+
+def as_pixels(levels: IntArray) -> Float32Array:
+    """8-bit levels on the [0, 1] scale, as the package reads images: float32(v) / 255."""
+    return levels.astype(np.float32) / np.float32(255)
+
+
+def grid_mask_1d(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArray:
+    """Codes of all 8-bit levels in the budget, scalar codewords.
+
+    Args:
+        pixels: Shape (m,), values in [0, 1].
+        codebook: With c = 1.
+        eps: Budget on the [0, 1] scale.
+
+    Returns:
+        Shape (m, k).
+    """
+    low, high = grid_range(pixels, eps)
+    codes = codebook.assign(as_pixels(np.arange(256))[:, None]).reshape(-1)
+    hit = np.arange(codebook.n_codes_) == codes[:, None]
+    below = np.concatenate([np.zeros((1, codebook.n_codes_), np.int64), hit.cumsum(axis=0)])
+    mask: BoolArray = below[high + 1] > below[low]
+    return mask
+
+
+def grid_mask_colour(
+    pixels: Float32Array, codebook: Codebook, eps: float, allowed: BoolArray
+) -> BoolArray:
+    """Codes of all 8-bit colours in the budget.
+
+    Args:
+        pixels: Shape (m, c), values in [0, 1].
+        codebook: With c > 1.
+        eps: Budget on the [0, 1] scale.
+        allowed: Codes that the exact rule of the real domain lets through, shape (m, k); colours
+            are tried only where there are several, until each was hit.
+
+    Returns:
+        Shape (m, k).
+    """
+    low, high = grid_range(pixels, eps)
+    mask: BoolArray = allowed & (allowed.sum(axis=1, keepdims=True) == 1)
+    open_ = np.flatnonzero(~mask.any(axis=1))
+    while len(open_):
+        size = max(1, _CHUNK_COLOURS // max(1, _count(low[open_], high[open_])))
+        part, open_ = open_[:size], open_[size:]
+        _fill(mask, part, (low, high), codebook, allowed)
+    return mask
+
+
+def _count(low: IntArray, high: IntArray) -> int:
+    return int((high - low + 1).max(axis=0).prod())
+
+
+def _fill(
+    mask: BoolArray,
+    rows: IntArray,
+    span: tuple[IntArray, IntArray],
+    codebook: Codebook,
+    allowed: BoolArray,
+) -> None:
+    """Try the colours of these rows, chunk by chunk, until all allowed codes are hit."""
+    union = np.flatnonzero(allowed[rows].any(axis=0))
+    small = Codebook(codebook.codewords_[union], metric=codebook.nearest_metric, ties=codebook.ties)
+    low, high = span[0][rows], span[1][rows]
+    for offsets in offset_chunks((high - low + 1).max(axis=0), _CHUNK_COLOURS // len(rows)):
+        # a clamped offset repeats a colour of the box, which does no harm
+        colours = np.minimum(low[:, None] + offsets, high[:, None])
+        codes = union[small.assign(as_pixels(colours))]
+        mask[rows[:, None], codes] = True
+        if np.array_equal(mask[rows], allowed[rows]):
+            return
+
+
+def offset_chunks(widths: IntArray, size: int) -> Iterator[IntArray]:
+    """Yield all integer vectors 0 <= v < widths, at most `size` (>= 1) at once, shape (m, c)."""
+    total = int(np.prod(widths))
+    for start in range(0, total, max(1, size)):
+        index = np.arange(start, min(start + max(1, size), total))
+        yield np.stack(np.unravel_index(index, tuple(int(w) for w in widths)), axis=-1)
+
+
+def grid_points(pixel: Float32Array, eps: float) -> Float32Array:
+    """All 8-bit colours within the budget of one pixel (c,), shape (m, c), nearest ones first."""
+    low, high = grid_range(pixel, eps)
+    ranges = [range(int(a), int(b) + 1) for a, b in zip(low, high, strict=True)]
+    points = np.array(list(itertools.product(*ranges)))
+    far = np.abs(points - 255 * pixel.astype(np.float64)).max(axis=1)
+    return as_pixels(points[np.argsort(far, kind="stable")])

@@ -1,0 +1,79 @@
+"""Eq. (2) of Chen et al. 2018: codewords within twice the budget of the nearest one."""
+
+import numpy as np
+
+from art_disc.codebooks import Codebook
+from art_disc.codebox.boxes import (
+    WIDEN,
+    BoolArray,
+    Float64Array,
+    distances_to,
+    levels_of,
+    slack,
+)
+from art_disc.core.checks import Float32Array
+
+
+def paper_mask(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArray:
+    """d(x, c) <= d(x, c*) + 2 eps in float64, widened outwards: sound, and conservative.
+
+    In l1 and l2 a pixel moves by up to c eps and sqrt(c) eps, which is what counts there.
+
+    Args:
+        pixels: Shape (m, c), values in [0, 1].
+        codebook: A fitted codebook.
+        eps: l_inf budget on the [0, 1] scale.
+
+    Returns:
+        Shape (m, k).
+    """
+    tau = slack(codebook)
+    if codebook.nearest_metric == "l2" and codebook.n_channels_ > 1:
+        # d_j^2 <= d_i^2 + tau gives d_j - d_i <= tau / (d_i + d_j), and d_i + d_j >= separation
+        tau = min(np.sqrt(tau), tau / max(255 * codebook.separation(), 1e-9))
+    reach = (255 * eps + WIDEN) * _stretch(codebook)
+    d = _distances(255 * pixels.astype(np.float64), levels_of(codebook), codebook.nearest_metric)
+    mask: BoolArray = d <= d.min(axis=1, keepdims=True) + 2 * reach + tau
+    return mask
+
+
+def published_mask(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArray:
+    """The same inequality as the published tables computed it; NOT sound at ties.
+
+    Recipe: an 8-bit level v, of a pixel and of a codeword alike, is the float32 product
+    v * float32(1/255); those are compared in float64, with 2 * eps in float64 and no widening. It
+    gives all six Unable figures of Chen et al. 2019, Table IV (a codeword stored as 253/255 does
+    not: 1.18 and 95.88 % in place of 1.30 and 95.67 %). A pixel off the 8-bit grid enters as it is.
+
+    Args:
+        pixels: Shape (m, c), values in [0, 1].
+        codebook: A fitted codebook.
+        eps: l_inf budget on the [0, 1] scale.
+
+    Returns:
+        Shape (m, k).
+    """
+    centres = _published(codebook.codewords_)
+    d = _distances(_published(pixels), centres, codebook.nearest_metric)
+    mask: BoolArray = d <= d.min(axis=1, keepdims=True) + 2 * eps * _stretch(codebook)
+    return mask
+
+
+def _published(values: Float32Array) -> Float64Array:
+    scaled = np.float32(255) * values
+    levels = np.rint(scaled)
+    on_grid = np.abs(scaled - levels) < 1e-4
+    result = np.where(on_grid, levels * np.float32(1 / 255), values)
+    return result.astype(np.float64)
+
+
+def _stretch(codebook: Codebook) -> float:
+    """How far a pixel moves in the codebook's metric for each unit of l_inf."""
+    c = codebook.n_channels_
+    return float({"l1": c, "l2": np.sqrt(c), "l_inf": 1}[codebook.nearest_metric])
+
+
+def _distances(points: Float64Array, levels: Float64Array, metric: str) -> Float64Array:
+    squared = metric == "l2" and levels.shape[1] > 1
+    d = np.stack([distances_to(points, level, metric) for level in levels], axis=1)
+    return np.sqrt(d) if squared else d

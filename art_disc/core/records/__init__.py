@@ -1,0 +1,37 @@
+"""What a run leaves behind: frozen records, written as versioned JSON.
+
+Counts and per-example outcomes are stored, never percentages alone, so that any table can be made
+again from the record. Reports read records and nothing else.
+"""
+
+from art_disc.core.records.base import SCHEMA_VERSION, Environment, Record, Setting, Share
+from art_disc.core.records.certificate import VERDICTS, CertificateRecord
+from art_disc.core.records.divergence import CertifiedCurve, DivergenceRecord
+from art_disc.core.records.evaluation import EvaluationRecord
+from art_disc.core.records.outcomes import (
+    KNOWLEDGE,
+    STATUSES,
+    WHITE_BOX,
+    AttackOutcome,
+    CheckResult,
+)
+from art_disc.core.records.registry import load_record
+
+__all__ = [
+    "KNOWLEDGE",
+    "SCHEMA_VERSION",
+    "STATUSES",
+    "VERDICTS",
+    "WHITE_BOX",
+    "AttackOutcome",
+    "CertificateRecord",
+    "CertifiedCurve",
+    "CheckResult",
+    "DivergenceRecord",
+    "Environment",
+    "EvaluationRecord",
+    "Record",
+    "Setting",
+    "Share",
+    "load_record",
+]

@@ -1,0 +1,177 @@
+"""Counts of fresh draws: accuracy by several rules, and an attacker who submits again and again."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.core.checks import check_count
+from art_disc.core.errors import InputError
+from art_disc.core.intervals import clopper_pearson_interval
+from art_disc.core.records.base import Environment, Record, Share
+
+RULES = ("mean", "vote", "any", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class ExactShare(Share):
+    """A count out of a total, with its two-sided 95% Clopper-Pearson interval."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Exact two-sided 95% limits in [0, 1] (Clopper and Pearson 1934)."""
+        return clopper_pearson_interval(self.count, self.total)
+
+
+def place_of(wanted: int, listed: tuple[int, ...], name: str) -> int:
+    """Return where a number is in a list.
+
+    Raises:
+        InputError: It is not there.
+    """
+    if wanted not in listed:
+        msg = f"{name} must be one of {', '.join(map(str, listed))}, got {wanted!r}"
+        raise InputError(msg)
+    return listed.index(wanted)
+
+
+def unbroken(right: tuple[int, ...], draws: int, most: int) -> NDArray[np.float64]:
+    """Estimate how probable it is that an image is right in t fresh draws, without bias.
+
+    Of r right draws among n, t taken without replacement are all right with probability
+    C(r, t) / C(n, t); that is the unbiased estimate of p^t where each draw is right with
+    probability p. The plug-in (r / n)^t exceeds p^t on average.
+
+    Args:
+        right: For each image the number r of right draws, 0..n.
+        draws: n.
+        most: Largest t, 1..n.
+
+    Returns:
+        Shape (most, images), in [0, 1]; row t - 1 is about t draws.
+
+    Raises:
+        InputError: Numbers that cannot be.
+    """
+    check_count(draws, "draws")
+    check_count(most, "most")
+    counts = np.asarray(right, dtype=np.float64)
+    if most > draws or counts.min(initial=0) < 0 or counts.max(initial=0) > draws:
+        msg = (
+            f"{draws} draws an image tell of at most {draws} submissions and right counts, got "
+            f"{most} submissions and counts up to {counts.max(initial=0):g}; make more draws"
+        )
+        raise InputError(msg)
+    taken = np.arange(most, dtype=np.float64)[:, None]
+    return np.asarray(np.cumprod(np.maximum(counts - taken, 0) / (draws - taken), axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class PersistentCurve(Record):
+    """An attacker who submits the same image again and again until it is misclassified once.
+
+    Attributes:
+        draws: Draws an image that it is estimated from.
+        total: Images.
+        submissions: t = 1, 2, ...
+        broken: For each t, the share of images of which at least one of t submissions is
+            misclassified; unbiased, see `unbroken`.
+        errors: Standard error of each over images, which includes that of the draws.
+        environment: Of the draws.
+    """
+
+    kind: ClassVar[str] = "persistent attacker"
+
+    draws: int
+    total: int
+    submissions: tuple[int, ...]
+    broken: tuple[float, ...]
+    errors: tuple[float, ...]
+    environment: Environment
+
+    def at(self, submissions: int) -> float:
+        """Share broken within so many submissions.
+
+        Raises:
+            InputError: Not on the curve.
+        """
+        return self.broken[place_of(submissions, self.submissions, "submissions")]
+
+
+@dataclass(frozen=True, slots=True)
+class DrawsRecord(Record):
+    """How many of n fresh draws of each image are right.
+
+    Attributes:
+        draws: n.
+        right: For each image, how many of them are right.
+        mean_correct: For each image, whether the mean of their probabilities is right.
+        vote_correct: For each image, whether the class with most votes is right; the lowest class
+            wins a tie.
+        seed: Of the draws.
+        defences: One line a defence.
+    """
+
+    kind: ClassVar[str] = "scored draws"
+
+    draws: int
+    right: tuple[int, ...]
+    mean_correct: tuple[bool, ...]
+    vote_correct: tuple[bool, ...]
+    seed: int
+    defences: tuple[str, ...]
+    environment: Environment
+
+    def share(self, rule: str) -> ExactShare:
+        """Accuracy by a rule, with its Clopper-Pearson interval over images.
+
+        Args:
+            rule: `mean` (of the probabilities), `vote` (the class that most draws are for), `any`
+                (at least one draw is right: an attacker has to win every time), or `all` (every
+                draw is right: an attacker who wins once has won).
+
+        Raises:
+            InputError: No such rule.
+        """
+        if rule not in RULES:
+            msg = f"rule must be one of {', '.join(RULES)}, got {rule!r}"
+            raise InputError(msg)
+        count = {
+            "mean": sum(self.mean_correct),
+            "vote": sum(self.vote_correct),
+            "any": sum(n > 0 for n in self.right),
+            "all": sum(n == self.draws for n in self.right),
+        }[rule]
+        return ExactShare(count, len(self.right))
+
+    @property
+    def draw_accuracy(self) -> float:
+        """Share of single draws that are right, in [0, 1]."""
+        return sum(self.right) / (self.draws * len(self.right))
+
+
+def persistent_curve(record: DrawsRecord, *, submissions: int | None = None) -> PersistentCurve:
+    """Return how many images fall to an attacker who may submit each of them t times.
+
+    Args:
+        record: Of `score_draws`; on adversarial images for the attacker's own curve.
+        submissions: Largest t, at most the record's draws; None: as many.
+
+    Raises:
+        InputError: More submissions than draws tell of.
+    """
+    most = record.draws if submissions is None else submissions
+    broken = 1 - unbroken(record.right, record.draws, most)
+    total = broken.shape[1]
+    spread = broken.std(axis=1, ddof=1) if total > 1 else np.full(most, np.nan)
+    # one image tells nothing of the others
+    errors = np.where(np.isfinite(spread), spread / np.sqrt(total), 1.0)
+    return PersistentCurve(
+        draws=record.draws,
+        total=total,
+        submissions=tuple(range(1, most + 1)),
+        broken=tuple(float(v) for v in broken.mean(axis=1)),
+        errors=tuple(float(v) for v in errors),
+        environment=record.environment,
+    )

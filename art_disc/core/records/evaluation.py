@@ -1,0 +1,202 @@
+"""The record of an evaluation: who was attacked, how, and what became of every example."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from art_disc.core.records.base import (
+    Environment,
+    Record,
+    Setting,
+    Share,
+)
+from art_disc.core.records.certificate import CertificateRecord
+from art_disc.core.records.outcomes import (
+    KNOWLEDGE,
+    AttackOutcome,
+    CheckResult,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRecord(Record):
+    """An evaluation: who was attacked, how, and what became of every example.
+
+    Attributes:
+        dataset: `name`, `source`, `n_test` and whatever identifies the examples.
+        example_ids: Index of each example in the data set's test split.
+        labels: True class of each example.
+        network: `name`, `parameters` (count), `weights` (content hash), `training`.
+        defences: One readable line a defence, in the order in which they are applied.
+        codebook: `name`, `metric`, `codewords` (k lists of c values in [0, 1]), or empty; `then`
+            lists the same of the codebooks that follow in a chain.
+        histogram: 256 counts of 8-bit pixel values for each channel of the training images.
+        eps: Budgets of the curve, rising, in the classifier's input range.
+        clip_values: The classifier's input range.
+        base_correct, defended_correct: For each example, whether the clean prediction is right;
+            the first is empty where the network takes encoded images, so that there is no base.
+        outcomes: One entry for each attack, budget, knowledge and surrogate.
+        complete: False if the run was interrupted; what it finished is here.
+        certificates: One for each budget, over the same examples, where they were asked for.
+        reference: The adversarially trained network that the defence is compared with, described
+            as `network` is; empty where there is none.
+        reference_correct: For each example, whether its clean prediction is right.
+        checks: What the checks of the evaluation found, in the order of their numbers.
+        checks_tier: `quick`, `standard`, `full`, or empty where no checks were asked for.
+    """
+
+    kind: ClassVar[str] = "evaluation"
+
+    dataset: dict[str, Setting]
+    example_ids: tuple[int, ...]
+    labels: tuple[int, ...]
+    network: dict[str, Setting]
+    defences: tuple[str, ...]
+    codebook: dict[str, Any]
+    histogram: tuple[tuple[int, ...], ...]
+    norm: str
+    eps: tuple[float, ...]
+    clip_values: tuple[float, ...]
+    seed: int
+    base_correct: tuple[bool, ...]
+    defended_correct: tuple[bool, ...]
+    outcomes: tuple[AttackOutcome, ...]
+    environment: Environment
+    complete: bool = True
+    settings: dict[str, Setting] = field(default_factory=dict)
+    certificates: tuple[CertificateRecord, ...] = ()
+    reference: dict[str, Setting] = field(default_factory=dict)
+    reference_correct: tuple[bool, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    checks_tier: str = ""
+
+    @classmethod
+    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
+        # a class with slots is made twice: a bare super() would mean the first one
+        decoded = super(EvaluationRecord, cls)._decode(body)
+        decoded["histogram"] = tuple(tuple(row) for row in body["histogram"])
+        outcomes: list[dict[str, Any]] = body["outcomes"]
+        decoded["outcomes"] = tuple(AttackOutcome.from_dict(row) for row in outcomes)
+        decoded["checks"] = tuple(CheckResult.from_dict(row) for row in body["checks"])
+        decoded["certificates"] = tuple(
+            CertificateRecord(**CertificateRecord._decode(dict(row)))
+            for row in body["certificates"]
+        )
+        return decoded
+
+    def contradictions(self) -> tuple[tuple[int, float], ...]:
+        """Examples that are certified at a budget and yet broken within it.
+
+        Each is (position of the example, budget of the certificate). There must be none: one
+        alone means that certificate or defence is not what it claims to be.
+        """
+        found = []
+        for certificate in self.certificates:
+            sure = np.array([verdict == "certified" for verdict in certificate.verdicts])
+            hit = np.zeros(len(sure), dtype=bool)
+            # the certificate's box is wider than this by its allowance for float32 rounding
+            within = certificate.eps + 1e-7 * max(self.clip_values)
+            for row in self.select(scored_on="defended", norm="inf"):
+                wrong = ~np.array(row.correct) & (np.array(row.perturbation) <= within)
+                hit[np.array(row.positions)[wrong] if row.positions else wrong] = True
+            found += [(int(i), certificate.eps) for i in np.flatnonzero(sure & hit)]
+        return tuple(found)
+
+    def clean(self, model: str = "defended") -> Share:
+        """Clean accuracy of `base`, `defended` or `reference`."""
+        correct = self._correct(model)
+        return Share(sum(correct), len(correct))
+
+    def _correct(self, model: str) -> tuple[bool, ...]:
+        rows = {"base": self.base_correct, "reference": self.reference_correct}
+        return rows.get(model, self.defended_correct)
+
+    def select(self, **wanted: object) -> tuple[AttackOutcome, ...]:
+        """Return the finished outcomes whose attributes equal those given."""
+        return tuple(
+            outcome
+            for outcome in self.outcomes
+            if outcome.status == "done"
+            and all(getattr(outcome, name) == value for name, value in wanted.items())
+        )
+
+    def survives(
+        self,
+        eps: float,
+        *,
+        model: str = "defended",
+        knowledge: tuple[str, ...] = KNOWLEDGE,
+        grid: bool = False,
+    ) -> tuple[bool, ...]:
+        """Per-example worst over all attacks whose change of the example is within `eps`.
+
+        An example counts as broken if its clean prediction is wrong, or if any attack, also one
+        run at a smaller budget or on a part of the examples, broke it with a perturbation of at
+        most `eps`.
+
+        Args:
+            eps: Budget.
+            model: `base`, `defended` or `reference`.
+            knowledge: Kinds of attacker that count.
+            grid: Count adversarial images only after rounding to the 8-bit grid.
+        """
+        alive = np.array(self._correct(model), dtype=bool)
+        for outcome in self.select(scored_on=model):
+            if outcome.knowledge in knowledge:
+                alive[outcome.broken_positions(eps, grid=grid)] = False
+        return tuple(alive.tolist())
+
+    def worst(
+        self,
+        eps: float,
+        *,
+        model: str = "defended",
+        knowledge: tuple[str, ...] = KNOWLEDGE,
+        grid: bool = False,
+    ) -> Share | None:
+        """Share of examples that no attack broke within `eps`.
+
+        None where no such attack finished on all examples at that budget: without this a budget
+        that was never attacked would show the clean accuracy.
+        """
+        if not any(
+            row.knowledge in knowledge and not row.positions and (row.grid_correct or not grid)
+            for row in self.select(scored_on=model, eps=eps)
+        ):
+            return None
+        alive = self.survives(eps, model=model, knowledge=knowledge, grid=grid)
+        return Share(sum(alive), len(alive)) if alive else None
+
+    def broken_by(self, eps: float, *, model: str = "defended") -> tuple[tuple[str, ...], ...]:
+        """For each example, the attacks that broke it within `eps`, in alphabetical order.
+
+        Empty for what no attack broke, and for what is wrong without any change.
+        """
+        hits: list[set[str]] = [set() for _ in self.labels]
+        for row in self.select(scored_on=model):
+            for i in row.broken_positions(eps):
+                hits[i].add(row.attack)
+        right = self._correct(model)
+        return tuple(tuple(sorted(h)) if ok else () for h, ok in zip(hits, right, strict=True))
+
+    def breakers(self, eps: float) -> dict[str, int]:
+        """For each attack on the defended model, how many examples it alone broke within `eps`."""
+        alone: dict[str, int] = {}
+        for names in self.broken_by(eps):
+            if len(names) == 1:
+                alone[names[0]] = alone.get(names[0], 0) + 1
+        return alone
+
+    @property
+    def verdict(self) -> str:
+        """`flawed`, `incomplete`, `complete` or `unchecked`: the worst of the checks.
+
+        `complete` says that no flaw was found by these checks; no verdict says more.
+        """
+        statuses = {check.status for check in self.checks}
+        if "fail" in statuses:
+            return "flawed"
+        if not statuses:
+            return "unchecked"
+        return "incomplete" if "not run" in statuses or not self.complete else "complete"

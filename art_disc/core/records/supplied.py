@@ -1,0 +1,298 @@
+"""What scoring images that were made elsewhere leaves behind: transfers, and supplied images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.core.errors import InputError
+from art_disc.core.records.base import Environment, Record, Setting, with_tuples
+from art_disc.core.records.draws import ExactShare
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRow:
+    """Examples made on one source.
+
+    Attributes:
+        source: Its name.
+        defences: Its defences, one line each.
+        attack: ART's class, or the name in the table of attacks; empty where making it failed.
+        settings: Of the attack.
+        status: `done` or `failed`.
+        reason: Why it failed.
+        own_correct: For each image, whether the source itself is right before and after: what the
+            attack is worth where it was made.
+        right: For each image, whether the target is right on what was made, by fresh draws.
+        draw_right: Right draws of the target; empty where it does not draw.
+        distances: l_inf size of each change, in the input range.
+        gradients, queries: What the attack asked of the source's network, counted per image.
+        seconds: What it took.
+        voting: Of a source that draws: its draws a gradient and a vote, and how they count.
+    """
+
+    source: str
+    defences: tuple[str, ...]
+    attack: str
+    settings: dict[str, Setting]
+    status: str
+    reason: str = ""
+    own_correct: tuple[bool, ...] = ()
+    right: tuple[bool, ...] = ()
+    draw_right: tuple[int, ...] = ()
+    distances: tuple[float, ...] = ()
+    gradients: int = 0
+    queries: int = 0
+    seconds: float = 0.0
+    voting: dict[str, Setting] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRecord(Record):
+    """Adversarial examples of several sources, scored on one target.
+
+    Attributes:
+        eps: l_inf budget in the input range; what lies farther out is not adversarial and counts
+            as right where the clean image is.
+        tolerance: Float rounding forgiven at the budget.
+        defences: The target's, one line each.
+        clean_correct: For each image, whether the target is right without a change.
+        rows: One for each source.
+        draws: Fresh draws that a target that draws is scored on; 0 for another.
+        seed: Of the attacks and the scores.
+        voting: The target's, as the rows' of their sources.
+    """
+
+    kind: ClassVar[str] = "transfer"
+
+    eps: float
+    tolerance: float
+    defences: tuple[str, ...]
+    clean_correct: tuple[bool, ...]
+    rows: tuple[TransferRow, ...]
+    draws: int
+    seed: int
+    environment: Environment
+    voting: dict[str, Setting] = field(default_factory=dict)
+
+    @property
+    def clean(self) -> ExactShare:
+        """Accuracy without a change."""
+        return ExactShare(sum(self.clean_correct), len(self.clean_correct))
+
+    def row(self, source: str) -> TransferRow:
+        """Return the row of a source.
+
+        Raises:
+            InputError: There is none, or its attack failed.
+        """
+        for row in self.rows:
+            if row.source == source and row.status == "done":
+                return row
+        known = ", ".join(row.source for row in self.rows if row.status == "done") or "none"
+        msg = f"no attack on {source!r} finished; finished: {known}"
+        raise InputError(msg)
+
+    def correct(self, source: str) -> tuple[bool, ...]:
+        """For each image, whether the target is right before and after.
+
+        Raises:
+            InputError: As for `row`.
+        """
+        row = self.row(source)
+        clean = np.array(self.clean_correct, dtype=bool)
+        outside = np.array(row.distances) > self.eps + self.tolerance
+        return tuple((clean & (np.array(row.right, dtype=bool) | outside)).tolist())
+
+    def share(self, source: str) -> ExactShare:
+        """Accuracy that the examples of one source leave the target.
+
+        Raises:
+            InputError: As for `row`.
+        """
+        left = self.correct(source)
+        return ExactShare(sum(left), len(left))
+
+    def source_share(self, source: str) -> ExactShare:
+        """Accuracy that they leave the source itself.
+
+        Raises:
+            InputError: As for `row`.
+        """
+        left = self.row(source).own_correct
+        return ExactShare(sum(left), len(left))
+
+    @property
+    def worst(self) -> ExactShare:
+        """Images that no source's example broke."""
+        left = np.array(self.clean_correct, dtype=bool)
+        for row in self.rows:
+            if row.status == "done":
+                left &= np.array(self.correct(row.source), dtype=bool)
+        return ExactShare(int(left.sum()), len(left))
+
+    @classmethod
+    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
+        # a class with slots is made twice: a bare super() would mean the first one
+        decoded = super(TransferRecord, cls)._decode(body)
+        decoded["rows"] = tuple(TransferRow(**with_tuples(row)) for row in body["rows"])
+        return decoded
+
+
+@dataclass(frozen=True, slots=True)
+class SuppliedSet:
+    """One folder or file of adversarial images on every defence.
+
+    Attributes:
+        name: Of the set.
+        file: Name of the file or folder.
+        example_ids: Of each image, rising: the index of its clean image in the test split.
+        unmatched: Ids in the file that are none of the clean images; not scored.
+        distances: l_inf size of each change as it is in the file, in the input range.
+        within: Whether each change is within the budget. An image that is farther from its clean
+            one is not adversarial and counts as the clean one.
+        misplaced: (id, id of the clean image that it lies within the budget of), for images that
+            are out of budget: a sign that the order is another than was said.
+        clean_right: For each defence, whether it is right on each clean image.
+        right: For each defence, whether it is right on each supplied image.
+        draw_right: For each defence that draws, its right draws of each supplied image.
+    """
+
+    name: str
+    file: str
+    example_ids: tuple[int, ...]
+    unmatched: tuple[int, ...]
+    distances: tuple[float, ...]
+    within: tuple[bool, ...]
+    misplaced: tuple[tuple[int, int], ...] = ()
+    clean_right: dict[str, tuple[bool, ...]] = field(default_factory=dict)
+    right: dict[str, tuple[bool, ...]] = field(default_factory=dict)
+    draw_right: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def out_of_budget(self) -> tuple[int, ...]:
+        """Ids of the images that are not adversarial, being too far from the clean ones."""
+        return tuple(i for i, ok in zip(self.example_ids, self.within, strict=True) if not ok)
+
+    def counted(self, defence: str, *, plain: bool = False) -> NDArray[np.bool_]:
+        """For each image, whether the defence is right on it; see `SuppliedRecord.share`."""
+        clean = np.array(self.clean_right[defence], dtype=bool)
+        right = np.array(self.right[defence], dtype=bool)
+        return np.where(self.within, right if plain else right & clean, clean)
+
+    @classmethod
+    def from_dict(cls, body: dict[str, Any]) -> "SuppliedSet":
+        """Build a set from plain JSON types."""
+        tables = {n: with_tuples(body[n]) for n in ("clean_right", "right", "draw_right")}
+        pairs = tuple((int(a), int(b)) for a, b in body["misplaced"])
+        return cls(**with_tuples(body) | tables | {"misplaced": pairs})
+
+
+@dataclass(frozen=True, slots=True)
+class SuppliedRecord(Record):
+    """Supplied adversarial images against several defences: sets down, defences across.
+
+    Attributes:
+        eps: l_inf budget in the input range.
+        tolerance: Float rounding forgiven at the budget.
+        defences: Name of each classifier -> one line a defence.
+        sets: One for each folder or file.
+        draws: Fresh draws that a classifier that draws is scored on.
+        seed: Of the draws.
+        settings: Facts that the caller adds, such as the data set.
+    """
+
+    kind: ClassVar[str] = "supplied images"
+
+    eps: float
+    tolerance: float
+    defences: dict[str, tuple[str, ...]]
+    sets: tuple[SuppliedSet, ...]
+    draws: int
+    seed: int
+    environment: Environment
+    settings: dict[str, Setting] = field(default_factory=dict)
+
+    def set_of(self, name: str) -> SuppliedSet:
+        """Return one set.
+
+        Raises:
+            InputError: There is none of this name.
+        """
+        for found in self.sets:
+            if found.name == name:
+                return found
+        msg = f"set must be one of {', '.join(s.name for s in self.sets)}, got {name!r}"
+        raise InputError(msg)
+
+    def share(self, name: str, defence: str, *, plain: bool = False) -> ExactShare:
+        """Accuracy of a defence on a set.
+
+        Args:
+            name: Of the set.
+            defence: Name of the classifier.
+            plain: Count a supplied image as right although the clean one is wrong, as the paper's
+                table does. Otherwise it is wrong: an attacker may leave it as it is.
+
+        Raises:
+            InputError: No such set or classifier.
+        """
+        self._check(defence)
+        counted = self.set_of(name).counted(defence, plain=plain)
+        return ExactShare(int(counted.sum()), len(counted))
+
+    def clean(self, name: str, defence: str) -> ExactShare:
+        """Accuracy of a defence on the clean images of a set.
+
+        Raises:
+            InputError: No such set or classifier.
+        """
+        self._check(defence)
+        right = self.set_of(name).clean_right[defence]
+        return ExactShare(sum(right), len(right))
+
+    def mean(self, defence: str, *, plain: bool = False) -> float:
+        """Mean over sets of a defence's accuracy.
+
+        Raises:
+            InputError: No such classifier.
+        """
+        return float(np.mean([self.share(s.name, defence, plain=plain).value for s in self.sets]))
+
+    def worst(self, defence: str, *, plain: bool = False) -> ExactShare:
+        """The least of a defence's accuracies over sets.
+
+        Raises:
+            InputError: No such classifier.
+        """
+        shares = [self.share(s.name, defence, plain=plain) for s in self.sets]
+        return min(shares, key=lambda share: share.value)
+
+    def together(self, defence: str) -> ExactShare:
+        """Share of all supplied examples that none of the sets broke.
+
+        Raises:
+            InputError: No such classifier.
+        """
+        self._check(defence)
+        left: dict[int, bool] = {}
+        for found in self.sets:
+            counted: Sequence[Any] = found.counted(defence).tolist()
+            for i, ok in zip(found.example_ids, counted, strict=True):
+                left[i] = left.get(i, True) and bool(ok)
+        return ExactShare(sum(left.values()), len(left))
+
+    def _check(self, defence: str) -> None:
+        if defence not in self.defences:
+            msg = f"defence must be one of {', '.join(self.defences)}, got {defence!r}"
+            raise InputError(msg)
+
+    @classmethod
+    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
+        # a class with slots is made twice: a bare super() would mean the first one
+        decoded = super(SuppliedRecord, cls)._decode(body)
+        decoded["defences"] = with_tuples(body["defences"])
+        decoded["sets"] = tuple(SuppliedSet.from_dict(row) for row in body["sets"])
+        return decoded

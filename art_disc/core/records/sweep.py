@@ -1,0 +1,142 @@
+"""The record of a sweep: many small evaluations, one a cell, side by side."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from art_disc.core.errors import FileFormatError, InputError
+from art_disc.core.records import EvaluationRecord
+from art_disc.core.records.base import Environment, Record
+
+CELL_STATUSES = ("done", "failed", "skipped")
+
+Group = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepCell:
+    """One attack at one budget through one source of gradients, under one seed.
+
+    Attributes:
+        dataset, training, defence, attack: As the plan writes them.
+        eps: Budget in the input range.
+        surrogate: Where the gradients come from: `own` (the defence as it was built), `base` (the
+            undefended network), the name of a surrogate, or `none` for attacks without gradients.
+        seed: Of the attack's random draws, and of a randomised defence's.
+        status: `done`; `failed`, where something broke; `skipped`, where the attack does not fit.
+        reason: Why it is not done.
+        record: The evaluation of this cell alone; None where there was none.
+        gradients, queries: Asked of the network, counted per image as in `AttackOutcome`.
+        seconds: Wall time of the cell, scoring included.
+    """
+
+    dataset: str
+    training: str
+    defence: str
+    eps: float
+    attack: str
+    surrogate: str
+    seed: int
+    status: str
+    reason: str = ""
+    record: EvaluationRecord | None = None
+    gradients: int = 0
+    queries: int = 0
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.status not in CELL_STATUSES:
+            msg = f"status must be one of {', '.join(CELL_STATUSES)}, got {self.status!r}"
+            raise InputError(msg)
+
+    @property
+    def group(self) -> Group:
+        """The classifier that was attacked: (data set, training, defence)."""
+        return self.dataset, self.training, self.defence
+
+    @classmethod
+    def from_dict(cls, body: dict[str, Any]) -> "SweepCell":
+        """Build the cell from what JSON holds of it."""
+        found = body["record"]
+        record = (
+            None if found is None else EvaluationRecord(**EvaluationRecord._decode(dict(found)))
+        )
+        return cls(**{**body, "record": record})
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRecord(Record):
+    """What a sweep left behind.
+
+    Attributes:
+        name: Of the plan.
+        plan: The plan with every default filled in, as plain JSON.
+        cells: What was run, in the plan's order.
+        planned: Cells that the plan has.
+        complete: Whether every planned cell was run; those that failed or were skipped are told
+            by their status.
+    """
+
+    kind: ClassVar[str] = "sweep"
+
+    name: str
+    plan: dict[str, Any]
+    cells: tuple[SweepCell, ...]
+    planned: int
+    environment: Environment
+    complete: bool = field(default=True)
+
+    @classmethod
+    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
+        # a class with slots is made twice: a bare super() would mean the first one
+        decoded = super(SweepRecord, cls)._decode(body)
+        decoded["cells"] = tuple(SweepCell.from_dict(cell) for cell in body["cells"])
+        return decoded
+
+    def count(self, status: str) -> int:
+        """Number of cells with this status.
+
+        Raises:
+            InputError: No such status.
+        """
+        if status not in CELL_STATUSES:
+            msg = f"status must be one of {', '.join(CELL_STATUSES)}, got {status!r}"
+            raise InputError(msg)
+        return sum(cell.status == status for cell in self.cells)
+
+    def merged(self) -> dict[Group, EvaluationRecord]:
+        """One evaluation for each (data set, training, defence): all its finished cells together.
+
+        Its budgets are the union of theirs and its outcomes all of theirs, so that `worst` is the
+        per-example worst over attacks, surrogates and seeds. Clean predictions are those of the
+        first cell. It is complete where the sweep is.
+
+        Raises:
+            FileFormatError: The cells of one classifier are about different examples.
+        """
+        groups: dict[Group, list[EvaluationRecord]] = {}
+        for cell in self.cells:
+            if cell.status == "done" and cell.record is not None:
+                groups.setdefault(cell.group, []).append(cell.record)
+        return {
+            group: replace(_together(group, records), complete=self.complete)
+            for group, records in groups.items()
+        }
+
+
+def _together(group: Group, records: Iterable[EvaluationRecord]) -> EvaluationRecord:
+    first, *others = records
+    facts = ("example_ids", "labels", "network", "norm")
+    for other in others:
+        if odd := [name for name in facts if getattr(other, name) != getattr(first, name)]:
+            msg = (
+                f"the cells of {' / '.join(group)} must be about the same examples and network, "
+                f"but differ in {', '.join(odd)}; run the sweep again in a new folder"
+            )
+            raise FileFormatError(msg)
+    everything = (first, *others)
+    return replace(
+        first,
+        eps=tuple(sorted({eps for record in everything for eps in record.eps})),
+        outcomes=tuple(outcome for record in everything for outcome in record.outcomes),
+    )

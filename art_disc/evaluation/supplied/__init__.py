@@ -1,0 +1,1 @@
+"""Adversarial images that were made elsewhere, judged here."""

@@ -1,0 +1,221 @@
+"""Scoring adversarial images that somebody supplies, on several defences side by side."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from art_disc.core.checks import Float32Array, check_count, check_eps
+from art_disc.core.errors import InputError
+from art_disc.core.records.base import Environment, Setting
+from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet
+from art_disc.core.seeds import derive_seed
+from art_disc.estimators import DefendedClassifier
+from art_disc.evaluation.supplied.files import Supplied, find_sets, read_set
+from art_disc.metrics.input_gradients import defence_lines, images_and_labels
+from art_disc.trials.score import perturbation_norm, score
+
+# so many images that are out of budget are looked for among the other clean ones
+_LOOKED_FOR = 200
+
+Files = str | Path | Mapping[str, str | Path]
+
+
+class _Originals(NamedTuple):
+    """Clean images, labels, and the index of each in the test split."""
+
+    x: Float32Array
+    y: NDArray[np.int64]
+    ids: NDArray[np.int64]
+
+
+# ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
+@torch.random.fork_rng(devices=[])
+def score_images(  # noqa: PLR0913 - each is a choice of its own
+    classifier: Any,
+    images: Files,
+    clean: Any,
+    y: Any,
+    *,
+    eps: float,
+    ids: Any = None,
+    draws: int = 20,
+    seed: int = 0,
+    settings: Mapping[str, Setting] | None = None,
+) -> SuppliedRecord:
+    """Score supplied adversarial images on one defence or several, as in the paper's Table 2(b).
+
+    The l_inf distance of every image to its clean one is measured; one that is out of budget is
+    not adversarial: it is named in the record and counts as the clean image does.
+
+    Args:
+        classifier: From `build_classifier`; or several by name, for the same images.
+        images: An npz file with `x` and perhaps `indices`, a folder of pictures named by index, a
+            folder of such sets, or sets by name; what an evaluation exports is read too.
+        clean: The clean images (n, ...) in the classifiers' layout and input range, or uint8.
+        y: Their labels (n,), or one-hot rows.
+        eps: l_inf budget in the input range.
+        ids: Index of each clean image in the test split (n,), as `Dataset.test_ids`; None: 0, 1,
+            ... Supplied images of other indices are left out, and named.
+        draws: Fresh draws that a classifier that draws is scored on; it votes over its own number
+            of them.
+        seed: Of the draws.
+        settings: Facts to put into the record, such as the data set.
+
+    Returns:
+        Image by image and defence by defence what is right; accuracy, mean, and worst.
+
+    Raises:
+        InputError: An argument does not fit, no image has a clean one, or most images of a set
+            lie within the budget of other clean images than their own.
+        DataNotFoundError: No such file or folder.
+        FileFormatError: A file that cannot be read.
+
+    Source: Zhang, Liang 2019, section 6 (attacks of the NIPS 2017 competition).
+    """
+    models = _models(classifier)
+    first = next(iter(models.values()))
+    x, labels, upper = images_and_labels(first, clean, y)
+    for model in models.values():
+        images_and_labels(model, x[:1], labels[:1])
+        _same_range(model, upper)
+    budget, known = check_eps(eps, upper=upper), _ids(ids, len(x))
+    check_count(draws, "draws")
+    tolerance = 1e-6 * upper
+    originals = _Originals(x, labels, known)
+    sets = []
+    for name, path in find_sets(images).items():
+        given = read_set(path, x.shape[1:], upper)
+        kept, rows = _match(given, known, name)
+        found = _measured(name, given, kept, originals, rows, budget + tolerance)
+        pair = originals.x[rows], given.images[kept]
+        sets.append(_scored(found, models, *pair, labels[rows], draws=draws, seed=seed))
+    return SuppliedRecord(
+        eps=budget,
+        tolerance=tolerance,
+        defences={name: defence_lines(model) for name, model in models.items()},
+        sets=tuple(sets),
+        draws=draws,
+        seed=seed,
+        environment=Environment.here(device=str(first.device), threads=torch.get_num_threads()),
+        settings=dict(settings or {}),
+    )
+
+
+def _models(classifier: Any) -> dict[str, DefendedClassifier]:
+    if not isinstance(classifier, Mapping):
+        return {"defended": classifier}
+    if not classifier:
+        msg = "classifier must be a classifier, or at least one by name, got none"
+        raise InputError(msg)
+    return {str(name): model for name, model in classifier.items()}
+
+
+def _same_range(model: DefendedClassifier, upper: float) -> None:
+    if float(np.max(model.clip_values[1])) != upper:
+        msg = f"all classifiers must have one input range, got [0, {upper:g}] and another"
+        raise InputError(msg)
+
+
+def _ids(ids: Any, n: int) -> NDArray[np.int64]:
+    listed = np.arange(n) if ids is None else np.asarray(ids)
+    whole = np.issubdtype(listed.dtype, np.integer)
+    if listed.shape != (n,) or not whole or len(np.unique(listed)) != n:
+        msg = f"ids must be {n} different whole numbers, one for each clean image"
+        raise InputError(msg)
+    return listed.astype(np.int64)
+
+
+def _match(
+    given: Supplied, known: NDArray[np.int64], name: str
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Return which supplied images have a clean one, and where that is."""
+    order = np.argsort(known)
+    places = np.searchsorted(known[order], given.ids).clip(max=len(known) - 1)
+    kept = known[order][places] == given.ids
+    if not kept.any():
+        msg = (
+            f"{name}: none of its {len(given.ids)} images, of test indices {given.ids[0]} to "
+            f"{given.ids[-1]}, belongs to one of the {len(known)} clean images, "
+            f"{known.min()} to {known.max()}; give the clean images of these indices"
+        )
+        raise InputError(msg)
+    return kept, order[places[kept]]
+
+
+def _measured(
+    name: str,
+    given: Supplied,
+    kept: NDArray[np.bool_],
+    originals: _Originals,
+    rows: NDArray[np.int64],
+    budget: float,
+) -> SuppliedSet:
+    """Return a set with its distances, before it is scored.
+
+    Raises:
+        InputError: Most of its images are near other clean images than their own.
+    """
+    images, own = given.images[kept], given.ids[kept]
+    distances = perturbation_norm(images, originals.x[rows], "inf")
+    within = distances <= budget
+    misplaced = _misplaced(images[~within], own[~within], originals, budget)
+    looked = min(int((~within).sum()), _LOOKED_FOR)
+    if len(misplaced) > looked / 2 and int((~within).sum()) > len(images) / 2:
+        told = ", ".join(f"{a} is near {b}" for a, b in misplaced[:3])
+        msg = (
+            f"{name}: {(~within).sum()} of {len(images)} images are farther than eps from their "
+            f"clean ones, and {len(misplaced)} of {looked} looked at are within eps of another "
+            f"({told}); the order is shifted: give the right indices (or file names)"
+        )
+        raise InputError(msg)
+    return SuppliedSet(
+        name=name,
+        file=given.file,
+        example_ids=tuple(own.tolist()),
+        unmatched=tuple(given.ids[~kept].tolist()),
+        distances=tuple(distances.tolist()),
+        within=tuple(within.tolist()),
+        misplaced=misplaced,
+    )
+
+
+def _misplaced(
+    images: Float32Array,
+    own: NDArray[np.int64],
+    originals: _Originals,
+    budget: float,
+) -> tuple[tuple[int, int], ...]:
+    """Return (id, id of the nearest clean image) where that is within the budget."""
+    found = []
+    for image, i in zip(images[:_LOOKED_FOR], own, strict=False):
+        away = np.abs(originals.x - image).reshape(len(originals.x), -1).max(axis=1)
+        nearest = int(away.argmin())
+        if away[nearest] <= budget:
+            found.append((int(i), int(originals.ids[nearest])))
+    return tuple(found)
+
+
+def _scored(  # noqa: PLR0913 - a set, the models, and their images
+    found: SuppliedSet,
+    models: dict[str, DefendedClassifier],
+    x: Float32Array,
+    images: Float32Array,
+    y: NDArray[np.int64],
+    *,
+    draws: int,
+    seed: int,
+) -> SuppliedSet:
+    for name, model in models.items():
+        # the same draws for the clean image, so that a difference is the image's
+        fresh = derive_seed(seed, "score_images", name)
+        before = score(model, x, y, draws=draws, seed=fresh)
+        after = score(model, images, y, draws=draws, seed=fresh)
+        found.clean_right[name] = tuple(before.correct.tolist())
+        found.right[name] = tuple(after.correct.tolist())
+        if after.draws:
+            found.draw_right[name] = after.draw_correct
+    return found

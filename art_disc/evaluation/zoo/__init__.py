@@ -1,0 +1,1 @@
+"""Every attack of the table against several classifiers."""

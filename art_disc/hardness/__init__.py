@@ -1,0 +1,1 @@
+"""How hard a data set is to defend by discretisation."""

@@ -1,0 +1,1 @@
+"""One attack run on one classifier, once."""
