@@ -2,7 +2,7 @@
 
 from art_disc.attacks.logit_space import LogitSpacePGA
 from art_disc.attacks.sign_adam import MarginLoss, SignAdamBPDA
-from art_disc.attacks.spec import TIERS, AttackFactory, AttackSpec, Request
+from art_disc.attacks.spec import TIERS, AttackFactory, AttackRequest, AttackSpec
 from art_disc.attacks.table import (
     ATTACKS,
     SUITES,
@@ -16,10 +16,10 @@ __all__ = [
     "SUITES",
     "TIERS",
     "AttackFactory",
+    "AttackRequest",
     "AttackSpec",
     "LogitSpacePGA",
     "MarginLoss",
-    "Request",
     "SignAdamBPDA",
     "attack_table",
     "parse_settings",

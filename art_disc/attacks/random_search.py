@@ -8,7 +8,7 @@ from art.attacks.attack import EvasionAttack
 from art.estimators.estimator import BaseEstimator
 from numpy.typing import NDArray
 
-from art_disc.attacks.spec import AttackSpec, Request, Settings
+from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings
 from art_disc.core.checks import Float32Array, check_count, check_labels
 from art_disc.core.errors import InputError
 
@@ -137,7 +137,7 @@ def draw_changes(
     return np.asarray(np.float32(eps) * uniform)
 
 
-def _make(request: Request, settings: Settings) -> EvasionAttack:
+def _make(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return RandomSearch(
         request.classifier, request.eps, request.order, max_iter=int(settings["max_iter"])
     )

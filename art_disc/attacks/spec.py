@@ -19,7 +19,7 @@ NUMPY_2 = int(np.__version__.split(".")[0]) >= 2
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class AttackRequest:
     """What an attack is made for: classifier, budget, norm, target and batch size."""
 
     classifier: Any
@@ -72,7 +72,7 @@ class AttackSpec:
     name: str
     label: str
     art: str
-    make: Callable[[Request, Settings], EvasionAttack]
+    make: Callable[[AttackRequest, Settings], EvasionAttack]
     tiers: Tiers
     norms: tuple[str, ...]
     gradients: bool

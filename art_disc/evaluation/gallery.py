@@ -12,7 +12,7 @@ from art_disc.trials.score import predict_labels
 
 if TYPE_CHECKING:
     from art_disc.core.records import AttackOutcome
-    from art_disc.evaluation.rows import Row
+    from art_disc.evaluation.rows import PlannedTrial
     from art_disc.evaluation.runner import Runner
 
 _PICTURES = 8
@@ -29,7 +29,9 @@ class Gallery:
     pictures: Pictures | None = None
     _rank: tuple[float, int] | None = None
 
-    def offer(self, run: "Runner", row: "Row", adversarial: Float32Array, left: int) -> None:
+    def offer(
+        self, run: "Runner", row: "PlannedTrial", adversarial: Float32Array, left: int
+    ) -> None:
         """Take the attack's pictures if it left fewer images standing than the best so far.
 
         The budget of a check beyond those that were asked for is no picture of the evaluation.
@@ -39,13 +41,13 @@ class Gallery:
             if run.out is not None:
                 self.pictures.save(run.out / "pictures.npz")
 
-    def remember(self, run: "Runner", row: "Row", outcomes: "list[AttackOutcome]") -> None:
+    def remember(self, run: "Runner", row: "PlannedTrial", outcomes: "list[AttackOutcome]") -> None:
         """Rank what an interrupted run had found; its pictures were loaded with it."""
         for outcome in outcomes:
             if outcome.scored_on == "defended":
                 self._better(run, row, outcome.share.count)
 
-    def _better(self, run: "Runner", row: "Row", left: int) -> bool:
+    def _better(self, run: "Runner", row: "PlannedTrial", left: int) -> bool:
         """Tell whether the attack is the best so far, and remember it if so."""
         rank = (row.eps, -left)
         asked = row.eps <= max(run.facts.get("eps", (row.eps,))) and not row.first
@@ -55,7 +57,7 @@ class Gallery:
         return better
 
 
-def _pictures(run: "Runner", row: "Row", adversarial: Float32Array) -> Pictures:
+def _pictures(run: "Runner", row: "PlannedTrial", adversarial: Float32Array) -> Pictures:
     clean = predict_labels(run.classifier, run.x)
     after = predict_labels(run.classifier, adversarial)
     # examples that the attack broke come first, in data order

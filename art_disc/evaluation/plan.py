@@ -17,7 +17,7 @@ from art_disc.defences import (
     StraightThrough,
 )
 from art_disc.estimators import DefendedClassifier
-from art_disc.evaluation.rows import NORMS, Row, preset_row
+from art_disc.evaluation.rows import NORMS, PlannedTrial, preset_row
 from art_disc.evaluation.sources import (
     BOTH,
     DEFENDED,
@@ -40,7 +40,7 @@ def plan_rows(  # noqa: PLR0913 - what an evaluation is made of
     norm: str,
     targeted: bool,
     through: str | None = None,
-) -> list[Row]:
+) -> list[PlannedTrial]:
     """Return the rows of an evaluation: named attacks at every budget, the user's own once.
 
     Raises:
@@ -66,7 +66,9 @@ def plan_rows(  # noqa: PLR0913 - what an evaluation is made of
     return rows
 
 
-def _own_row(classifier: DefendedClassifier, attack: EvasionAttack, eps: float, norm: str) -> Row:
+def _own_row(
+    classifier: DefendedClassifier, attack: EvasionAttack, eps: float, norm: str
+) -> PlannedTrial:
     """Return the row of a user's attack.
 
     Raises:
@@ -81,7 +83,7 @@ def _own_row(classifier: DefendedClassifier, attack: EvasionAttack, eps: float, 
         raise InputError(msg)
     size = getattr(attack, "eps", eps)
     knowledge = _knowledge(classifier, attack.estimator)
-    return Row(
+    return PlannedTrial(
         attack=type(attack).__name__,
         source=attack.estimator,
         models=BOTH if knowledge == "base" and classifier.has_base else DEFENDED,
@@ -143,7 +145,7 @@ def _plain(value: Any) -> Setting:
     return str(getattr(value, "__name__", type(value).__name__))
 
 
-def estimate_seconds(classifier: DefendedClassifier, rows: Sequence[Row], x: Any) -> float:
+def estimate_seconds(classifier: DefendedClassifier, rows: Sequence[PlannedTrial], x: Any) -> float:
     """Return roughly how long the rows take on these images, from one timed batch."""
     batch = x[: min(len(x), 32)]
     classifier.predict(batch)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from art.attacks.attack import EvasionAttack
 
-from art_disc.attacks import AttackSpec, Request
+from art_disc.attacks import AttackRequest, AttackSpec
 from art_disc.core.errors import InputError
 from art_disc.core.records import Setting
 from art_disc.estimators import DefendedClassifier
@@ -29,7 +29,7 @@ def check_norm(norm: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PlannedTrial:
     """One attack to run.
 
     Attributes:
@@ -94,7 +94,7 @@ class Row:
         if self.spec is None:
             msg = "a row needs a preset or an attack"
             raise InputError(msg)
-        request = Request(self.source, self.eps, self.norm, self.targeted, batch_size)
+        request = AttackRequest(self.source, self.eps, self.norm, self.targeted, batch_size)
         return self.spec.make(request, _numbers(self.settings))
 
 
@@ -112,10 +112,10 @@ def preset_row(  # noqa: PLR0913 - what a row is made of
     targeted: bool = False,
     first: int = 0,
     asked_by: str = "attacks",
-) -> Row:
+) -> PlannedTrial:
     """Return the row of a preset; one that cannot run so carries the reason."""
     refusal = spec.refuses(norm, source.classifier.nb_classes, targeted=targeted)
-    return Row(
+    return PlannedTrial(
         attack=spec.name,
         source=source.classifier,
         models=source.models,
@@ -132,12 +132,12 @@ def preset_row(  # noqa: PLR0913 - what a row is made of
     )
 
 
-def merge_rows(rows: Sequence[Row]) -> list[Row]:
+def merge_rows(rows: Sequence[PlannedTrial]) -> list[PlannedTrial]:
     """Return each piece of work once: on all examples if any of its rows asks for them.
 
     The first that asked is named.
     """
-    merged: dict[object, Row] = {}
+    merged: dict[object, PlannedTrial] = {}
     for row in rows:
         key = id(row.own) if row.own is not None else row.identity
         if key in merged:

@@ -17,7 +17,7 @@ from art_disc.evaluation.describe import describe_network, describe_run, describ
 from art_disc.evaluation.door import budgets_of, check_choices, examples_of, models_of
 from art_disc.evaluation.plan import estimate_seconds, plan_rows
 from art_disc.evaluation.result import Evaluation
-from art_disc.evaluation.rows import Row, check_norm, merge_rows
+from art_disc.evaluation.rows import PlannedTrial, check_norm, merge_rows
 from art_disc.evaluation.runner import Runner
 from art_disc.evaluation.sources import (
     USUAL,
@@ -26,7 +26,7 @@ from art_disc.evaluation.sources import (
     reference_source,
     wanted_surrogates,
 )
-from art_disc.evaluation.store import Finished, fresh_folder
+from art_disc.evaluation.store import FinishedTrials, fresh_folder
 from art_disc.report import Pictures
 from art_disc.surrogates import SurrogateLike
 
@@ -182,13 +182,13 @@ def _context(
 
 
 def _open(
-    run: Runner, folder: Path, *, resume: bool, export: str | None, rows: Sequence[Row]
+    run: Runner, folder: Path, *, resume: bool, export: str | None, rows: Sequence[PlannedTrial]
 ) -> None:
     """Make the folder the run's own, or take up what an interrupted one left there."""
     if not resume:
         fresh_folder(folder)
     else:
-        run.finished = Finished.of(folder, run.record(complete=False))
+        run.finished = FinishedTrials.of(folder, run.record(complete=False))
         run.finished.check_nothing_lost(rows, run.facts.get("checks_tier", ""))
         run.facts["certificates"] = run.finished.certificates
         if (folder / "pictures.npz").is_file():
@@ -198,7 +198,7 @@ def _open(
 
 def _finish(
     run: Runner,
-    rows: Sequence[Row],
+    rows: Sequence[PlannedTrial],
     ctx: Context | None,
     max_free: int | None,
     *,

@@ -17,8 +17,8 @@ from art_disc.core.seeds import derive_seed
 from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation.gallery import Gallery
 from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
-from art_disc.evaluation.rows import Row
-from art_disc.evaluation.store import Finished, set_path, write_set
+from art_disc.evaluation.rows import PlannedTrial
+from art_disc.evaluation.store import FinishedTrials, set_path, write_set
 from art_disc.trials.follower import Follower, add_padded
 from art_disc.trials.grid import round_to_grid
 from art_disc.trials.ledger import Ledger
@@ -85,7 +85,7 @@ class Runner:
     export: str | None = None
     outcomes: list[AttackOutcome] = field(default_factory=list)
     clean: dict[str, Score] = field(default_factory=dict)
-    finished: Finished = field(default_factory=Finished)
+    finished: FinishedTrials = field(default_factory=FinishedTrials)
     gallery: Gallery = field(default_factory=Gallery)
 
     @property
@@ -99,7 +99,7 @@ class Runner:
             # on the draws that adversarial images meet: what does nothing then changes nothing
             self.clean[name] = self._score(model, self.x, self.y, name, "fresh")
 
-    def through(self, rows: Sequence[Row], *, verbose: bool) -> None:
+    def through(self, rows: Sequence[PlannedTrial], *, verbose: bool) -> None:
         """Run every row and write the record, as incomplete, after each.
 
         Raises:
@@ -121,7 +121,7 @@ class Runner:
                 raise self.interrupted() from None
         self.outcomes += self.finished.left_over(self.outcomes)
 
-    def _lacks_set(self, row: Row) -> bool:
+    def _lacks_set(self, row: PlannedTrial) -> bool:
         """Whether images are asked for that a finished row has not left in the folder."""
         if self.out is None or self.export is None or row.refusal:
             return False
@@ -146,10 +146,10 @@ class Runner:
             **{"outcomes": tuple(self.outcomes), **self.facts, **more}, complete=complete
         )
 
-    def _count(self, row: Row) -> int:
+    def _count(self, row: PlannedTrial) -> int:
         return min(row.first or len(self.x), len(self.x))
 
-    def _row(self, row: Row, bar: Any) -> list[AttackOutcome]:
+    def _row(self, row: PlannedTrial, bar: Any) -> list[AttackOutcome]:
         if row.refusal:
             return [self._outcome(row, m, status="skipped", reason=row.refusal) for m in row.models]
         ledger, steps = Ledger(), Steps()
@@ -175,7 +175,7 @@ class Runner:
         return self._scored(row, adversarial, steps.fields(len(adversarial)) | spent)
 
     def _scored(
-        self, row: Row, adversarial: Float32Array, spent: dict[str, Any]
+        self, row: PlannedTrial, adversarial: Float32Array, spent: dict[str, Any]
     ) -> list[AttackOutcome]:
         x, y = self.x[: len(adversarial)], self.y[: len(adversarial)]
         sizes = perturbation_norm(adversarial, x, row.norm)
@@ -230,7 +230,7 @@ class Runner:
         seed = derive_seed(self.seed, "score", *names)
         return score(model, x, y, draws=self.draws, seed=seed)
 
-    def _attack(self, row: Row, steps: Steps, bar: Any) -> Float32Array:
+    def _attack(self, row: PlannedTrial, steps: Steps, bar: Any) -> Float32Array:
         parts = []
         count = self._count(row)
         for start in range(0, count, self.batch_size):
@@ -252,7 +252,7 @@ class Runner:
             bar.update(round(row.cost * len(x)))
         return np.concatenate(parts)
 
-    def _can_follow(self, row: Row) -> bool:
+    def _can_follow(self, row: PlannedTrial) -> bool:
         # behind ART's own list of preprocessors the module does not see the image itself, and what
         # one draw of a random model says of an iterate is luck
         preprocessed = getattr(row.source, "preprocessing_defences", None)
@@ -260,7 +260,7 @@ class Runner:
         return row.follows and not preprocessed and not random and hasattr(row.source, "model")
 
     def _better(
-        self, row: Row, found: Float32Array, y: NDArray[np.int64], follower: Follower
+        self, row: PlannedTrial, found: Float32Array, y: NDArray[np.int64], follower: Follower
     ) -> Float32Array:
         """Take an earlier iterate where the last one is not adversarial on its own source."""
         if not follower.found:
@@ -272,7 +272,7 @@ class Runner:
                 better[i] = image
         return better
 
-    def _outcome(self, row: Row, model: str, **rest: Any) -> AttackOutcome:
+    def _outcome(self, row: PlannedTrial, model: str, **rest: Any) -> AttackOutcome:
         count = self._count(row)
         return AttackOutcome(
             attack=row.attack,

@@ -13,7 +13,7 @@ from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError
 from art_disc.core.files import write_npz
 from art_disc.core.records import AttackOutcome, CertificateRecord, EvaluationRecord
-from art_disc.evaluation.rows import Row
+from art_disc.evaluation.rows import PlannedTrial
 
 _FILES = ("record.json", "pictures.npz", "summary.json", "examples.csv", "report.html")
 # facts that decide the numbers; where and when they were made does not
@@ -40,7 +40,7 @@ def fresh_folder(out: str | Path) -> Path:
     return folder
 
 
-class Finished:
+class FinishedTrials:
     """Rows of an interrupted run that need not run again."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Finished:
                 )
 
     @classmethod
-    def of(cls, folder: Path, facts: EvaluationRecord) -> "Finished":
+    def of(cls, folder: Path, facts: EvaluationRecord) -> "FinishedTrials":
         """Read what a folder holds of a run with the same facts.
 
         Raises:
@@ -83,7 +83,7 @@ class Finished:
                 raise InputError(msg)
         return cls(before.outcomes, before.checks_tier, before.certificates)
 
-    def check_nothing_lost(self, rows: Sequence[Row], tier: str) -> None:
+    def check_nothing_lost(self, rows: Sequence[PlannedTrial], tier: str) -> None:
         """Refuse a call that would write a record without what an earlier one found.
 
         Args:
@@ -126,7 +126,7 @@ class Finished:
             if (_work(o), o.surrogate, o.scored_on, o.positions) not in there
         ]
 
-    def take(self, row: Row, n: int) -> list[AttackOutcome]:
+    def take(self, row: PlannedTrial, n: int) -> list[AttackOutcome]:
         """Return the outcomes of a row on `n` examples, or nothing if it has to run."""
         # an attack object of the user's own may differ in what its parameters do not tell
         if row.own is not None:
@@ -143,20 +143,20 @@ class Finished:
         return [replace(outcome, asked_by=row.asked_by) for outcome in found]
 
 
-def _work(work: Row | AttackOutcome) -> tuple[object, ...]:
+def _work(work: PlannedTrial | AttackOutcome) -> tuple[object, ...]:
     """What tells two attacks apart before either has run."""
     settings = tuple(sorted(work.settings.items()))
     return work.attack, work.norm, work.eps, work.targeted, settings
 
 
 def row_identity(outcome: AttackOutcome) -> tuple[object, ...]:
-    """What `Row.identity` is of the row that an outcome is of."""
+    """What `PlannedTrial.identity` is of the row that an outcome is of."""
     o = outcome
     what = (o.attack, o.knowledge, o.surrogate, o.norm, o.eps, o.targeted)
     return what, tuple(sorted(o.settings.items()))
 
 
-def set_path(folder: Path, row: Row, seed: int) -> Path:
+def set_path(folder: Path, row: PlannedTrial, seed: int) -> Path:
     """Return where `write_set` writes a row's images: no other row, and no other seed, has it."""
     words = (row.attack, row.knowledge, row.surrogate, row.norm, f"{row.eps:.4g}")
     name = re.sub(r"[^A-Za-z0-9.=]+", "-", "-".join(str(w) for w in words if w)).strip("-")
@@ -166,7 +166,7 @@ def set_path(folder: Path, row: Row, seed: int) -> Path:
 
 def write_set(  # noqa: PLR0913 - what a set is
     folder: Path,
-    row: Row,
+    row: PlannedTrial,
     seed: int,
     *,
     clean: Float32Array,

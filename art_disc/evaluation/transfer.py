@@ -11,7 +11,7 @@ from art.attacks.attack import EvasionAttack
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from art_disc.attacks import AttackFactory, Request, attack_table
+from art_disc.attacks import AttackFactory, AttackRequest, attack_table
 from art_disc.core.checks import Float32Array, check_count, check_eps
 from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment, Setting
@@ -207,6 +207,6 @@ def _begin(
     if refusal:
         msg = f"{spec.name} cannot run on {name!r}: it {refusal}"
         raise InputError(msg)
-    request = Request(source, eps, "inf", targeted=False, batch_size=batch_size)
+    request = AttackRequest(source, eps, "inf", targeted=False, batch_size=batch_size)
     listed: dict[str, Setting] = dict(settings)
     return partial(spec.make, request, settings), replace(row, attack=spec.name, settings=listed)

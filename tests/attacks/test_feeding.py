@@ -6,7 +6,7 @@ import torch
 from art.attacks.evasion import GeoDA
 
 import art_disc as ad
-from art_disc.attacks import ATTACKS, Request
+from art_disc.attacks import ATTACKS, AttackRequest
 from art_disc.attacks.zoo.evolution import cosine_basis
 from art_disc.attacks.zoo.feeding import (
     Fed,
@@ -153,7 +153,7 @@ def test_single_images_are_fed_singly_and_wrong_ones_left(defended, sample):
 
 
 def test_a_fed_attack_needs_labels(defended, sample):
-    request = Request(defended, 0.1, "inf", targeted=False, batch_size=6)
+    request = AttackRequest(defended, 0.1, "inf", targeted=False, batch_size=6)
     made = ATTACKS["spatial"].make(request, ATTACKS["spatial"].tiers["smoke"])
     assert isinstance(made, Fed)
     with pytest.raises(InputError, match="SpatialTransformation needs y"):
@@ -174,7 +174,7 @@ def test_geoda_leaves_nothing_in_the_working_folder(defended, sample, tmp_path, 
     spec = ATTACKS["geoda"]
     with global_seeds(0):
         made = spec.make(
-            Request(defended, 0.2, "2", targeted=False, batch_size=6), spec.tiers["smoke"]
+            AttackRequest(defended, 0.2, "2", targeted=False, batch_size=6), spec.tiers["smoke"]
         )
         made.generate(x[:1], onehot[:1])
     assert list(tmp_path.iterdir()) == []
@@ -187,7 +187,9 @@ def test_no_hook_stays_in_the_shared_network(defended, sample, name):
     settings = {**spec.tiers["smoke"], "max_iter": 1}
     before = [len(layer._forward_hooks) for layer in defended.model.modules()]
     with global_seeds(0):
-        made = spec.make(Request(defended, 0.2, "inf", targeted=False, batch_size=6), settings)
+        made = spec.make(
+            AttackRequest(defended, 0.2, "inf", targeted=False, batch_size=6), settings
+        )
         made.generate(x[:2], onehot[[0, 1]])
     assert [len(layer._forward_hooks) for layer in defended.model.modules()] == before
     assert not hasattr(defended, "_features")

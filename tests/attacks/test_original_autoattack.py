@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import art_disc as ad
-from art_disc.attacks import ATTACKS, Request
+from art_disc.attacks import ATTACKS, AttackRequest
 from art_disc.attacks.original_autoattack import OriginalAutoAttack
 from art_disc.core.errors import InputError, MissingExtraError
 
@@ -143,7 +143,7 @@ def test_the_rows_name_the_implementation(package, defended):
     assert "ART's own" in ATTACKS["autoattack"].label
     assert "authors' package" in ATTACKS["autoattack_original"].label
     spec = ATTACKS["autoattack_original"]
-    request = Request(defended, 0.1, "2", targeted=False, batch_size=9)
+    request = AttackRequest(defended, 0.1, "2", targeted=False, batch_size=9)
     made = spec.make(request, spec.tiers["strong"])
     assert (made.version, made.norm, made.batch_size, made.n_queries) == ("plus", 2, 9, 5000)
     assert spec.make(request, spec.settings).version == "standard"

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from art_disc import build_classifier
-from art_disc.attacks import ATTACKS, SUITES, Request, attack_table, parse_settings
+from art_disc.attacks import ATTACKS, SUITES, AttackRequest, attack_table, parse_settings
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import global_seeds
 from art_disc.defences import ColorDepthReduction
@@ -48,7 +48,7 @@ def attackable(request, digits, digits_net, classifier, sample):
 
 def made(classifier, name, norm, *, eps=None, targeted=False):
     spec = ATTACKS[name]
-    request = Request(classifier, BUDGET[norm] if eps is None else eps, norm, targeted, 64)
+    request = AttackRequest(classifier, BUDGET[norm] if eps is None else eps, norm, targeted, 64)
     return spec.make(request, {**spec.settings, **SHORT.get(name, {})})
 
 
@@ -121,7 +121,7 @@ def test_refusals_name_the_reason():
 def test_the_step_of_zero_spreads_two_and_a_half_budgets(classifier):
     for name in ("pgd", "sign_adam"):
         spec = ATTACKS[name]
-        request = Request(classifier, 0.2, "inf", targeted=False, batch_size=8)
+        request = AttackRequest(classifier, 0.2, "inf", targeted=False, batch_size=8)
         settings = {**spec.settings, "max_iter": 10}
         assert spec.make(request, settings).eps_step == pytest.approx(0.05)
         assert spec.make(request, {**settings, "eps_step": 0.01}).eps_step == 0.01

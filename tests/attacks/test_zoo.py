@@ -114,7 +114,7 @@ AIMING = ("pgd_torch", "bim", "mim", "cw_l2", "lowprofool", "jsma", "simba", "fl
 
 @pytest.mark.parametrize("name", AIMING)
 def test_rows_that_aim_raise_the_share_of_the_target(digits, digits_net, name):
-    from art_disc.attacks import Request
+    from art_disc.attacks import AttackRequest
     from art_disc.core.seeds import global_seeds
 
     classifier = build_classifier(digits_net, data=digits)
@@ -126,7 +126,7 @@ def test_rows_that_aim_raise_the_share_of_the_target(digits, digits_net, name):
     spec = ATTACKS[name]
     before = x.copy()
     with global_seeds(1):
-        request = Request(classifier, 0.3, "inf", targeted=True, batch_size=8)
+        request = AttackRequest(classifier, 0.3, "inf", targeted=True, batch_size=8)
         found = spec.make(request, spec.tiers["smoke"]).generate(x, onehot)
     assert np.array_equal(x, before)
     hits = classifier.predict(np.clip(found, 0, 1)).argmax(axis=1) == target

@@ -14,7 +14,7 @@ from art_disc import (
     build_classifier,
     evaluate,
 )
-from art_disc.attacks import ATTACKS, Request, attack_table
+from art_disc.attacks import ATTACKS, AttackRequest, attack_table
 from art_disc.cli import main
 from art_disc.cli.parser import make_parser
 from art_disc.cli.setup import make_reference
@@ -140,7 +140,7 @@ def test_one_word_runs_the_published_break(coded, digits):
     assert broken.settings == {"max_iter": 30, "eps_step": 0.0, "steps_per_eps": 8}
     assert broken.share.value < 0.8 * result.record.clean().value
     settings = {s.name: v for s, v in attack_table("thermometer")}["sign_adam"]
-    request = Request(coded, 8 / 255, "inf", targeted=False, batch_size=8)
+    request = AttackRequest(coded, 8 / 255, "inf", targeted=False, batch_size=8)
     attack = ATTACKS["sign_adam"].make(request, settings)
     assert isinstance(attack, SignAdamBPDA)
     assert attack.eps_step == pytest.approx(1 / 255)

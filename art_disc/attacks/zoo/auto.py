@@ -14,7 +14,7 @@ from art.attacks.evasion import (
 )
 
 from art_disc.attacks.original_autoattack import OriginalAutoAttack
-from art_disc.attacks.spec import AttackSpec, Request, Settings, in_tiers
+from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
 from art_disc.attacks.zoo.steps import iterations
 
 _LOSSES = {
@@ -23,8 +23,8 @@ _LOSSES = {
 }
 
 
-def _auto(kind: Any, loss: str) -> Callable[[Request, Settings], EvasionAttack]:
-    def make(request: Request, settings: Settings) -> EvasionAttack:
+def _auto(kind: Any, loss: str) -> Callable[[AttackRequest, Settings], EvasionAttack]:
+    def make(request: AttackRequest, settings: Settings) -> EvasionAttack:
         return kind(
             **request.common,
             norm=request.order,
@@ -60,7 +60,7 @@ def _row(name: str, label: str, kind: Any, loss: str, note: str = "") -> AttackS
     )
 
 
-def _autoattack(request: Request, settings: Settings) -> EvasionAttack:
+def _autoattack(request: AttackRequest, settings: Settings) -> EvasionAttack:
     common: dict[str, Any] = {
         "estimator": request.classifier,
         "norm": request.order,
@@ -97,7 +97,7 @@ def _autoattack(request: Request, settings: Settings) -> EvasionAttack:
     )
 
 
-def _original(request: Request, settings: Settings) -> EvasionAttack:
+def _original(request: AttackRequest, settings: Settings) -> EvasionAttack:
     version = "plus" if settings["plus"] else "standard"
     return OriginalAutoAttack(
         request.classifier,

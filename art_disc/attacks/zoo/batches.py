@@ -15,7 +15,7 @@ from art.attacks.evasion import (
     Wasserstein,
 )
 
-from art_disc.attacks.spec import AttackSpec, Request, Settings, in_tiers
+from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
 from art_disc.attacks.zoo.feeding import (
     Fed,
     guides,
@@ -28,7 +28,7 @@ from art_disc.core.checks import Float32Array
 _SOFTENED = 3
 
 
-def _universal(request: Request, settings: Settings) -> EvasionAttack:
+def _universal(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return UniversalPerturbation(
         request.classifier,
         attacker="pgd",
@@ -52,7 +52,7 @@ def _feed_common(attack: Any, x: Float32Array, onehot: Float32Array, *, targeted
     return attack.generate(x, onehot if targeted else one_target(attack.estimator, x, onehot))
 
 
-def _universal_targeted(request: Request, settings: Settings) -> EvasionAttack:
+def _universal_targeted(request: AttackRequest, settings: Settings) -> EvasionAttack:
     attack = TargetedUniversalPerturbation(
         request.classifier,
         attacker="fgsm",
@@ -86,7 +86,7 @@ def _feed_guides(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
         return attack.generate(x, x[guides(onehot)])
 
 
-def _features(request: Request, settings: Settings) -> EvasionAttack:
+def _features(request: AttackRequest, settings: Settings) -> EvasionAttack:
     attack = FeatureAdversariesPyTorch(
         request.classifier,
         delta=request.eps,
@@ -112,7 +112,7 @@ def _feed_each_guide(
     return np.concatenate(found).reshape(x.shape)
 
 
-def _features_numpy(request: Request, settings: Settings) -> EvasionAttack:
+def _features_numpy(request: AttackRequest, settings: Settings) -> EvasionAttack:
     attack = FeatureAdversariesNumpy(
         request.classifier,
         delta=request.eps,
@@ -143,7 +143,7 @@ def _feed_softened(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
         attack.set_params(regularization=asked)
 
 
-def _wasserstein(request: Request, settings: Settings) -> EvasionAttack:
+def _wasserstein(request: AttackRequest, settings: Settings) -> EvasionAttack:
     attack = Wasserstein(
         request.classifier,
         targeted=request.targeted,

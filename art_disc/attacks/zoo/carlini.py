@@ -12,11 +12,11 @@ from art.attacks.evasion import (
     ElasticNet,
 )
 
-from art_disc.attacks.spec import AttackSpec, Request, Settings, in_tiers
+from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
 from art_disc.attacks.zoo.rows import CLASSES, minimal
 
 
-def _carlini(kind: Any, request: Request, settings: Settings) -> EvasionAttack:
+def _carlini(kind: Any, request: AttackRequest, settings: Settings) -> EvasionAttack:
     return kind(
         request.classifier,
         targeted=request.targeted,
@@ -29,7 +29,7 @@ def _carlini(kind: Any, request: Request, settings: Settings) -> EvasionAttack:
     )
 
 
-def _carlini_inf(request: Request, settings: Settings) -> EvasionAttack:
+def _carlini_inf(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return CarliniLInfMethod(
         request.classifier,
         targeted=request.targeted,
@@ -44,7 +44,7 @@ def _carlini_inf(request: Request, settings: Settings) -> EvasionAttack:
     )
 
 
-def _elastic_net(request: Request, settings: Settings) -> EvasionAttack:
+def _elastic_net(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return ElasticNet(
         request.classifier,
         targeted=request.targeted,

@@ -13,7 +13,7 @@ from art.attacks.evasion import (
     ThresholdAttack,
 )
 
-from art_disc.attacks.spec import AttackSpec, Request, Settings, in_tiers
+from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
 from art_disc.attacks.zoo.feeding import Fed, around, image_shape
 from art_disc.attacks.zoo.rows import blind
 from art_disc.core.checks import Float32Array
@@ -42,7 +42,7 @@ def _feed_with_basis(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
         return attack.generate(x, onehot)
 
 
-def _geoda(request: Request, settings: Settings) -> EvasionAttack:
+def _geoda(request: AttackRequest, settings: Settings) -> EvasionAttack:
     attack = GeoDA(
         request.classifier,
         norm=request.order,
@@ -54,7 +54,7 @@ def _geoda(request: Request, settings: Settings) -> EvasionAttack:
     return Fed(attack, _feed_with_basis)
 
 
-def _pixel(es: int, request: Request, settings: Settings) -> EvasionAttack:
+def _pixel(es: int, request: AttackRequest, settings: Settings) -> EvasionAttack:
     return PixelAttack(
         around(request.classifier, probabilities=True),
         th=int(settings["pixels"]),
@@ -64,7 +64,7 @@ def _pixel(es: int, request: Request, settings: Settings) -> EvasionAttack:
     )
 
 
-def _threshold(request: Request, settings: Settings) -> EvasionAttack:
+def _threshold(request: AttackRequest, settings: Settings) -> EvasionAttack:
     upper = float(np.max(request.classifier.clip_values[1]))
     return ThresholdAttack(
         around(request.classifier, probabilities=True),

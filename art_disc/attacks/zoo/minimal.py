@@ -14,7 +14,7 @@ from art.attacks.evasion import (
     SaliencyMapMethod,
 )
 
-from art_disc.attacks.spec import AttackSpec, Request, Settings, in_tiers
+from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
 from art_disc.attacks.zoo.feeding import Fed, FromFlat, around, at_targets, right_ones
 from art_disc.attacks.zoo.rows import CLASSES, minimal
 from art_disc.core.checks import Float32Array
@@ -23,7 +23,7 @@ from art_disc.core.checks import Float32Array
 _TRIES = 5
 
 
-def _deepfool(request: Request, settings: Settings) -> EvasionAttack:
+def _deepfool(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return DeepFool(
         request.classifier,
         max_iter=int(settings["max_iter"]),
@@ -33,7 +33,7 @@ def _deepfool(request: Request, settings: Settings) -> EvasionAttack:
     )
 
 
-def _newtonfool(request: Request, settings: Settings) -> EvasionAttack:
+def _newtonfool(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return NewtonFool(
         request.classifier,
         max_iter=int(settings["max_iter"]),
@@ -48,7 +48,7 @@ def _feed_jsma(attack: Any, x: Float32Array, onehot: Float32Array, *, targeted: 
     return attack.generate(x, onehot) if targeted else attack.generate(x)
 
 
-def _jsma(request: Request, settings: Settings) -> EvasionAttack:
+def _jsma(request: AttackRequest, settings: Settings) -> EvasionAttack:
     attack = SaliencyMapMethod(
         request.classifier,
         theta=float(settings["theta"]),
@@ -76,7 +76,7 @@ def _feed_again(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
     return made
 
 
-def _brendel_bethge(request: Request, settings: Settings) -> EvasionAttack:
+def _brendel_bethge(request: AttackRequest, settings: Settings) -> EvasionAttack:
     # ART leaves it out of its own list: the module needs numba
     from art.attacks.evasion.brendel_bethge import BrendelBethgeAttack
 
@@ -99,7 +99,7 @@ def _feed_flat(attack: Any, x: Float32Array, onehot: Float32Array, *, targeted: 
     return np.reshape(at_targets(attack, rows, onehot, targeted=targeted), x.shape)
 
 
-def _lowprofool(request: Request, settings: Settings) -> EvasionAttack:
+def _lowprofool(request: AttackRequest, settings: Settings) -> EvasionAttack:
     shape = tuple(request.classifier.input_shape)
     features = int(np.prod(shape))
     flat = around(request.classifier, before=FromFlat(shape), input_shape=(features,))

@@ -12,7 +12,7 @@ from art.attacks.evasion import (
 )
 from art.estimators.classification import PyTorchClassifier
 
-from art_disc.attacks.spec import AttackSpec, Request, Settings, Tiers, in_tiers
+from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, Tiers, in_tiers
 from art_disc.attacks.zoo.feeding import (
     Fed,
     around,
@@ -43,7 +43,7 @@ class _PlainLimits(PyTorchClassifier):
         return low, high
 
 
-def _patch(kind: Any, request: Request, settings: Settings) -> EvasionAttack:
+def _patch(kind: Any, request: AttackRequest, settings: Settings) -> EvasionAttack:
     upper = float(np.max(request.classifier.clip_values[1]))
     shape = tuple(request.classifier.input_shape)
     numpy_only = kind is AdversarialPatchNumpy

@@ -14,7 +14,7 @@ from art.attacks.evasion import (
 )
 from art.attacks.evasion.laser_attack.laser_attack import LaserBeamAttack
 
-from art_disc.attacks.spec import NUMPY_2, AttackSpec, Request, Settings, in_tiers
+from art_disc.attacks.spec import NUMPY_2, AttackRequest, AttackSpec, Settings, in_tiers
 from art_disc.attacks.zoo.feeding import (
     Fed,
     FromColour,
@@ -39,7 +39,7 @@ def _feed_grid(attack: Any, x: Float32Array, onehot: Float32Array) -> Float32Arr
     return np.concatenate(found)
 
 
-def _spatial(request: Request, settings: Settings) -> EvasionAttack:
+def _spatial(request: AttackRequest, settings: Settings) -> EvasionAttack:
     attack = SpatialTransformation(
         request.classifier,
         max_translation=float(settings["max_translation"]),
@@ -57,7 +57,7 @@ def _feed_shadow(attack: Any, x: Float32Array, onehot: Float32Array, *, targeted
     return one_by_one(attack, x, goal)
 
 
-def _shadow(request: Request, settings: Settings) -> EvasionAttack:
+def _shadow(request: AttackRequest, settings: Settings) -> EvasionAttack:
     attack = ShadowAttack(
         request.classifier,
         sigma=float(settings["sigma"]),
@@ -81,7 +81,7 @@ def _feed_colour(
     return lens.bring_back(attack.generate(lens.invert(x), y))
 
 
-def _laser(request: Request, settings: Settings) -> EvasionAttack:
+def _laser(request: AttackRequest, settings: Settings) -> EvasionAttack:
     classifier = request.classifier
     shape = image_shape(classifier)
     canvas = shape[1:]
@@ -97,7 +97,7 @@ def _laser(request: Request, settings: Settings) -> EvasionAttack:
     return Fed(attack, partial(_feed_colour, lens=lens, classes=True))
 
 
-def _composite(request: Request, settings: Settings) -> EvasionAttack:
+def _composite(request: AttackRequest, settings: Settings) -> EvasionAttack:
     classifier = request.classifier
     shape = image_shape(classifier)
     if max(shape[1:]) > 32 or shape[0] not in (1, 3):
@@ -129,7 +129,7 @@ def _feed_stickers(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
     return np.where(lost[:, None, None, None], x, made)
 
 
-def _graphite_blackbox(request: Request, settings: Settings) -> EvasionAttack:
+def _graphite_blackbox(request: AttackRequest, settings: Settings) -> EvasionAttack:
     _, height, width = image_shape(request.classifier)
     patch = max(2, min(height, width) // 7)
     attack = GRAPHITEBlackbox(
@@ -146,7 +146,7 @@ def _graphite_blackbox(request: Request, settings: Settings) -> EvasionAttack:
     return Fed(attack, _feed_stickers)
 
 
-def _graphite_whitebox(request: Request, settings: Settings) -> EvasionAttack:
+def _graphite_whitebox(request: AttackRequest, settings: Settings) -> EvasionAttack:
     _, height, width = image_shape(request.classifier)
     attack = GRAPHITEWhiteboxPyTorch(
         request.classifier,

@@ -12,12 +12,12 @@ from art.attacks.evasion import (
     ZooAttack,
 )
 
-from art_disc.attacks.spec import AttackSpec, Request, Settings, in_tiers
+from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
 from art_disc.attacks.zoo.feeding import around, image_shape
 from art_disc.attacks.zoo.rows import blind
 
 
-def _square(request: Request, settings: Settings) -> EvasionAttack:
+def _square(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return SquareAttack(
         estimator=request.classifier,
         eps=request.eps,
@@ -30,7 +30,7 @@ def _square(request: Request, settings: Settings) -> EvasionAttack:
     )
 
 
-def _hop_skip_jump(request: Request, settings: Settings) -> EvasionAttack:
+def _hop_skip_jump(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return HopSkipJump(
         request.classifier,
         norm=request.order,
@@ -43,7 +43,7 @@ def _hop_skip_jump(request: Request, settings: Settings) -> EvasionAttack:
     )
 
 
-def _boundary(request: Request, settings: Settings) -> EvasionAttack:
+def _boundary(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return BoundaryAttack(
         request.classifier,
         targeted=False,
@@ -56,7 +56,7 @@ def _boundary(request: Request, settings: Settings) -> EvasionAttack:
     )
 
 
-def _sign_opt(request: Request, settings: Settings) -> EvasionAttack:
+def _sign_opt(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return SignOPTAttack(
         request.classifier,
         targeted=False,
@@ -69,7 +69,7 @@ def _sign_opt(request: Request, settings: Settings) -> EvasionAttack:
     )
 
 
-def _simba(request: Request, settings: Settings) -> EvasionAttack:
+def _simba(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return SimBA(
         around(request.classifier, probabilities=True),
         attack="px",
@@ -83,7 +83,7 @@ def _simba(request: Request, settings: Settings) -> EvasionAttack:
     )
 
 
-def _zoo(request: Request, settings: Settings) -> EvasionAttack:
+def _zoo(request: AttackRequest, settings: Settings) -> EvasionAttack:
     small = min(image_shape(request.classifier)[1:]) < 64
     return ZooAttack(
         request.classifier,
@@ -102,7 +102,7 @@ def _zoo(request: Request, settings: Settings) -> EvasionAttack:
     )
 
 
-def _vat(request: Request, settings: Settings) -> EvasionAttack:
+def _vat(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return VirtualAdversarialMethod(
         around(request.classifier, probabilities=True),
         max_iter=int(settings["max_iter"]),

@@ -18,10 +18,10 @@ from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_p
 )
 
 from art_disc.attacks.sign_adam import SignAdamBPDA
-from art_disc.attacks.spec import AttackSpec, Request, Settings, Tiers, in_tiers
+from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, Tiers, in_tiers
 
 
-def step_size(request: Request, settings: Settings) -> float:
+def step_size(request: AttackRequest, settings: Settings) -> float:
     """Step size; 0 means 2.5 budgets spread over the steps (Madry et al. 2018).
 
     A suite may say in how many steps the budget is crossed instead.
@@ -38,7 +38,7 @@ def iterations(settings: Settings) -> float:
     return settings["max_iter"] * max(1, settings.get("num_random_init", 1))
 
 
-def _fgsm(request: Request, settings: Settings) -> EvasionAttack:
+def _fgsm(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return FastGradientMethod(
         **request.common,
         norm=request.order,
@@ -46,10 +46,12 @@ def _fgsm(request: Request, settings: Settings) -> EvasionAttack:
     )
 
 
-def _stepping(kind: Any, *, norm: bool = True) -> Callable[[Request, Settings], EvasionAttack]:
+def _stepping(
+    kind: Any, *, norm: bool = True
+) -> Callable[[AttackRequest, Settings], EvasionAttack]:
     """Return the maker of PGD and its kin."""
 
-    def make(request: Request, settings: Settings) -> EvasionAttack:
+    def make(request: AttackRequest, settings: Settings) -> EvasionAttack:
         options: dict[str, Any] = {"norm": request.order} if norm else {}
         if "num_random_init" in settings:
             options["num_random_init"] = int(settings["num_random_init"])
@@ -66,7 +68,7 @@ def _stepping(kind: Any, *, norm: bool = True) -> Callable[[Request, Settings], 
     return make
 
 
-def _sign_adam(request: Request, settings: Settings) -> EvasionAttack:
+def _sign_adam(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return SignAdamBPDA(
         **request.common,
         eps_step=step_size(request, settings),

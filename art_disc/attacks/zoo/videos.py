@@ -11,7 +11,7 @@ from art.attacks.evasion import (
     ProjectedGradientDescent,
 )
 
-from art_disc.attacks.spec import AttackSpec, Request, Settings, in_tiers
+from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
 from art_disc.attacks.zoo.feeding import (
     Fed,
     FromRowsAsFrames,
@@ -24,7 +24,7 @@ from art_disc.attacks.zoo.steps import step_size
 from art_disc.core.checks import Float32Array
 
 
-def _frame_saliency(request: Request, settings: Settings) -> EvasionAttack:
+def _frame_saliency(request: AttackRequest, settings: Settings) -> EvasionAttack:
     inner = ProjectedGradientDescent(
         **request.common,
         norm=request.order,
@@ -50,7 +50,7 @@ def _feed_video(
     return as_before(classifier, np.moveaxis(np.squeeze(found, 2), -1, 1))
 
 
-def _flickering(request: Request, settings: Settings) -> EvasionAttack:
+def _flickering(request: AttackRequest, settings: Settings) -> EvasionAttack:
     channels, height, width = image_shape(request.classifier)
     first = bool(request.classifier.channels_first)
     videos = around(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
-from art_disc.evaluation.rows import Row
+from art_disc.evaluation.rows import PlannedTrial
 
 if TYPE_CHECKING:
     from art_disc.evaluation.checks.context import Context
@@ -138,4 +138,4 @@ class Check:
     tier: str
     cure: str
     judge: "Callable[[Context], Finding]"
-    rows: "Callable[[Context], list[Row]] | None" = None
+    rows: "Callable[[Context], list[PlannedTrial]] | None" = None

@@ -10,7 +10,7 @@ from art_disc.defences import (
 )
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run, passed
 from art_disc.evaluation.checks.context import LUCK, Context
-from art_disc.evaluation.rows import Row
+from art_disc.evaluation.rows import PlannedTrial
 from art_disc.evaluation.sources import Source, blind_source, gradient_sources, mixed_source
 from art_disc.surrogates import SoftAssignment, SurrogateLike
 
@@ -50,7 +50,7 @@ def spread_of(ctx: Context) -> tuple[SurrogateLike, ...]:
     )
 
 
-def _surrogate_rows(ctx: Context) -> list[Row]:
+def _surrogate_rows(ctx: Context) -> list[PlannedTrial]:
     sources = [s for s in gradient_sources(ctx.classifier, spread_of(ctx)) if s.name != "base"]
     return [ctx.row("C5", "pgd", source) for source in sources]
 
@@ -93,7 +93,7 @@ def surrogate_spread(ctx: Context) -> Finding:
     return passed(f"accuracy left through each: {told}", **left)
 
 
-def _black_box_rows(ctx: Context) -> list[Row]:
+def _black_box_rows(ctx: Context) -> list[PlannedTrial]:
     blind = blind_source(ctx.classifier)
     return [
         ctx.row("C10", SQUARE, blind, settings={"max_iter": SQUARE_QUERIES}),
@@ -134,7 +134,7 @@ def black_box(ctx: Context) -> Finding:
     return _gain(ctx, mine, ctx.thresholds.black_box, "attacks by queries alone")
 
 
-def _random_rows(ctx: Context) -> list[Row]:
+def _random_rows(ctx: Context) -> list[PlannedTrial]:
     first = min(ctx.options.n_random, ctx.n)
     settings = {"max_iter": RANDOM_DRAWS}
     source = blind_source(ctx.classifier)
@@ -149,7 +149,7 @@ def random_search(ctx: Context) -> Finding:
     return _gain(ctx, mine, 0.0, "random search")
 
 
-def _transfer_rows(ctx: Context) -> list[Row]:
+def _transfer_rows(ctx: Context) -> list[PlannedTrial]:
     sources = [s for s in ctx.sources if s.name == "base"]
     if ctx.reference is not None:
         sources.append(ctx.reference)
@@ -181,7 +181,7 @@ def transfer(ctx: Context) -> Finding:
     return finding
 
 
-def _loss_rows(ctx: Context) -> list[Row]:
+def _loss_rows(ctx: Context) -> list[PlannedTrial]:
     margin = "sign_adam" if ctx.norm == "inf" else "apgd_dlr"
     rows = [ctx.row("C13", name, s) for s in ctx.white_box for name in ("pgd", margin)]
     return rows + [ctx.row("C13", "pgd", s, targeted=True) for s in ctx.white_box]

@@ -12,7 +12,7 @@ from art_disc.attacks import ATTACKS
 from art_disc.core.records import WHITE_BOX, AttackOutcome, EvaluationRecord
 from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation.checks.base import Checks, Thresholds
-from art_disc.evaluation.rows import Row, preset_row
+from art_disc.evaluation.rows import PlannedTrial, preset_row
 from art_disc.evaluation.runner import Runner
 from art_disc.evaluation.sources import Source
 from art_disc.evaluation.store import row_identity
@@ -77,7 +77,7 @@ class Context:
         tier = "smoke" if self.options.tier == "quick" else "standard"
         return {**ATTACKS[attack].tiers[tier], **self.changes.get(attack, {}), **changed}
 
-    def row(self, check: str, attack: str, source: Source, **options: Any) -> Row:
+    def row(self, check: str, attack: str, source: Source, **options: Any) -> PlannedTrial:
         """Return a row of a preset that a check asks for, on the checks' examples."""
         changed = options.pop("settings", {})
         first = min(options.pop("first", self.n), len(self.run.x))
@@ -100,7 +100,7 @@ class Context:
             if o.status == "done" and all(getattr(o, k) == v for k, v in wanted.items())
         ]
 
-    def of(self, rows: Iterable[Row], **wanted: object) -> list[AttackOutcome]:
+    def of(self, rows: Iterable[PlannedTrial], **wanted: object) -> list[AttackOutcome]:
         """Outcomes of these rows, whoever asked for them first, with the attributes given."""
         identities = {row.identity for row in rows}
         return [
@@ -109,7 +109,9 @@ class Context:
             if row_identity(o) in identities and all(getattr(o, k) == v for k, v in wanted.items())
         ]
 
-    def done(self, rows: Iterable[Row], scored_on: str = "defended") -> list[AttackOutcome]:
+    def done(
+        self, rows: Iterable[PlannedTrial], scored_on: str = "defended"
+    ) -> list[AttackOutcome]:
         """Finished outcomes of these rows."""
         return self.of(rows, status="done", scored_on=scored_on)
 

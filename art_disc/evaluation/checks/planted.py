@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from art_disc.attacks import ATTACKS, Request
+from art_disc.attacks import ATTACKS, AttackRequest
 from art_disc.attacks.random_search import RandomSearch, draw_changes
 from art_disc.core.checks import Float32Array
 from art_disc.core.seeds import derive_seed, global_seeds
@@ -163,7 +163,7 @@ def _attacked(ctx: Context, model: DefendedClassifier, x: Float32Array) -> bool:
     for source in gradient_sources(model, names):
         if source.name == "base":
             continue
-        request = Request(source.classifier, ctx.eps, ctx.norm, False, 1)
+        request = AttackRequest(source.classifier, ctx.eps, ctx.norm, False, 1)
         adversarial = ATTACKS["pgd"].make(request, settings).generate(x.copy(), onehot)
         if predict_labels(model, np.asarray(adversarial, dtype=np.float32))[0] != 0:
             return True

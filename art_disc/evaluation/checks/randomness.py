@@ -11,7 +11,7 @@ from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_
 from art_disc.evaluation.checks.breadth import frozen_source
 from art_disc.evaluation.checks.context import LUCK, Context, standard_error
 from art_disc.evaluation.checks.probes import logits_of
-from art_disc.evaluation.rows import Row
+from art_disc.evaluation.rows import PlannedTrial
 from art_disc.evaluation.sources import DEFENDED, Source
 from art_disc.metrics.input_gradients import directions, input_gradients
 
@@ -32,7 +32,7 @@ def _spread(ctx: Context) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return np.asarray(np.ptp(each, axis=0).max(axis=1))
 
 
-def _frozen_rows(ctx: Context) -> list[Row]:
+def _frozen_rows(ctx: Context) -> list[PlannedTrial]:
     if "frozen" not in ctx.run.models:
         return []
     return [ctx.row("C14", "pgd", frozen_source(ctx)), ctx.row("C14", "pgd", ctx.own)]
@@ -80,7 +80,7 @@ def _eot_sources(ctx: Context) -> list[tuple[Source, int]]:
     return [(source(1), m), (source(m), 1), (source(2 * m), 1)]
 
 
-def _eot_rows(ctx: Context) -> list[Row]:
+def _eot_rows(ctx: Context) -> list[PlannedTrial]:
     if not ctx.classifier.is_random:
         return []
     steps = ctx.settings("pgd")["max_iter"]

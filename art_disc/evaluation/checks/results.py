@@ -9,10 +9,10 @@ from art_disc.core.intervals import paired_difference
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
 from art_disc.evaluation.checks.context import Bools, Context
 from art_disc.evaluation.checks.probes import NO_BASE
-from art_disc.evaluation.rows import Row
+from art_disc.evaluation.rows import PlannedTrial
 
 
-def _reference_rows(ctx: Context) -> list[Row]:
+def _reference_rows(ctx: Context) -> list[PlannedTrial]:
     if ctx.reference is None:
         return []
     return [ctx.row("C17", name, ctx.reference) for name in ("pgd", "apgd_ce")]

@@ -15,7 +15,7 @@ from art_disc.evaluation.checks.base import (
     not_run,
 )
 from art_disc.evaluation.checks.context import Context
-from art_disc.evaluation.rows import Row
+from art_disc.evaluation.rows import PlannedTrial
 
 TABLE: tuple[Check, ...] = tuple(
     sorted(
@@ -37,7 +37,7 @@ def of_tier(tier: str) -> list[Check]:
     return [c for c in TABLE if CHECK_TIERS.index(c.tier) <= CHECK_TIERS.index(tier)]
 
 
-def check_rows(ctx: Context) -> list[Row]:
+def check_rows(ctx: Context) -> list[PlannedTrial]:
     """Return the attacks that the checks of the context's tier ask for."""
     asked = (check for check in of_tier(ctx.options.tier) if _wanted(check, ctx))
     return [row for check in asked if check.rows is not None for row in check.rows(ctx)]

@@ -5,7 +5,7 @@ import numpy as np
 from art_disc.core.records import WHITE_BOX
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run
 from art_disc.evaluation.checks.context import LUCK, Context, standard_error
-from art_disc.evaluation.rows import Row
+from art_disc.evaluation.rows import PlannedTrial
 
 FRACTIONS = (0.25, 0.5, 0.75, 1.0, 1.5)
 
@@ -23,7 +23,7 @@ def _missing(ctx: Context, check: str) -> Finding | None:
     return None
 
 
-def _one_step_rows(ctx: Context) -> list[Row]:
+def _one_step_rows(ctx: Context) -> list[PlannedTrial]:
     return [ctx.row("C6", name, s) for s in ctx.white_box for name in ("fgsm", "pgd")]
 
 
@@ -55,7 +55,7 @@ def _budgets(ctx: Context) -> list[float]:
     return sorted({min(fraction * ctx.eps, top) for fraction in FRACTIONS})
 
 
-def _budget_rows(ctx: Context) -> list[Row]:
+def _budget_rows(ctx: Context) -> list[PlannedTrial]:
     return [ctx.row("C7", "pgd", s, eps=eps) for eps in _budgets(ctx) for s in ctx.white_box]
 
 
@@ -85,7 +85,7 @@ def monotone_in_eps(ctx: Context) -> Finding:
     return judged(not falls, f"success {told}", ctx.ids(lost), **numbers)
 
 
-def _unbounded_rows(ctx: Context) -> list[Row]:
+def _unbounded_rows(ctx: Context) -> list[PlannedTrial]:
     return [ctx.row("C8", "pgd", s, eps=_full_range(ctx)) for s in ctx.white_box]
 
 
@@ -116,7 +116,7 @@ def unbounded(ctx: Context) -> Finding:
     )
 
 
-def _doubled_rows(ctx: Context) -> list[Row]:
+def _doubled_rows(ctx: Context) -> list[PlannedTrial]:
     now = ctx.settings("pgd")
     twice = {
         "max_iter": 2 * now["max_iter"],

@@ -15,7 +15,7 @@ from art.exceptions import EstimatorError
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from art_disc.attacks import ATTACKS, TIERS, AttackSpec, Request, attack_table
+from art_disc.attacks import ATTACKS, TIERS, AttackRequest, AttackSpec, attack_table
 from art_disc.attacks.zoo.discovery import LEFT_OUT
 from art_disc.core.checks import (
     Float32Array,
@@ -154,7 +154,7 @@ def _cell(
         return ZooCell(**fixed, status="skipped", reason=_missing(spec.missing))
     if refusal := spec.refuses(norm, classifier.nb_classes, targeted=False):
         return ZooCell(**fixed, status="refused", reason=refusal)
-    request = Request(classifier, eps, norm, targeted=False, batch_size=len(zoo.x))
+    request = AttackRequest(classifier, eps, norm, targeted=False, batch_size=len(zoo.x))
     ledger, watch = Ledger(), Watch()
     start = time.perf_counter()
     try:
@@ -176,7 +176,7 @@ def _cell(
 
 
 def _attack(
-    zoo: _Zoo, spec: AttackSpec, settings: Mapping[str, float | int], request: Request
+    zoo: _Zoo, spec: AttackSpec, settings: Mapping[str, float | int], request: AttackRequest
 ) -> Float32Array:
     onehot = np.eye(request.classifier.nb_classes, dtype=np.float32)[zoo.y]
     seed = derive_seed(zoo.seed, spec.name)
@@ -195,7 +195,9 @@ def _attack(
     return sanitise(found, zoo.x, zoo.upper)
 
 
-def _score(zoo: _Zoo, spec: AttackSpec, request: Request, found: Float32Array) -> dict[str, Any]:
+def _score(
+    zoo: _Zoo, spec: AttackSpec, request: AttackRequest, found: Float32Array
+) -> dict[str, Any]:
     """Count by fresh predictions what is left."""
     clean = predict_labels(request.classifier, zoo.x) == zoo.y
     right = predict_labels(request.classifier, found) == zoo.y
