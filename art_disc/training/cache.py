@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from platformdirs import user_cache_path
 from torch import nn
 
 from art_disc.core.errors import ArtDiscError, InputError
@@ -23,11 +24,9 @@ from art_disc.training.recipe import recipe_of
 
 
 def cache_dir() -> Path:
-    """Return `$ART_DISC_CACHE`, else `$XDG_CACHE_HOME/art_disc`, else `~/.cache/art_disc`."""
-    if own := os.environ.get("ART_DISC_CACHE"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "art_disc"
+    """Return `$ART_DISC_CACHE`, else the system's folder for caches (`~/.cache/art_disc`)."""
+    own = os.environ.get("ART_DISC_CACHE")
+    return Path(own) if own else user_cache_path("art_disc", appauthor=False)
 
 
 _MANY = 10_000

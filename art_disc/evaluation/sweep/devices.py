@@ -1,13 +1,13 @@
 """Which GPU a worker process takes: one each, claimed by a lock that dies with the process."""
 
-import fcntl
-import os
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from art_disc.core.errors import InputError
 
-# held until the process ends; closing a descriptor would give the GPU away
-_HELD: dict[Path, tuple[int, int]] = {}
+# held until the process ends; a lock that is collected gives its GPU away
+_HELD: dict[Path, tuple[int, FileLock]] = {}
 
 
 def claim(folder: Path, count: int) -> int:
@@ -25,13 +25,12 @@ def claim(folder: Path, count: int) -> int:
     if folder in _HELD:
         return _HELD[folder][0]
     for number in range(count):
-        file = os.open(folder / f".gpu-{number}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        lock = FileLock(folder / f".gpu-{number}.lock", thread_local=False)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
+            lock.acquire(timeout=0)
+        except Timeout:
             continue
-        _HELD[folder] = number, file
+        _HELD[folder] = number, lock
         return number
     msg = f"all {count} GPUs are taken: one process each; give --jobs {count}"
     raise InputError(msg)

@@ -1,6 +1,5 @@
 """The sweep's journal, one line a finished cell, and the lock that keeps a second process out."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -8,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
+
+from filelock import FileLock, Timeout
 
 from art_disc.core.errors import ArtDiscError, FileFormatError
 from art_disc.core.records.sweep import SweepCell
@@ -21,27 +22,25 @@ class SweepBusyError(ArtDiscError, RuntimeError):
 def only_one(folder: Path) -> Iterator[None]:
     """Hold the folder's lock inside the block.
 
-    The lock belongs to the open file, not to its existence: the system lets go of it when the
-    process ends in whatever way, so nothing is to be cleaned up after a kill.
+    The system lets go of the lock when the process ends in whatever way, so nothing is to be
+    cleaned up after a kill. Who holds it stands in a file beside it.
 
     Raises:
         SweepBusyError: Another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "sweep.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "?"
-            msg = (
-                f"process {holder} is already running a sweep in {folder}; wait for it, or give "
-                "another --out"
-            )
-            raise SweepBusyError(msg) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+    holder = folder / "sweep.pid"
+    try:
+        lock = FileLock(folder / "sweep.lock").acquire(timeout=0)
+    except Timeout:
+        who = holder.read_text(encoding="utf-8").strip() if holder.is_file() else "?"
+        msg = (
+            f"process {who} is already running a sweep in {folder}; wait for it, or give another "
+            "--out"
+        )
+        raise SweepBusyError(msg) from None
+    with lock:
+        holder.write_text(f"{os.getpid()}\n", encoding="utf-8")
         yield
 
 

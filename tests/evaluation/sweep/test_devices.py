@@ -24,8 +24,8 @@ def another_process(monkeypatch):
     start()
     yield start
     for claims in held:
-        for _, file in claims.values():
-            os.close(file)
+        for _, lock in claims.values():
+            lock.release()
 
 
 def test_each_process_takes_its_own_and_keeps_it(tmp_path, another_process):
@@ -36,7 +36,7 @@ def test_each_process_takes_its_own_and_keeps_it(tmp_path, another_process):
     with pytest.raises(InputError, match="all 2 GPUs are taken"):
         devices.claim(tmp_path, 2)
     # a process that dies gives its GPU back
-    os.close(second.popitem()[1][1])
+    second.popitem()[1][1].release()
     assert devices.claim(tmp_path, 2) == 1
 
 

@@ -1,6 +1,7 @@
 """The journal after a kill at any byte, and the lock."""
 
 import json
+import os
 
 import pytest
 from hypothesis import given
@@ -76,7 +77,7 @@ def test_a_second_process_is_kept_out_and_a_left_file_is_no_lock(tmp_path):
     (tmp_path / "sweep.lock").write_text("12345\n")
     with (
         only_one(tmp_path),
-        pytest.raises(SweepBusyError, match="already running"),
+        pytest.raises(SweepBusyError, match=f"process {os.getpid()} is already running"),
         only_one(tmp_path),
     ):
         pass
