@@ -15,10 +15,11 @@ from art_disc.core.records.outcomes import (
     AttackOutcome,
     CheckResult,
 )
-from art_disc.core.records.registry import load_record
+from art_disc.core.records.registry import RECORDS, load_record, record_class, register
 
 __all__ = [
     "KNOWLEDGE",
+    "RECORDS",
     "SCHEMA_VERSION",
     "STATUSES",
     "VERDICTS",
@@ -34,4 +35,6 @@ __all__ = [
     "Setting",
     "Share",
     "load_record",
+    "record_class",
+    "register",
 ]
