@@ -3,11 +3,15 @@
 from art_disc.training.adversary import Adversary
 from art_disc.training.cache import cache_dir, trained, usual_epochs
 from art_disc.training.loop import TrainingResult, train
+from art_disc.training.objectives import Adversarial, CrossEntropy, Objective
 from art_disc.training.settings import SETTINGS, SixSettings, Trained
 
 __all__ = [
     "SETTINGS",
+    "Adversarial",
     "Adversary",
+    "CrossEntropy",
+    "Objective",
     "SixSettings",
     "Trained",
     "TrainingResult",

@@ -126,3 +126,15 @@ def perturbed(
             (slope,) = torch.autograd.grad(loss, moved)
             moved = torch.clamp(moved + adversary.step_length * slope.sign(), low, high)
     return moved.detach()
+
+
+def first_look(model: nn.Module, x: Tensor, y: Tensor, eps: float) -> Tensor:
+    """Return images moved by 20 steps of PGD from one random start: a first look, no evaluation.
+
+    Args:
+        model: Returns logits (n, classes).
+        x: Images in [0, 1].
+        y: Class indices.
+        eps: Budget in (0, 1].
+    """
+    return perturbed(model, x, y, Adversary(eps, steps=20), torch.Generator().manual_seed(0))

@@ -12,14 +12,15 @@ import torch
 from platformdirs import user_cache_path
 from torch import nn
 
-from art_disc.core.errors import ArtDiscError, InputError
+from art_disc.core.errors import ArtDiscError
 from art_disc.data import Dataset
 from art_disc.defences import MapPreprocessor
 from art_disc.networks import load_weights, save_weights
 from art_disc.training.adversary import Adversary
 from art_disc.training.checkpoint import facts_of
 from art_disc.training.facts import can_be_told, fit_defences, training_facts
-from art_disc.training.loop import OnEpoch, TrainingResult, train
+from art_disc.training.loop import OnEpoch, TrainingResult, check_seed, train
+from art_disc.training.objectives import Objective, objective_of
 from art_disc.training.recipe import recipe_of
 
 
@@ -42,6 +43,7 @@ def trained(  # noqa: PLR0913 - each is a choice of its own
     data: Dataset,
     *,
     seed: int = 0,
+    objective: Objective | None = None,
     adversary: Adversary | None = None,
     defences: Sequence[MapPreprocessor] = (),
     on_epoch: OnEpoch | None = None,
@@ -52,14 +54,15 @@ def trained(  # noqa: PLR0913 - each is a choice of its own
     """Return a trained network; a second call with the same content does not train.
 
     The key of the cache is the content: the network's description and initial weights, training
-    images and labels, settings, adversary and defences. A run that is interrupted goes on at the
-    next call where its last whole epochs ended. An adversary that attacks through a surrogate of
-    the user's own (`Custom`) has no content to tell: such a network is trained anew each time.
+    images and labels, settings, objective and defences. A run that is interrupted goes on at the
+    next call where its last whole epochs ended. A surrogate of the user's own (`Custom`) that an
+    adversary attacks through has no content to tell: such a network is trained anew each time.
 
     Args:
         factory: Makes the network; called under `seed`, torch's global stream is restored.
         data: As for `train`.
         seed: Of the initial weights, of the order of the batches and of the random starts.
+        objective: As for `train`.
         adversary: As for `train`.
         defences: As for `train`.
         on_epoch: As for `train`; not called where the weights come from the cache.
@@ -70,16 +73,15 @@ def trained(  # noqa: PLR0913 - each is a choice of its own
     Raises:
         InputError: As for `train`, or an unknown setting.
     """
-    if not -(2**63) <= seed < 2**63:
-        msg = f"seed must fit in 64 bits, got {seed}"
-        raise InputError(msg)
+    check_seed(seed)
+    step = objective_of(objective, adversary)
     model = _initial(factory, seed)
     fit_defences(defences, data)
     recipe = recipe_of(**settings)
-    facts = training_facts(model, data, recipe, seed, adversary, defences)
+    facts = training_facts(model, data, recipe, seed, step, defences)
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:20]
     file = (Path(cache) if cache else cache_dir()) / f"{data.name}-{type(model).__name__}-{key}.npz"
-    known = can_be_told(defences, adversary)
+    known = can_be_told(defences, step)
     if known and (result := _cached(model, file)) is not None:
         return model, result
     part = file.with_suffix(".part.npz")
@@ -91,7 +93,7 @@ def trained(  # noqa: PLR0913 - each is a choice of its own
         model,
         data,
         seed=seed,
-        adversary=adversary,
+        objective=step,
         defences=defences,
         on_epoch=on_epoch,
         checkpoint=part if known else None,

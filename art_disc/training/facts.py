@@ -1,6 +1,7 @@
-"""What decides a training: network, data, recipe, adversary and defences, in plain values."""
+"""What decides a training: network, data, recipe, objective and defences, in plain values."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from torch import nn
@@ -16,7 +17,7 @@ from art_disc.defences import (
 )
 from art_disc.networks import weights_hash
 from art_disc.surrogates import Custom
-from art_disc.training.adversary import Adversary
+from art_disc.training.objectives import CrossEntropy, Objective
 from art_disc.training.recipe import Recipe
 
 
@@ -39,7 +40,7 @@ def training_facts(
     data: Dataset,
     recipe: Recipe,
     seed: int,
-    adversary: Adversary | None,
+    objective: Objective,
     defences: Sequence[MapPreprocessor],
 ) -> dict[str, Any]:
     """Return what decides the weights that a training ends with; equal facts train alike.
@@ -49,24 +50,44 @@ def training_facts(
         data: Training images and labels.
         recipe: The settings.
         seed: Of every stream.
-        adversary: Or None.
+        objective: What a step minimises.
         defences: Fitted.
+
+    Raises:
+        InputError: The objective's facts are no JSON, or have the names of others.
     """
-    return {
+    facts = {
         "network": repr(model),
         "initial": weights_hash(model),
         "data": data.fingerprint,
         "seed": int(seed),
         **recipe.facts(),
-        "adversary": None if adversary is None else adversary.facts(),
         "defences": [_defence_fact(defence) for defence in defences],
     }
+    return facts | _own_facts(objective, taken=facts)
 
 
-def can_be_told(defences: Sequence[MapPreprocessor], adversary: Adversary | None) -> bool:
+def can_be_told(defences: Sequence[MapPreprocessor], objective: Objective) -> bool:
     """Whether facts decide the training: a user's own surrogate has a name alone."""
     own = any(isinstance(getattr(d, "surrogate", None), Custom) for d in defences)
-    return adversary is None or not own
+    # cross-entropy alone surely asks for no gradient of the images
+    return not own or isinstance(objective, CrossEntropy)
+
+
+def _own_facts(objective: Objective, taken: Collection[str]) -> dict[str, Any]:
+    own = objective.facts()
+    try:
+        json.dumps(own)
+    except (TypeError, ValueError) as error:
+        msg = f"the facts of an objective must be plain JSON values, got {own!r}: {error}"
+        raise InputError(msg) from error
+    if odd := sorted(set(own) & set(taken)):
+        msg = (
+            f"the facts of an objective must have names of their own, got {odd[0]!r}, which is a "
+            "setting of the training"
+        )
+        raise InputError(msg)
+    return own
 
 
 def _defence_fact(defence: MapPreprocessor) -> list[Any]:

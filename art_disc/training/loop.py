@@ -20,9 +20,10 @@ from art_disc.data import Dataset
 from art_disc.defences import MapPreprocessor, RandomPreprocessor
 from art_disc.estimators.module import DefendedModule
 from art_disc.networks import weights_hash
-from art_disc.training.adversary import Adversary, perturbed
+from art_disc.training.adversary import Adversary, first_look
 from art_disc.training.checkpoint import State
 from art_disc.training.facts import fit_defences, training_facts
+from art_disc.training.objectives import Objective, objective_of
 from art_disc.training.recipe import Mixed, Recipe, augmented, evaluating
 
 _ROWS = 500
@@ -43,7 +44,7 @@ class TrainingResult:
         weights: Hash of the weights, as `networks.weights_hash`.
         cached: Whether the weights came from the cache.
         robust_accuracy: Share of up to 500 test images that stay right under PGD-20 at the
-            adversary's budget, in [0, 1]: a first look, no evaluation. None without an adversary.
+            objective's budget, in [0, 1]: a first look, no evaluation. None without a budget.
         losses: Mean training loss of every epoch.
         accuracies: Accuracy on up to 500 test images after every epoch, in [0, 1].
     """
@@ -65,6 +66,7 @@ def train(  # noqa: PLR0913 - each is a setting of its own
     learning_rate: float = 1e-3,
     batch_size: int = 64,
     seed: int = 0,
+    objective: Objective | None = None,
     adversary: Adversary | None = None,
     defences: Sequence[MapPreprocessor] = (),
     optimizer: str = "adam",
@@ -76,7 +78,7 @@ def train(  # noqa: PLR0913 - each is a setting of its own
     on_epoch: OnEpoch | None = None,
     verbose: bool = True,
 ) -> TrainingResult:
-    """Train a network with cross-entropy, in place; on discretised images where it has defences.
+    """Train a network in place; on discretised images where it has defences.
 
     The learning rate falls to zero along a cosine over the run. Batches, crops and random starts
     are drawn from generators of their own, and dropout from torch's global one, which is seeded for
@@ -91,7 +93,8 @@ def train(  # noqa: PLR0913 - each is a setting of its own
         learning_rate: The optimiser's, > 0.
         batch_size: Images a step, >= 1.
         seed: Of the order of the batches, the crops and the random starts.
-        adversary: Trains on images perturbed by it; None: on clean ones.
+        objective: Loss of a batch; None: `CrossEntropy()`.
+        adversary: Moves the images before the loss sees them; None: nobody does.
         defences: Applied in order before the network; one that is not fitted learns from the
             training images first.
         optimizer: `adam`, or `sgd` with momentum 0.9.
@@ -117,15 +120,13 @@ def train(  # noqa: PLR0913 - each is a setting of its own
     recipe = Recipe(
         epochs, learning_rate, batch_size, optimizer, weight_decay, warm_up, augment, precision
     )
-    _check_seed(seed)
-    if adversary is not None and not isinstance(adversary, Adversary):
-        msg = f"adversary must be an Adversary or None, got {type(adversary).__name__}"
-        raise InputError(msg)
+    check_seed(seed)
+    step = objective_of(objective, adversary)
     x = check_images(data.x_train, name="data.x_train")
     y = check_labels(data.y_train, len(x), data.nb_classes)
     fit_defences(defences, data)
-    facts = training_facts(model, data, recipe, seed, adversary, defences)
-    run = _Training(model, data, recipe, seed, adversary, defences)
+    facts = training_facts(model, data, recipe, seed, step, defences)
+    run = _Training(model, data, recipe, seed, step, defences)
     state = run.begin(len(x), facts)
     if checkpoint is not None:
         state.load(checkpoint)
@@ -144,7 +145,12 @@ def train(  # noqa: PLR0913 - each is a setting of its own
     )
 
 
-def _check_seed(seed: int) -> None:
+def check_seed(seed: int) -> None:
+    """Refuse a seed that torch does not take.
+
+    Raises:
+        InputError: It has more than 64 bits.
+    """
     if not -(2**63) <= seed < 2**63:
         msg = f"seed must fit in 64 bits, got {seed}"
         raise InputError(msg)
@@ -157,14 +163,14 @@ class _Training:
         data: Dataset,
         recipe: Recipe,
         seed: int,
-        adversary: Adversary | None,
+        objective: Objective,
         defences: Sequence[MapPreprocessor],
     ) -> None:
         self.model = model
         self.data = data
         self.recipe = recipe
         self.seed = seed
-        self.adversary = adversary
+        self.objective = objective
         self.defences = defences
         self.device = next(model.parameters()).device
 
@@ -240,11 +246,10 @@ class _Training:
         for place, batch in enumerate(order.split(self.recipe.batch_size)):
             images = augmented(x[batch], self.recipe.augment, crops).to(self.device)
             labels = y[batch].to(self.device)
-            if self.adversary is not None:
-                share = (epoch * steps + place) / (steps * self.recipe.epochs)
-                images = perturbed(module, images, labels, self.adversary.at(share), starts)
+            share = (epoch * steps + place) / (steps * self.recipe.epochs)
             state.optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(module(images), labels)
+            loss = self.objective(module, images, labels, progress=share, generator=starts)
+            _check_loss(loss)
             loss.backward()
             state.optimizer.step()
             state.schedule.step()
@@ -265,13 +270,23 @@ class _Training:
         return right / len(x)
 
     def robust(self) -> float | None:
-        """Accuracy on up to 500 test images under 20 steps of PGD from one random start."""
-        if self.adversary is None:
+        """Accuracy on up to 500 test images under a first look's attack; None without a budget."""
+        if self.objective.eps is None:
             return None
         x = torch.tensor(self.data.x_test[:_ROWS]).to(self.device)
         y = torch.tensor(self.data.y_test[:_ROWS]).to(self.device)
-        attack = Adversary(self.adversary.eps, steps=20)
         module = self.module(-1)
         with evaluating(module):
-            moved = perturbed(module, x, y, attack, torch.Generator().manual_seed(0))
+            moved = first_look(module, x, y, self.objective.eps)
         return self.accuracy(moved.cpu().numpy(), self.data.y_test[:_ROWS])
+
+
+def _check_loss(loss: object) -> None:
+    if not isinstance(loss, Tensor) or loss.ndim or not loss.requires_grad:
+        shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+        msg = (
+            f"an objective must return a scalar tensor that has a gradient, got {shape}, "
+            f"requires_grad {getattr(loss, 'requires_grad', False)}; average over the batch, and "
+            "do not detach"
+        )
+        raise InputError(msg)

@@ -8,7 +8,7 @@ from torch import nn
 from art_disc.core.errors import InputError
 from art_disc.data.toys import linear_problem
 from art_disc.networks import DigitsNet, weights_hash
-from art_disc.training import Adversary, loop, train, trained
+from art_disc.training import Adversary, objectives, train, trained
 from art_disc.training.adversary import perturbed
 
 EPS = 0.1
@@ -197,7 +197,7 @@ def test_an_interrupted_training_leaves_no_file(small, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return perturbed(*arguments)
 
-    monkeypatch.setattr(loop, "perturbed", stop)
+    monkeypatch.setattr(objectives, "perturbed", stop)
     with pytest.raises(KeyboardInterrupt):
         trained(DigitsNet, small, cache=tmp_path, adversary=Adversary(EPS, steps=1), **FAST)
     assert len(calls) == 2
