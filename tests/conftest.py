@@ -64,3 +64,12 @@ def digits_training(digits, tmp_path_factory):
 def digits_net(digits_training):
     """The network alone; shared, so no test may change its weights."""
     return digits_training[0]
+
+
+@pytest.fixture(scope="session")
+def mnist_test_images(shared_data):
+    """All of MNIST's test images, uint8 (10000, 1, 28, 28)."""
+    import numpy as np
+
+    with np.load(shared_data("mnist.npz")) as archive:
+        return archive["x_test"][:, None]

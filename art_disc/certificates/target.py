@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from art_disc.certificates.inputs import input_top
 from art_disc.codebooks import Codebook
-from art_disc.codebox.boxes import from_units, to_units
+from art_disc.codebox import from_units, to_units, unit_mask
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import CertificateError
 
@@ -140,13 +141,9 @@ def find_target(classifier: Any) -> Target:
         )
         raise CertificateError(msg)
     codebook = codebook_of(classifier)
-    clip = getattr(classifier, "clip_values", None)
-    low, high = (np.asarray(v) for v in clip) if clip is not None else (np.asarray(-1.0),) * 2
-    if low.any() or np.unique(high).tolist() not in ([1.0], [255.0]):
-        msg = f"a certificate needs clip_values (0, 1) or (0, 255), got {clip!r}"
-        raise CertificateError(msg)
+    upper = input_top(classifier)
     first = bool(getattr(classifier, "channels_first", True))
-    target = Target(classifier, codebook, float(high.max()), first)
+    target = Target(classifier, codebook, upper, first)
     _check_fixed_points(target, _first_defence(classifier))
     return target
 
@@ -181,8 +178,6 @@ def check_map(target: Target, x: Float32Array, batch_size: int) -> None:
     Raises:
         CertificateError: Scores differ.
     """
-    from art_disc.codebox.reachability import unit_mask
-
     sample = x[:_SAMPLE]
     units, book = target.units(sample), target.codebook
     shift = np.where(np.arange(units.shape[1])[:, None] % 2, _SHIFT, -_SHIFT)

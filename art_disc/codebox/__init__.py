@@ -1,1 +1,39 @@
-"""Which codewords a budget lets each pixel reach."""
+"""Which codewords a budget lets each pixel reach: exact sets and their numbers.
+
+Everything here is NumPy on the codebook's own distances, and rests on `codebooks` and `core` alone,
+so that attacks, training and certificates can stand on it. A *unit* is what gets one codeword: a
+pixel, or one channel of it where the codebook works `per_channel`.
+"""
+
+from art_disc.codebox.boxes import from_units, to_units
+from art_disc.codebox.cell_volume import MOST_CHANNELS, grid_reach, reached_counts
+from art_disc.codebox.points import point_for
+from art_disc.codebox.reachability import (
+    DOMAINS,
+    RULES,
+    free_pixels,
+    images_at_once,
+    log2_images,
+    reachable_codes,
+    unit_mask,
+)
+from art_disc.codebox.sizes import class_sizes, cube_counts, distinct
+
+__all__ = [
+    "DOMAINS",
+    "MOST_CHANNELS",
+    "RULES",
+    "class_sizes",
+    "cube_counts",
+    "distinct",
+    "free_pixels",
+    "from_units",
+    "grid_reach",
+    "images_at_once",
+    "log2_images",
+    "point_for",
+    "reachable_codes",
+    "reached_counts",
+    "to_units",
+    "unit_mask",
+]

@@ -38,6 +38,19 @@ def as_pixels(levels: IntArray) -> Float32Array:
     return levels.astype(np.float32) / np.float32(255)
 
 
+def is_on_grid(pixels: Float32Array) -> BoolArray:
+    """Whether each value on the [0, 1] scale is an 8-bit level v/255, up to float32 rounding."""
+    scaled = 255 * pixels.astype(np.float64)
+    return np.asarray(np.abs(scaled - np.rint(scaled)) < 1e-4)
+
+
+def nearest_on_grid(pixels: Float32Array, eps: float) -> Float32Array:
+    """Values moved to the nearest 8-bit level within the budget; see `grid_range` for errors."""
+    low, high = grid_range(pixels, eps)
+    nearest = np.rint(255 * pixels.astype(np.float64)).astype(np.int64)
+    return as_pixels(np.clip(nearest, low, high))
+
+
 def grid_mask_1d(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArray:
     """Codes of all 8-bit levels in the budget, scalar codewords.
 

@@ -11,8 +11,7 @@ from art_disc.codebox.cells_1d import reachable_1d
 from art_disc.codebox.cells_colour import colour_mask
 from art_disc.codebox.grid import grid_mask_1d, grid_mask_colour
 from art_disc.codebox.rules import paper_mask, published_mask
-from art_disc.core.checks import Float32Array, check_eps, check_images
-from art_disc.core.errors import InputError
+from art_disc.core.checks import Float32Array, check_choice, check_eps, check_images
 
 RULES = ("exact", "paper", "paper_float")
 DOMAINS = ("real", "8bit")
@@ -128,17 +127,6 @@ def _scalar_mask(values: Float32Array, codebook: Codebook, eps: float, domain: s
         return grid_mask_1d(values, codebook, eps)
     low, high = box(values, eps)
     return reachable_1d(low, high, levels_of(codebook)[:, 0], slack(codebook))
-
-
-def check_choice(value: str, name: str, known: tuple[str, ...]) -> None:
-    """Refuse a word that is not known.
-
-    Raises:
-        InputError: `value` is not one of `known`.
-    """
-    if value not in known:
-        msg = f"{name} must be one of {', '.join(known)}, got {value!r}"
-        raise InputError(msg)
 
 
 def _check(

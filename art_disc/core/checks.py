@@ -5,6 +5,7 @@ it had to change: the caller's array is never written to.
 """
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,19 @@ def check_count(value: Any, name: str, *, least: int = 1) -> int:
         msg = f"{name} must be a whole number >= {least}, got {value!r}"
         raise InputError(msg)
     return int(value)
+
+
+def check_choice(value: Any, name: str, known: Iterable[str]) -> str:
+    """Return a word that is one of those known.
+
+    Raises:
+        InputError: It is none of them; the message lists them.
+    """
+    words = tuple(known)
+    if value not in words:
+        msg = f"{name} must be one of {', '.join(words)}, got {value!r}"
+        raise InputError(msg)
+    return str(value)
 
 
 def check_positive(value: Any, name: str, *, zero: bool = False, scale: str = "") -> float:

@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.codebooks import Codebook
-from art_disc.codebox.boxes import IntArray, to_units
-from art_disc.codebox.class_sizes import class_sizes, distinct
-from art_disc.codebox.reachability import DOMAINS, RULES, check_choice
-from art_disc.core.checks import check_eps, check_images
+from art_disc.codebox import DOMAINS, RULES, class_sizes, distinct, to_units
+from art_disc.codebox.boxes import IntArray
+from art_disc.core.checks import check_choice, check_eps, check_images
 
 Floats = NDArray[np.float64]
 
@@ -108,7 +107,7 @@ def equivalence_classes(
 
     C_i = {T(z) : |z - x[i]|_inf <= eps}, and the images that the discretised classifier can be
     shown are the product of the C_i. Each distinct pixel value is looked at once. For 8-bit images
-    of two or three channels whole cells are counted (see `metrics.cell_volume`), in seconds for any
+    of two or three channels whole cells are counted (see `codebox.cell_volume`), in seconds for any
     number of them, with `domain="8bit"`; with `real` where codewords and budget are whole grey
     levels and the metric is l_inf, as in the papers, or l1. Elsewhere `real` looks at
     each distinct colour by itself, which takes longer.

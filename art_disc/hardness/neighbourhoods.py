@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.codebooks import PixelCounts
+from art_disc.codebox import MOST_CHANNELS, grid_reach
 from art_disc.codebox.boxes import IntArray
-from art_disc.codebox.cell_volume import MOST_CHANNELS, grid_reach
 from art_disc.core.checks import check_count, check_eps
 from art_disc.core.errors import InputError
 from art_disc.data import Dataset

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from art_disc.codebooks import Codebook, PixelCounts, distance
+from art_disc.codebox import DOMAINS, class_sizes, cube_counts
 from art_disc.codebox.boxes import IntArray
-from art_disc.codebox.class_sizes import class_sizes, cube_counts
-from art_disc.codebox.reachability import DOMAINS, check_choice
-from art_disc.core.checks import Float32Array, check_eps
+from art_disc.core.checks import Float32Array, check_choice, check_eps
 from art_disc.hardness.neighbourhoods import counts_of
 
 # up to here all pairs are compared, which is quicker than filters over the cube

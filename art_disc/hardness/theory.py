@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.codebooks import Codebook, DensityCodebook
-from art_disc.codebox.reachability import reachable_codes
+from art_disc.codebox import reachable_codes
 from art_disc.core.checks import Float32Array, check_count
 from art_disc.core.errors import CodebookWarning, InputError
 from art_disc.core.records.base import Share

@@ -141,10 +141,3 @@ def assert_witnesses():
             assert classifier.predict(witness[None])[0].argmax() != labels[i]
 
     return check
-
-
-@pytest.fixture(scope="session")
-def mnist_test_images(shared_data):
-    """uint8 (10000, 1, 28, 28)."""
-    with np.load(shared_data("mnist.npz")) as archive:
-        return archive["x_test"][:, None]

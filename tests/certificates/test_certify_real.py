@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from art_disc.codebooks import BitDepthCodebook, Codebook
-from art_disc.metrics import boxes, certified_accuracy, certify, reachability
+from art_disc.codebox import boxes, reachability
+from art_disc.metrics import certified_accuracy, certify
 
 MNIST_BOOK = Codebook([0.0, 253 / 255])
 BUDGETS = (0.0, 2 / 255, 8 / 255, 0.1, 0.3)

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from art_disc import build_classifier
+from art_disc.certificates.divergence import curve as curve_module
 from art_disc.certificates.divergence.models import GaussianModel
 from art_disc.certificates.divergence.votes import vote_limits
 from art_disc.core.errors import InputError
 from art_disc.core.records.divergence import CertifiedCurve
 from art_disc.defences import GaussianNoise, RandDisc
-from art_disc.metrics import certified_accuracy_curve, kl_certify, kl_curve
+from art_disc.metrics import certified_accuracy_curve, kl_certify
 from art_disc.report import read_run, render_run, write_report
 
 QUIET = {"verbose": False}
@@ -85,7 +86,7 @@ def test_a_contradiction_is_not_one_of_chance(bright, monkeypatch):
         asked.append(confidence)
         return vote_limits(counts, labels, confidence)
 
-    monkeypatch.setattr(kl_curve, "vote_limits", limits)
+    monkeypatch.setattr(curve_module, "vote_limits", limits)
     classifier, x, y = bright
     options = {"draws": 50, "attack": lambda _, e: Darken(e), **QUIET}
     certified_accuracy_curve(classifier, x, y, eps=[0.3], **options)

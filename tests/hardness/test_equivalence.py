@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 import art_disc as ad
 from art_disc.codebooks import Codebook
+from art_disc.codebox import sizes as sizes_module
 from art_disc.codebox.cell_volume import reached_counts
-from art_disc.codebox.class_sizes import class_sizes
+from art_disc.codebox.sizes import class_sizes
 from art_disc.core.errors import CertificateError, InputError
-from art_disc.metrics import class_sizes as sizes_module
 from art_disc.metrics import equivalence_classes, free_pixels, reachable_codes
 
 

@@ -14,14 +14,12 @@ from art_disc.certificates.divergence.task import (
     Ballot,
     Task,
     all_assumed,
-    environment_of,
     let_vote,
     vote_settings,
 )
 from art_disc.certificates.divergence.votes import count_votes, vote_limits
-from art_disc.certificates.enumeration import FORGIVEN
-from art_disc.codebox.reachability import check_choice
-from art_disc.core.checks import check_count
+from art_disc.certificates.inputs import FORGIVEN, environment_of
+from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import InputError
 from art_disc.core.records.divergence import (
     AttackedPoint,

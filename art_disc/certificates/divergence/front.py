@@ -11,12 +11,12 @@ from art_disc.certificates.divergence.models import DivergenceModel
 from art_disc.certificates.divergence.task import (
     Task,
     all_assumed,
-    environment_of,
     let_vote,
     vote_settings,
 )
 from art_disc.certificates.divergence.votes import VoteLimits, vote_limits
-from art_disc.codebox.reachability import check_choice
+from art_disc.certificates.inputs import environment_of
+from art_disc.core.checks import check_choice
 from art_disc.core.records.divergence import DivergenceRecord
 
 BEHIND = "the votes do not put the label ahead of every other class"

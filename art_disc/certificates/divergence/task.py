@@ -11,10 +11,10 @@ from art_disc.certificates.divergence.centres import vacuous_from
 from art_disc.certificates.divergence.finding import divergence_model
 from art_disc.certificates.divergence.models import AdaptiveModel, DivergenceModel
 from art_disc.certificates.divergence.votes import count_votes
-from art_disc.certificates.enumeration import FORGIVEN
+from art_disc.certificates.inputs import FORGIVEN, input_top
 from art_disc.core.checks import check_count, check_eps, check_images, check_labels
-from art_disc.core.errors import CertificateError, InputError
-from art_disc.core.records.base import Environment, Setting
+from art_disc.core.errors import InputError
+from art_disc.core.records.base import Setting
 from art_disc.core.seeds import derive_seed
 
 Float64Array = NDArray[np.float64]
@@ -43,12 +43,7 @@ class Task:
             CertificateError: The classifier is none that these certificates cover.
         """
         found = divergence_model(classifier) if model is None else model
-        clip = getattr(classifier, "clip_values", None)
-        low, high = (np.asarray(v) for v in clip) if clip is not None else (np.asarray(-1.0),) * 2
-        if low.any() or np.unique(high).tolist() not in ([1.0], [255.0]):
-            msg = f"a certificate needs clip_values (0, 1) or (0, 255), got {clip!r}"
-            raise CertificateError(msg)
-        upper = float(high.max())
+        upper = input_top(classifier)
         given = check_images(x, upper=upper)
         images = given.astype(np.float64) / upper
         if not getattr(classifier, "channels_first", True):
@@ -149,11 +144,3 @@ def all_assumed(model: DivergenceModel) -> str:
         "their highest score, independently; what follows the random defence sees nothing else of "
         "the image; each verdict holds with the stated confidence by itself"
     )
-
-
-def environment_of(classifier: Any) -> Environment:
-    """Return this process and the classifier's device."""
-    import torch
-
-    device = str(getattr(classifier, "device", "cpu"))
-    return Environment.here(device=device, threads=torch.get_num_threads())

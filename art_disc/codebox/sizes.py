@@ -7,6 +7,7 @@ import numpy as np
 from art_disc.codebooks import Codebook
 from art_disc.codebox.boxes import IntArray
 from art_disc.codebox.cell_volume import MOST_CHANNELS, grid_reach, is_whole, reached_counts
+from art_disc.codebox.grid import as_pixels, is_on_grid
 from art_disc.codebox.reachability import unit_mask
 from art_disc.core.checks import Float32Array
 
@@ -15,16 +16,15 @@ _MASK_BITS = 1 << 22
 _WORTH = 500
 
 
-def on_grid(pixels: Float32Array) -> IntArray | None:
+def grid_levels(pixels: Float32Array) -> IntArray | None:
     """Levels 0..255 of pixels that are 8-bit values, or None where one is not."""
-    scaled = 255 * pixels.astype(np.float64)
-    levels = np.rint(scaled)
-    return levels.astype(np.int64) if (np.abs(scaled - levels) < 1e-4).all() else None
+    levels = np.rint(255 * pixels.astype(np.float64)).astype(np.int64)
+    return levels if is_on_grid(pixels).all() else None
 
 
 def distinct(pixels: Float32Array) -> tuple[Float32Array, IntArray]:
     """Distinct pixels (m, c) of pixels (n, c), and for each of the n its row among them."""
-    levels = on_grid(pixels) if pixels.shape[1] <= 7 else None
+    levels = grid_levels(pixels) if pixels.shape[1] <= 7 else None
     if levels is None:
         values, where = np.unique(pixels, axis=0, return_inverse=True)
         return values, where.reshape(-1)
@@ -48,7 +48,7 @@ def class_sizes(
     Returns:
         Shape (m,), each >= 1.
     """
-    levels = on_grid(pixels) if has_volume(codebook, eps, rule, domain) else None
+    levels = grid_levels(pixels) if has_volume(codebook, eps, rule, domain) else None
     if levels is not None and levels.shape[1] > 1:
         low, high, reach = levels.min(axis=0), levels.max(axis=0), grid_reach(eps)
         if (high - low + 1 + 2 * reach).prod() < _WORTH * len(levels):
@@ -73,7 +73,7 @@ def has_volume(codebook: Codebook, eps: float, rule: str, domain: str) -> bool:
 def cube_counts(codebook: Codebook, eps: float, *, domain: str) -> Any:
     """Counts of the exact rule for every 8-bit colour, shape (256,) * c, or None if dear."""
     if codebook.n_channels_ == 1:
-        levels = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
+        levels = as_pixels(np.arange(256)[:, None])
         return class_sizes(levels, codebook, eps, rule="exact", domain=domain)
     if not has_volume(codebook, eps, "exact", domain):
         return None

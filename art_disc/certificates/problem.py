@@ -1,0 +1,232 @@
+"""What a certificate method is given, already checked, and what it answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_disc.certificates.inputs import FORGIVEN
+from art_disc.certificates.target import TOLERANCE, Target, margins
+from art_disc.codebox import DOMAINS, RULES, images_at_once, log2_images, unit_mask
+from art_disc.codebox.boxes import BoolArray, IntArray
+from art_disc.codebox.grid import is_on_grid
+from art_disc.core.checks import Float32Array, check_choice, check_count
+from art_disc.core.errors import CertificateError, InputError
+
+# beyond this no enumeration ends, and code images are numbered below 2^63
+_MOST_FREE = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Threat:
+    """What a certificate holds against.
+
+    Attributes:
+        eps: l_inf budget on the [0, 1] scale.
+        domain: What changed values may be: `real`, or `8bit`, the levels v/255.
+        rule: Which codewords count as reachable: `exact`, or `paper`, a superset.
+
+    Raises:
+        InputError: An unknown word.
+        CertificateError: `rule` is `paper_float`, which is not sound.
+    """
+
+    eps: float
+    domain: str
+    rule: str
+
+    def __post_init__(self) -> None:
+        check_choice(self.domain, "domain", DOMAINS)
+        check_choice(self.rule, "rule", RULES)
+        if self.rule == "paper_float":
+            msg = "rule='paper_float' misses codewords at ties and proves nothing; use 'exact'"
+            raise CertificateError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How much work a method may do.
+
+    Attributes:
+        max_free: Images with up to 2^max_free code images are looked at, 0 to 40.
+        batch_size: Images classified at once.
+        verbose: Show a progress bar.
+
+    Raises:
+        InputError: A number outside its range.
+    """
+
+    max_free: int
+    batch_size: int
+    verbose: bool
+
+    def __post_init__(self) -> None:
+        check_count(self.batch_size, "batch_size")
+        if check_count(self.max_free, "max_free", least=0) > _MOST_FREE:
+            msg = f"max_free must lie in 0..{_MOST_FREE}, got {self.max_free}"
+            raise InputError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a method found out about one image.
+
+    Attributes:
+        verdict: `certified`, `falsified` or `undecided`.
+        reason: Why it is undecided; empty otherwise.
+        witness: Where falsified, a changed image that `Problem.witness_among` returned.
+        evaluated: Code images classified on the way.
+    """
+
+    verdict: str
+    reason: str = ""
+    witness: Float32Array | None = None
+    evaluated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Images whose verdicts are wanted, and the codewords that each can be made to show.
+
+    Attributes:
+        target: The classifier, its codebook and its range.
+        threat: What may be done to an image.
+        images: Shape (n, ...), in the classifier's layout and input range.
+        labels: What each should be classified as, shape (n,).
+        free: Units of each image that reach several codewords, shape (n,).
+        log2: log2 of the number of its code images, shape (n,).
+        packed: Reachable codes of each image to decide, as bits: k bits a unit.
+    """
+
+    target: Target
+    threat: Threat
+    images: Float32Array
+    labels: IntArray
+    free: IntArray
+    log2: NDArray[np.float64]
+    packed: Mapping[int, NDArray[np.uint8]]
+
+    @classmethod
+    def of(
+        cls,
+        target: Target,
+        threat: Threat,
+        images: Float32Array,
+        labels: IntArray,
+        predicted: IntArray,
+    ) -> "Problem":
+        """Find out what each image can reach; those with another prediction need no method.
+
+        Raises:
+            CertificateError: `8bit`, and a pixel has no level within the budget.
+        """
+        units, book = target.units(images), target.codebook
+        size = images_at_once(units.shape[1], book.n_codes_)
+        free, log2, packed = [], [], {}
+        for first in range(0, len(units), size):
+            part = units[first : first + size]
+            masks = unit_mask(part, book, threat.eps, rule=threat.rule, domain=threat.domain)
+            free.append((masks.sum(axis=-1) > 1).sum(axis=-1))
+            log2.append(log2_images(masks))
+            for index, mask in enumerate(masks, start=first):
+                if predicted[index] == labels[index]:
+                    packed[index] = np.packbits(mask, axis=-1)
+        return cls(
+            target, threat, images, labels, np.concatenate(free), np.concatenate(log2), packed
+        )
+
+    @property
+    def to_decide(self) -> tuple[int, ...]:
+        """Images that a method has to answer for; the clean others are misclassified already."""
+        return tuple(self.packed)
+
+    def mask(self, index: int) -> BoolArray:
+        """Codewords that each unit of one image to decide can reach, shape (units, k)."""
+        codes = self.target.codebook.n_codes_
+        return np.unpackbits(self.packed[index], axis=-1, count=codes).astype(np.bool_)
+
+    def witness_among(self, index: int, candidates: Float32Array) -> Float32Array | None:
+        """Return the changed image that the classifier gets wrong most clearly, or None.
+
+        Args:
+            index: Of the image that they are to be changed from.
+            candidates: Shape (m, ...), in the input range.
+        """
+        legal = candidates[self._is_legal(index, candidates)]
+        if not len(legal):
+            return None
+        scores = self.target.scores(legal, len(legal))
+        gaps = margins(scores, np.full(len(legal), self.labels[index]))
+        # clearly, so that it is wrong in a batch of another size too
+        return legal[gaps.argmin()].copy() if gaps.min() < -1 else None
+
+    def _is_legal(self, index: int, candidates: Float32Array) -> BoolArray:
+        """Whether each candidate lies within the budget and the domain."""
+        upper, clean = self.target.upper, self.images[index]
+        change = np.abs(candidates.astype(np.float64) - clean)
+        fits = (change <= (self.threat.eps + FORGIVEN) * upper) & (candidates >= 0)
+        fits &= candidates <= upper
+        if self.threat.domain == "8bit":
+            fits &= is_on_grid(candidates / np.float32(upper))
+        legal: BoolArray = fits.all(axis=(1, 2, 3))
+        return legal
+
+    def findings(self, decided: Mapping[int, Finding]) -> tuple[Finding, ...]:
+        """Join what a method found with the images that are misclassified as they are.
+
+        Args:
+            decided: One finding for each image in `to_decide`; its witnesses are tried once more.
+
+        Raises:
+            CertificateError: An image without an answer, an undecided one without a reason, or a
+                falsified one without a witness within the budget that is misclassified.
+        """
+        if set(decided) != set(self.packed):
+            msg = f"a method must answer for images {self.to_decide}, got {tuple(decided)}"
+            raise CertificateError(msg)
+        for index, found in decided.items():
+            if not self._is_sound(index, found):
+                msg = (
+                    f"image {index}: got {found.verdict!r} with reason {found.reason!r}; undecided "
+                    "needs a reason, falsified a misclassified witness within eps, certified none"
+                )
+                raise CertificateError(msg)
+        return tuple(
+            decided[i] if i in decided else Finding("falsified", witness=image.copy())
+            for i, image in enumerate(self.images)
+        )
+
+    def _is_sound(self, index: int, found: Finding) -> bool:
+        if found.witness is None:
+            return found.verdict == ("undecided" if found.reason else "certified")
+        witness = found.witness[None]
+        wrong = self.target.scores(witness, 1).argmax() != self.labels[index]
+        return bool(found.verdict == "falsified" and wrong and self._is_legal(index, witness)[0])
+
+    @property
+    def assumes(self) -> str:
+        """What the verdicts hold for, in words."""
+        top = f"{self.target.upper:g}"
+        if self.threat.domain == "8bit":
+            values = f"images on the 8-bit grid, v/255 of [0, {top}] as the nearest float32"
+            ties = "ties between codewords go as the codebook breaks them"
+        else:
+            values = f"real images in [0, {top}]"
+            ties = "ties between codewords count for both sides"
+        if self.threat.rule == "paper":
+            ties = "a superset of the reachable codewords (Chen et al. 2018, eq. 2), ties included"
+        return (
+            f"l_inf changes of at most eps a value, up to {FORGIVEN:g} of the range, to {values}; "
+            f"{ties}; budgets are widened against rounding; the label must win by {TOLERANCE:g} of "
+            "the largest score (at least 1), a tolerance for float32 sums and not a proof; the "
+            "classifier is deterministic and sees nothing of an image but its codewords"
+        )
+
+
+class Method(Protocol):
+    """A way to decide images: complete where it leaves none undecided for want of a proof."""
+
+    def __call__(self, problem: Problem, options: Options, /) -> Mapping[int, Finding]:
+        """Return a finding for each image in `problem.to_decide`."""

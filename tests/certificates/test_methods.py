@@ -1,0 +1,90 @@
+"""A certificate method of one's own: one function, one line, and what the front lets through."""
+
+import numpy as np
+import pytest
+
+from art_disc.certificates.methods import METHODS
+from art_disc.certificates.problem import Finding
+from art_disc.codebooks import Codebook
+from art_disc.core.errors import CertificateError, InputError
+from art_disc.core.records import load_record
+from art_disc.metrics import certify
+
+EPS = 0.1
+X = np.random.default_rng(0).uniform(0, 1, (30, 1, 2, 2)).astype(np.float32)
+
+
+def by_sampling(problem, options):
+    """Try random changes: it falsifies what it can and certifies nothing."""
+    rng, upper = np.random.default_rng(0), problem.target.upper
+    findings = {}
+    for index in problem.to_decide:
+        signs = rng.choice([-1, 1], (64, *problem.images.shape[1:]))
+        tried = problem.images[index] + problem.threat.eps * upper * signs
+        witness = problem.witness_among(index, np.clip(tried, 0, upper).astype(np.float32))
+        findings[index] = (
+            Finding("undecided", "no change that was tried does harm", evaluated=len(tried))
+            if witness is None
+            else Finding("falsified", witness=witness, evaluated=len(tried))
+        )
+    return findings
+
+
+@pytest.mark.parametrize("upper", [1.0, 255.0])
+def test_a_method_of_ones_own_is_one_line(monkeypatch, tmp_path, tiny, assert_witnesses, upper):
+    monkeypatch.setitem(METHODS, "sampling", by_sampling)
+    classifier = tiny(Codebook([0.2, 0.5, 0.8]), (1, 2, 2), upper=upper)
+    x, eps = X * np.float32(upper), EPS * upper
+    labels = classifier.predict(x).argmax(axis=1)
+    labels[:3] = (labels[:3] + 1) % 3
+    options = {"eps": eps, "verbose": False}
+    found = certify(classifier, x, labels, method="sampling", **options)
+    exact = certify(classifier, x, labels, **options)
+    assert found.record.method == "sampling"
+    assert found.verdicts[:3] == ("falsified",) * 3
+    assert found.count("certified") == 0
+    assert found.count("falsified") > 3
+    assert found.count("undecided") > 0
+    for mine, true in zip(found.verdicts, exact.verdicts, strict=True):
+        assert (mine, true) != ("falsified", "certified")
+    assert_witnesses(found, classifier, x, labels, eps)
+    assert load_record(found.save(tmp_path) / "record.json") == found.record
+
+
+def answers(**changes):
+    """Make a method that finds nothing but for what it says of the first image it has to decide."""
+
+    def method(problem, options):
+        first, *_ = problem.to_decide
+        nothing = dict.fromkeys(problem.to_decide, Finding("undecided", "not tried"))
+        return nothing | {first: Finding(**changes)}
+
+    return method
+
+
+FAR, NEAR = np.float32(1) - X[0].round(), X[0].copy()
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        lambda problem, options: {},
+        answers(verdict="certified", reason="I feel like it"),
+        answers(verdict="undecided"),
+        answers(verdict="banana"),
+        answers(verdict="falsified"),
+        answers(verdict="certified", witness=FAR),
+        answers(verdict="falsified", witness=FAR),
+        answers(verdict="falsified", witness=NEAR),
+    ],
+)
+def test_a_method_that_cannot_be_right_is_refused(monkeypatch, tiny, method):
+    monkeypatch.setitem(METHODS, "wrong", method)
+    classifier = tiny(Codebook([0.2, 0.8]), (1, 2, 2))
+    with pytest.raises(CertificateError, match=r"method must answer|image 0: got"):
+        certify(classifier, X, eps=EPS, method="wrong", verbose=False)
+
+
+def test_an_unknown_method_is_refused_with_those_there_are(tiny):
+    with pytest.raises(InputError, match=r"method must be one of enumeration, got 'guess'"):
+        certify(tiny(Codebook([0.2, 0.8]), (1, 2, 2)), X, eps=EPS, method="guess")
