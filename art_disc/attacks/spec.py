@@ -29,19 +29,28 @@ class AttackRequest:
     batch_size: int
 
     @property
-    def common(self) -> dict[str, Any]:
-        """Keyword arguments that ART's attacks share."""
+    def arguments(self) -> dict[str, Any]:
+        """What of the request ART's attacks take beside the classifier, under ART's names."""
         return {
-            "estimator": self.classifier,
             "eps": self.eps,
+            "norm": self.order,
             "targeted": self.targeted,
             "batch_size": self.batch_size,
+            "verbose": False,
         }
 
     @property
     def order(self) -> float:
         """Norm as ART writes it."""
         return np.inf if self.norm == "inf" else 2
+
+    @property
+    def upper(self) -> float:
+        """The highest value of the classifier's input."""
+        return float(np.max(self.classifier.clip_values[1]))
+
+
+Maker = Callable[[AttackRequest, Settings], EvasionAttack]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ class AttackSpec:
     name: str
     label: str
     art: str
-    make: Callable[[AttackRequest, Settings], EvasionAttack]
+    make: Maker
     tiers: Tiers
     norms: tuple[str, ...]
     gradients: bool

@@ -1,14 +1,16 @@
 """The table of all attacks: nothing of ART's is forgotten, and every row says what is so."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
-from art.attacks.attack import Attack
+import torch
+from art.attacks.attack import Attack, EvasionAttack
 from art.estimators.classification import PyTorchClassifier
 
 from art_disc import build_classifier
-from art_disc.attacks import ATTACKS, SUITES, TIERS, attack_table
+from art_disc.attacks import ATTACKS, SUITES, TIERS, AttackRequest, attack_table
 from art_disc.attacks.zoo.discovery import LEFT_OUT, discover
 
 # of these ART's own requirements say no; of the others of LEFT_OUT only their code does
@@ -108,13 +110,38 @@ def test_settings_are_changed_for_any_row():
     assert settings["max_iter"] == 3
 
 
+def contents(thing):
+    """What an attack was made with, of the attacks and feeding rules inside it too."""
+    if isinstance(thing, functools.partial):
+        return repr(thing.keywords)
+    if isinstance(thing, EvasionAttack):
+        return {key: contents(value) for key, value in vars(thing).items()}
+    if isinstance(thing, list | tuple):
+        return [contents(part) for part in thing]
+    return repr(thing) if isinstance(thing, int | float | str | dict) else type(thing)
+
+
+@pytest.mark.parametrize("name", [name for name, spec in ATTACKS.items() if not spec.packages])
+def test_every_setting_of_a_row_reaches_its_attack(name):
+    spec = ATTACKS[name]
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(256, 10))
+    classifier = build_classifier(net, input_shape=(1, 16, 16), nb_classes=10)
+    request = AttackRequest(classifier, 0.3, (spec.norms or ("inf",))[0], False, batch_size=8)
+    for key, value in spec.settings.items():
+        other = {**spec.settings, key: value + 1 if isinstance(value, int) else 0.9 * value or 0.01}
+        first, again, changed = (
+            contents(spec.make(request, settings))
+            for settings in (spec.settings, spec.settings, other)
+        )
+        assert first == again != changed, key
+
+
 # rows whose kind of change has targets, and that take well under a second
 AIMING = ("pgd_torch", "bim", "mim", "cw_l2", "lowprofool", "jsma", "simba", "flickering")
 
 
 @pytest.mark.parametrize("name", AIMING)
 def test_rows_that_aim_raise_the_share_of_the_target(digits, digits_net, name):
-    from art_disc.attacks import AttackRequest
     from art_disc.core.seeds import global_seeds
 
     classifier = build_classifier(digits_net, data=digits)

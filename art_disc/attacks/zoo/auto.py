@@ -1,6 +1,5 @@
 """Rows of the attacks that choose their own step size, and of AutoAttack."""
 
-from collections.abc import Callable
 from typing import Any
 
 from art.attacks.attack import EvasionAttack
@@ -14,7 +13,8 @@ from art.attacks.evasion import (
 )
 
 from art_disc.attacks.original_autoattack import OriginalAutoAttack
-from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
+from art_disc.attacks.spec import AttackRequest, AttackSpec, Maker, Settings, in_tiers
+from art_disc.attacks.zoo.rows import ready, setting, stepping
 from art_disc.attacks.zoo.steps import iterations
 
 _LOSSES = {
@@ -23,35 +23,30 @@ _LOSSES = {
 }
 
 
-def _auto(kind: Any, loss: str) -> Callable[[AttackRequest, Settings], EvasionAttack]:
-    def make(request: AttackRequest, settings: Settings) -> EvasionAttack:
-        return kind(
-            **request.common,
-            norm=request.order,
-            # the step that Croce and Hein 2020 start from
-            eps_step=2 * request.eps,
-            max_iter=int(settings["max_iter"]),
-            nb_random_init=int(settings["num_random_init"]),
-            loss_type=_LOSSES[loss][0],
-            verbose=False,
-        )
+def _two_budgets(request: AttackRequest, _: Settings) -> float:
+    """The step that Croce and Hein 2020 start from."""
+    return 2 * request.eps
 
-    return make
+
+def _auto(kind: Any, loss: str) -> Maker:
+    return ready(
+        kind, eps_step=_two_budgets, nb_random_init=setting("num_random_init"), loss_type=loss
+    )
 
 
 def _row(name: str, label: str, kind: Any, loss: str, note: str = "") -> AttackSpec:
-    return AttackSpec(
-        name=f"{name}_{loss}",
-        label=f"{label}, {_LOSSES[loss][1]}",
-        art=kind.__name__,
-        make=_auto(kind, loss),
+    art_name, words = _LOSSES[loss]
+    return stepping(
+        f"{name}_{loss}",
+        f"{label}, {words}",
+        kind,
+        make=_auto(kind, art_name),
         tiers=in_tiers(
             {"max_iter": 50, "num_random_init": 1},
             smoke={"max_iter": 15},
             strong={"max_iter": 100, "num_random_init": 5},
         ),
         norms=("inf", "2"),
-        gradients=True,
         # ART refuses a target with this loss
         targetable=loss == "ce",
         cost=lambda s: (iterations(s), 2 * iterations(s) + 2),
@@ -61,53 +56,18 @@ def _row(name: str, label: str, kind: Any, loss: str, note: str = "") -> AttackS
 
 
 def _autoattack(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    common: dict[str, Any] = {
-        "estimator": request.classifier,
-        "norm": request.order,
-        "eps": request.eps,
-        "batch_size": request.batch_size,
-        "verbose": False,
-    }
-    attacks: list[EvasionAttack] = [
-        AutoProjectedGradientDescent(
-            **common,
-            eps_step=2 * request.eps,
-            max_iter=int(settings["max_iter"]),
-            nb_random_init=int(settings["num_random_init"]),
-            loss_type=loss,
-        )
-        for loss, _ in _LOSSES.values()
-    ]
-    attacks += [
-        DeepFool(
-            request.classifier,
-            max_iter=int(settings["max_iter"]),
-            epsilon=1e-3,
-            batch_size=request.batch_size,
-            verbose=False,
-        ),
-        SquareAttack(
-            **common,
-            max_iter=int(settings["queries"]),
-            nb_restarts=int(settings["nb_restarts"]),
-        ),
-    ]
-    return AutoAttack(
-        **request.common, norm=request.order, eps_step=2 * request.eps, attacks=attacks
-    )
+    queries = {"max_iter": settings["queries"], "nb_restarts": settings["nb_restarts"]}
+    makers = [_auto(AutoProjectedGradientDescent, loss) for loss, _ in _LOSSES.values()]
+    attacks = [make(request, settings) for make in makers]
+    attacks.append(ready(DeepFool, epsilon=1e-3)(request, {"max_iter": settings["max_iter"]}))
+    attacks.append(ready(SquareAttack)(request, queries))
+    return ready(AutoAttack, eps_step=_two_budgets, attacks=attacks)(request, {})
 
 
-def _original(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    version = "plus" if settings["plus"] else "standard"
-    return OriginalAutoAttack(
-        request.classifier,
-        eps=request.eps,
-        norm=request.order,
-        version="rand" if getattr(request.classifier, "is_random", False) else version,
-        n_iter=int(settings["n_iter"]),
-        n_queries=int(settings["n_queries"]),
-        batch_size=request.batch_size,
-    )
+def _version(request: AttackRequest, settings: Settings) -> str:
+    if getattr(request.classifier, "is_random", False):
+        return "rand"
+    return "plus" if settings["plus"] else "standard"
 
 
 _WEAK_CE = "with cross-entropy it is weak on undefended networks too: no sign of robustness"
@@ -119,10 +79,10 @@ ROWS: tuple[AttackSpec, ...] = (
     _row("acg", "Auto conjugate gradient", AutoConjugateGradient, "dlr"),
     _row("reacg", "Rescaling ACG", RescalingAutoConjugateGradient, "ce", _WEAK_CE),
     _row("reacg", "Rescaling ACG", RescalingAutoConjugateGradient, "dlr"),
-    AttackSpec(
-        name="autoattack",
-        label="AutoAttack, ART's own implementation",
-        art="AutoAttack",
+    stepping(
+        "autoattack",
+        "AutoAttack, ART's own implementation",
+        AutoAttack,
         make=_autoattack,
         tiers=in_tiers(
             {"max_iter": 50, "num_random_init": 1, "queries": 1000, "nb_restarts": 1},
@@ -131,7 +91,6 @@ ROWS: tuple[AttackSpec, ...] = (
             strong={"max_iter": 100, "num_random_init": 5, "queries": 5000, "nb_restarts": 5},
         ),
         norms=("inf", "2"),
-        gradients=True,
         targetable=False,
         cost=lambda s: (
             2 * iterations(s) + 10 * s["max_iter"],
@@ -145,7 +104,7 @@ ROWS: tuple[AttackSpec, ...] = (
         name="autoattack_original",
         label="AutoAttack, its authors' package autoattack",
         art="",
-        make=_original,
+        make=ready(OriginalAutoAttack, version=_version),
         tiers=in_tiers(
             {"plus": 0, "n_iter": 100, "n_queries": 5000},
             smoke={"n_iter": 10, "n_queries": 100},

@@ -16,11 +16,8 @@ from art.attacks.evasion import (
 )
 
 from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
-from art_disc.attacks.zoo.feeding import (
-    Fed,
-    guides,
-    one_target,
-)
+from art_disc.attacks.zoo.feeding import guides, one_target
+from art_disc.attacks.zoo.rows import blind, ready, scene, setting, stepping
 from art_disc.attacks.zoo.steps import step_size
 from art_disc.core.checks import Float32Array
 
@@ -28,42 +25,28 @@ from art_disc.core.checks import Float32Array
 _SOFTENED = 3
 
 
-def _universal(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return UniversalPerturbation(
-        request.classifier,
-        attacker="pgd",
-        attacker_params={
-            "eps": request.eps,
-            "eps_step": request.eps / 4,
-            "max_iter": int(settings["inner_iter"]),
-            "norm": request.order,
-            "verbose": False,
-        },
-        delta=float(settings["delta"]),
-        max_iter=int(settings["max_iter"]),
-        eps=request.eps,
-        norm=request.order,
-        batch_size=request.batch_size,
-        verbose=False,
-    )
+def _budget(request: AttackRequest, _: Settings) -> float:
+    return request.eps
 
 
-def _feed_common(attack: Any, x: Float32Array, onehot: Float32Array, *, targeted: bool) -> Any:
-    return attack.generate(x, onehot if targeted else one_target(attack.estimator, x, onehot))
+def _last_layer(request: AttackRequest, _: Settings) -> str:
+    # by name ART hooks the layer once, by number at every call
+    return str(request.classifier._layer_names[-1])
 
 
-def _universal_targeted(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    attack = TargetedUniversalPerturbation(
-        request.classifier,
-        attacker="fgsm",
-        # ART's default would move away from the target
-        attacker_params={"eps": request.eps, "norm": request.order, "targeted": True},
-        delta=float(settings["delta"]),
-        max_iter=int(settings["max_iter"]),
-        eps=request.eps,
-        norm=request.order,
-    )
-    return Fed(attack, partial(_feed_common, targeted=request.targeted))
+def _inner_pgd(request: AttackRequest, settings: Settings) -> dict[str, Any]:
+    return {
+        "eps": request.eps,
+        "eps_step": request.eps / 4,
+        "max_iter": settings["inner_iter"],
+        "norm": request.order,
+        "verbose": False,
+    }
+
+
+def _inner_fgsm(request: AttackRequest, _: Settings) -> dict[str, Any]:
+    # ART's default would move away from the target
+    return {"eps": request.eps, "norm": request.order, "targeted": True}
 
 
 @contextlib.contextmanager
@@ -86,21 +69,6 @@ def _feed_guides(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
         return attack.generate(x, x[guides(onehot)])
 
 
-def _features(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    attack = FeatureAdversariesPyTorch(
-        request.classifier,
-        delta=request.eps,
-        # by name ART hooks the layer once, by number at every call
-        layer=request.classifier._layer_names[-1],
-        max_iter=int(settings["max_iter"]),
-        step_size=step_size(request, settings),
-        random_start=True,
-        batch_size=request.batch_size,
-        verbose=False,
-    )
-    return Fed(attack, _feed_guides)
-
-
 def _feed_each_guide(
     attack: Any, x: Float32Array, onehot: Float32Array, *, options: dict[str, float]
 ) -> Any:
@@ -113,18 +81,18 @@ def _feed_each_guide(
 
 
 def _features_numpy(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    attack = FeatureAdversariesNumpy(
-        request.classifier,
-        delta=request.eps,
-        layer=len(request.classifier._layer_names) - 1,
-        batch_size=request.batch_size,
-    )
     options = {
         "maxiter": int(settings["max_iter"]),
         "maxls": int(settings["line_search"]),
         "eps": float(settings["width"]),
     }
-    return Fed(attack, partial(_feed_each_guide, options=options))
+    make = ready(
+        FeatureAdversariesNumpy,
+        feed=partial(_feed_each_guide, options=options),
+        delta=_budget,
+        layer=len(request.classifier._layer_names) - 1,
+    )
+    return make(request, {})
 
 
 def _feed_softened(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
@@ -143,73 +111,64 @@ def _feed_softened(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
         attack.set_params(regularization=asked)
 
 
-def _wasserstein(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    attack = Wasserstein(
-        request.classifier,
-        targeted=request.targeted,
-        regularization=float(settings["regularization"]),
-        eps=float(settings["eps"]),
-        eps_step=float(settings["eps_step"]),
-        eps_iter=int(settings["eps_iter"]),
-        max_iter=int(settings["max_iter"]),
-        conjugate_sinkhorn_max_iter=int(settings["sinkhorn_iter"]),
-        projected_sinkhorn_max_iter=int(settings["sinkhorn_iter"]),
-        batch_size=request.batch_size,
-        verbose=False,
-    )
-    return Fed(attack, _feed_softened)
-
-
 ROWS: tuple[AttackSpec, ...] = (
-    AttackSpec(
-        name="universal",
-        label="Universal perturbation, from PGD",
-        art="UniversalPerturbation",
-        make=_universal,
+    stepping(
+        "universal",
+        "Universal perturbation, from PGD",
+        UniversalPerturbation,
+        make=ready(UniversalPerturbation, attacker="pgd", attacker_params=_inner_pgd),
         tiers=in_tiers(
             {"max_iter": 20, "inner_iter": 10, "delta": 0.1},
             smoke={"max_iter": 5, "inner_iter": 5},
             strong={"max_iter": 50, "inner_iter": 40, "delta": 0.0},
         ),
         norms=("inf", "2"),
-        gradients=True,
         targetable=False,
         cost=lambda s: (s["max_iter"] * s["inner_iter"], 5 * s["max_iter"] + 2),
         note="one change for the whole batch",
     ),
-    AttackSpec(
-        name="universal_targeted",
-        label="Targeted universal perturbation, from FGSM",
-        art="TargetedUniversalPerturbation",
-        make=_universal_targeted,
+    stepping(
+        "universal_targeted",
+        "Targeted universal perturbation, from FGSM",
+        TargetedUniversalPerturbation,
+        make=ready(
+            TargetedUniversalPerturbation,
+            aim=one_target,
+            attacker="fgsm",
+            attacker_params=_inner_fgsm,
+        ),
         tiers=in_tiers(
             {"max_iter": 20, "delta": 0.1}, smoke={"max_iter": 5}, strong={"max_iter": 100}
         ),
         norms=("inf", "2"),
-        gradients=True,
-        targetable=True,
         cost=lambda s: (s["max_iter"], 4 * s["max_iter"] + 3),
         note="one change for the whole batch; without a target it aims at the commonest runner-up",
     ),
-    AttackSpec(
-        name="feature_adversaries",
-        label="Feature adversaries, PyTorch",
-        art="FeatureAdversariesPyTorch",
-        make=_features,
+    stepping(
+        "feature_adversaries",
+        "Feature adversaries, PyTorch",
+        FeatureAdversariesPyTorch,
+        make=ready(
+            FeatureAdversariesPyTorch,
+            feed=_feed_guides,
+            delta=_budget,
+            layer=_last_layer,
+            step_size=step_size,
+            random_start=True,
+        ),
         tiers=in_tiers(
             {"max_iter": 100, "eps_step": 0.0}, smoke={"max_iter": 30}, strong={"max_iter": 500}
         ),
         norms=("inf",),
-        gradients=True,
         targetable=False,
         cost=lambda s: (2 * s["max_iter"], 0),
         note="guided by the next image of another class; on the network's output; the hook that "
         "ART leaves in the network is removed",
     ),
-    AttackSpec(
-        name="feature_adversaries_numpy",
-        label="Feature adversaries, L-BFGS on finite differences",
-        art="FeatureAdversariesNumpy",
+    blind(
+        "feature_adversaries_numpy",
+        "Feature adversaries, L-BFGS on finite differences",
+        FeatureAdversariesNumpy,
         make=_features_numpy,
         tiers=in_tiers(
             {"max_iter": 20, "line_search": 10, "width": 0.1},
@@ -217,17 +176,23 @@ ROWS: tuple[AttackSpec, ...] = (
             strong={"max_iter": 200, "line_search": 20},
         ),
         norms=("inf",),
-        gradients=False,
-        targetable=False,
+        bounded=True,
         # SciPy takes finite differences at every point of its line search; for 1,000 pixels
         cost=lambda s: (0, 1000 * (s["max_iter"] + 1) * (s["line_search"] + 1)),
         note="fed singly, guided as the one above; differences about as wide as a cell",
     ),
-    AttackSpec(
-        name="wasserstein",
-        label="Wasserstein",
-        art="Wasserstein",
-        make=_wasserstein,
+    scene(
+        "wasserstein",
+        "Wasserstein",
+        Wasserstein,
+        make=ready(
+            Wasserstein,
+            feed=_feed_softened,
+            # its own, of transport
+            norm="wasserstein",
+            conjugate_sinkhorn_max_iter=setting("sinkhorn_iter"),
+            projected_sinkhorn_max_iter=setting("sinkhorn_iter"),
+        ),
         tiers=in_tiers(
             {
                 "eps": 0.3,
@@ -240,8 +205,6 @@ ROWS: tuple[AttackSpec, ...] = (
             smoke={"eps": 1.0, "max_iter": 8, "sinkhorn_iter": 10},
             strong={"max_iter": 400, "sinkhorn_iter": 400},
         ),
-        norms=(),
-        bounded=False,
         gradients=True,
         targetable=True,
         cost=lambda s: (s["max_iter"], s["max_iter"] + 2),

@@ -1,10 +1,6 @@
 """Rows of the attacks of Carlini and Wagner, and of the elastic net that grew from them."""
 
-from functools import partial
-from typing import Any
-
 import numpy as np
-from art.attacks.attack import EvasionAttack
 from art.attacks.evasion import (
     CarliniL0Method,
     CarliniL2Method,
@@ -12,49 +8,8 @@ from art.attacks.evasion import (
     ElasticNet,
 )
 
-from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
+from art_disc.attacks.spec import AttackSpec, Settings, in_tiers
 from art_disc.attacks.zoo.rows import CLASSES, minimal
-
-
-def _carlini(kind: Any, request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return kind(
-        request.classifier,
-        targeted=request.targeted,
-        learning_rate=float(settings["learning_rate"]),
-        binary_search_steps=int(settings["binary_search_steps"]),
-        max_iter=int(settings["max_iter"]),
-        initial_const=float(settings["initial_const"]),
-        batch_size=request.batch_size,
-        verbose=False,
-    )
-
-
-def _carlini_inf(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return CarliniLInfMethod(
-        request.classifier,
-        targeted=request.targeted,
-        learning_rate=float(settings["learning_rate"]),
-        max_iter=int(settings["max_iter"]),
-        decrease_factor=float(settings["decrease_factor"]),
-        initial_const=float(settings["initial_const"]),
-        largest_const=float(settings["largest_const"]),
-        const_factor=float(settings["const_factor"]),
-        batch_size=request.batch_size,
-        verbose=False,
-    )
-
-
-def _elastic_net(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return ElasticNet(
-        request.classifier,
-        targeted=request.targeted,
-        learning_rate=float(settings["learning_rate"]),
-        binary_search_steps=int(settings["binary_search_steps"]),
-        max_iter=int(settings["max_iter"]),
-        beta=float(settings["beta"]),
-        batch_size=request.batch_size,
-        verbose=False,
-    )
 
 
 def _linf_cost(settings: Settings) -> tuple[float, float]:
@@ -72,8 +27,7 @@ ROWS: tuple[AttackSpec, ...] = (
     minimal(
         "cw_l2",
         "Carlini and Wagner, l2",
-        "CarliniL2Method",
-        make=partial(_carlini, CarliniL2Method),
+        CarliniL2Method,
         tiers=in_tiers(
             {**_CARLINI, "binary_search_steps": 5, "max_iter": 50},
             smoke={"binary_search_steps": 3, "max_iter": 10},
@@ -96,8 +50,7 @@ ROWS: tuple[AttackSpec, ...] = (
     minimal(
         "cw_l0",
         "Carlini and Wagner, l0",
-        "CarliniL0Method",
-        make=partial(_carlini, CarliniL0Method),
+        CarliniL0Method,
         tiers=in_tiers(
             {**_CARLINI, "binary_search_steps": 3, "max_iter": 20},
             smoke={"binary_search_steps": 2, "max_iter": 10},
@@ -114,8 +67,7 @@ ROWS: tuple[AttackSpec, ...] = (
     minimal(
         "cw_linf",
         "Carlini and Wagner, l_inf",
-        "CarliniLInfMethod",
-        make=_carlini_inf,
+        CarliniLInfMethod,
         tiers=in_tiers(
             {
                 "learning_rate": 0.1,
@@ -141,8 +93,7 @@ ROWS: tuple[AttackSpec, ...] = (
     minimal(
         "elastic_net",
         "Elastic net (EAD)",
-        "ElasticNet",
-        make=_elastic_net,
+        ElasticNet,
         tiers=in_tiers(
             {"learning_rate": 0.01, "binary_search_steps": 9, "max_iter": 100, "beta": 1e-3},
             smoke={"learning_rate": 0.1, "binary_search_steps": 6, "max_iter": 15},

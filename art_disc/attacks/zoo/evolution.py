@@ -2,11 +2,9 @@
 
 import contextlib
 import tempfile
-from functools import partial
 from typing import Any
 
 import numpy as np
-from art.attacks.attack import EvasionAttack
 from art.attacks.evasion import (
     GeoDA,
     PixelAttack,
@@ -14,8 +12,8 @@ from art.attacks.evasion import (
 )
 
 from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
-from art_disc.attacks.zoo.feeding import Fed, around, image_shape
-from art_disc.attacks.zoo.rows import blind
+from art_disc.attacks.zoo.feeding import image_shape
+from art_disc.attacks.zoo.rows import blind, probabilities, ready, setting
 from art_disc.core.checks import Float32Array
 
 
@@ -42,51 +40,36 @@ def _feed_with_basis(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
         return attack.generate(x, onehot)
 
 
-def _geoda(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    attack = GeoDA(
-        request.classifier,
-        norm=request.order,
-        sub_dim=min(int(settings["sub_dim"]), image_shape(request.classifier)[1]),
-        max_iter=int(settings["max_iter"]),
-        batch_size=request.batch_size,
-        verbose=False,
-    )
-    return Fed(attack, _feed_with_basis)
+def _dimension(request: AttackRequest, settings: Settings) -> float:
+    return min(settings["sub_dim"], image_shape(request.classifier)[1])
 
 
-def _pixel(es: int, request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return PixelAttack(
-        around(request.classifier, probabilities=True),
-        th=int(settings["pixels"]),
-        es=es,
-        max_iter=int(settings["max_iter"]),
-        targeted=request.targeted,
-    )
+def _levels(request: AttackRequest, _: Settings) -> int:
+    # whole grey levels, downwards: the budget is kept
+    return max(1, int(255 * request.eps / request.upper + 1e-6))
 
 
-def _threshold(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    upper = float(np.max(request.classifier.clip_values[1]))
-    return ThresholdAttack(
-        around(request.classifier, probabilities=True),
-        # whole grey levels, downwards: the budget is kept
-        th=max(1, int(255 * request.eps / upper + 1e-6)),
-        es=1,
-        max_iter=int(settings["max_iter"]),
-        targeted=request.targeted,
-    )
-
-
-_PIXEL = in_tiers(
-    {"pixels": 5, "max_iter": 50}, smoke={"max_iter": 2}, strong={"pixels": 10, "max_iter": 100}
-)
+def _pixel(es: int) -> dict[str, Any]:
+    return {
+        "make": ready(PixelAttack, seen=probabilities, th=setting("pixels"), es=es),
+        "tiers": in_tiers(
+            {"pixels": 5, "max_iter": 50},
+            smoke={"max_iter": 2},
+            strong={"pixels": 10, "max_iter": 100},
+        ),
+        "norms": ("0",),
+        "targetable": True,
+        "cost": lambda s: (0, 400 * (s["max_iter"] + 2)),
+        "least_classes": 3,
+    }
 
 
 ROWS: tuple[AttackSpec, ...] = (
     blind(
         "geoda",
         "GeoDA, geometric decision-based",
-        "GeoDA",
-        make=_geoda,
+        GeoDA,
+        make=ready(GeoDA, feed=_feed_with_basis, sub_dim=_dimension),
         tiers=in_tiers(
             {"sub_dim": 10, "max_iter": 1000}, smoke={"max_iter": 500}, strong={"max_iter": 4000}
         ),
@@ -98,35 +81,25 @@ ROWS: tuple[AttackSpec, ...] = (
     blind(
         "pixel_de",
         "Pixel attack, differential evolution",
-        "PixelAttack",
-        make=partial(_pixel, 1),
-        tiers=_PIXEL,
-        norms=("0",),
-        targetable=True,
-        cost=lambda s: (0, 400 * (s["max_iter"] + 2)),
-        least_classes=3,
+        PixelAttack,
         note="given probabilities; fails inside ART for two classes when labels are given",
+        **_pixel(es=1),
     ),
     blind(
         "pixel_cma",
         "Pixel attack, CMA-ES",
-        "PixelAttack",
-        make=partial(_pixel, 0),
-        tiers=_PIXEL,
-        norms=("0",),
-        targetable=True,
-        cost=lambda s: (0, 400 * (s["max_iter"] + 2)),
-        least_classes=3,
+        PixelAttack,
         packages=("cma",),
         repeatable=False,
         note="given probabilities; CMA-ES seeds itself by the clock; fails inside ART for two "
         "classes when labels are given",
+        **_pixel(es=0),
     ),
     blind(
         "threshold",
         "Threshold attack, differential evolution",
-        "ThresholdAttack",
-        make=_threshold,
+        ThresholdAttack,
+        make=ready(ThresholdAttack, seen=probabilities, th=_levels, es=1),
         tiers=in_tiers({"max_iter": 20}, smoke={"max_iter": 1}, strong={"max_iter": 100}),
         norms=("inf",),
         bounded=True,

@@ -17,7 +17,10 @@ from torch import Tensor, nn
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError
 
+# (attack, images, one-hot rows) -> adversarial images
 Feed = Callable[[Any, Float32Array, Float32Array], Any]
+# (classifier, images, one-hot true labels) -> one-hot targets
+Aim = Callable[[Any, Float32Array, Float32Array], Float32Array]
 
 
 class Fed(EvasionAttack):
@@ -26,14 +29,16 @@ class Fed(EvasionAttack):
     Args:
         attack: ART's attack object.
         feed: `feed(attack, x, onehot)` returns adversarial images of the shape of `x`.
+        aim: Turns true labels into targets, for an attack that always aims; None: labels are fed
+            as they come.
     """
 
     _estimator_requirements = ()
 
-    def __init__(self, attack: EvasionAttack, feed: Feed) -> None:
+    def __init__(self, attack: EvasionAttack, feed: Feed, aim: Aim | None = None) -> None:
         super().__init__(estimator=attack.estimator)
         self.attack = attack
-        self._feed = feed
+        self._feed, self._aim = feed, aim
         self._targeted = bool(attack.targeted)
 
     def generate(self, x: Float32Array, y: Any = None, **_: Any) -> Float32Array:
@@ -49,13 +54,20 @@ class Fed(EvasionAttack):
         if y is None:
             msg = f"{type(self.attack).__name__} needs y, the labels as one-hot rows"
             raise InputError(msg)
-        fed = self._feed(self.attack, x, np.asarray(y, dtype=np.float32))
-        return np.asarray(fed, dtype=np.float32)
+        onehot = np.asarray(y, dtype=np.float32)
+        if self._aim is not None:
+            onehot = self._aim(self.attack.estimator, x, onehot)
+        return np.asarray(self._feed(self.attack, x, onehot), dtype=np.float32)
 
 
 def _onehot(labels: NDArray[Any], classes: int) -> Float32Array:
     rows: Float32Array = np.eye(classes, dtype=np.float32)[labels]
     return rows
+
+
+def as_batch(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
+    """Feed the whole batch."""
+    return attack.generate(x, onehot)
 
 
 def one_by_one(attack: Any, x: Float32Array, onehot: Float32Array) -> Float32Array:
@@ -77,12 +89,6 @@ def runner_up(classifier: Any, x: Float32Array, onehot: Float32Array) -> Float32
     """Return one-hot rows of each image's likeliest class other than its own."""
     scores = np.where(onehot > 0, -np.inf, classifier.predict(x))
     return _onehot(scores.argmax(axis=1), onehot.shape[1])
-
-
-def at_targets(attack: Any, x: Float32Array, onehot: Float32Array, *, targeted: bool) -> Any:
-    """Feed an attack that always aims with the runner-up classes, unless it was given targets."""
-    goal = onehot if targeted else runner_up(attack.estimator, x, onehot)
-    return attack.generate(x, goal)
 
 
 def one_target(classifier: Any, x: Float32Array, onehot: Float32Array) -> Float32Array:

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,48 +14,18 @@ from art.attacks.evasion import (
 )
 
 from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
-from art_disc.attacks.zoo.feeding import Fed, FromFlat, around, at_targets, right_ones
-from art_disc.attacks.zoo.rows import CLASSES, minimal
+from art_disc.attacks.zoo.feeding import FromFlat, around, as_batch, right_ones, runner_up
+from art_disc.attacks.zoo.rows import CLASSES, minimal, ready
 from art_disc.core.checks import Float32Array
 
 # how often a classifier that draws is asked for a start that misleads twice
 _TRIES = 5
 
 
-def _deepfool(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return DeepFool(
-        request.classifier,
-        max_iter=int(settings["max_iter"]),
-        nb_grads=min(10, request.classifier.nb_classes),
-        batch_size=request.batch_size,
-        verbose=False,
-    )
-
-
-def _newtonfool(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return NewtonFool(
-        request.classifier,
-        max_iter=int(settings["max_iter"]),
-        eta=float(settings["eta"]),
-        batch_size=request.batch_size,
-        verbose=False,
-    )
-
-
-def _feed_jsma(attack: Any, x: Float32Array, onehot: Float32Array, *, targeted: bool) -> Any:
-    # with y it aims; without, it draws a wrong class for each image
-    return attack.generate(x, onehot) if targeted else attack.generate(x)
-
-
 def _jsma(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    attack = SaliencyMapMethod(
-        request.classifier,
-        theta=float(settings["theta"]),
-        gamma=float(settings["gamma"]),
-        batch_size=request.batch_size,
-        verbose=False,
-    )
-    return Fed(attack, partial(_feed_jsma, targeted=request.targeted))
+    # with y it aims; without, it draws a wrong class for each image
+    feed = as_batch if request.targeted else lambda attack, x, _: attack.generate(x)
+    return ready(SaliencyMapMethod, feed=feed)(request, settings)
 
 
 def _feed_quietly(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
@@ -80,49 +49,29 @@ def _brendel_bethge(request: AttackRequest, settings: Settings) -> EvasionAttack
     # ART leaves it out of its own list: the module needs numba
     from art.attacks.evasion.brendel_bethge import BrendelBethgeAttack
 
-    attack = BrendelBethgeAttack(
-        request.classifier,
-        norm=request.order,
-        targeted=False,
-        steps=int(settings["steps"]),
-        lr=float(settings["lr"]),
-        binary_search_steps=int(settings["binary_search_steps"]),
-        init_size=int(settings["init_size"]),
-        batch_size=1,
-    )
-    random = getattr(request.classifier, "is_random", False)
-    return Fed(attack, _feed_again if random else _feed_quietly)
+    feed = _feed_again if getattr(request.classifier, "is_random", False) else _feed_quietly
+    return ready(BrendelBethgeAttack, feed=feed, batch_size=1)(request, settings)
 
 
-def _feed_flat(attack: Any, x: Float32Array, onehot: Float32Array, *, targeted: bool) -> Any:
-    rows = x.reshape(len(x), -1)
-    return np.reshape(at_targets(attack, rows, onehot, targeted=targeted), x.shape)
+def _as_rows(classifier: Any) -> Any:
+    shape = tuple(classifier.input_shape)
+    return around(classifier, before=FromFlat(shape), input_shape=(int(np.prod(shape)),))
 
 
-def _lowprofool(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    shape = tuple(request.classifier.input_shape)
-    features = int(np.prod(shape))
-    flat = around(request.classifier, before=FromFlat(shape), input_shape=(features,))
-    attack = LowProFool(
-        flat,
-        n_steps=int(settings["n_steps"]),
-        # success is the predicted class, as everywhere here
-        threshold=None,
-        lambd=float(settings["lambd"]),
-        eta=float(settings["eta"]),
-        eta_decay=float(settings["eta_decay"]),
-        importance=np.ones(features),
-        verbose=False,
-    )
-    return Fed(attack, partial(_feed_flat, targeted=request.targeted))
+def _feed_flat(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
+    return np.reshape(attack.generate(x.reshape(len(x), -1), onehot), x.shape)
+
+
+def _equal(request: AttackRequest, _: Settings) -> Any:
+    return np.ones(int(np.prod(request.classifier.input_shape)))
 
 
 ROWS: tuple[AttackSpec, ...] = (
     minimal(
         "deepfool",
         "DeepFool",
-        "DeepFool",
-        make=_deepfool,
+        DeepFool,
+        make=ready(DeepFool, nb_grads=lambda request, _: min(10, request.classifier.nb_classes)),
         tiers=in_tiers({"max_iter": 50}, smoke={"max_iter": 20}, strong={"max_iter": 100}),
         norms=("2",),
         cost=lambda s: (CLASSES * (s["max_iter"] + 1), s["max_iter"] + 3),
@@ -130,8 +79,7 @@ ROWS: tuple[AttackSpec, ...] = (
     minimal(
         "newtonfool",
         "NewtonFool",
-        "NewtonFool",
-        make=_newtonfool,
+        NewtonFool,
         tiers=in_tiers(
             {"max_iter": 100, "eta": 0.05}, smoke={"max_iter": 20}, strong={"max_iter": 500}
         ),
@@ -141,7 +89,7 @@ ROWS: tuple[AttackSpec, ...] = (
     minimal(
         "jsma",
         "Saliency map method (JSMA)",
-        "SaliencyMapMethod",
+        SaliencyMapMethod,
         make=_jsma,
         tiers=in_tiers({"theta": 0.1, "gamma": 1.0}, smoke={"theta": 0.4}, strong={"theta": 0.05}),
         norms=("0",),
@@ -150,7 +98,7 @@ ROWS: tuple[AttackSpec, ...] = (
         cost=lambda s: (500 / s["theta"], 500 / s["theta"]),
         note="not given true labels: it aims at a class that it draws",
     ),
-    minimal(
+    AttackSpec(
         "brendel_bethge",
         "Brendel and Bethge",
         "BrendelBethgeAttack",
@@ -163,6 +111,9 @@ ROWS: tuple[AttackSpec, ...] = (
         ),
         norms=("inf", "2"),
         cost=lambda s: (s["steps"], s["steps"] + s["binary_search_steps"] + s["init_size"] + 5),
+        gradients=True,
+        bounded=False,
+        targetable=False,
         packages=("numba",),
         repeatable=False,
         note="fed singly: in a batch ART masks the true classes of all images; compiles for 40 s",
@@ -170,8 +121,17 @@ ROWS: tuple[AttackSpec, ...] = (
     minimal(
         "lowprofool",
         "LowProFool",
-        "LowProFool",
-        make=_lowprofool,
+        LowProFool,
+        make=ready(
+            LowProFool,
+            seen=_as_rows,
+            feed=_feed_flat,
+            aim=runner_up,
+            norm=2,
+            # success is the predicted class, as everywhere here
+            threshold=None,
+            importance=_equal,
+        ),
         tiers=in_tiers(
             {"n_steps": 100, "lambd": 1.5, "eta": 0.2, "eta_decay": 0.98},
             smoke={"n_steps": 20},

@@ -16,16 +16,14 @@ from art.attacks.evasion.laser_attack.laser_attack import LaserBeamAttack
 
 from art_disc.attacks.spec import NUMPY_2, AttackRequest, AttackSpec, Settings, in_tiers
 from art_disc.attacks.zoo.feeding import (
-    Fed,
     FromColour,
     around,
-    at_targets,
     guides,
     image_shape,
     one_by_one,
     runner_up,
 )
-from art_disc.attacks.zoo.rows import scene
+from art_disc.attacks.zoo.rows import ready, scene, setting
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError
 
@@ -37,41 +35,6 @@ def _feed_grid(attack: Any, x: Float32Array, onehot: Float32Array) -> Float32Arr
         attack.attack_trans_x = attack.attack_trans_y = attack.attack_rot = None
         found.append(attack.generate(image[None].copy(), row[None]))
     return np.concatenate(found)
-
-
-def _spatial(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    attack = SpatialTransformation(
-        request.classifier,
-        max_translation=float(settings["max_translation"]),
-        num_translations=int(settings["num_translations"]),
-        max_rotation=float(settings["max_rotation"]),
-        num_rotations=int(settings["num_rotations"]),
-        verbose=False,
-    )
-    return Fed(attack, _feed_grid)
-
-
-def _feed_shadow(attack: Any, x: Float32Array, onehot: Float32Array, *, targeted: bool) -> Any:
-    # away from the label its gradient vanishes where the network is sure
-    goal = onehot if targeted else runner_up(attack.estimator, x, onehot)
-    return one_by_one(attack, x, goal)
-
-
-def _shadow(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    attack = ShadowAttack(
-        request.classifier,
-        sigma=float(settings["sigma"]),
-        nb_steps=int(settings["nb_steps"]),
-        learning_rate=float(settings["learning_rate"]),
-        # ART's own weights, which are for large photographs, times a factor
-        lambda_tv=0.3 * float(settings["smoothness"]),
-        lambda_c=1.0 * float(settings["smoothness"]),
-        lambda_s=0.5 * float(settings["smoothness"]),
-        batch_size=int(settings["samples"]),
-        targeted=True,
-        verbose=False,
-    )
-    return Fed(attack, partial(_feed_shadow, targeted=request.targeted))
 
 
 def _feed_colour(
@@ -86,15 +49,15 @@ def _laser(request: AttackRequest, settings: Settings) -> EvasionAttack:
     shape = image_shape(classifier)
     canvas = shape[1:]
     lens = FromColour(shape, canvas, first_in=False, first_out=classifier.channels_first)
-    colour = around(classifier, before=lens, input_shape=(*canvas, 3), channels_first=False)
-    attack = LaserBeamAttack(
-        colour,
-        iterations=int(settings["iterations"]),
+    make = ready(
+        LaserBeamAttack,
+        seen=partial(around, before=lens, input_shape=(*canvas, 3), channels_first=False),
+        feed=partial(_feed_colour, lens=lens, classes=True),
         # wavelength [nm], angle, bias and width [pixels]
         max_laser_beam=(780.0, 3.14, float(canvas[1]), max(2, canvas[1] // 4)),
-        random_initializations=int(settings["restarts"]),
+        random_initializations=setting("restarts"),
     )
-    return Fed(attack, partial(_feed_colour, lens=lens, classes=True))
+    return make(request, settings)
 
 
 def _composite(request: AttackRequest, settings: Settings) -> EvasionAttack:
@@ -104,17 +67,14 @@ def _composite(request: AttackRequest, settings: Settings) -> EvasionAttack:
         msg = f"ART's composite attack is written for 3 x 32 x 32 images, got {shape}"
         raise InputError(msg)
     lens = FromColour(shape, (32, 32), first_in=True, first_out=classifier.channels_first)
-    colour = around(classifier, before=lens, input_shape=(3, 32, 32), channels_first=True)
     limit = float(min(request.eps, 1.0))
-    attack = CompositeAdversarialAttackPyTorch(
-        colour,
+    make = ready(
+        CompositeAdversarialAttackPyTorch,
+        seen=partial(around, before=lens, input_shape=(3, 32, 32), channels_first=True),
+        feed=partial(_feed_colour, lens=lens, classes=False),
         pgd_epsilon=(-limit, limit),
-        max_iter=int(settings["max_iter"]),
-        max_inner_iter=int(settings["max_inner_iter"]),
-        batch_size=request.batch_size,
-        verbose=False,
     )
-    return Fed(attack, partial(_feed_colour, lens=lens, classes=False))
+    return make(request, settings)
 
 
 def _feed_stickers(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
@@ -129,38 +89,13 @@ def _feed_stickers(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
     return np.where(lost[:, None, None, None], x, made)
 
 
-def _graphite_blackbox(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    _, height, width = image_shape(request.classifier)
-    patch = max(2, min(height, width) // 7)
-    attack = GRAPHITEBlackbox(
-        request.classifier,
-        noise_size=(width, height),
-        net_size=(width, height),
-        heat_patch_size=(patch, patch),
-        num_xforms_mask=int(settings["transforms"]),
-        num_xforms_boost=int(settings["transforms"]),
-        num_boost_queries=int(settings["queries"]),
-        blur_kernels=[0],
-        batch_size=request.batch_size,
-    )
-    return Fed(attack, _feed_stickers)
+def _size(request: AttackRequest, _: Settings) -> tuple[int, int]:
+    height, width = image_shape(request.classifier)[1:]
+    return width, height
 
 
-def _graphite_whitebox(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    _, height, width = image_shape(request.classifier)
-    attack = GRAPHITEWhiteboxPyTorch(
-        request.classifier,
-        net_size=(width, height),
-        num_xforms=int(settings["transforms"]),
-        step_size=float(settings["step_size"]),
-        steps=int(settings["steps"]),
-        first_steps=int(settings["first_steps"]),
-        patch_removal_size=max(2, min(height, width) // 7),
-        patch_removal_interval=max(1, min(height, width) // 7),
-        blur_kernels=[0],
-        batch_size=request.batch_size,
-    )
-    return Fed(attack, partial(at_targets, targeted=request.targeted))
+def _seventh(request: AttackRequest, _: Settings, least: int = 2) -> int:
+    return max(least, min(image_shape(request.classifier)[1:]) // 7)
 
 
 ROWS: tuple[AttackSpec, ...] = (
@@ -168,7 +103,7 @@ ROWS: tuple[AttackSpec, ...] = (
         "spatial",
         "Spatial transformation, worst of a grid",
         SpatialTransformation,
-        make=_spatial,
+        make=ready(SpatialTransformation, feed=_feed_grid),
         tiers=in_tiers(
             {
                 "max_translation": 10.0,
@@ -188,7 +123,18 @@ ROWS: tuple[AttackSpec, ...] = (
         "shadow",
         "Shadow attack",
         ShadowAttack,
-        make=_shadow,
+        make=ready(
+            ShadowAttack,
+            feed=one_by_one,
+            # away from the label its gradient vanishes where the network is sure
+            aim=runner_up,
+            # ART's own weights, which are for large photographs, times a factor
+            lambda_tv=setting("smoothness", 0.3),
+            lambda_c=setting("smoothness", 1.0),
+            lambda_s=setting("smoothness", 0.5),
+            batch_size=setting("samples"),
+            targeted=True,
+        ),
         tiers=in_tiers(
             {
                 "sigma": 0.1,
@@ -225,7 +171,17 @@ ROWS: tuple[AttackSpec, ...] = (
         "graphite_blackbox",
         "GRAPHITE, hard labels",
         GRAPHITEBlackbox,
-        make=_graphite_blackbox,
+        make=ready(
+            GRAPHITEBlackbox,
+            feed=_feed_stickers,
+            noise_size=_size,
+            net_size=_size,
+            heat_patch_size=lambda *asked: (_seventh(*asked),) * 2,
+            num_xforms_mask=setting("transforms"),
+            num_xforms_boost=setting("transforms"),
+            num_boost_queries=setting("queries"),
+            blur_kernels=[0],
+        ),
         tiers=in_tiers(
             {"transforms": 20, "queries": 1000},
             smoke={"transforms": 2, "queries": 50},
@@ -242,7 +198,15 @@ ROWS: tuple[AttackSpec, ...] = (
         "graphite_whitebox",
         "GRAPHITE, white box",
         GRAPHITEWhiteboxPyTorch,
-        make=_graphite_whitebox,
+        make=ready(
+            GRAPHITEWhiteboxPyTorch,
+            aim=runner_up,
+            net_size=_size,
+            num_xforms=setting("transforms"),
+            patch_removal_size=_seventh,
+            patch_removal_interval=partial(_seventh, least=1),
+            blur_kernels=[0],
+        ),
         tiers=in_tiers(
             {"transforms": 20, "step_size": 0.05, "steps": 50, "first_steps": 200},
             smoke={"transforms": 3, "step_size": 0.3, "steps": 2, "first_steps": 10},

@@ -1,7 +1,6 @@
 """Rows of the attacks that need predictions alone."""
 
 import numpy as np
-from art.attacks.attack import EvasionAttack
 from art.attacks.evasion import (
     BoundaryAttack,
     HopSkipJump,
@@ -13,104 +12,16 @@ from art.attacks.evasion import (
 )
 
 from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
-from art_disc.attacks.zoo.feeding import around, image_shape
-from art_disc.attacks.zoo.rows import blind
+from art_disc.attacks.zoo.feeding import image_shape
+from art_disc.attacks.zoo.rows import blind, probabilities, ready
 
 
-def _square(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return SquareAttack(
-        estimator=request.classifier,
-        eps=request.eps,
-        norm=request.order,
-        max_iter=int(settings["max_iter"]),
-        p_init=float(settings["p_init"]),
-        nb_restarts=int(settings["nb_restarts"]),
-        batch_size=request.batch_size,
-        verbose=False,
-    )
+def _is_large(request: AttackRequest, _: Settings) -> bool:
+    return min(image_shape(request.classifier)[1:]) >= 64
 
 
-def _hop_skip_jump(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return HopSkipJump(
-        request.classifier,
-        norm=request.order,
-        max_iter=int(settings["max_iter"]),
-        max_eval=int(settings["max_eval"]),
-        init_eval=int(settings["init_eval"]),
-        init_size=int(settings["init_size"]),
-        batch_size=request.batch_size,
-        verbose=False,
-    )
-
-
-def _boundary(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return BoundaryAttack(
-        request.classifier,
-        targeted=False,
-        max_iter=int(settings["max_iter"]),
-        num_trial=int(settings["num_trial"]),
-        sample_size=int(settings["sample_size"]),
-        init_size=int(settings["init_size"]),
-        batch_size=request.batch_size,
-        verbose=False,
-    )
-
-
-def _sign_opt(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return SignOPTAttack(
-        request.classifier,
-        targeted=False,
-        num_trial=int(settings["num_trial"]),
-        max_iter=int(settings["max_iter"]),
-        query_limit=int(settings["query_limit"]),
-        k=int(settings["k"]),
-        batch_size=request.batch_size,
-        verbose=False,
-    )
-
-
-def _simba(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return SimBA(
-        around(request.classifier, probabilities=True),
-        attack="px",
-        max_iter=int(settings["max_iter"]),
-        epsilon=float(settings["epsilon"]),
-        # checked even where the attack is on pixels
-        freq_dim=1,
-        targeted=request.targeted,
-        batch_size=1,
-        verbose=False,
-    )
-
-
-def _zoo(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    small = min(image_shape(request.classifier)[1:]) < 64
-    return ZooAttack(
-        request.classifier,
-        targeted=request.targeted,
-        learning_rate=float(settings["learning_rate"]),
-        max_iter=int(settings["max_iter"]),
-        binary_search_steps=int(settings["binary_search_steps"]),
-        initial_const=float(settings["initial_const"]),
-        # the coarse grids that it starts from are for large images
-        use_resize=not small,
-        use_importance=not small,
-        nb_parallel=min(int(settings["nb_parallel"]), int(np.prod(request.classifier.input_shape))),
-        variable_h=float(settings["variable_h"]),
-        batch_size=1,
-        verbose=False,
-    )
-
-
-def _vat(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return VirtualAdversarialMethod(
-        around(request.classifier, probabilities=True),
-        max_iter=int(settings["max_iter"]),
-        finite_diff=float(settings["finite_diff"]),
-        eps=request.eps,
-        batch_size=request.batch_size,
-        verbose=False,
-    )
+def _parallel(request: AttackRequest, settings: Settings) -> int:
+    return int(min(settings["nb_parallel"], np.prod(request.classifier.input_shape)))
 
 
 _UNSEEDED = "draws from an unseeded generator, so that no seed repeats it"
@@ -119,8 +30,7 @@ ROWS: tuple[AttackSpec, ...] = (
     blind(
         "square",
         "Square attack (queries only)",
-        "SquareAttack",
-        make=_square,
+        SquareAttack,
         tiers=in_tiers(
             {"max_iter": 1000, "p_init": 0.8, "nb_restarts": 1},
             smoke={"max_iter": 100},
@@ -133,8 +43,7 @@ ROWS: tuple[AttackSpec, ...] = (
     blind(
         "hop_skip_jump",
         "HopSkipJump",
-        "HopSkipJump",
-        make=_hop_skip_jump,
+        HopSkipJump,
         tiers=in_tiers(
             {"max_iter": 20, "max_eval": 1000, "init_eval": 100, "init_size": 100},
             smoke={"max_iter": 4, "max_eval": 100, "init_eval": 20},
@@ -148,8 +57,7 @@ ROWS: tuple[AttackSpec, ...] = (
     blind(
         "boundary",
         "Boundary attack",
-        "BoundaryAttack",
-        make=_boundary,
+        BoundaryAttack,
         tiers=in_tiers(
             {"max_iter": 500, "num_trial": 10, "sample_size": 10, "init_size": 100},
             smoke={"max_iter": 20, "num_trial": 3, "sample_size": 5},
@@ -163,8 +71,7 @@ ROWS: tuple[AttackSpec, ...] = (
     blind(
         "sign_opt",
         "Sign-OPT",
-        "SignOPTAttack",
-        make=_sign_opt,
+        SignOPTAttack,
         tiers=in_tiers(
             {"num_trial": 100, "max_iter": 100, "query_limit": 4000, "k": 50},
             smoke={"num_trial": 10, "max_iter": 5, "query_limit": 500, "k": 10},
@@ -176,8 +83,9 @@ ROWS: tuple[AttackSpec, ...] = (
     blind(
         "simba",
         "SimBA, pixels",
-        "SimBA",
-        make=_simba,
+        SimBA,
+        # the dimension is checked even where the attack is on pixels
+        make=ready(SimBA, seen=probabilities, attack="px", freq_dim=1, batch_size=1),
         tiers=in_tiers(
             {"max_iter": 1000, "epsilon": 0.3}, smoke={"max_iter": 100}, strong={"max_iter": 3000}
         ),
@@ -189,8 +97,15 @@ ROWS: tuple[AttackSpec, ...] = (
     blind(
         "zoo",
         "ZOO, zeroth-order optimisation",
-        "ZooAttack",
-        make=_zoo,
+        ZooAttack,
+        make=ready(
+            ZooAttack,
+            # the coarse grids that it starts from are for large images
+            use_resize=_is_large,
+            use_importance=_is_large,
+            nb_parallel=_parallel,
+            batch_size=1,
+        ),
         tiers=in_tiers(
             {
                 "learning_rate": 0.01,
@@ -220,8 +135,8 @@ ROWS: tuple[AttackSpec, ...] = (
     blind(
         "vat",
         "Virtual adversarial method",
-        "VirtualAdversarialMethod",
-        make=_vat,
+        VirtualAdversarialMethod,
+        make=ready(VirtualAdversarialMethod, seen=probabilities),
         tiers=in_tiers(
             {"max_iter": 2, "finite_diff": 0.2}, smoke={"max_iter": 1}, strong={"max_iter": 10}
         ),

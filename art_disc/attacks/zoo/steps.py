@@ -1,9 +1,7 @@
 """Rows of the attacks that step along the loss gradient within a budget."""
 
-from collections.abc import Callable
 from typing import Any
 
-from art.attacks.attack import EvasionAttack
 from art.attacks.evasion import (
     BasicIterativeMethod,
     FastGradientMethod,
@@ -18,7 +16,8 @@ from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_p
 )
 
 from art_disc.attacks.sign_adam import SignAdamBPDA
-from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, Tiers, in_tiers
+from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
+from art_disc.attacks.zoo.rows import ready, stepping
 
 
 def step_size(request: AttackRequest, settings: Settings) -> float:
@@ -38,126 +37,78 @@ def iterations(settings: Settings) -> float:
     return settings["max_iter"] * max(1, settings.get("num_random_init", 1))
 
 
-def _fgsm(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return FastGradientMethod(
-        **request.common,
-        norm=request.order,
-        num_random_init=int(settings["num_random_init"]),
-    )
-
-
-def _stepping(
-    kind: Any, *, norm: bool = True
-) -> Callable[[AttackRequest, Settings], EvasionAttack]:
-    """Return the maker of PGD and its kin."""
-
-    def make(request: AttackRequest, settings: Settings) -> EvasionAttack:
-        options: dict[str, Any] = {"norm": request.order} if norm else {}
-        if "num_random_init" in settings:
-            options["num_random_init"] = int(settings["num_random_init"])
-        if "decay" in settings:
-            options["decay"] = float(settings["decay"])
-        return kind(
-            **request.common,
-            **options,
-            eps_step=step_size(request, settings),
-            max_iter=int(settings["max_iter"]),
-            verbose=False,
-        )
-
-    return make
-
-
-def _sign_adam(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return SignAdamBPDA(
-        **request.common,
-        eps_step=step_size(request, settings),
-        max_iter=int(settings["max_iter"]),
-        verbose=False,
-    )
-
-
-_RESTARTED: Tiers = in_tiers(
-    {"max_iter": 40, "num_random_init": 2, "eps_step": 0.0},
-    smoke={"max_iter": 20, "num_random_init": 1},
-    strong={"max_iter": 100, "num_random_init": 5},
-)
-
-
-def _pgd(name: str, label: str, kind: Any, note: str = "") -> AttackSpec:
-    return AttackSpec(
-        name=name,
-        label=label,
-        art=kind.__name__,
-        make=_stepping(kind),
-        tiers=_RESTARTED,
-        norms=("inf", "2"),
-        gradients=True,
-        targetable=True,
-        cost=lambda s: (iterations(s), 2 * max(1, s["num_random_init"])),
-        note=note,
-    )
-
+_PGD: dict[str, Any] = {
+    "tiers": in_tiers(
+        {"max_iter": 40, "num_random_init": 2, "eps_step": 0.0},
+        smoke={"max_iter": 20, "num_random_init": 1},
+        strong={"max_iter": 100, "num_random_init": 5},
+    ),
+    "norms": ("inf", "2"),
+    "cost": lambda s: (iterations(s), 2 * max(1, s["num_random_init"])),
+}
 
 ROWS: tuple[AttackSpec, ...] = (
-    AttackSpec(
-        name="fgsm",
-        label="Fast gradient sign method",
-        art="FastGradientMethod",
-        make=_fgsm,
+    stepping(
+        "fgsm",
+        "Fast gradient sign method",
+        FastGradientMethod,
         tiers=in_tiers({"num_random_init": 0}),
         norms=("inf", "2"),
-        gradients=True,
-        targetable=True,
         cost=lambda _: (1, 1),
     ),
-    _pgd("pgd", "Projected gradient descent, random starts", ProjectedGradientDescent),
-    _pgd(
+    stepping(
+        "pgd",
+        "Projected gradient descent, random starts",
+        ProjectedGradientDescent,
+        make=ready(ProjectedGradientDescent, eps_step=step_size),
+        **_PGD,
+    ),
+    stepping(
         "pgd_torch",
         "Projected gradient descent, ART's PyTorch code",
         ProjectedGradientDescentPyTorch,
-        "what pgd runs for a classifier of ours",
+        make=ready(ProjectedGradientDescentPyTorch, eps_step=step_size),
+        note="what pgd runs for a classifier of ours",
+        **_PGD,
     ),
-    _pgd(
+    stepping(
         "pgd_numpy",
         "Projected gradient descent, ART's NumPy code",
         ProjectedGradientDescentNumpy,
-        "equals pgd on a deterministic classifier",
+        make=ready(ProjectedGradientDescentNumpy, eps_step=step_size),
+        note="equals pgd on a deterministic classifier",
+        **_PGD,
     ),
-    AttackSpec(
-        name="bim",
-        label="Basic iterative method",
-        art="BasicIterativeMethod",
-        make=_stepping(BasicIterativeMethod, norm=False),
+    stepping(
+        "bim",
+        "Basic iterative method",
+        BasicIterativeMethod,
+        make=ready(BasicIterativeMethod, eps_step=step_size),
         tiers=in_tiers(
             {"max_iter": 40, "eps_step": 0.0}, smoke={"max_iter": 20}, strong={"max_iter": 100}
         ),
         norms=("inf",),
-        gradients=True,
-        targetable=True,
         cost=lambda s: (iterations(s), 2),
         note="PGD without a random start",
     ),
-    AttackSpec(
-        name="mim",
-        label="Momentum iterative method",
-        art="MomentumIterativeMethod",
-        make=_stepping(MomentumIterativeMethod),
+    stepping(
+        "mim",
+        "Momentum iterative method",
+        MomentumIterativeMethod,
+        make=ready(MomentumIterativeMethod, eps_step=step_size),
         tiers=in_tiers(
             {"max_iter": 40, "decay": 1.0, "eps_step": 0.0},
             smoke={"max_iter": 20},
             strong={"max_iter": 100},
         ),
         norms=("inf", "2"),
-        gradients=True,
-        targetable=True,
         cost=lambda s: (iterations(s), 2),
     ),
     AttackSpec(
         name="sign_adam",
         label="Sign-Adam BPDA (the papers' own)",
         art="",
-        make=_sign_adam,
+        make=ready(SignAdamBPDA, eps_step=step_size),
         tiers=in_tiers(
             {"max_iter": 100, "eps_step": 0.0}, smoke={"max_iter": 20}, strong={"max_iter": 200}
         ),
