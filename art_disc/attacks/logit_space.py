@@ -1,13 +1,12 @@
 """The attack with which thermometer codes were first evaluated: gradient ascent over levels."""
 
-from typing import Any
-
 import numpy as np
 import torch
-from art.attacks.attack import EvasionAttack
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from art_disc.core.checks import Float32Array, check_count, check_eps, check_labels
+from art_disc.attacks.base import OwnAttack, drawn_seed
+from art_disc.core.checks import Float32Array, check_eps
 from art_disc.core.errors import InputError
 from art_disc.defences import Thermometer
 from art_disc.estimators import DefendedClassifier
@@ -16,7 +15,7 @@ from art_disc.estimators import DefendedClassifier
 _INSIDE = 4e-7
 
 
-class LogitSpacePGA(EvasionAttack):
+class LogitSpacePGA(OwnAttack):
     """Gradient ascent on one logit a level, through a softmax that hardens from step to step.
 
     Only levels that a change within `eps` reaches take part. The network sees the softmax's code,
@@ -42,15 +41,9 @@ class LogitSpacePGA(EvasionAttack):
     """
 
     attack_params = (
-        *EvasionAttack.attack_params,
-        "eps",
-        "eps_step",
-        "max_iter",
-        "anneal_rate",
-        "targeted",
-        "batch_size",
-        "verbose",
-    )
+        "eps", "eps_step", "max_iter", "anneal_rate", "targeted", "batch_size", "verbose",
+    )  # fmt: skip
+    _positive = ("eps_step", "anneal_rate")
     _estimator_requirements = (DefendedClassifier,)
 
     def __init__(  # noqa: PLR0913, PLR0917 - ART's own options
@@ -64,15 +57,16 @@ class LogitSpacePGA(EvasionAttack):
         batch_size: int = 128,
         verbose: bool = True,
     ) -> None:
-        super().__init__(estimator=estimator)
-        self.eps = eps
-        self.eps_step = eps_step
-        self.max_iter = max_iter
-        self.anneal_rate = anneal_rate
-        self._targeted = targeted
-        self.batch_size = batch_size
-        self.verbose = verbose
-        self._check_params()
+        super().__init__(
+            estimator,
+            eps=eps,
+            eps_step=eps_step,
+            max_iter=max_iter,
+            anneal_rate=anneal_rate,
+            targeted=targeted,
+            batch_size=batch_size,
+            verbose=verbose,
+        )
 
     def _check_params(self) -> None:
         defences = self.estimator.defences
@@ -82,42 +76,18 @@ class LogitSpacePGA(EvasionAttack):
             msg = "LogitSpacePGA needs a classifier with one defence, a Thermometer in its module"
             raise InputError(msg)
         check_eps(self.eps, upper=float(np.max(self.estimator.clip_values[1])))
-        check_count(self.max_iter, "max_iter")
-        check_count(self.batch_size, "batch_size")
-        for name in ("eps_step", "anneal_rate"):
-            if not getattr(self, name) > 0:
-                msg = f"{name} must be positive, got {getattr(self, name)}"
-                raise InputError(msg)
+        super()._check_params()
 
-    def generate(self, x: Float32Array, y: Any = None, **_: Any) -> Float32Array:
-        """Return adversarial images.
-
-        Args:
-            x: Images in the clip range; not written to.
-            y: Labels, indices or one-hot: true ones, or targets where `targeted`. None: the
-                classifier's own predictions.
-
-        Returns:
-            float32 array of the shape of `x`.
-
-        Raises:
-            InputError: Targeted without `y`, or labels that do not fit.
-        """
-        images = np.asarray(x, dtype=np.float32)
-        if y is None and self.targeted:
-            msg = "a targeted attack needs y"
-            raise InputError(msg)
-        given = self.estimator.predict(images) if y is None else y
-        labels = torch.tensor(check_labels(given, len(images), self.estimator.nb_classes))
-        # the global stream is where ART's attacks, and so its users' seeds, are
-        seed = int(np.random.randint(2**31))  # noqa: NPY002 - ART's stream
-        generator = torch.Generator().manual_seed(seed)
+    def _run(self, x: Float32Array, labels: NDArray[np.int64]) -> Float32Array:
+        generator = torch.Generator().manual_seed(drawn_seed())
         parts = zip(
-            torch.tensor(images).split(self.batch_size), labels.split(self.batch_size), strict=True
+            torch.tensor(x).split(self.batch_size),
+            torch.tensor(labels).split(self.batch_size),
+            strict=True,
         )
         device = self.estimator.device
         found = [self._attack(a.to(device), b.to(device), generator) for a, b in parts]
-        return torch.cat(found).numpy() if found else images.copy()
+        return torch.cat(found).numpy() if found else x.copy()
 
     def _attack(self, x: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         step = self.estimator.defences[0].map
@@ -146,4 +116,5 @@ class LogitSpacePGA(EvasionAttack):
         scores = module._classify(step._leave(step.code.from_shares(share).flatten(1, 2)))
         loss = nn.functional.cross_entropy(scores, labels, reduction="sum")
         (slope,) = torch.autograd.grad(loss, leaf)
-        return logits + (-1 if self.targeted else 1) * self.eps_step * slope.sign()
+        moved: Tensor = logits + (-1 if self.targeted else 1) * self.eps_step * slope.sign()
+        return moved

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from art.attacks.attack import EvasionAttack
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
+from numpy.typing import NDArray
 from torch import nn
 
-from art_disc.core.checks import Float32Array, check_labels
+from art_disc.attacks.base import OwnAttack, drawn_seed
+from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError, MissingExtraError
 
 VERSIONS = ("standard", "plus", "rand")
@@ -26,11 +27,12 @@ class _InUnitRange(nn.Module):
         return self.model(x if self.upper == 1 else x * self.upper)
 
 
-class OriginalAutoAttack(EvasionAttack):
+class OriginalAutoAttack(OwnAttack):
     """The package `autoattack` on `estimator.model`, unchanged (Croce and Hein 2020).
 
     The defence has to live in the model, as `placement="module"` puts it there; a classifier with
-    ART preprocessors is refused, since the package would not see them.
+    ART preprocessors is refused, since the package would not see them. An image that the package
+    cannot break comes back as it was.
 
     Args:
         estimator: An ART `PyTorchClassifier` that returns logits, NCHW.
@@ -47,7 +49,7 @@ class OriginalAutoAttack(EvasionAttack):
     """
 
     attack_params = (
-        *EvasionAttack.attack_params, "eps", "norm", "version", "n_iter", "n_queries", "batch_size",
+        "eps", "norm", "version", "n_iter", "n_queries", "batch_size",
     )  # fmt: skip
     _estimator_requirements = (BaseEstimator, LossGradientsMixin)
 
@@ -62,12 +64,18 @@ class OriginalAutoAttack(EvasionAttack):
         n_queries: int = 5000,
         batch_size: int = 250,
     ) -> None:
-        super().__init__(estimator=estimator)
-        self.eps, self.norm, self.version = eps, norm, version
-        self.n_iter, self.n_queries, self.batch_size = n_iter, n_queries, batch_size
-        self._check_params()
+        super().__init__(
+            estimator,
+            eps=eps,
+            norm=norm,
+            version=version,
+            n_iter=n_iter,
+            n_queries=n_queries,
+            batch_size=batch_size,
+        )
 
     def _check_params(self) -> None:
+        super()._check_params()
         if self.version not in VERSIONS:
             msg = f"version must be one of {', '.join(VERSIONS)}, got {self.version!r}"
             raise InputError(msg)
@@ -84,25 +92,10 @@ class OriginalAutoAttack(EvasionAttack):
             msg = "the package takes NCHW images; build the classifier with channels_first=True"
             raise InputError(msg)
 
-    def generate(self, x: Float32Array, y: Any = None, **_: Any) -> Float32Array:
-        """Return adversarial images.
-
-        Args:
-            x: Images (n, c, h, w) in the clip range.
-            y: True labels, indices or one-hot; None: the classifier's own predictions.
-
-        Returns:
-            float32 array of the shape of `x`; an image that the package could not break is as it
-            was.
-        """
-        estimator = self.estimator
-        given = estimator.predict(x) if y is None else y
-        labels = check_labels(given, len(x), estimator.nb_classes)
-        upper = float(np.max(estimator.clip_values[1]))
+    def _run(self, x: Float32Array, labels: NDArray[np.int64]) -> Float32Array:
+        upper = float(np.max(self.estimator.clip_values[1]))
         found = self._package(upper).run_standard_evaluation(
-            torch.from_numpy(np.asarray(x, dtype=np.float32) / np.float32(upper)),
-            torch.from_numpy(labels),
-            bs=self.batch_size,
+            torch.from_numpy(x / np.float32(upper)), torch.from_numpy(labels), bs=self.batch_size
         )
         return np.asarray(found.cpu().numpy() * np.float32(upper), dtype=np.float32)
 
@@ -120,7 +113,7 @@ class OriginalAutoAttack(EvasionAttack):
             norm="Linf" if self.norm == np.inf else "L2",
             eps=self.eps / upper,
             # the package seeds torch itself; from NumPy's stream, a run can be repeated
-            seed=int(np.random.randint(2**31)),  # noqa: NPY002 - the stream that ART draws from
+            seed=drawn_seed(),
             verbose=False,
             version=self.version,
             device=str(self.estimator.device),

@@ -4,20 +4,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from art.attacks.attack import EvasionAttack
 from art.estimators.estimator import BaseEstimator
 from numpy.typing import NDArray
 
-from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings
-from art_disc.core.checks import Float32Array, check_count, check_labels
+from art_disc.attacks.base import OwnAttack, drawn_seed
+from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError
 
 # of a classifier that draws: images kept for another look, and how often each is looked at
 _FINALISTS, _LOOKS = 8, 8
 
 
-class RandomSearch(EvasionAttack):
-    """Draw images around each clean one until the classifier is wrong.
+class RandomSearch(OwnAttack):
+    """Draw images around each clean one until the classifier is wrong; else keep the image.
+
+    Of a classifier that draws, the image that it is least sure of: all `max_iter` are tried.
 
     Half of the draws are corners (every value moved by the whole budget, up or down), half are
     uniform in the ball's box; in l_2 all are Gaussian directions on the sphere.
@@ -36,7 +37,7 @@ class RandomSearch(EvasionAttack):
     Source: check 11 of the evaluation guide of Carlini et al. 2019 (brute-force random search).
     """
 
-    attack_params = (*EvasionAttack.attack_params, "eps", "norm", "max_iter", "batch_size")
+    attack_params = ("eps", "norm", "max_iter", "batch_size")
     _estimator_requirements = (BaseEstimator,)
 
     def __init__(
@@ -48,39 +49,19 @@ class RandomSearch(EvasionAttack):
         batch_size: int = 500,
         seed: int | None = None,
     ) -> None:
-        super().__init__(estimator=estimator)
-        self.eps, self.norm, self.max_iter, self.batch_size = eps, norm, max_iter, batch_size
-        self.seed = seed
-        self._check_params()
+        super().__init__(
+            estimator, eps=eps, norm=norm, max_iter=max_iter, batch_size=batch_size, seed=seed
+        )
 
     def _check_params(self) -> None:
-        check_count(self.max_iter, "max_iter")
-        check_count(self.batch_size, "batch_size")
+        super()._check_params()
         if self.norm not in (np.inf, "inf", 2, "2"):
             msg = f"norm must be 'inf' or 2, got {self.norm!r}"
             raise InputError(msg)
 
-    def generate(self, x: Float32Array, y: Any = None, **_: Any) -> Float32Array:
-        """Return for each image the first draw that is classified wrongly, or the image itself.
-
-        Of a classifier that draws, the one that it is least sure of: all `max_iter` are tried.
-
-        Args:
-            x: Images in the clip range; not written to.
-            y: True labels, indices or one-hot. None: the classifier's own predictions.
-        """
-        images = np.asarray(x, dtype=np.float32)
-        labels = check_labels(
-            self.estimator.predict(images) if y is None else y,
-            len(images),
-            self.estimator.nb_classes,
-        )
-        # the global stream is where ART's attacks, and so its users' seeds, are
-        seed = self.seed if self.seed is not None else np.random.randint(2**31)  # noqa: NPY002
-        rng = np.random.default_rng(seed)
-        found = [
-            self._search(image, label, rng) for image, label in zip(images, labels, strict=True)
-        ]
+    def _run(self, x: Float32Array, labels: NDArray[np.int64]) -> Float32Array:
+        rng = np.random.default_rng(drawn_seed() if self.seed is None else self.seed)
+        found = [self._search(image, label, rng) for image, label in zip(x, labels, strict=True)]
         return np.stack(found)
 
     def _search(self, image: Float32Array, label: int, rng: np.random.Generator) -> Float32Array:
@@ -135,26 +116,3 @@ def draw_changes(
     uniform = rng.uniform(-1, 1, size=shape).astype(np.float32)
     uniform[::2] = np.sign(uniform[::2])
     return np.asarray(np.float32(eps) * uniform)
-
-
-def _make(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    return RandomSearch(
-        request.classifier, request.eps, request.order, max_iter=int(settings["max_iter"])
-    )
-
-
-RANDOM_SEARCH = AttackSpec(
-    name="random_search",
-    label="Random search (blind guessing)",
-    art="",
-    make=_make,
-    tiers={
-        "smoke": {"max_iter": 100},
-        "standard": {"max_iter": 1000},
-        "strong": {"max_iter": 10_000},
-    },
-    norms=("inf", "2"),
-    gradients=False,
-    targetable=False,
-    cost=lambda s: (0, s["max_iter"]),
-)

@@ -1,16 +1,15 @@
 """The attack of the pixel-discretisation papers: Adam on gradient signs with a margin loss."""
 
-from typing import Any
-
 import numpy as np
 import torch
-from art.attacks.attack import EvasionAttack
 from art.estimators.classification import PyTorchClassifier
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from art_disc.core.checks import Float32Array, check_count, check_eps, check_labels
+from art_disc.attacks.base import OwnAttack
+from art_disc.core.checks import Float32Array, check_eps
 from art_disc.core.errors import InputError
 
 
@@ -36,7 +35,7 @@ class MarginLoss(nn.Module):
         return margin.sum() if self.reduction == "sum" else margin.mean()
 
 
-class SignAdamBPDA(EvasionAttack):
+class SignAdamBPDA(OwnAttack):
     """Adam, fed with the sign of the margin loss's gradient; no random start, last iterate kept.
 
     The gradient goes through whatever surrogate the classifier's defences carry (BPDA). The first
@@ -60,14 +59,9 @@ class SignAdamBPDA(EvasionAttack):
     """
 
     attack_params = (
-        *EvasionAttack.attack_params,
-        "eps",
-        "eps_step",
-        "max_iter",
-        "targeted",
-        "batch_size",
-        "verbose",
-    )
+        "eps", "eps_step", "max_iter", "targeted", "batch_size", "verbose",
+    )  # fmt: skip
+    _positive = ("eps_step",)
     _estimator_requirements = (BaseEstimator, LossGradientsMixin, PyTorchClassifier)
 
     def __init__(  # noqa: PLR0913, PLR0917 - ART's own options
@@ -80,66 +74,29 @@ class SignAdamBPDA(EvasionAttack):
         batch_size: int = 128,
         verbose: bool = True,
     ) -> None:
-        super().__init__(estimator=estimator)
-        self.eps = eps
-        self.eps_step = eps_step
-        self.max_iter = max_iter
-        self._targeted = targeted
-        self.batch_size = batch_size
-        self.verbose = verbose
-        self._check_params()
-
-    @property
-    def targeted(self) -> bool:
-        """Whether `y` is where to go."""
-        return self._targeted
-
-    @targeted.setter
-    def targeted(self, value: bool) -> None:
-        self._targeted = value
+        super().__init__(
+            estimator,
+            eps=eps,
+            eps_step=eps_step,
+            max_iter=max_iter,
+            targeted=targeted,
+            batch_size=batch_size,
+            verbose=verbose,
+        )
 
     def _check_params(self) -> None:
         if self.estimator.clip_values is None:
             msg = "the classifier needs clip_values"
             raise InputError(msg)
         check_eps(self.eps, upper=float(np.max(self.estimator.clip_values[1])))
-        check_count(self.max_iter, "max_iter")
-        check_count(self.batch_size, "batch_size")
-        if not self.eps_step > 0:
-            msg = f"eps_step must be positive, got {self.eps_step}"
-            raise InputError(msg)
+        super()._check_params()
 
-    def generate(self, x: Float32Array, y: Any = None, **_: Any) -> Float32Array:
-        """Return adversarial images.
-
-        Args:
-            x: Images in the clip range; not written to.
-            y: Labels, indices or one-hot: true ones, or targets where `targeted`. None: the
-                classifier's own predictions.
-
-        Returns:
-            float32 array of the shape of `x`.
-
-        Raises:
-            InputError: Targeted without `y`, or labels that do not fit.
-        """
-        images = np.asarray(x, dtype=np.float32)
-        if y is None and self.targeted:
-            msg = "a targeted attack needs y"
-            raise InputError(msg)
-        labels = check_labels(
-            self.estimator.predict(images) if y is None else y,
-            len(images),
-            self.estimator.nb_classes,
-        )
+    def _run(self, x: Float32Array, labels: NDArray[np.int64]) -> Float32Array:
         attacked = self._with_margin_loss()
+        starts = range(0, len(x), self.batch_size)
         parts = [
-            self._attack(attacked, images[i : i + self.batch_size], labels[i : i + self.batch_size])
-            for i in tqdm(
-                range(0, len(images), self.batch_size),
-                desc="SignAdamBPDA",
-                disable=not self.verbose,
-            )
+            self._attack(attacked, x[i : i + self.batch_size], labels[i : i + self.batch_size])
+            for i in tqdm(starts, desc="SignAdamBPDA", disable=not self.verbose)
         ]
         return np.concatenate(parts)
 
@@ -160,7 +117,7 @@ class SignAdamBPDA(EvasionAttack):
         )
 
     def _attack(
-        self, attacked: PyTorchClassifier, x: Float32Array, labels: np.ndarray[Any, Any]
+        self, attacked: PyTorchClassifier, x: Float32Array, labels: NDArray[np.int64]
     ) -> Float32Array:
         onehot = np.eye(attacked.nb_classes, dtype=np.float32)[labels]
         low, high = (np.asarray(v, dtype=np.float32) for v in attacked.clip_values)

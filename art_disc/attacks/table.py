@@ -4,12 +4,11 @@ import math
 from collections.abc import Mapping
 from fractions import Fraction
 
-from art_disc.attacks.random_search import RANDOM_SEARCH
 from art_disc.attacks.spec import TIERS, AttackSpec
 from art_disc.attacks.zoo import ROWS
 from art_disc.core.errors import InputError
 
-ATTACKS: dict[str, AttackSpec] = {spec.name: spec for spec in (*ROWS, RANDOM_SEARCH)}
+ATTACKS: dict[str, AttackSpec] = {spec.name: spec for spec in ROWS}
 
 # the published six; strong adds what follows another path, or asks for labels alone
 _STANDARD = ("fgsm", "pgd", "apgd_ce", "apgd_dlr", "sign_adam", "square")
@@ -93,8 +92,8 @@ def _check_cost(spec: AttackSpec, settings: Mapping[str, float | int]) -> None:
     except ArithmeticError:
         possible = False
     if not possible:
-        told = ", ".join(f"{key}={value}" for key, value in settings.items())
-        msg = f"{spec.name} cannot run with {told}; see art-disc zoo --list"
+        words = ", ".join(f"{key}={value}" for key, value in settings.items())
+        msg = f"{spec.name} cannot run with {words}; see art-disc zoo --list"
         raise InputError(msg)
 
 

@@ -24,4 +24,5 @@ ROWS = (
     *videos.ROWS,
     *physical.ROWS,
     *patches.ROWS,
+    queries.RANDOM_SEARCH,
 )

@@ -11,6 +11,7 @@ from art.attacks.evasion import (
     ZooAttack,
 )
 
+from art_disc.attacks.random_search import RandomSearch
 from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
 from art_disc.attacks.zoo.feeding import image_shape
 from art_disc.attacks.zoo.rows import blind, probabilities, ready
@@ -25,6 +26,18 @@ def _parallel(request: AttackRequest, settings: Settings) -> int:
 
 
 _UNSEEDED = "draws from an unseeded generator, so that no seed repeats it"
+
+RANDOM_SEARCH = AttackSpec(
+    name="random_search",
+    label="Random search (blind guessing)",
+    art="",
+    make=ready(RandomSearch, batch_size=500),
+    tiers=in_tiers({"max_iter": 1000}, smoke={"max_iter": 100}, strong={"max_iter": 10_000}),
+    norms=("inf", "2"),
+    gradients=False,
+    targetable=False,
+    cost=lambda s: (0, s["max_iter"]),
+)
 
 ROWS: tuple[AttackSpec, ...] = (
     blind(

@@ -1,0 +1,70 @@
+"""What the attacks of our own share: parameters and their checks, labels, and ART's stream."""
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from art.attacks.attack import EvasionAttack
+from numpy.typing import NDArray
+
+from art_disc.core.checks import Float32Array, check_count, check_labels
+from art_disc.core.errors import InputError
+
+
+class OwnAttack(EvasionAttack):
+    """An attack under ART's contract, given its parameters by name.
+
+    Args:
+        estimator: As the attack wants it.
+        parameters: Values of `attack_params`.
+
+    Raises:
+        InputError: A parameter does not fit.
+    """
+
+    # parameters that must be > 0 without being whole
+    _positive: tuple[str, ...] = ()
+
+    def __init__(self, estimator: Any, **parameters: Any) -> None:
+        super().__init__(estimator=estimator)
+        for name, value in parameters.items():
+            setattr(self, name, value)
+        self._check_params()
+
+    def _check_params(self) -> None:
+        for name in {"max_iter", "batch_size"} & set(self.attack_params):
+            check_count(getattr(self, name), name)
+        for name in self._positive:
+            if not getattr(self, name) > 0:
+                msg = f"{name} must be positive, got {getattr(self, name)}"
+                raise InputError(msg)
+
+    def generate(self, x: Float32Array, y: Any = None, **_: Any) -> Float32Array:
+        """Return adversarial images.
+
+        Args:
+            x: Images (n, ...) in the clip range; not written to.
+            y: Labels, indices or one-hot: true ones, or targets where `targeted`. None: the
+                classifier's own predictions.
+
+        Returns:
+            float32 array of the shape of `x`.
+
+        Raises:
+            InputError: Targeted without `y`, or labels that do not fit.
+        """
+        images = np.asarray(x, dtype=np.float32)
+        if y is None and self.targeted:
+            msg = "a targeted attack needs y"
+            raise InputError(msg)
+        given = self.estimator.predict(images) if y is None else y
+        return self._run(images, check_labels(given, len(images), self.estimator.nb_classes))
+
+    @abstractmethod
+    def _run(self, x: Float32Array, labels: NDArray[np.int64]) -> Float32Array:
+        """Return adversarial images of images (n, ...) and labels (n,)."""
+
+
+def drawn_seed() -> int:
+    """Draw a seed from NumPy's global stream, where ART's attacks, and so its users' seeds, are."""
+    return int(np.random.randint(2**31))  # noqa: NPY002 - ART's stream
