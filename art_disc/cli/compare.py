@@ -2,15 +2,17 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from art_disc.cli.exits import DONE
+from art_disc.cli.options import Subparsers
 from art_disc.core.errors import InputError
 
 if TYPE_CHECKING:
     from art_disc.core.records import EvaluationRecord
 
 
-def add(subparsers: Any) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the command to the parser of `art-disc`."""
     parser = subparsers.add_parser(
         "compare",
@@ -38,7 +40,7 @@ def run(options: Namespace) -> int:
     print(found)
     out = options.out or Path("runs") / f"compare-{names[0]}-{names[1]}".replace("/", "-")
     print(f"comparison: {write_comparison(found, out)}")
-    return 0
+    return DONE
 
 
 def _names(a: str, b: str) -> tuple[str, str]:

@@ -1,10 +1,11 @@
 """`art-disc hardness`: how hard a data set is to defend by a codebook, before any training."""
 
-import argparse
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from art_disc.cli.exits import DONE
+from art_disc.cli.options import Subparsers, add_data, add_eps, add_part
 from art_disc.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -12,10 +13,8 @@ if TYPE_CHECKING:
     from art_disc.data import Dataset
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the command to the parser of `art-disc`."""
-    from art_disc.cli.parser import _data, number
-
     parser = subparsers.add_parser(
         "hardness",
         help="tell how hard a data set is to defend by discretisation",
@@ -23,20 +22,10 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "pixels of the training images can change their codeword, how far the clusters lie apart, "
         "and how many pixels lie around each colour. No network is needed.",
     )
-    _data(parser)
+    add_data(parser)
     parser.add_argument("--defence", metavar="SPEC", help="see art-disc evaluate --help")
-    parser.add_argument(
-        "--eps",
-        nargs="+",
-        type=number,
-        metavar="EPS",
-        help="budgets in [0, 1], 8/255 accepted; default 0.1 0.2 0.3 for grey images, 2/255 4/255 "
-        "8/255 for colour",
-    )
-    parser.add_argument("--n-ex", type=int, metavar="N", help="use N test images; default all")
-    parser.add_argument(
-        "--stratified", action="store_true", help="draw the N by class share, not the first N"
-    )
+    add_eps(parser)
+    add_part(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--rule", default="exact", choices=("exact", "paper"), help="reachable codewords"
@@ -87,7 +76,7 @@ def run(options: Namespace) -> int:
             "budgets": rows,
         }
         print(f"written: {write_json(folder / 'hardness.json', body).parent}")
-    return 0
+    return DONE
 
 
 def _measure(

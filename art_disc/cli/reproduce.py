@@ -2,12 +2,13 @@
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
 
+from art_disc.cli.exits import DONE
+from art_disc.cli.options import Subparsers, number, say, settings_of
 from art_disc.core.errors import InputError
 
 
-def add(subparsers: Any) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the command to the parser of `art-disc`."""
     parser = subparsers.add_parser(
         "reproduce",
@@ -35,8 +36,6 @@ def add(subparsers: Any) -> None:
 
 
 def _which_rows(parser: ArgumentParser) -> None:
-    from art_disc.cli.parser import number
-
     parser.add_argument("--dataset", nargs="+", default=(), help="rows of these data sets alone")
     parser.add_argument(
         "--setting",
@@ -111,7 +110,7 @@ def run(options: Namespace) -> int:
         raise InputError(msg)
     for name, title in sorted(titles.items()):
         print(f"{name:18} {title}")
-    return 0
+    return DONE
 
 
 _ROWS = ("dataset", "setting", "codes", "eps", "attacks", "set", "checks")
@@ -127,7 +126,6 @@ def _refuse(options: Namespace, names: tuple[str, ...]) -> None:
 
 
 def _accuracies(options: Namespace) -> int:
-    from art_disc.cli.commands import say, settings_of
     from art_disc.core.files import replace_file
     from art_disc.report import eps_figures
     from art_disc.reproduction import as_markdown, as_text, reproduce
@@ -158,7 +156,7 @@ def _accuracies(options: Namespace) -> int:
         print(f"figure: {replace_file(out / f'{name}-{dataset}.svg', picture)}")
     print(f"table: {replace_file(out / f'{name}.md', as_markdown(record).encode())}")
     _copy(options, out / f"{name}.json")
-    return 0
+    return DONE
 
 
 def _certificates(options: Namespace) -> int:
@@ -176,7 +174,7 @@ def _certificates(options: Namespace) -> int:
     )
     print(certificates_text(record))
     _copy(options, Path(options.out) / f"{record.table}.json")
-    return 0
+    return DONE
 
 
 def _figure5(options: Namespace) -> int:
@@ -186,7 +184,7 @@ def _figure5(options: Namespace) -> int:
     rows = reproduce_figure5(out=options.out, n_ex=n_ex, data_dir=options.data_dir)
     print(classes_text(rows))
     _copy(options, Path(options.out) / f"{FIGURE5}.json")
-    return 0
+    return DONE
 
 
 def _copy(options: Namespace, source: Path) -> None:

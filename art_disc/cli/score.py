@@ -1,10 +1,11 @@
 """`art-disc score`: adversarial images that somebody supplies, on several defences."""
 
-import argparse
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from art_disc.cli.exits import DONE
+from art_disc.cli.options import Subparsers, add_data, add_model, add_part, number
 from art_disc.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -13,10 +14,8 @@ if TYPE_CHECKING:
 _NAMED = 10
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the command to the parser of `art-disc`."""
-    from art_disc.cli.parser import _data, _model
-
     parser = subparsers.add_parser(
         "score",
         help="score supplied adversarial images on one defence or several",
@@ -25,18 +24,16 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "image is not adversarial, is named, and counts as the clean one does.",
     )
     _images(parser)
-    _data(parser)
+    add_data(parser)
     _defences(parser)
-    _model(parser)
+    add_model(parser)
     parser.add_argument("--out", metavar="DIR", help="folder for score.json and score.png")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, results only")
     parser.set_defaults(run=run)
 
 
-def _images(parser: argparse.ArgumentParser) -> None:
+def _images(parser: ArgumentParser) -> None:
     """Add what is scored, and on which of the test images."""
-    from art_disc.cli.parser import number
-
     parser.add_argument(
         "--images",
         nargs="+",
@@ -52,13 +49,10 @@ def _images(parser: argparse.ArgumentParser) -> None:
         metavar="EPS",
         help="l_inf budget in [0, 1], 8/255 accepted",
     )
-    parser.add_argument("--n-ex", type=int, metavar="N", help="use N test images; default all")
-    parser.add_argument(
-        "--stratified", action="store_true", help="draw the N by class share, not the first N"
-    )
+    add_part(parser)
 
 
-def _defences(parser: argparse.ArgumentParser) -> None:
+def _defences(parser: ArgumentParser) -> None:
     """Add what the images are scored on, and how."""
     parser.add_argument(
         "--defence",
@@ -109,7 +103,7 @@ def run(options: Namespace) -> int:
         print(f"NOTICE: {text}")
     if options.out:
         _write(record, Path(options.out))
-    return 0
+    return DONE
 
 
 def _sets(paths: list[str]) -> dict[str, Path]:

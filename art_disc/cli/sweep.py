@@ -1,17 +1,19 @@
 """`art-disc sweep`: run a plan of many evaluations, or go on with it."""
 
-import sys
-from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING, Any
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from art_disc.cli.exits import DONE, INTERRUPTED
+from art_disc.cli.options import Subparsers, say
 
 if TYPE_CHECKING:
     from art_disc.core.records.sweep import SweepRecord
     from art_disc.evaluation.sweep import SweepPlan
 
 
-def add(subparsers: Any) -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the command to the parser of `art-disc`."""
-    parser: ArgumentParser = subparsers.add_parser(
+    parser = subparsers.add_parser(
         "sweep",
         help="run a plan of many evaluations, or go on with it",
         description="Crosses data sets, networks, defences, budgets, attacks, surrogates and "
@@ -64,12 +66,12 @@ def run(options: Namespace) -> int:
             time_limit=options.time_limit,
             retry_failed=options.retry_failed,
             extend=options.extend,
-            announce=lambda text: None if options.quiet else print(text, file=sys.stderr),
+            announce=lambda text: say(options, text),
             verbose=not options.quiet,
         )
-        code, why = 0, "stopped by the time limit"
+        code, why = DONE, "stopped by the time limit"
     except SweepInterrupted as stop:
-        record, code, why = stop.partial, 130, "interrupted"
+        record, code, why = stop.partial, INTERRUPTED, "interrupted"
     _tell(record, why)
     print(f"report: {out}/report.html")
     return code
@@ -84,7 +86,7 @@ def _dry_run(plan: "SweepPlan") -> int:
         print(f"{cell.key}  {gradients:.0f} gradients, {queries:.0f} queries an image")
     gradients, queries = (sum(counts) for counts in zip(*(c.passes for c in cells), strict=True))
     print(f"{len(cells)} cells, {gradients:.0f} gradients and {queries:.0f} queries an image")
-    return 0
+    return DONE
 
 
 def _tell(record: "SweepRecord", why: str) -> None:

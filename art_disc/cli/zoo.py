@@ -1,10 +1,11 @@
 """`art-disc zoo`: every attack of the table against several defences."""
 
-import argparse
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from art_disc.cli.exits import DONE, FLAWED
+from art_disc.cli.options import Subparsers, add_model, number
 from art_disc.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -12,13 +13,10 @@ if TYPE_CHECKING:
     from art_disc.estimators import DefendedClassifier
 
 DEFENCES = ("none", "density:n_codes=2,radius=0.6", "colordepth:n_codes=8", "bitdepth:bits=2")
-FLAWED = 1
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(subparsers: Subparsers) -> None:
     """Add the command to the parser of `art-disc`."""
-    from art_disc.cli.parser import _model, number
-
     parser = subparsers.add_parser(
         "zoo",
         help="run every ART attack against several defences and print the matrix",
@@ -43,7 +41,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "--time-limit", type=float, default=300, metavar="S", help="seconds a cell; 0: none"
     )
     parser.add_argument("--seed", type=int, default=0)
-    _model(parser)
+    add_model(parser)
     parser.add_argument("--out", metavar="DIR", help="folder for zoo.json")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, results only")
     parser.add_argument("--list", action="store_true", help="print the table of attacks and stop")
@@ -56,7 +54,7 @@ def run(options: Namespace) -> int:
 
     if options.list:
         print(f"{attack_list()}\n\n{left_out_list()}")
-        return 0
+        return DONE
     from art_disc.cli.setup import load_data, make_network
     from art_disc.estimators import build_classifier
     from art_disc.evaluation.zoo.matrix import zoo_matrix
@@ -92,7 +90,7 @@ def run(options: Namespace) -> int:
         print(f"record: {record.save(Path(options.out) / 'zoo.json')}")
     for flaw in record.flaws():
         print(f"FLAW: {flaw}")
-    return FLAWED if record.flaws() else 0
+    return FLAWED if record.flaws() else DONE
 
 
 def _defences(text: str, data: "Dataset") -> list[object]:

@@ -1,0 +1,125 @@
+"""`art-disc evaluate`: attack a defended classifier and write a report."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from art_disc.cli.exits import DONE, INTERRUPTED
+from art_disc.cli.options import Subparsers, add_model, add_run, say, settings_of
+
+
+def add(subparsers: Subparsers) -> None:
+    """Add the command to the parser of `art-disc`."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="attack a defended classifier and write a report",
+        description="Clean accuracy, ART's attacks on the base and through the defence, a "
+        "certificate, and a report. Without --model a network is trained once and cached.",
+    )
+    add_run(parser)
+    add_model(parser)
+    _attacks(parser)
+    _checks(parser)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with an interrupted run in --out"
+    )
+    parser.add_argument(
+        "--export",
+        choices=("npz", "png"),
+        help="write every adversarial set, exact and rounded to 8 bits; png: as pictures too",
+    )
+    parser.add_argument("--batch-size", type=int, default=100, help="images an attack gets at once")
+    parser.set_defaults(run=run)
+
+
+def _attacks(parser: ArgumentParser) -> None:
+    """Add what is attacked with."""
+    parser.add_argument(
+        "--attacks",
+        default="standard",
+        help="quick, standard, strong, thermometer, or names joined by commas (art-disc zoo "
+        "--list tells them); default standard",
+    )
+    parser.add_argument("--norm", default="inf", choices=("inf", "2"), help="default inf")
+    parser.add_argument("--targeted", action="store_true", help="aim at the likeliest wrong class")
+    parser.add_argument(
+        "--surrogates",
+        default="soft,identity",
+        help="backward passes to attack through, joined by commas: soft, soft:ALPHA, smooth and "
+        "identity for codewords, ramp too for thermometer codes, mix, mix:ALPHA for randdisc and "
+        "randmix, dct, dct:ALPHA, dct-identity for jpeg, unrolled for total variation; default "
+        "soft,identity, each where a defence takes it",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="ATTACK.KEY=VALUE",
+        help="change an attack's setting, for example pgd.max_iter=100; repeatable",
+    )
+    parser.add_argument(
+        "--draws", type=int, default=20, help="fresh draws that a randomised defence is scored on"
+    )
+
+
+def _checks(parser: ArgumentParser) -> None:
+    """Add what the evaluation is checked by, and certified."""
+    parser.add_argument(
+        "--checks",
+        default="quick",
+        choices=("quick", "standard", "full", "none"),
+        help="how thoroughly the evaluation itself is checked; default quick",
+    )
+    parser.add_argument(
+        "--reference",
+        default="auto",
+        metavar="auto|none|FILE",
+        help="adversarially trained network to transfer from and to compare with: trained once "
+        "and cached where the checks need it (auto, default), or weights of the same architecture",
+    )
+    parser.add_argument(
+        "--certify",
+        action="store_true",
+        help="also certify by enumeration at every budget, and check that no attack contradicts it",
+    )
+    parser.add_argument("--max-free", type=int, default=12, help="see art-disc certify")
+
+
+def run(options: Namespace) -> int:
+    """Attack, score, report; on Ctrl-C report what was finished and return 130."""
+    from art_disc.cli.setup import budgets, load_data, make_classifier, make_reference
+    from art_disc.evaluation import EvaluationInterrupted, evaluate
+
+    data = load_data(options)
+    classifier, line = make_classifier(options, data)
+    out = Path(options.out or f"runs/{data.name}")
+    try:
+        result = evaluate(
+            classifier,
+            data,
+            eps=budgets(options, data),
+            attacks=options.attacks,
+            norm=options.norm,
+            targeted=options.targeted,
+            surrogates=options.surrogates.split(","),
+            settings=settings_of(options),
+            checks=None if options.checks == "none" else options.checks,
+            reference=make_reference(options, data, classifier),
+            draws=options.draws,
+            certify=options.certify,
+            max_free=options.max_free,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            out=out,
+            resume=options.resume,
+            export=options.export,
+            training=line,
+            announce=lambda text: say(options, text),
+            verbose=not options.quiet,
+        )
+        code = DONE
+    except EvaluationInterrupted as stop:
+        result, code = stop.partial, INTERRUPTED
+    page = result.report(out)
+    print(result)
+    print(f"report: {page}")
+    return code

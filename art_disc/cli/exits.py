@@ -1,0 +1,27 @@
+"""Exit codes: 0 done, 1 a flaw found, 2 bad input in one readable line, 130 on Ctrl-C."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from art_disc.core.errors import ArtDiscError
+
+DONE, FLAWED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def exit_code_of(command: Callable[[], int]) -> int:
+    """Run a command; return its exit code, or that of what it raised."""
+    try:
+        return command()
+    except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
+        return int(stop.code or DONE)
+    except BrokenPipeError:
+        # the reader of a pipe went away; Python would complain once more while it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except (ArtDiscError, OSError) as error:
+        print(f"art-disc: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("art-disc: interrupted", file=sys.stderr)
+        return INTERRUPTED
