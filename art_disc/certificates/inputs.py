@@ -7,9 +7,6 @@ import numpy as np
 from art_disc.core.errors import CertificateError
 from art_disc.core.records.base import Environment
 
-# what the evaluation forgives an attack beyond the budget, relative to the input range
-FORGIVEN = 1e-6
-
 
 def input_top(classifier: Any) -> float:
     """Return the top of a classifier's input range, 1 or 255.

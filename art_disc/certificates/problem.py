@@ -7,11 +7,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.certificates.inputs import FORGIVEN
 from art_disc.certificates.target import TOLERANCE, Target, margins
 from art_disc.codebox import DOMAINS, RULES, images_at_once, log2_images, unit_mask
 from art_disc.codebox.boxes import BoolArray, IntArray
 from art_disc.codebox.grid import is_on_grid
+from art_disc.core.budget import BUDGET_TOLERANCE
 from art_disc.core.checks import Float32Array, check_choice, check_count
 from art_disc.core.errors import CertificateError, InputError
 
@@ -166,7 +166,7 @@ class Problem:
         """Whether each candidate lies within the budget and the domain."""
         upper, clean = self.target.upper, self.images[index]
         change = np.abs(candidates.astype(np.float64) - clean)
-        fits = (change <= (self.threat.eps + FORGIVEN) * upper) & (candidates >= 0)
+        fits = (change <= (self.threat.eps + BUDGET_TOLERANCE) * upper) & (candidates >= 0)
         fits &= candidates <= upper
         if self.threat.domain == "8bit":
             fits &= is_on_grid(candidates / np.float32(upper))
@@ -218,10 +218,10 @@ class Problem:
         if self.threat.rule == "paper":
             ties = "a superset of the reachable codewords (Chen et al. 2018, eq. 2), ties included"
         return (
-            f"l_inf changes of at most eps a value, up to {FORGIVEN:g} of the range, to {values}; "
-            f"{ties}; budgets are widened against rounding; the label must win by {TOLERANCE:g} of "
-            "the largest score (at least 1), a tolerance for float32 sums and not a proof; the "
-            "classifier is deterministic and sees nothing of an image but its codewords"
+            f"l_inf changes of at most eps a value, up to {BUDGET_TOLERANCE:g} of the range, to "
+            f"{values}; {ties}; budgets are widened against rounding; the label must win by "
+            f"{TOLERANCE:g} of the largest score (at least 1), a tolerance for float32 sums and "
+            "not a proof; the classifier is deterministic and sees nothing of an image but its codewords"
         )
 
 

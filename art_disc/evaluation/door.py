@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from art_disc.core.budget import check_norm
 from art_disc.core.checks import Float32Array, check_eps, check_images, check_labels
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import derive_seed
 from art_disc.data import Dataset
 from art_disc.estimators import DefendedClassifier, build_classifier
-from art_disc.evaluation.rows import check_norm
 
 EXPORTS = (None, "npz", "png")
 

@@ -1,92 +1,101 @@
 """The pictures of a report: a few examples of the strongest attack at the largest budget."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from art_disc.core.checks import Float32Array
+from art_disc.core.records import AttackOutcome
 from art_disc.defences import Thermometer
+from art_disc.estimators import DefendedClassifier
+from art_disc.evaluation.rows import PlannedTrial
 from art_disc.report import Pictures
 from art_disc.trials.score import predict_labels
-
-if TYPE_CHECKING:
-    from art_disc.core.records import AttackOutcome
-    from art_disc.evaluation.rows import PlannedTrial
-    from art_disc.evaluation.runner import Runner
 
 _PICTURES = 8
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Gallery:
     """Keeps the pictures of the best attack so far.
 
     Attributes:
+        classifier: The model under evaluation.
+        x, y, ids: Images in its input range, labels, and their ids.
         pictures: None before any attack on the defended model has finished.
     """
 
+    classifier: DefendedClassifier
+    x: Float32Array
+    y: NDArray[np.int64]
+    ids: NDArray[np.int64]
     pictures: Pictures | None = None
     _rank: tuple[float, int] | None = None
 
     def offer(
-        self, run: "Runner", row: "PlannedTrial", adversarial: Float32Array, left: int
+        self, row: PlannedTrial, adversarial: Float32Array, left: int, out: Path | None
     ) -> None:
         """Take the attack's pictures if it left fewer images standing than the best so far.
 
-        The budget of a check beyond those that were asked for is no picture of the evaluation.
+        Args:
+            row: The attack.
+            adversarial: What it made of all images.
+            left: How many of them it left standing.
+            out: Folder that the pictures are kept in too.
         """
-        if self._better(run, row, left):
-            self.pictures = _pictures(run, row, adversarial)
-            if run.out is not None:
-                self.pictures.save(run.out / "pictures.npz")
+        if self._better(row, left):
+            self.pictures = self._drawn(row, adversarial)
+            if out is not None:
+                self.pictures.save(out / "pictures.npz")
 
-    def remember(self, run: "Runner", row: "PlannedTrial", outcomes: "list[AttackOutcome]") -> None:
+    def remember(self, row: PlannedTrial, outcomes: Iterable[AttackOutcome]) -> None:
         """Rank what an interrupted run had found; its pictures were loaded with it."""
         for outcome in outcomes:
             if outcome.scored_on == "defended":
-                self._better(run, row, outcome.share.count)
+                self._better(row, outcome.share.count)
 
-    def _better(self, run: "Runner", row: "PlannedTrial", left: int) -> bool:
+    def _better(self, row: PlannedTrial, left: int) -> bool:
         """Tell whether the attack is the best so far, and remember it if so."""
         rank = (row.eps, -left)
-        asked = row.eps <= max(run.facts.get("eps", (row.eps,))) and not row.first
-        better = asked and (self._rank is None or rank > self._rank)
+        better = self._rank is None or rank > self._rank
         if better:
             self._rank = rank
         return better
 
+    def _drawn(self, row: PlannedTrial, adversarial: Float32Array) -> Pictures:
+        clean = predict_labels(self.classifier, self.x)
+        after = predict_labels(self.classifier, adversarial)
+        # examples that the attack broke come first, in data order
+        order = np.argsort(~((clean == self.y) & (after != self.y)), kind="stable")[:_PICTURES]
+        return Pictures(
+            clean=self._nchw(self.x[order]),
+            discretised=self._nchw(_discretise(self.classifier, self.x[order])),
+            adversarial=self._nchw(adversarial[order]),
+            labels=self.y[order],
+            clean_predictions=clean[order],
+            adversarial_predictions=after[order],
+            example_ids=self.ids[order],
+            attack=row.attack,
+            eps=row.eps,
+        )
 
-def _pictures(run: "Runner", row: "PlannedTrial", adversarial: Float32Array) -> Pictures:
-    clean = predict_labels(run.classifier, run.x)
-    after = predict_labels(run.classifier, adversarial)
-    # examples that the attack broke come first, in data order
-    order = np.argsort(~((clean == run.y) & (after != run.y)), kind="stable")[:_PICTURES]
-    return Pictures(
-        clean=_nchw(run, run.x[order]),
-        discretised=_nchw(run, _discretise(run, run.x[order])),
-        adversarial=_nchw(run, adversarial[order]),
-        labels=run.y[order],
-        clean_predictions=clean[order],
-        adversarial_predictions=after[order],
-        example_ids=run.ids[order],
-        attack=row.attack,
-        eps=row.eps,
-    )
+    def _nchw(self, x: Any) -> Float32Array:
+        images = x if self.classifier.channels_first else np.moveaxis(x, -1, 1)
+        upper = np.float32(np.max(self.classifier.clip_values[1]))
+        return np.asarray(images / upper, dtype=np.float32)
 
 
-def _discretise(run: "Runner", x: Float32Array) -> Float32Array:
-    for defence in run.classifier.defences:
+def _discretise(classifier: DefendedClassifier, x: Float32Array) -> Float32Array:
+    for defence in classifier.defences:
         made = defence(x)[0]
         if made.shape != x.shape:
-            # codes are no picture; their levels are, where they can be told
+            # codes are no picture; their levels are, where there are any
             x = defence.decode(made) if isinstance(defence, Thermometer) else x
             break
         x = made
     # noise may leave the range
-    return np.clip(x, 0, np.float32(run.upper))
-
-
-def _nchw(run: "Runner", x: Any) -> Float32Array:
-    images = x if run.classifier.channels_first else np.moveaxis(x, -1, 1)
-    return np.asarray(images / np.float32(run.upper), dtype=np.float32)
+    return np.clip(x, 0, np.float32(np.max(classifier.clip_values[1])))

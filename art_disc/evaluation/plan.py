@@ -8,6 +8,7 @@ import numpy as np
 from art.attacks.attack import EvasionAttack
 
 from art_disc.attacks import attack_table
+from art_disc.core.budget import NORMS
 from art_disc.core.errors import InputError
 from art_disc.core.records import Setting
 from art_disc.defences import (
@@ -17,7 +18,7 @@ from art_disc.defences import (
     StraightThrough,
 )
 from art_disc.estimators import DefendedClassifier
-from art_disc.evaluation.rows import NORMS, PlannedTrial, preset_row
+from art_disc.evaluation.rows import PlannedTrial, preset_row
 from art_disc.evaluation.sources import (
     BOTH,
     DEFENDED,

@@ -11,6 +11,7 @@ from art.attacks.evasion import ProjectedGradientDescent
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from art_disc.core.budget import Budget
 from art_disc.core.checks import Float32Array, check_count, check_eps
 from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment
@@ -21,8 +22,8 @@ from art_disc.estimators import RandomizedClassifier, Voting
 from art_disc.evaluation.describe import describe_voting
 from art_disc.metrics.gradient_agreement import draw_counts
 from art_disc.metrics.input_gradients import check_draws, defence_lines, images_and_labels
-from art_disc.trials.batches import attack_batches
-from art_disc.trials.score import Score, right_draws, score
+from art_disc.trials import Scorer, Trial, run_trial
+from art_disc.trials.score import right_draws
 
 # the batches are ours, and ART must not cut them again
 _ALL = 1 << 30
@@ -74,21 +75,25 @@ def eot_convergence(  # noqa: PLR0913 - each is a choice of its own
     """
     images, labels, upper = images_and_labels(classifier, x, y)
     model, numbers = check_draws(classifier), draw_counts(draws)
-    budget = check_eps(eps, upper=upper)
+    budget = Budget(check_eps(eps, upper=upper), upper=upper)
     check_count(batch_size, "batch_size")
     check_count(fresh, "fresh")
-    _check_steps(budget, step_factor, gradients, numbers[-1])
-    task = _Convergence(model, images, labels, budget, step_factor, random_start, fresh, seed)
-    clean = task.scored(images).correct
+    _check_steps(budget.eps, step_factor, gradients, numbers[-1])
+    scorer = Scorer(
+        model, images, labels, draws=fresh, seed=derive_seed(seed, "eot_convergence", "fresh")
+    )
+    task = _Convergence(
+        model, images, labels, budget, step_factor, random_start, scorer, batch_size, seed
+    )
     with tqdm(total=len(numbers) * len(images), unit="image", disable=not verbose) as bar:
-        points = [task.point(m, gradients // m, clean, batch_size, bar) for m in numbers]
+        points = [task.point(m, gradients // m, bar) for m in numbers]
     return ConvergenceRecord(
-        eps=budget,
+        eps=budget.eps,
         gradients=gradients,
         step_factor=float(step_factor),
         random_start=bool(random_start),
         fresh=fresh,
-        clean_correct=tuple(clean.tolist()),
+        clean_correct=tuple(scorer.clean.correct.tolist()),
         points=tuple(points),
         seed=seed,
         settings={k: v for k, v in describe_voting(model).items() if k != "eot_samples"},
@@ -104,49 +109,42 @@ class _Convergence:
     model: RandomizedClassifier
     images: Float32Array
     labels: NDArray[np.int64]
-    eps: float
+    budget: Budget
     step_factor: float
     random_start: bool
-    fresh: int
+    scorer: Scorer
+    batch_size: int
     seed: int
 
-    def point(
-        self,
-        number: int,
-        steps: int,
-        clean: NDArray[np.bool_],
-        batch_size: int,
-        bar: Any,
-    ) -> ConvergencePoint:
+    def point(self, number: int, steps: int, bar: Any) -> ConvergencePoint:
         """Return what so many steps with so many draws each leave of images right without them."""
         bar.set_description(f"EOT-{number}")
-        step = self.step_factor * self.eps / steps
+        step = self.step_factor * self.budget.eps / steps
         # the votes that PGD asks for are for its log alone
         source = self.model.with_samples(eot=number, vote=1)
-        made = attack_batches(
-            partial(_pgd, source, self.eps, step, steps, random_start=self.random_start),
-            source,
-            self.images,
-            self.labels,
-            batch_size=batch_size,
-            seed=derive_seed(self.seed, "eot_convergence", number),
-            advance=bar.update,
+        start = self.random_start
+        made = run_trial(
+            Trial(
+                partial(_pgd, source, self.budget.eps, step, steps, random_start=start),
+                source,
+                self.images,
+                self.labels,
+                self.budget,
+                seeds=partial(derive_seed, derive_seed(self.seed, "eot_convergence", number)),
+                batch_size=self.batch_size,
+                advance=bar.update,
+            )
         )
-        told = self.scored(made.images)
+        found = self.scorer.score(made.images)
         return ConvergencePoint(
             draws=number,
             steps=steps,
             eps_step=step,
             gradients=round(made.gradients / len(self.images)),
-            correct=tuple((clean & told.correct).tolist()),
-            draw_correct=told.draw_correct,
+            correct=tuple((self.scorer.clean.correct & found.correct).tolist()),
+            draw_correct=found.draw_correct,
             seconds=made.seconds,
         )
-
-    def scored(self, images: Float32Array) -> Score:
-        """Return how the classifier does on images, by draws that are the same in each call."""
-        seed = derive_seed(self.seed, "eot_convergence", "fresh")
-        return score(self.model, images, self.labels, draws=self.fresh, seed=seed)
 
 
 def _check_steps(eps: float, step_factor: float, gradients: int, most: int) -> None:

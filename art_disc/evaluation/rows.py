@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from art.attacks.attack import EvasionAttack
 
 from art_disc.attacks import AttackRequest, AttackSpec
@@ -12,20 +11,6 @@ from art_disc.core.errors import InputError
 from art_disc.core.records import Setting
 from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation.sources import Source
-
-NORMS = {"inf": "inf", "linf": "inf", "l_inf": "inf", np.inf: "inf", "2": "2", "l2": "2", 2: "2"}
-
-
-def check_norm(norm: Any) -> str:
-    """Return `inf` or `2`.
-
-    Raises:
-        InputError: Another norm.
-    """
-    if norm not in NORMS:
-        msg = f"norm must be 'inf' or 2, got {norm!r}"
-        raise InputError(msg)
-    return NORMS[norm]
 
 
 @dataclass(frozen=True, slots=True)

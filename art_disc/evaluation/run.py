@@ -8,6 +8,7 @@ import torch
 from art.attacks.attack import EvasionAttack
 
 from art_disc.attacks import parse_settings
+from art_disc.core.budget import check_norm
 from art_disc.core.checks import check_count
 from art_disc.data import Dataset
 from art_disc.estimators import DefendedClassifier
@@ -17,7 +18,7 @@ from art_disc.evaluation.describe import describe_network, describe_run, describ
 from art_disc.evaluation.door import budgets_of, check_choices, examples_of, models_of
 from art_disc.evaluation.plan import estimate_seconds, plan_rows
 from art_disc.evaluation.result import Evaluation
-from art_disc.evaluation.rows import PlannedTrial, check_norm, merge_rows
+from art_disc.evaluation.rows import PlannedTrial, merge_rows
 from art_disc.evaluation.runner import Runner
 from art_disc.evaluation.sources import (
     USUAL,

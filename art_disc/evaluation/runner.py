@@ -1,9 +1,8 @@
 """Running the rows of a plan one by one, and keeping what they found."""
 
-import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from art_disc.core.budget import Budget, perturbation_norm
 from art_disc.core.checks import Float32Array
 from art_disc.core.records import AttackOutcome, EvaluationRecord
 from art_disc.core.seeds import derive_seed
@@ -19,42 +19,8 @@ from art_disc.evaluation.gallery import Gallery
 from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
 from art_disc.evaluation.rows import PlannedTrial
 from art_disc.evaluation.store import FinishedTrials, set_path, write_set
-from art_disc.trials.follower import Follower, add_padded
+from art_disc.trials import Score, Scorer, Trial, TrialResult, run_trial
 from art_disc.trials.grid import round_to_grid
-from art_disc.trials.ledger import Ledger
-from art_disc.trials.score import (
-    Score,
-    perturbation_norm,
-    pick_targets,
-    predict_labels,
-    sanitise,
-    score,
-)
-from art_disc.trials.streams import global_streams, own_streams
-
-
-@dataclass(slots=True)
-class Steps:
-    """What an attack's iterates did on the way; empty where they were not followed."""
-
-    alive: list[float] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    lost: bool = False
-
-    def add(self, follower: Follower) -> None:
-        """Add a batch; an attack that passes on a part of it alone cannot be followed."""
-        self.lost = self.lost or not follower.by_step
-        self.alive = add_padded(self.alive, [float(n) for n in follower.by_step])
-        self.loss = add_padded(self.loss, follower.loss_by_step)
-
-    def fields(self, n: int) -> dict[str, Any]:
-        """Return the fields of an outcome."""
-        if self.lost:
-            return {}
-        return {
-            "by_step": tuple(round(v) for v in self.alive),
-            "loss_by_step": tuple(round(v / n, 6) for v in self.loss),
-        }
 
 
 @dataclass(slots=True)
@@ -69,7 +35,7 @@ class Runner:
         facts: Fields of the record that no attack decides.
         out: Folder to keep the state in.
         export: `npz`, or `png` for pictures too: every adversarial set is written.
-        clean: Score of each model on the clean images.
+        scorers: What examines each model on the images and on what attacks make of them.
     """
 
     models: dict[str, DefendedClassifier]
@@ -84,20 +50,28 @@ class Runner:
     out: Path | None = None
     export: str | None = None
     outcomes: list[AttackOutcome] = field(default_factory=list)
-    clean: dict[str, Score] = field(default_factory=dict)
+    scorers: dict[str, Scorer] = field(default_factory=dict)
     finished: FinishedTrials = field(default_factory=FinishedTrials)
-    gallery: Gallery = field(default_factory=Gallery)
+    gallery: Gallery = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gallery = Gallery(self.classifier, self.x, self.y, self.ids)
 
     @property
     def classifier(self) -> DefendedClassifier:
         """The model under evaluation."""
         return self.models["defended"]
 
+    @property
+    def clean(self) -> dict[str, Score]:
+        """Score of each model on the clean images."""
+        return {name: scorer.clean for name, scorer in self.scorers.items()}
+
     def score_clean(self) -> None:
         """Score every model on the clean images."""
         for name, model in self.models.items():
-            # on the draws that adversarial images meet: what does nothing then changes nothing
-            self.clean[name] = self._score(model, self.x, self.y, name, "fresh")
+            seed = derive_seed(self.seed, "score", name, "fresh")
+            self.scorers[name] = Scorer(model, self.x, self.y, draws=self.draws, seed=seed)
 
     def through(self, rows: Sequence[PlannedTrial], *, verbose: bool) -> None:
         """Run every row and write the record, as incomplete, after each.
@@ -113,7 +87,8 @@ class Runner:
                     known = [] if self._lacks_set(row) else self.finished.take(row, len(self.x))
                     if known:
                         bar.update(round(row.cost * self._count(row)))
-                        self.gallery.remember(self, row, known)
+                        if self._may_show(row):
+                            self.gallery.remember(row, known)
                     self.outcomes += known or self._row(row, bar)
                     if not known and self.out is not None:
                         self.partial().save(self.out / "record.json")
@@ -151,54 +126,71 @@ class Runner:
 
     def _row(self, row: PlannedTrial, bar: Any) -> list[AttackOutcome]:
         if row.refusal:
-            return [self._outcome(row, m, status="skipped", reason=row.refusal) for m in row.models]
-        ledger, steps = Ledger(), Steps()
-        start = time.perf_counter()
+            return self._not_run(row, "skipped", row.refusal)
         try:
-            with ledger.watching(getattr(row.source, "base_network", self.classifier.base_network)):
-                adversarial = self._attack(row, steps, bar)
+            result = self._attack(row, bar)
         # a package that ART needs for this attack alone
         except ImportError as error:
             reason = f"needs a package that is not installed: {error.name or error}"
-            return [self._outcome(row, m, status="skipped", reason=reason) for m in row.models]
+            return self._not_run(row, "skipped", reason)
         # an attack that fails is a row of the record, not the end of the run
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            return [self._outcome(row, m, status="failed", reason=reason) for m in row.models]
-        spent = {
-            "gradients": ledger.gradients,
-            "queries": ledger.queries,
-            "seconds": round(time.perf_counter() - start, 3),
-        }
-        if row.own is not None and not ledger.gradients:
+            return self._not_run(row, "failed", f"{type(error).__name__}: {error}")
+        if row.own is not None and not result.gradients:
             row = replace(row, knowledge="none", models=("defended",))
-        return self._scored(row, adversarial, steps.fields(len(adversarial)) | spent)
+        return self._scored(row, result)
 
-    def _scored(
-        self, row: PlannedTrial, adversarial: Float32Array, spent: dict[str, Any]
-    ) -> list[AttackOutcome]:
-        x, y = self.x[: len(adversarial)], self.y[: len(adversarial)]
+    def _not_run(self, row: PlannedTrial, status: str, reason: str) -> list[AttackOutcome]:
+        return [self._outcome(row, m, status=status, reason=reason) for m in row.models]
+
+    def _attack(self, row: PlannedTrial, bar: Any) -> TrialResult:
+        count = self._count(row)
+        return run_trial(
+            Trial(
+                make=partial(row.make, self.batch_size),
+                source=row.source,
+                x=self.x[:count],
+                y=self.y[:count],
+                budget=self._budget(row),
+                seeds=partial(derive_seed, self.seed, *row.key),
+                batch_size=self.batch_size,
+                targeted=row.targeted,
+                follow=row.follows,
+                # an attack object of the user's own may be on a classifier of ART's around ours
+                counted_at=getattr(row.source, "base_network", self.classifier.base_network),
+                advance=lambda n: bar.update(round(row.cost * n)),
+            )
+        )
+
+    def _budget(self, row: PlannedTrial) -> Budget:
+        return Budget(row.eps, row.norm, self.upper)
+
+    def _scored(self, row: PlannedTrial, result: TrialResult) -> list[AttackOutcome]:
+        adversarial, n = result.images, len(result.images)
+        x = self.x[:n]
         sizes = perturbation_norm(adversarial, x, row.norm)
-        rounded, inside = round_to_grid(adversarial, x, row.eps, row.norm, self.upper)
+        rounded, inside = round_to_grid(adversarial, x, self._budget(row))
         done = []
         for model in row.models:
-            clean = self.clean[model].correct[: len(x)]
-            told = self._score_first(model, adversarial)
-            on_grid = self._score_first(model, rounded)
-            correct = clean & told.correct
+            scorer = self.scorers[model]
+            clean = scorer.clean.correct[:n]
+            found, on_grid = scorer.score(adversarial), scorer.score(rounded)
             outcome = self._outcome(
                 row,
                 model,
-                correct=tuple(correct.tolist()),
+                correct=tuple((clean & found.correct).tolist()),
                 # what is wrong already needs no change
                 perturbation=tuple(np.round(np.where(clean, sizes, 0), 9).tolist()),
                 grid_correct=tuple((clean & (on_grid.correct | ~inside)).tolist()),
-                draws=told.draws,
-                draw_correct=told.draw_correct,
-                **spent,
+                draws=found.draws,
+                draw_correct=found.draw_correct,
+                gradients=result.gradients,
+                queries=result.queries,
+                seconds=result.seconds,
+                **result.steps.fields(n),
             )
-            if model == "defended":
-                self.gallery.offer(self, row, adversarial, outcome.share.count)
+            if model == "defended" and self._may_show(row):
+                self.gallery.offer(row, adversarial, outcome.share.count, self.out)
             done.append(outcome)
         if self.out is not None and self.export is not None:
             write_set(
@@ -208,69 +200,17 @@ class Runner:
                 clean=x,
                 adversarial=adversarial,
                 rounded=rounded,
-                labels=y,
-                ids=self.ids[: len(x)],
+                labels=self.y[:n],
+                ids=self.ids[:n],
                 upper=self.upper,
                 channels_first=self.classifier.channels_first,
                 png=self.export == "png",
             )
         return done
 
-    def _score_first(self, name: str, images: Float32Array) -> Score:
-        """Score what was made of the first images; a random model's draws are those of all."""
-        model, n = self.models[name], len(images)
-        if n == len(self.x) or not getattr(model, "is_random", False):
-            return self._score(model, images, self.y[:n], name, "fresh")
-        told = self._score(model, np.concatenate([images, self.x[n:]]), self.y, name, "fresh")
-        return Score(told.correct[:n], told.draws, told.draw_correct[:n])
-
-    def _score(
-        self, model: DefendedClassifier, x: Float32Array, y: NDArray[np.int64], *names: object
-    ) -> Score:
-        seed = derive_seed(self.seed, "score", *names)
-        return score(model, x, y, draws=self.draws, seed=seed)
-
-    def _attack(self, row: PlannedTrial, steps: Steps, bar: Any) -> Float32Array:
-        parts = []
-        count = self._count(row)
-        for start in range(0, count, self.batch_size):
-            piece = slice(start, min(start + self.batch_size, count))
-            x, y = self.x[piece], self.y[piece]
-            seed = derive_seed(self.seed, *row.key, start)
-            follower = Follower(x, y, row.eps, row.norm, self.upper)
-            with ExitStack() as stack:
-                stack.enter_context(own_streams(getattr(row.source, "model", None), seed))
-                goal = pick_targets(row.source, x, y) if row.targeted else y
-                onehot = np.eye(self.classifier.nb_classes, dtype=np.float32)[goal]
-                stack.enter_context(global_streams(seed, self.classifier.device))
-                if self._can_follow(row):
-                    stack.enter_context(follower.watching(row.source.model))
-                found = row.make(self.batch_size).generate(x.copy(), onehot)
-            found = sanitise(found, x, self.upper)
-            parts.append(self._better(row, found, y, follower))
-            steps.add(follower)
-            bar.update(round(row.cost * len(x)))
-        return np.concatenate(parts)
-
-    def _can_follow(self, row: PlannedTrial) -> bool:
-        # behind ART's own list of preprocessors the module does not see the image itself, and what
-        # one draw of a random model says of an iterate is luck
-        preprocessed = getattr(row.source, "preprocessing_defences", None)
-        random = getattr(row.source, "is_random", False)
-        return row.follows and not preprocessed and not random and hasattr(row.source, "model")
-
-    def _better(
-        self, row: PlannedTrial, found: Float32Array, y: NDArray[np.int64], follower: Follower
-    ) -> Float32Array:
-        """Take an earlier iterate where the last one is not adversarial on its own source."""
-        if not follower.found:
-            return found
-        failed = predict_labels(row.source, found) == y
-        better = found.copy()
-        for i, image in follower.found.items():
-            if failed[i]:
-                better[i] = image
-        return better
+    def _may_show(self, row: PlannedTrial) -> bool:
+        """Whether it is a picture of the evaluation: no budget or part of a check alone."""
+        return row.eps <= max(self.facts.get("eps", (row.eps,))) and not row.first
 
     def _outcome(self, row: PlannedTrial, model: str, **rest: Any) -> AttackOutcome:
         count = self._count(row)
@@ -286,6 +226,6 @@ class Runner:
             seed=self.seed,
             positions=tuple(range(count)) if count < len(self.x) else (),
             asked_by=row.asked_by,
-            tolerance=1e-6 * self.upper,
+            tolerance=self._budget(row).tolerance,
             **rest,
         )

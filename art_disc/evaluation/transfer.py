@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from art_disc.attacks import AttackFactory, AttackRequest, attack_table
+from art_disc.core.budget import Budget, perturbation_norm
 from art_disc.core.checks import Float32Array, check_count, check_eps
 from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment, Setting
@@ -21,8 +22,7 @@ from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation.describe import describe_voting
 from art_disc.evaluation.sources import mixed_twin
 from art_disc.metrics.input_gradients import defence_lines, images_and_labels
-from art_disc.trials.batches import attack_batches
-from art_disc.trials.score import Score, perturbation_norm, score
+from art_disc.trials import Scorer, Trial, run_trial
 
 
 def transfer_sources(classifier: DefendedClassifier, *, seed: int = 0) -> dict[str, Any]:
@@ -92,24 +92,24 @@ def transfer(  # noqa: PLR0913 - each is a choice of its own
         InputError: An argument does not fit.
     """
     images, labels, upper = images_and_labels(target, x, y)
-    budget = check_eps(eps, upper=upper)
     check_count(draws, "draws")
     check_count(batch_size, "batch_size")
     _check_sources(sources, target, upper)
-    task = _Task(target, images, labels, budget, draws, batch_size, seed)
-    clean = task.scored(target, images, "fresh")
+    within = Budget(check_eps(eps, upper=upper), upper=upper)
+    task = _Task(images, labels, within, draws, batch_size, seed)
+    judge = task.scorer(target, "fresh")
     rows = []
     with tqdm(total=len(sources) * len(images), unit="image", disable=not verbose) as bar:
         for name, source in sources.items():
             bar.set_description(name)
-            rows.append(task.row(attack, name, source, bar.update))
+            rows.append(task.row(attack, name, source, judge, bar.update))
     return TransferRecord(
-        eps=budget,
-        tolerance=1e-6 * upper,
+        eps=within.eps,
+        tolerance=within.tolerance,
         defences=defence_lines(target),
-        clean_correct=tuple(clean.correct.tolist()),
+        clean_correct=tuple(judge.clean.correct.tolist()),
         rows=tuple(rows),
-        draws=clean.draws,
+        draws=judge.clean.draws,
         seed=seed,
         environment=Environment.here(device=str(target.device), threads=torch.get_num_threads()),
         voting=describe_voting(target),
@@ -120,10 +120,9 @@ def transfer(  # noqa: PLR0913 - each is a choice of its own
 class _Task:
     """What is the same for every source; see `transfer`."""
 
-    target: Any
     images: Float32Array
     labels: NDArray[np.int64]
-    eps: float
+    budget: Budget
     draws: int
     batch_size: int
     seed: int
@@ -133,43 +132,44 @@ class _Task:
         attack: str | AttackFactory,
         name: str,
         source: Any,
+        judge: Scorer,
         advance: Callable[[int], object],
     ) -> TransferRow:
-        """Attack one source, and score what it made on the target and on itself."""
-        make, row = _begin(attack, name, source, self.eps, self.batch_size)
+        """Attack one source, and score what it made on the target (`judge`) and on itself."""
+        make, row = _begin(attack, name, source, self.budget.eps, self.batch_size)
+        trial = Trial(
+            make,
+            source,
+            self.images,
+            self.labels,
+            self.budget,
+            seeds=partial(derive_seed, self._seed(name)),
+            batch_size=self.batch_size,
+            advance=advance,
+        )
         try:
-            made = attack_batches(
-                make,
-                source,
-                self.images,
-                self.labels,
-                batch_size=self.batch_size,
-                seed=self._seed(name),
-                advance=advance,
-            )
+            made = run_trial(trial)
         # an attack that fails is a row of the record, not the end of the run
         except Exception as error:
             return replace(row, reason=f"{type(error).__name__}: {error}")
-        told = self.scored(self.target, made.images, "fresh")
-        before, after = (
-            self.scored(source, some, name).correct for some in (self.images, made.images)
-        )
+        found, own = judge.score(made.images), self.scorer(source, name)
         return replace(
             row,
             attack=row.attack or made.attack,
             status="done",
-            own_correct=tuple((before & after).tolist()),
-            right=tuple(told.correct.tolist()),
-            draw_right=told.draw_correct,
+            own_correct=tuple((own.clean.correct & own.score(made.images).correct).tolist()),
+            right=tuple(found.correct.tolist()),
+            draw_right=found.draw_correct,
             distances=tuple(perturbation_norm(made.images, self.images, "inf").tolist()),
             gradients=made.gradients,
             queries=made.queries,
             seconds=made.seconds,
         )
 
-    def scored(self, classifier: Any, images: Float32Array, name: str) -> Score:
-        """Return how a classifier does on images, by the draws of a name."""
-        return score(classifier, images, self.labels, draws=self.draws, seed=self._seed(name))
+    def scorer(self, classifier: Any, name: str) -> Scorer:
+        """Return what examines a classifier by the draws of a name."""
+        seed = self._seed(name)
+        return Scorer(classifier, self.images, self.labels, draws=self.draws, seed=seed)
 
     def _seed(self, name: str) -> int:
         return derive_seed(self.seed, "transfer", name)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from art_disc.core.budget import Budget
 from art_disc.core.checks import Float32Array, check_count, check_eps
 from art_disc.core.errors import InputError
 from art_disc.core.intervals import unpaired_difference
 from art_disc.core.records import Share
-from art_disc.core.seeds import derive_seed, global_seeds
+from art_disc.core.seeds import derive_seed
 from art_disc.data import Dataset
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def generalisation_gap(  # noqa: PLR0913 - each is a setting of its own
         step_size: Of each step, > 0; None: 2.5 eps / steps.
         restarts: Random starts, 0 to begin at the image.
         batch_size: Images at once.
-        seed: Of the draw of the images and of the random starts.
+        seed: Of the draw of the images, of the random starts, and of all draws of a classifier that
+            draws: its own streams stay where they are.
 
     Raises:
         InputError: A setting does not fit, or there are no training images.
@@ -109,34 +111,37 @@ def generalisation_gap(  # noqa: PLR0913 - each is a setting of its own
     """
     from art.attacks.evasion import ProjectedGradientDescent
 
+    from art_disc.trials import Scorer, Trial, run_trial
+
     upper = float(np.max(classifier.clip_values[1])) if classifier.clip_values is not None else 1.0
-    budget = check_eps(eps, upper=upper)
-    step = _check_attack(budget, steps, step_size)
+    budget = Budget(check_eps(eps, upper=upper), upper=upper)
+    step = _check_attack(budget.eps, steps, step_size)
     check_count(restarts, "restarts", least=0)
     check_count(batch_size, "batch_size")
     attack = ProjectedGradientDescent(
         classifier,
         norm=np.inf,
-        eps=budget,
+        eps=budget.eps,
         eps_step=step,
         max_iter=steps,
         num_random_init=restarts,
         batch_size=batch_size,
         verbose=False,
     )
-    shares = []
+    shares, own = [], derive_seed(seed, "generalisation gap")
     for x, y in _parts(data, n_ex, seed):
         images = x if upper == 1 else x * np.float32(upper)
         if not classifier.channels_first:
             images = np.moveaxis(images, 1, -1)
-        right = _right(classifier, images, y, batch_size)
-        with global_seeds(derive_seed(seed, "generalisation gap")):
-            moved = attack.generate(images.copy(), y)
-        robust = right & _right(classifier, moved, y, batch_size)
+        # on one prediction of the classifier's own, of draws that the seed gives
+        scorer = Scorer(classifier, images, y, draws=1, seed=derive_seed(seed, "gap score"))
+        trial = Trial(lambda: attack, classifier, images, y, budget, lambda _: own)
+        right = scorer.clean.correct
+        robust = right & scorer.score(run_trial(trial).images).correct
         shares.append((Share(int(robust.sum()), len(y)), Share(int(right.sum()), len(y))))
     (train, clean_train), (test, clean_test) = shares
     words = f"ART PGD-{steps}, step {step:.4g}, {restarts} random start(s)"
-    return GeneralisationGap(budget, words, train, test, clean_train, clean_test)
+    return GeneralisationGap(budget.eps, words, train, test, clean_train, clean_test)
 
 
 def _check_attack(eps: float, steps: int, step_size: float | None) -> float:
@@ -163,13 +168,6 @@ def _parts(
         min(n_ex, len(data.x_train)), min(n_ex, len(data.x_test)), stratified=True, seed=seed
     )
     return (few.x_train, few.y_train), (few.x_test, few.y_test)
-
-
-def _right(
-    classifier: Any, x: Float32Array, y: NDArray[np.int64], batch_size: int
-) -> NDArray[np.bool_]:
-    scores = np.asarray(classifier.predict(x, batch_size=batch_size))
-    return np.asarray(scores.argmax(axis=1) == y)
 
 
 @dataclass(eq=False)

@@ -7,6 +7,7 @@ anyway, so nothing of the attack has to change.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from art_disc.core.budget import Budget
 from art_disc.core.checks import Float32Array
 
 
@@ -27,18 +29,13 @@ class Follower:
     Args:
         x: Clean images of the batch, in the module's input range.
         y: True labels.
-        eps: Budget in the input range.
-        norm: `inf` or `2`.
-        upper: Top of the input range.
+        budget: Within which an iterate counts.
     """
 
-    def __init__(
-        self, x: Float32Array, y: NDArray[np.int64], eps: float, norm: str, upper: float
-    ) -> None:
+    def __init__(self, x: Float32Array, y: NDArray[np.int64], budget: Budget) -> None:
         self._x = torch.from_numpy(np.ascontiguousarray(x))
         self._y = torch.from_numpy(np.ascontiguousarray(y))
-        self._limit = eps + 1e-6 * upper
-        self._norm, self._upper = norm, upper
+        self._budget = budget
         self.found: dict[int, Float32Array] = {}
         self.by_step: list[int] = []
         self.loss_by_step: list[float] = []
@@ -69,9 +66,47 @@ class Follower:
 
     def _inside(self, i: int, image: Tensor) -> bool:
         change = (image.detach().cpu().double() - self._x[i].double()).flatten()
-        size = change.abs().max() if self._norm == "inf" else change.norm()
-        in_range = bool((image >= 0).all()) and bool((image <= self._upper).all())
-        return in_range and float(size) <= self._limit
+        size = change.abs().max() if self._budget.norm == "inf" else change.norm()
+        in_range = bool((image >= 0).all()) and bool((image <= self._budget.upper).all())
+        return in_range and float(size) <= self._budget.limit
+
+    def better(self, images: Float32Array, failed: NDArray[np.bool_]) -> Float32Array:
+        """Return images with the iterate that was found in place of each one that failed."""
+        better = images.copy()
+        for i, image in self.found.items():
+            if failed[i]:
+                better[i] = image
+        return better
+
+
+@dataclass(slots=True)
+class Steps:
+    """What an attack's iterates did on the way, over all batches.
+
+    Attributes:
+        alive: Images that no step so far had fooled, after each.
+        loss: Sum of their losses at each step.
+        lost: Whether a batch could not be followed: then nothing is told.
+    """
+
+    alive: list[float] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    lost: bool = False
+
+    def add(self, follower: Follower) -> None:
+        """Add a batch; an attack that passes on a part of it alone cannot be followed."""
+        self.lost = self.lost or not follower.by_step
+        self.alive = add_padded(self.alive, [float(n) for n in follower.by_step])
+        self.loss = add_padded(self.loss, follower.loss_by_step)
+
+    def fields(self, n: int) -> dict[str, tuple[float, ...]]:
+        """Return `by_step` and `loss_by_step` of an outcome on n images; nothing where lost."""
+        if self.lost:
+            return {}
+        return {
+            "by_step": tuple(round(v) for v in self.alive),
+            "loss_by_step": tuple(round(v / n, 6) for v in self.loss),
+        }
 
 
 def add_padded(total: list[float], part: list[float]) -> list[float]:

@@ -3,33 +3,31 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from art_disc.core.budget import BUDGET_TOLERANCE, Budget
 from art_disc.core.checks import Float32Array
 
 
 def round_to_grid(
-    adversarial: Float32Array, x: Float32Array, eps: float, norm: str, upper: float
+    adversarial: Float32Array, x: Float32Array, budget: Budget
 ) -> tuple[Float32Array, NDArray[np.bool_]]:
     """Round images to the 256 levels of an 8-bit file, inside the budget.
 
-    In l_inf every value goes to the nearest level within `eps` of the clean one. In l_2 to the
+    In l_inf every value goes to the nearest level within the budget of the clean one. In l_2 to the
     nearest level; where that leaves the ball, to the next level towards the clean image.
 
     Args:
         adversarial: Shape (n, ...), in [0, upper].
         x: Clean images, on the grid or not.
-        eps: Budget in the input range.
-        norm: `inf` or `2`.
-        upper: Top of the input range, 1 or 255.
+        budget: Whose tolerance counts here as it does for the images themselves.
 
     Returns:
         The rounded images, and for each whether it lies within the budget; a clean image off the
         grid may have no level near enough.
     """
-    scale = 255 / upper
+    eps, scale = budget.eps, 255 / budget.upper
     wanted, clean = adversarial.astype(np.float64) * scale, x.astype(np.float64) * scale
-    # as the evaluation itself forgives 1e-6 of the range
-    slack = 1e-6 * 255
-    if norm == "inf":
+    slack = BUDGET_TOLERANCE * 255
+    if budget.norm == "inf":
         low = np.ceil(np.maximum(clean - eps * scale - slack, 0))
         high = np.floor(np.minimum(clean + eps * scale + slack, 255))
         levels = np.clip(np.rint(wanted), np.minimum(low, high), high)

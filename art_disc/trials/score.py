@@ -8,36 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from art_disc.core.checks import Float32Array
-from art_disc.core.errors import ArtDiscError
 
 _BATCH = 256
-
-
-class AttackOutputError(ArtDiscError, ValueError):
-    """An attack returned something that is no adversarial example."""
-
-
-def sanitise(adversarial: Any, x: Float32Array, upper: float) -> Float32Array:
-    """Return adversarial images as float32 in the input range.
-
-    Attacks without a clip of their own may leave the range; such pixels are brought back to it,
-    which never enlarges the change.
-
-    Raises:
-        AttackOutputError: Another shape, or NaN.
-    """
-    images = np.asarray(adversarial, dtype=np.float32)
-    if images.shape != x.shape or not np.isfinite(images).all():
-        msg = f"expected finite images of shape {x.shape}, got {images.shape}"
-        raise AttackOutputError(msg)
-    return np.clip(images, 0, np.float32(upper))
-
-
-def perturbation_norm(adversarial: Float32Array, x: Float32Array, norm: str) -> NDArray[np.float64]:
-    """Norm of each example's change, shape (n,), in the input range."""
-    change = (adversarial.astype(np.float64) - x).reshape(len(x), -1)
-    order = np.inf if norm == "inf" else 2
-    return np.asarray(np.linalg.norm(change, ord=order, axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +44,47 @@ def score(
     made = classifier.voting.count(torch.from_numpy(each[: classifier.vote_samples]))
     correct = np.asarray(made.argmax(dim=1).numpy() == y)
     return Score(correct, draws, right_draws(each, y))
+
+
+class Scorer:
+    """A classifier examined on images, and on what becomes of them, by the same fresh draws.
+
+    What changes nothing then changes no score.
+
+    Args:
+        classifier: Any ART classifier.
+        x: Clean images in its input range.
+        y: Labels (n,).
+        draws: Fresh draws of each image that a random model is scored on; as for `score`.
+        seed: Of the draws.
+
+    Attributes:
+        clean: Score of the clean images.
+    """
+
+    def __init__(
+        self,
+        classifier: Any,
+        x: Float32Array,
+        y: NDArray[np.int64],
+        *,
+        draws: int = 20,
+        seed: int = 0,
+    ) -> None:
+        self._classifier, self._x, self._y = classifier, x, y
+        self._draws, self._seed = draws, seed
+        self.clean = self.score(x)
+
+    def score(self, images: Float32Array) -> Score:
+        """Score what was made of the first images; a random model's draws are those of all."""
+        n = len(images)
+        if n == len(self._x) or not getattr(self._classifier, "is_random", False):
+            return self._score(images, self._y[:n])
+        whole = self._score(np.concatenate([images, self._x[n:]]), self._y)
+        return Score(whole.correct[:n], whole.draws, whole.draw_correct[:n])
+
+    def _score(self, images: Float32Array, y: NDArray[np.int64]) -> Score:
+        return score(self._classifier, images, y, draws=self._draws, seed=self._seed)
 
 
 def right_draws(each: Float32Array, y: NDArray[np.int64]) -> tuple[int, ...]:

@@ -8,9 +8,10 @@ import torch
 from art.attacks.evasion import FastGradientMethod
 
 import art_disc as ad
-from art_disc.evaluation import Checks, score
+from art_disc.evaluation import Checks
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.runner import Runner
+from art_disc.trials import score
 
 NOTHING = {"eps": 1e-6, "attacks": ["fgsm", "pgd"], "n_ex": 60, "verbose": False}
 
@@ -107,7 +108,7 @@ def test_a_part_of_the_images_meets_the_draws_of_the_whole(digits, digits_net):
     runs = Runner({"defended": classifier}, digits.x_test[:30], digits.y_test[:30],
                   digits.test_ids[:30], 1.0, 100, 0)  # fmt: skip
     runs.score_clean()
-    part = runs._score_first("defended", digits.x_test[:7])
+    part = runs.scorers["defended"].score(digits.x_test[:7])
     assert part.draw_correct == runs.clean["defended"].draw_correct[:7]
     assert np.array_equal(part.correct, runs.clean["defended"].correct[:7])
 

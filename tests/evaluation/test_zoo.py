@@ -20,7 +20,7 @@ from art_disc.core.records.zoo import ZooCell, ZooRecord
 from art_disc.defences import GaussianNoise
 from art_disc.evaluation.zoo.matrix import zoo_matrix
 from art_disc.evaluation.zoo.text import attack_list, left_out_list, matrix
-from art_disc.evaluation.zoo.watch import CellTimeoutError, time_limit
+from art_disc.trials.time_limit import TrialTimeoutError, time_limit
 
 # more than a second for a cell here; `make zoo` runs them
 SLOW = {
@@ -255,7 +255,7 @@ def test_a_limit_leaves_no_alarm_behind():
         pass
     time.sleep(0.1)
     assert signal.getsignal(signal.SIGALRM) is before
-    with pytest.raises(CellTimeoutError), time_limit(0.05):
+    with pytest.raises(TrialTimeoutError), time_limit(0.05):
         time.sleep(1)
 
 

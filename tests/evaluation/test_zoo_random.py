@@ -1,5 +1,7 @@
 """The attack zoo on classifiers that draw; the study runs the whole of it."""
 
+import dataclasses
+
 import pytest
 
 import art_disc as ad
@@ -90,3 +92,19 @@ def test_attacks_along_the_gradient_break_what_they_attack(record, name):
     cells = [record.cell(attack, name) for attack in SIGNS]
     # a count over attacks: two of three images, each drawn anew, decide nothing alone
     assert sum(c.attacked for c in cells) <= sum(c.clean for c in cells) / 2
+
+
+def test_what_an_attack_leaves_does_not_depend_on_what_ran_before(digits, digits_net):
+    noisy = {
+        "noise": ad.build_classifier(digits_net, data=digits, defences=[ad.GaussianNoise(0.4)])
+    }
+
+    def pgd(*attacks):
+        made = zoo_matrix(noisy, digits, attacks=attacks, n_ex=60, eps=0.1, verbose=False)
+        return dataclasses.replace(made.cell("pgd", "noise"), seconds=0)
+
+    alone = pgd("pgd")
+    assert 0 < alone.attacked < alone.clean < 60
+    assert pgd("fgsm", "pgd") == alone
+    noisy["noise"].predict(digits.x_test[:7])
+    assert pgd("pgd") == alone

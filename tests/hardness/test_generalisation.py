@@ -82,7 +82,7 @@ def test_a_history_counts_the_same(far_and_near, eps, train, test):
 
 def test_an_image_that_is_wrong_without_an_attack_is_not_robust(far_and_near, monkeypatch):
     def to_the_right_side(self, x, y):
-        return np.broadcast_to(y.reshape(-1, 1, 1, 1), x.shape).astype(np.float32)
+        return np.broadcast_to(y.argmax(axis=1).reshape(-1, 1, 1, 1), x.shape).astype(np.float32)
 
     monkeypatch.setattr(ProjectedGradientDescent, "generate", to_the_right_side)
     found = generalisation_gap(classifier(), far_and_near, eps=0.1)
@@ -170,3 +170,15 @@ def test_arguments_that_do_not_fit(far_and_near):
         RobustnessHistory(far_and_near, eps=0.1, every=0)
     with pytest.raises(InputError, match="nothing was measured"):
         RobustnessHistory(far_and_near, eps=0.1).plot()
+
+
+def test_the_seed_reaches_the_draws_of_a_classifier(digits, digits_net):
+    noisy = ad.build_classifier(digits_net, data=digits, defences=[ad.GaussianNoise(0.4)])
+
+    def gap(seed):
+        return generalisation_gap(noisy, digits, eps=0.1, n_ex=60, steps=3, seed=seed)
+
+    first = gap(0)
+    assert 0 < first.test.count < first.clean_test.count < 60
+    assert gap(0) == gap(0) == first
+    assert gap(1) != first

@@ -7,6 +7,7 @@ from art.attacks.evasion import ProjectedGradientDescent
 from torch import nn
 
 import art_disc as ad
+from art_disc.core.budget import Budget
 from art_disc.trials.follower import Follower, add_padded
 
 
@@ -44,7 +45,7 @@ def test_an_earlier_iterate_counts_where_the_last_one_failed(digits, digits_net)
 def test_only_images_inside_the_budget_and_the_range_are_kept():
     x = np.full((4, 1, 1, 1), 0.3, dtype=np.float32)
     y = np.zeros(4, dtype=np.int64)
-    follower = Follower(x, y, eps=0.2, norm="inf", upper=1.0)
+    follower = Follower(x, y, Budget(0.2))
     tried = torch.tensor([0.45, 0.55, 0.3, -0.1]).reshape(4, 1, 1, 1)
     with follower.watching(Gate()) as seen:
         pass
@@ -59,7 +60,7 @@ def test_only_images_inside_the_budget_and_the_range_are_kept():
 
 def test_steps_are_counted_where_a_gradient_is_taken():
     x = np.full((3, 1, 1, 1), 0.3, dtype=np.float32)
-    follower = Follower(x, np.zeros(3, dtype=np.int64), eps=0.2, norm="2", upper=1.0)
+    follower = Follower(x, np.zeros(3, dtype=np.int64), Budget(0.2, "2"))
     gate = Gate()
     with follower.watching(gate):
         for values in ([0.3, 0.3, 0.3], [0.45, 0.3, 0.3], [0.3, 0.46, 0.3]):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import art_disc as ad
+from art_disc.core.budget import Budget
 from art_disc.trials.grid import round_to_grid
 
 LEVELS = st.integers(0, 255)
@@ -21,7 +22,7 @@ def test_linf_is_the_nearest_level_within_the_budget(level, wanted, eps, bright)
         np.float32(wanted) * np.float32(upper), clean - eps * upper, clean + eps * upper
     )
     x, adv = (np.full((1, 1, 1, 1), v, dtype=np.float32) for v in (clean, adversarial))
-    rounded, inside = round_to_grid(adv, x, eps * upper, "inf", upper)
+    rounded, inside = round_to_grid(adv, x, Budget(eps * upper, "inf", upper))
     assert inside.all()
     got = float(rounded[0, 0, 0, 0]) * 255 / upper
     assert abs(got - round(got)) < 1e-4
@@ -35,17 +36,17 @@ def test_l2_stays_in_the_ball_where_the_nearest_level_would_not():
     x = np.zeros((1, 1, 2, 1), dtype=np.float32)
     adv = np.array([1.6, 1.6], dtype=np.float32).reshape(1, 1, 2, 1) / 255
     eps = float(np.linalg.norm(adv))
-    rounded, inside = round_to_grid(adv, x, eps, "2", 1.0)
+    rounded, inside = round_to_grid(adv, x, Budget(eps, "2", 1.0))
     assert inside.all()
     assert np.allclose(rounded * 255, 1)
-    free, _ = round_to_grid(adv, x, 3 / 255, "2", 1.0)
+    free, _ = round_to_grid(adv, x, Budget(3 / 255, "2", 1.0))
     assert np.allclose(free * 255, 2)
 
 
 def test_where_no_level_is_near_enough_it_says_so():
     x = np.full((1, 1, 1, 1), 0.5 / 255, dtype=np.float32)
     for norm in ("inf", "2"):
-        _, inside = round_to_grid(x, x, 0.1 / 255, norm, 1.0)
+        _, inside = round_to_grid(x, x, Budget(0.1 / 255, norm, 1.0))
         assert not inside.any()
 
 
@@ -106,5 +107,5 @@ def test_every_small_case_by_brute_force():
     for level, wanted in itertools.product(range(0, 256, 5), np.linspace(0, 1, 23)):
         x = np.full((1, 1, 1, 1), level / 255, dtype=np.float32)
         adv = np.clip(np.full_like(x, wanted), x - np.float32(eps), x + np.float32(eps))
-        rounded, _ = round_to_grid(adv, x, eps, "inf", 1.0)
+        rounded, _ = round_to_grid(adv, x, Budget(eps, "inf", 1.0))
         assert abs(round(float(rounded.item()) * 255) - level) <= 2

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from art_disc.certificates.divergence.task import (
     vote_settings,
 )
 from art_disc.certificates.divergence.votes import count_votes, vote_limits
-from art_disc.certificates.inputs import FORGIVEN, environment_of
+from art_disc.certificates.inputs import environment_of
+from art_disc.core.budget import Budget
 from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import InputError
 from art_disc.core.records.divergence import (
@@ -27,7 +29,8 @@ from art_disc.core.records.divergence import (
     CurvePoint,
     corrected_limit,
 )
-from art_disc.core.seeds import derive_seed, global_seeds
+from art_disc.core.seeds import derive_seed
+from art_disc.trials import Trial, run_trial
 
 # the votes on attacked images must not call a certificate wrong by chance
 _DOUBT = 1e-6
@@ -135,19 +138,18 @@ def _attacked(
     """Votes on what an attack makes of the images; one that leaves the budget has made nothing."""
     draws, seed, batch_size = numbers
     check_count(draws, "attack_draws")
-    source = task.classifier
-    if hasattr(source, "with_seed"):
-        # its own streams stay where they are, and the same seed gives the same curve
-        source = source.with_seed(derive_seed(seed, "attack", eps))
-    with global_seeds(derive_seed(seed, "attack")):
-        made = np.asarray(attack(source, eps).generate(task.given.copy(), votes.labels))
-    if made.shape != task.given.shape:
-        msg = f"the attack must return images of shape {task.given.shape}, got {made.shape}"
-        raise InputError(msg)
-    images = np.clip(np.nan_to_num(made.astype(np.float32), nan=-1.0), 0, task.upper)
-    far = np.abs(images.astype(np.float64) - task.given).reshape(len(images), -1).max(axis=1)
-    lost = np.isnan(made).reshape(len(made), -1).any(axis=1)
-    outside = lost | (far > eps + FORGIVEN * task.upper)
+    budget = Budget(eps, upper=task.upper)
+    trial = Trial(
+        partial(attack, task.classifier, eps),
+        task.classifier,
+        task.given,
+        votes.labels,
+        budget,
+        seeds=lambda _: derive_seed(seed, "attack", eps),
+        nan_is_clean=True,
+    )
+    images = run_trial(trial).images
+    outside = ~budget.holds(images, task.given)
     images[outside] = task.given[outside]
     own = derive_seed(seed, "attacked votes")
     counts = count_votes(

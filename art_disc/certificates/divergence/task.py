@@ -11,7 +11,8 @@ from art_disc.certificates.divergence.centres import vacuous_from
 from art_disc.certificates.divergence.finding import divergence_model
 from art_disc.certificates.divergence.models import AdaptiveModel, DivergenceModel
 from art_disc.certificates.divergence.votes import count_votes
-from art_disc.certificates.inputs import FORGIVEN, input_top
+from art_disc.certificates.inputs import input_top
+from art_disc.core.budget import BUDGET_TOLERANCE
 from art_disc.core.checks import check_count, check_eps, check_images, check_labels
 from art_disc.core.errors import InputError
 from art_disc.core.records.base import Setting
@@ -52,7 +53,7 @@ class Task:
 
     def budget(self, eps: float) -> float:
         """Budget on the [0, 1] scale, with what the evaluation forgives attacks."""
-        return check_eps(eps, upper=self.upper) / self.upper + FORGIVEN
+        return check_eps(eps, upper=self.upper) / self.upper + BUDGET_TOLERANCE
 
     def vacuous_eps(self, bound: str) -> float:
         """Budget, in the input range, from which adaptive centres leave Pinsker nothing."""
@@ -139,7 +140,8 @@ def vote_settings(
 def all_assumed(model: DivergenceModel) -> str:
     """Return what the verdicts hold for, in words."""
     return (
-        f"l_inf changes of at most eps a value, up to {FORGIVEN:g} of the range; {model.assumes} "
+        f"l_inf changes of at most eps a value, up to {BUDGET_TOLERANCE:g} of the range; "
+        f"{model.assumes} "
         "(what is drawn and computed in float32 is taken for exact); single draws vote for "
         "their highest score, independently; what follows the random defence sees nothing else of "
         "the image; each verdict holds with the stated confidence by itself"

@@ -6,6 +6,7 @@ the border of the ball from many points inside it. By construction there is an a
 within the budget; an attack that does not find it says nothing where it finds nothing.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,15 @@ from torch import Tensor, nn
 
 from art_disc.attacks import ATTACKS, AttackRequest
 from art_disc.attacks.random_search import RandomSearch, draw_changes
+from art_disc.core.budget import Budget
 from art_disc.core.checks import Float32Array
-from art_disc.core.seeds import derive_seed, global_seeds
+from art_disc.core.seeds import derive_seed
 from art_disc.estimators import DefendedClassifier, build_classifier
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.probes import one_draw
 from art_disc.evaluation.sources import gradient_sources
+from art_disc.trials import Trial, run_trial
 from art_disc.trials.score import predict_labels
 
 INNER, TRIES, BORDER, PENALTY, RANDOM_DRAWS = 400, 5, 0.25, 1.0, 200
@@ -125,7 +128,6 @@ def planted_example(ctx: Context) -> Finding:
         return not_run("the network has no linear layer whose inputs could be read out")
     n = min(ctx.options.n_random, ctx.n)
     made, found, guessed, missed = 0, 0, 0, np.zeros(len(ctx.run.x), dtype=bool)
-    zero = np.zeros(1, dtype=np.int64)
     for i in range(n):
         seed = derive_seed(ctx.run.seed, "planted", i)
         x = ctx.run.x[i : i + 1]
@@ -133,13 +135,11 @@ def planted_example(ctx: Context) -> Finding:
         if model is None or predict_labels(model, x)[0] != 0:
             continue
         made += 1
-        with global_seeds(seed), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            hit = _attacked(ctx, model, x)
+        hit = _found(ctx, model, x, seed)
         found += hit
         missed[i] = not hit
-        guess = RandomSearch(model, ctx.eps, ctx.norm, RANDOM_DRAWS, seed=seed)
-        guessed += predict_labels(model, guess.generate(x, zero))[0] != 0
+        guess = partial(RandomSearch, model, ctx.eps, ctx.norm, RANDOM_DRAWS, seed=seed)
+        guessed += _fooled(model, _trial(ctx, model, x, guess, seed))
     if made < 10:
         return not_run(f"only {made} of {n} examples could be planted: the ball changes too little")
     share, chance = found / made, guessed / made
@@ -155,19 +155,27 @@ def planted_example(ctx: Context) -> Finding:
     )
 
 
-def _attacked(ctx: Context, model: DefendedClassifier, x: Float32Array) -> bool:
+def _found(ctx: Context, model: DefendedClassifier, x: Float32Array, seed: int) -> bool:
     """Whether PGD through any surrogate of the evaluation finds class 1."""
-    onehot = np.eye(2, dtype=np.float32)[[0]]
-    settings = ctx.settings("pgd")
     names = [s.wanted for s in ctx.white_box if s.wanted is not None]
-    for source in gradient_sources(model, names):
-        if source.name == "base":
-            continue
-        request = AttackRequest(source.classifier, ctx.eps, ctx.norm, False, 1)
-        adversarial = ATTACKS["pgd"].make(request, settings).generate(x.copy(), onehot)
-        if predict_labels(model, np.asarray(adversarial, dtype=np.float32))[0] != 0:
-            return True
-    return False
+    sources = [s.classifier for s in gradient_sources(model, names) if s.name != "base"]
+    return any(_fooled(model, _pgd(ctx, source, x, seed)) for source in sources)
+
+
+def _pgd(ctx: Context, source: DefendedClassifier, x: Float32Array, seed: int) -> Trial:
+    request = AttackRequest(source, ctx.eps, ctx.norm, targeted=False, batch_size=1)
+    return _trial(ctx, source, x, partial(ATTACKS["pgd"].make, request, ctx.settings("pgd")), seed)
+
+
+def _trial(
+    ctx: Context, source: DefendedClassifier, x: Float32Array, make: Any, seed: int
+) -> Trial:
+    budget = Budget(ctx.eps, ctx.norm, ctx.run.upper)
+    return Trial(make, source, x, np.zeros(1, dtype=np.int64), budget, lambda _: seed)
+
+
+def _fooled(model: DefendedClassifier, trial: Trial) -> bool:
+    return bool(predict_labels(model, run_trial(trial).images)[0] != 0)
 
 
 CHECKS = (

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from art_disc.core.budget import Budget, perturbation_norm
 from art_disc.core.checks import Float32Array, check_count, check_eps
 from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment, Setting
@@ -16,7 +17,7 @@ from art_disc.core.seeds import derive_seed
 from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation.supplied.files import Supplied, find_sets, read_set
 from art_disc.metrics.input_gradients import defence_lines, images_and_labels
-from art_disc.trials.score import perturbation_norm, score
+from art_disc.trials import Scorer
 
 # so many images that are out of budget are looked for among the other clean ones
 _LOOKED_FOR = 200
@@ -82,20 +83,23 @@ def score_images(  # noqa: PLR0913 - each is a choice of its own
     for model in models.values():
         images_and_labels(model, x[:1], labels[:1])
         _same_range(model, upper)
-    budget, known = check_eps(eps, upper=upper), _ids(ids, len(x))
+    budget, known = Budget(check_eps(eps, upper=upper), upper=upper), _ids(ids, len(x))
     check_count(draws, "draws")
-    tolerance = 1e-6 * upper
     originals = _Originals(x, labels, known)
     sets = []
     for name, path in find_sets(images).items():
         given = read_set(path, x.shape[1:], upper)
         kept, rows = _match(given, known, name)
-        found = _measured(name, given, kept, originals, rows, budget + tolerance)
-        pair = originals.x[rows], given.images[kept]
-        sets.append(_scored(found, models, *pair, labels[rows], draws=draws, seed=seed))
+        found = _measured(name, given, kept, originals, rows, budget)
+        for label, model in models.items():
+            # the same draws for the clean image, so that a difference is the image's
+            fresh = derive_seed(seed, "score_images", label)
+            scorer = Scorer(model, x[rows], labels[rows], draws=draws, seed=fresh)
+            _enter(found, label, scorer, given.images[kept])
+        sets.append(found)
     return SuppliedRecord(
-        eps=budget,
-        tolerance=tolerance,
+        eps=budget.eps,
+        tolerance=budget.tolerance,
         defences={name: defence_lines(model) for name, model in models.items()},
         sets=tuple(sets),
         draws=draws,
@@ -152,7 +156,7 @@ def _measured(
     kept: NDArray[np.bool_],
     originals: _Originals,
     rows: NDArray[np.int64],
-    budget: float,
+    budget: Budget,
 ) -> SuppliedSet:
     """Return a set with its distances, before it is scored.
 
@@ -161,15 +165,15 @@ def _measured(
     """
     images, own = given.images[kept], given.ids[kept]
     distances = perturbation_norm(images, originals.x[rows], "inf")
-    within = distances <= budget
-    misplaced = _misplaced(images[~within], own[~within], originals, budget)
+    within = distances <= budget.limit
+    misplaced = _misplaced(images[~within], own[~within], originals, budget.limit)
     looked = min(int((~within).sum()), _LOOKED_FOR)
     if len(misplaced) > looked / 2 and int((~within).sum()) > len(images) / 2:
-        told = ", ".join(f"{a} is near {b}" for a, b in misplaced[:3])
+        near = ", ".join(f"{a} is near {b}" for a, b in misplaced[:3])
         msg = (
             f"{name}: {(~within).sum()} of {len(images)} images are farther than eps from their "
             f"clean ones, and {len(misplaced)} of {looked} looked at are within eps of another "
-            f"({told}); the order is shifted: give the right indices (or file names)"
+            f"({near}); the order is shifted: give the right indices (or file names)"
         )
         raise InputError(msg)
     return SuppliedSet(
@@ -187,35 +191,22 @@ def _misplaced(
     images: Float32Array,
     own: NDArray[np.int64],
     originals: _Originals,
-    budget: float,
+    limit: float,
 ) -> tuple[tuple[int, int], ...]:
-    """Return (id, id of the nearest clean image) where that is within the budget."""
+    """Return (id, id of the nearest clean image) where that is within the limit."""
     found = []
     for image, i in zip(images[:_LOOKED_FOR], own, strict=False):
         away = np.abs(originals.x - image).reshape(len(originals.x), -1).max(axis=1)
         nearest = int(away.argmin())
-        if away[nearest] <= budget:
+        if away[nearest] <= limit:
             found.append((int(i), int(originals.ids[nearest])))
     return tuple(found)
 
 
-def _scored(  # noqa: PLR0913 - a set, the models, and their images
-    found: SuppliedSet,
-    models: dict[str, DefendedClassifier],
-    x: Float32Array,
-    images: Float32Array,
-    y: NDArray[np.int64],
-    *,
-    draws: int,
-    seed: int,
-) -> SuppliedSet:
-    for name, model in models.items():
-        # the same draws for the clean image, so that a difference is the image's
-        fresh = derive_seed(seed, "score_images", name)
-        before = score(model, x, y, draws=draws, seed=fresh)
-        after = score(model, images, y, draws=draws, seed=fresh)
-        found.clean_right[name] = tuple(before.correct.tolist())
-        found.right[name] = tuple(after.correct.tolist())
-        if after.draws:
-            found.draw_right[name] = after.draw_correct
-    return found
+def _enter(found: SuppliedSet, name: str, scorer: Scorer, images: Float32Array) -> None:
+    """Enter how one classifier does on a set."""
+    after = scorer.score(images)
+    found.clean_right[name] = tuple(scorer.clean.correct.tolist())
+    found.right[name] = tuple(after.correct.tolist())
+    if after.draws:
+        found.draw_right[name] = after.draw_correct

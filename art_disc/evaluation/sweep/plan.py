@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from art_disc.attacks import TIERS
+from art_disc.core.budget import check_norm
 from art_disc.core.checks import check_count, check_eps
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
-from art_disc.evaluation.rows import check_norm
 from art_disc.evaluation.sweep.words import (
     PlannedAttack,
     Training,

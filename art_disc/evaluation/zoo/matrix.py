@@ -4,7 +4,8 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tqdm import tqdm
 
 from art_disc.attacks import ATTACKS, TIERS, AttackRequest, AttackSpec, attack_table
 from art_disc.attacks.zoo.discovery import LEFT_OUT
+from art_disc.core.budget import Budget, perturbation_norm
 from art_disc.core.checks import (
     Float32Array,
     check_count,
@@ -27,13 +29,13 @@ from art_disc.core.checks import (
 from art_disc.core.errors import InputError
 from art_disc.core.records.base import Setting
 from art_disc.core.records.zoo import ZooCell, ZooRecord
-from art_disc.core.seeds import derive_seed, global_seeds
+from art_disc.core.seeds import derive_seed
 from art_disc.data import Dataset
 from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation.describe import describe_run
-from art_disc.evaluation.zoo.watch import CellTimeoutError, Watch, time_limit
-from art_disc.trials.ledger import Ledger
-from art_disc.trials.score import perturbation_norm, predict_labels, sanitise
+from art_disc.evaluation.zoo.watch import Watch
+from art_disc.trials import Scorer, Trial, run_trial
+from art_disc.trials.time_limit import TrialTimeoutError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,17 @@ class _Zoo:
 
     x: Float32Array
     y: NDArray[np.int64]
-    upper: float
-    eps: float
+    budget: Budget
     seed: int
     time_limit: float
+    scorers: Mapping[str, Scorer]
+
+    def budget_of(self, spec: AttackSpec) -> Budget:
+        """Return the budget in the attack's norm."""
+        if "inf" in spec.norms or not spec.norms:
+            return self.budget
+        eps = self.budget.eps * float(np.sqrt(self.x[0].size))
+        return replace(self.budget, eps=eps, norm="2")
 
 
 # ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
@@ -98,12 +107,16 @@ def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
     table = attack_table(chosen, tier=tier)
     first = next(iter(classifiers.values()))
     upper = float(np.max(first.clip_values[1]))
-    budget = check_eps(eps, upper=upper)
+    budget = Budget(check_eps(eps, upper=upper), upper=upper)
     data = data.subset(n_test=check_count(n_ex, "n_ex", least=2))
     x = check_images(data.x_test) * np.float32(upper)
     x = x if first.channels_first else np.ascontiguousarray(np.moveaxis(x, 1, -1))
     y = check_labels(data.y_test, len(x), first.nb_classes)
-    zoo = _Zoo(x, y, upper, budget, seed, time_limit)
+    scorers = {
+        name: Scorer(classifier, x, y, draws=1, seed=derive_seed(seed, "score", name))
+        for name, classifier in classifiers.items()
+    }
+    zoo = _Zoo(x, y, budget, seed, time_limit, scorers)
     cells = []
     with tqdm(total=len(table) * len(classifiers), unit="cell", disable=not verbose) as bar:
         for spec, settings in table:
@@ -117,7 +130,7 @@ def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
         environment=facts["environment"],
         defences={name: _lines(classifier, data, y) for name, classifier in classifiers.items()},
         tier=tier,
-        eps=budget,
+        eps=budget.eps,
         seed=seed,
         time_limit=float(time_limit),
         cells=tuple(cells),
@@ -138,75 +151,61 @@ def _cell(
     classifier: DefendedClassifier,
 ) -> ZooCell:
     """Run one attack on one classifier."""
-    norm = "inf" if "inf" in spec.norms or not spec.norms else "2"
-    eps = zoo.eps if norm == "inf" else zoo.eps * float(np.sqrt(zoo.x[0].size))
+    budget = zoo.budget_of(spec)
     fixed: dict[str, Any] = {
         "attack": spec.name,
         "art": spec.art,
         "defence": name,
         "gradient_attack": spec.gradients,
-        "norm": norm if spec.norms else "",
-        "eps": eps if spec.bounded else None,
+        "norm": budget.norm if spec.norms else "",
+        "eps": budget.eps if spec.bounded else None,
         "settings": _plain(settings),
         "total": len(zoo.x),
     }
     if spec.missing:
         return ZooCell(**fixed, status="skipped", reason=_missing(spec.missing))
-    if refusal := spec.refuses(norm, classifier.nb_classes, targeted=False):
+    if refusal := spec.refuses(budget.norm, classifier.nb_classes, targeted=False):
         return ZooCell(**fixed, status="refused", reason=refusal)
-    request = AttackRequest(classifier, eps, norm, targeted=False, batch_size=len(zoo.x))
-    ledger, watch = Ledger(), Watch()
-    start = time.perf_counter()
+    n = len(zoo.x)
+    request = AttackRequest(classifier, budget.eps, budget.norm, targeted=False, batch_size=n)
+    trial = Trial(
+        partial(spec.make, request, settings),
+        classifier,
+        zoo.x,
+        zoo.y,
+        budget,
+        seeds=lambda _: derive_seed(zoo.seed, spec.name),
+        seconds=zoo.time_limit,
+    )
+    watch, start = Watch(), time.perf_counter()
     try:
-        with ledger.watching(classifier.base_network), watch.watching(classifier):
-            found = _attack(zoo, spec, settings, request)
-    except (Exception, CellTimeoutError) as error:
+        with watch.watching(classifier), warnings.catch_warnings():
+            # ART's own; they are no news of the defence
+            warnings.simplefilter("ignore")
+            result = run_trial(trial)
+    except (Exception, TrialTimeoutError) as error:
         seconds = round(time.perf_counter() - start, 3)
-        return ZooCell(**fixed, **_told(spec, error), seconds=seconds)
-    seconds = round(time.perf_counter() - start, 3)
-    cost: dict[str, Any] = {
-        "seconds": seconds,
-        "gradients": ledger.gradients,
-        "queries": ledger.queries,
-        "seen_gradients": watch.seen,
-        "zero_gradients": watch.zero,
-        "bypassed": watch.bypassed,
-    }
-    return ZooCell(**fixed, **cost, **_score(zoo, spec, request, found))
+        return ZooCell(**fixed, **_failure(spec, error), seconds=seconds)
+    return ZooCell(
+        **fixed,
+        **_effect(zoo, spec, name, result.images),
+        seconds=result.seconds,
+        gradients=result.gradients,
+        queries=result.queries,
+        seen_gradients=watch.seen,
+        zero_gradients=watch.zero,
+        bypassed=watch.bypassed,
+    )
 
 
-def _attack(
-    zoo: _Zoo, spec: AttackSpec, settings: Mapping[str, float | int], request: AttackRequest
-) -> Float32Array:
-    onehot = np.eye(request.classifier.nb_classes, dtype=np.float32)[zoo.y]
-    seed = derive_seed(zoo.seed, spec.name)
-    device = request.classifier.device
-    cuda = [device.index or 0] if device.type == "cuda" else []
-    with (
-        time_limit(zoo.time_limit),
-        warnings.catch_warnings(),
-        global_seeds(seed),
-        torch.random.fork_rng(devices=cuda),
-    ):
-        # ART's own; they are no news of the defence
-        warnings.simplefilter("ignore")
-        torch.manual_seed(seed)
-        found = spec.make(request, settings).generate(zoo.x.copy(), onehot)
-    return sanitise(found, zoo.x, zoo.upper)
-
-
-def _score(
-    zoo: _Zoo, spec: AttackSpec, request: AttackRequest, found: Float32Array
-) -> dict[str, Any]:
+def _effect(zoo: _Zoo, spec: AttackSpec, name: str, found: Float32Array) -> dict[str, Any]:
     """Count by fresh predictions what is left."""
-    clean = predict_labels(request.classifier, zoo.x) == zoo.y
-    right = predict_labels(request.classifier, found) == zoo.y
-    linf, l2 = (perturbation_norm(found, zoo.x, norm) for norm in ("inf", "2"))
+    scorer = zoo.scorers[name]
+    clean, right = scorer.clean.correct, scorer.score(found).correct
     if spec.bounded:
-        size = linf if request.norm == "inf" else l2
-        # float32 rounding of pixels, as in an evaluation's record
-        right |= size > request.eps + 1e-5 * zoo.upper
+        right = right | ~zoo.budget_of(spec).holds(found, zoo.x)
     left = int((clean & right).sum())
+    linf, l2 = (perturbation_norm(found, zoo.x, norm) for norm in ("inf", "2"))
     return {
         "status": "lowered" if left < clean.sum() else "ran",
         "clean": int(clean.sum()),
@@ -218,9 +217,9 @@ def _score(
     }
 
 
-def _told(spec: AttackSpec, error: BaseException) -> dict[str, Any]:
+def _failure(spec: AttackSpec, error: BaseException) -> dict[str, Any]:
     """Return status, reason and whether that was expected, for what an attack raised."""
-    if isinstance(error, CellTimeoutError):
+    if isinstance(error, TrialTimeoutError):
         return {"status": "failed", "reason": str(error)}
     words = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
     if isinstance(error, ImportError):

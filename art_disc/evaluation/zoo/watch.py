@@ -1,45 +1,13 @@
-"""What a cell of the zoo is watched for: gradients, bypasses, time."""
+"""What a cell of the zoo is watched for: gradients and bypasses."""
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from art_disc.estimators import DefendedClassifier
-
-
-class CellTimeoutError(BaseException):
-    """A cell took longer than its limit; no `Exception`, which an attack might swallow."""
-
-
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `CellTimeoutError` in the block after so many seconds.
-
-    By an alarm signal, which only the main thread of a Unix process can have: elsewhere, and for 0,
-    there is no limit. It comes between two Python instructions, after any call into C is done.
-    """
-    alarmed = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGALRM")
-    if not seconds or not alarmed:
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal's own
-        msg = f"stopped after {seconds:g} s"
-        raise CellTimeoutError(msg)
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 class Watch:
