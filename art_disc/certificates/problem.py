@@ -221,7 +221,8 @@ class Problem:
             f"l_inf changes of at most eps a value, up to {BUDGET_TOLERANCE:g} of the range, to "
             f"{values}; {ties}; budgets are widened against rounding; the label must win by "
             f"{TOLERANCE:g} of the largest score (at least 1), a tolerance for float32 sums and "
-            "not a proof; the classifier is deterministic and sees nothing of an image but its codewords"
+            "not a proof; the classifier is deterministic and sees nothing of an image but its "
+            "codewords"
         )
 
 
