@@ -4,21 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from art_disc.codebooks import Codebook, DensityCodebook
 from art_disc.core.checks import Float32Array, check_count
 from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment
+from art_disc.core.records.certificate import CertificateRecord
 from art_disc.core.records.certificate_table import CertificateTableRecord, CertificateTableRow
-from art_disc.data import load_dataset
 from art_disc.defences import PixelDiscretization
-from art_disc.estimators import DefendedClassifier
 from art_disc.metrics import certify, free_pixels
 from art_disc.reproduction.published import PublishedCertificate, published_certificates
-from art_disc.reproduction.recipes import experiment
+from art_disc.reproduction.recipes import Stage
 from art_disc.surrogates import SoftAssignment
-from art_disc.training import SixSettings
 
 CERTIFICATES = {
     "chen2018-table2": "MNIST, 2 codes, disc_adv_pre: certificates by enumeration",
@@ -60,42 +57,34 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
         msg = f"no table of certificates {name!r}; there are {', '.join(CERTIFICATES)}"
         raise InputError(msg)
     paper, _, number = name.partition("-table")
-    data = load_dataset("mnist", data_dir=data_dir)
-    how, data = experiment("mnist").shortened(data, train_steps)
+    stage = Stage.of("mnist", data_dir, train_steps)
     codebook = DensityCodebook(2, radius=0.6)
-    six = SixSettings(
-        lambda: how.network(data.input_shape, data.nb_classes),
-        data,
-        [PixelDiscretization(codebook, SoftAssignment(how.alpha))],
-        adversary=how.adversary,
-        adversarial=how.adversarial,
-        seed=seed,
-        verbose=verbose,
-    )
-    setting = six["disc_adv_pre"]
-    many = 1000 if paper == "chen2018" else len(data.x_test)
-    part = data.subset(n_test=check_count(n_ex, "n_ex"))
-    rows = tuple(
-        _row(
-            row,
-            data.x_test[:many],
-            codebook,
-            (setting.classifier, part.x_test, part.y_test),
-            max_free,
+    defence = PixelDiscretization(codebook, SoftAssignment(stage.experiment.alpha))
+    setting = stage.trained("disc_adv_pre", defence, seed=seed, verbose=verbose)
+    ours = stage.data.subset(n_test=check_count(n_ex, "n_ex"))
+    x = stage.data.x_test[: 1000 if paper == "chen2018" else None]
+    rows = []
+    for row in published_certificates(paper, number):
+        most = min(max_free, row.bits)
+        found = certify(
+            setting.classifier,
+            ours.x_test,
+            ours.y_test,
+            eps=row.eps,
+            max_free=most,
             verbose=verbose,
         )
-        for row in published_certificates(paper, number)
-    )
+        rows.append(_row(row, x, codebook, found.record, max_bits=most))
     record = CertificateTableRecord(
         table=name,
         title=CERTIFICATES[name],
-        rows=rows,
-        network=f"{how.network_words}: {setting.told}",
+        rows=tuple(rows),
+        network=f"{stage.experiment.network_words}: {setting.told}",
         settings={
             "n_ex": n_ex,
             "max_free": max_free,
             "train_steps": train_steps,
-            "train_images": len(data.x_train),
+            "train_images": len(stage.data.x_train),
             "seed": seed,
         },
         environment=Environment.here(threads=torch.get_num_threads()),
@@ -108,16 +97,14 @@ def _row(
     row: PublishedCertificate,
     x: Float32Array,
     codebook: Codebook,
-    what: tuple[DefendedClassifier, Float32Array, NDArray[np.int64]],
-    max_free: int,
+    found: CertificateRecord,
     *,
-    verbose: bool,
+    max_bits: int,
 ) -> CertificateTableRow:
     # their pixels are float32 products with 1/255, compared in float64
     theirs = np.rint(255 * x).astype(np.float32) * np.float32(1 / 255)
     floats = free_pixels(theirs, codebook, eps=row.eps, rule="paper_float")
     exact = free_pixels(x, codebook, eps=row.eps)
-    found = certify(*what, eps=row.eps, max_free=min(max_free, row.bits), verbose=verbose).record
     return CertificateTableRow(
         eps=row.eps,
         bits=row.bits,
@@ -128,7 +115,7 @@ def _row(
         images=len(x),
         unable_float=int((floats > row.bits).sum()),
         unable_exact=int((exact > row.bits).sum()),
-        max_bits=min(max_free, row.bits),
+        max_bits=max_bits,
         certified=found.count("certified"),
         falsified=found.count("falsified"),
         undecided=found.count("undecided"),

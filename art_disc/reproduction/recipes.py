@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from torch import nn
 
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
-from art_disc.data import Dataset
+from art_disc.data import Dataset, load_dataset
+from art_disc.defences import CodebookPreprocessor
 from art_disc.networks import MadryMnistNet, ResNet32
-from art_disc.training import Adversary
+from art_disc.training import Adversary, SixSettings, Trained
 
 Options = Mapping[str, Any]
 
@@ -139,3 +141,49 @@ def experiment(dataset: str) -> Experiment:
         msg = f"no experiment for {dataset}{why}; there are {known}"
         raise InputError(msg)
     return EXPERIMENTS[dataset]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A data set with what the rows of a table share.
+
+    Attributes:
+        data: With the training images that are really used.
+        experiment: Its recipe, shortened as asked.
+        steps: Batches in the natural training that were asked for; None: the recipe's own.
+    """
+
+    data: Dataset
+    experiment: Experiment
+    steps: int | None = None
+
+    @classmethod
+    def of(cls, dataset: str, data_dir: str | Path | None, train_steps: int | None) -> Self:
+        """Load a data set and its recipe, shortened to so many steps; None: as it is.
+
+        Raises:
+            InputError: No recipe, or no such number of steps.
+            DataNotFoundError: No such data.
+        """
+        whole = experiment(dataset)
+        how, data = whole.shortened(load_dataset(dataset, data_dir=data_dir), train_steps)
+        return cls(data, how, train_steps)
+
+    def trained(
+        self, setting: str, defence: CodebookPreprocessor | None, *, seed: int, verbose: bool
+    ) -> Trained:
+        """Return one of the six settings with a defence, None for none; trains what is missing."""
+        how, data = self.experiment, self.data
+        six = SixSettings(
+            lambda: how.network(data.input_shape, data.nb_classes),
+            data,
+            [] if defence is None else [defence],
+            adversary=how.adversary,
+            natural=how.natural,
+            adversarial=how.adversarial,
+            natural_again=how.natural_again,
+            adversarial_again=how.adversarial_again,
+            seed=seed,
+            verbose=verbose,
+        )
+        return six[setting]

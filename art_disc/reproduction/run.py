@@ -11,9 +11,8 @@ from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment, Setting
 from art_disc.core.records.table import TableRecord, TableRow
-from art_disc.data import load_dataset
-from art_disc.reproduction.recipes import experiment
-from art_disc.reproduction.rows import ATTACKS, Request, Stage, run_row
+from art_disc.reproduction.recipes import Stage
+from art_disc.reproduction.rows import ATTACKS, RowRequest, run_row
 from art_disc.reproduction.tables import chosen_rows, table
 
 
@@ -52,7 +51,7 @@ def reproduce(  # noqa: PLR0913 - each is a choice of its own
         n_ex: The first so many test images are attacked; clean accuracy is counted on all.
         train_steps: Batches in the natural training of a network, the others in proportion; None:
             the recipe's own.
-        attacks: Whose per-example worst is told; `sign_adam` and `pgd` are the papers'.
+        attacks: Whose per-example worst is taken; `sign_adam` and `pgd` are the papers'.
         attack_settings: `{"square.max_iter": 1000}`: over the recipe's own.
         checks: As for `evaluate`; None: none.
         seed: Of trainings, codebooks and attacks.
@@ -69,19 +68,17 @@ def reproduce(  # noqa: PLR0913 - each is a choice of its own
     """
     rows = chosen_rows(name, datasets=datasets, settings=settings, n_codes=n_codes)
     _check_attacks(attacks, attack_settings or {})
-    what = table(name)
-    folder = Path(out)
-    request = Request(
+    request = RowRequest(
         n_ex=check_count(n_ex, "n_ex"),
-        out=folder,
-        eps=tuple(eps) or what.eps,
+        out=Path(out),
+        eps=tuple(eps) or table(name).eps,
         seed=seed,
         attacks=tuple(attacks),
         settings=attack_settings,
         checks=checks,
         verbose=verbose,
     )
-    facts: dict[str, Setting] = {
+    asked: dict[str, Setting] = {
         "datasets": ",".join(datasets) or "all",
         "rows": ",".join(settings) or "all",
         "n_codes": ",".join(map(str, n_codes)) or "all",
@@ -95,21 +92,16 @@ def reproduce(  # noqa: PLR0913 - each is a choice of its own
     }
     planned = len(rows) * max(1, len(request.eps))
     stages: dict[str, Stage] = {}
-    told: list[TableRow] = []
-    record = _record(name, what.title, told, planned, facts)
+    done: list[TableRow] = []
+    record = _record(name, done, planned, asked)
     for row in rows:
         if row.dataset not in stages:
-            stages[row.dataset] = _stage(row.dataset, data_dir, train_steps)
-        told += run_row(row, stages[row.dataset], request)
-        record = _record(name, what.title, told, planned, facts)
-        record.save(folder / f"{file_name(name, datasets, settings, n_codes)}.json")
+            stages[row.dataset] = Stage.of(row.dataset, data_dir, train_steps)
+        done += run_row(row, stages[row.dataset], request)
+        record = _record(name, done, planned, asked)
+        record.save(Path(out) / f"{file_name(name, datasets, settings, n_codes)}.json")
         if announce is not None:
-            last = told[-1]
-            announce(
-                f"{len(told)}/{planned} {last.dataset} {last.setting} {last.defence}: clean "
-                f"{last.clean.value:.1%}, papers' attack {last.papers_attack.value:.1%}, worst "
-                f"{last.worst.value:.1%}"
-            )
+            announce(_line(record))
     return record
 
 
@@ -136,20 +128,23 @@ def _check_attacks(attacks: Sequence[str], settings: Mapping[str, Any]) -> None:
 
 
 def _record(
-    name: str, title: str, rows: Sequence[TableRow], planned: int, facts: dict[str, Setting]
+    name: str, rows: Sequence[TableRow], planned: int, asked: dict[str, Setting]
 ) -> TableRecord:
     return TableRecord(
         table=name,
-        title=title,
+        title=table(name).title,
         rows=tuple(rows),
         planned=planned,
-        settings=facts,
+        settings=asked,
         environment=Environment.here(threads=torch.get_num_threads()),
     )
 
 
-def _stage(dataset: str, data_dir: str | Path | None, train_steps: int | None) -> Stage:
-    how = experiment(dataset)
-    data = load_dataset(dataset, data_dir=data_dir)
-    shorter, fewer = how.shortened(data, train_steps)
-    return Stage(fewer, shorter, steps=train_steps)
+def _line(record: TableRecord) -> str:
+    """Return what is announced after a row."""
+    last = record.rows[-1]
+    return (
+        f"{len(record.rows)}/{record.planned} {last.dataset} {last.setting} {last.defence}: clean "
+        f"{last.clean.value:.1%}, papers' attack {last.papers_attack.value:.1%}, worst "
+        f"{last.worst.value:.1%}"
+    )

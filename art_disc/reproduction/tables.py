@@ -10,7 +10,7 @@ SKIPPED = "imagenet"
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PublishedTable:
     """A table or figure of accuracies.
 
     Attributes:
@@ -51,37 +51,37 @@ def _clusters() -> tuple[Published, ...]:
 _GREY = (0.1, 0.2, 0.3)
 _COLOUR = (2 / 255, 4 / 255, 8 / 255)
 
-TABLES: dict[str, Table] = {
-    "chen2018-table3": Table(
+TABLES: dict[str, PublishedTable] = {
+    "chen2018-table3": PublishedTable(
         "MNIST, density codebook: six settings", lambda: published("chen2018", "3")
     ),
-    "chen2018-table4": Table(
+    "chen2018-table4": PublishedTable(
         "CIFAR-10, density codebooks of 2 to 300 codes", lambda: published("chen2018", "4")
     ),
-    "chen2018-figure1": Table(
+    "chen2018-figure1": PublishedTable(
         "MNIST, 2 codes: six settings over eps",
         lambda: _figure("chen2018", "3", "mnist", 2),
         _GREY,
     ),
-    "chen2018-figure2": Table(
+    "chen2018-figure2": PublishedTable(
         "CIFAR-10, 50 codes: six settings over eps",
         lambda: _figure("chen2018", "4", "cifar10", 50),
         _COLOUR,
     ),
-    "chen2019-table1": Table(
+    "chen2019-table1": PublishedTable(
         "Colour-depth reduction on five data sets", lambda: published("chen2019", "1")
     ),
-    "chen2019-table2": Table(
+    "chen2019-table2": PublishedTable(
         "Density codebooks on five data sets", lambda: published("chen2019", "2")
     ),
-    "chen2019-table3": Table(
+    "chen2019-table3": PublishedTable(
         "k-medoids codebooks on five data sets", lambda: published("chen2019", "3")
     ),
-    "kmedoids-codes": Table(
+    "kmedoids-codes": PublishedTable(
         "k-medoids codebooks of 2 to 300 codes on CIFAR-10 and GTSRB; printed for 300 alone",
         _clusters,
     ),
-    "chen2019-figure1": Table(
+    "chen2019-figure1": PublishedTable(
         "MNIST and Fashion-MNIST, 2 codes: six settings over eps",
         lambda: (
             *_figure("chen2019", "2", "mnist", 2),
@@ -89,12 +89,12 @@ TABLES: dict[str, Table] = {
         ),
         _GREY,
     ),
-    "chen2019-figure2": Table(
+    "chen2019-figure2": PublishedTable(
         "GTSRB, 50 codes: six settings over eps",
         lambda: _figure("chen2019", "2", "gtsrb", 50),
         _COLOUR,
     ),
-    "chen2019-figure3": Table(
+    "chen2019-figure3": PublishedTable(
         "CIFAR-10, 50 codes: six settings over eps",
         lambda: _figure("chen2019", "2", "cifar10", 50),
         _COLOUR,
@@ -102,7 +102,7 @@ TABLES: dict[str, Table] = {
 }
 
 
-def table(name: str) -> Table:
+def table(name: str) -> PublishedTable:
     """Return a table by its name.
 
     Raises:

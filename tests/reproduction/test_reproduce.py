@@ -126,7 +126,7 @@ def test_our_pgd_takes_no_step_over_a_quarter_of_the_budget(tmp_path):
     def step(setting, paper, number, dataset):
         every = chosen_rows(f"{paper}-table{number}", datasets=[dataset])
         row = next(r for r in every if r.setting == setting)
-        request = rows.Request(n_ex=1, out=tmp_path, eps=(row.eps,))
+        request = rows.RowRequest(n_ex=1, out=tmp_path, eps=(row.eps,))
         return 255 * rows._settings(row, experiment(dataset), request)["pgd.eps_step"]
 
     assert step("nat_pre", "chen2019", "2", "cifar10") == pytest.approx(2)
