@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from art_disc.attacks.base import OwnAttack, drawn_seed
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import Float32Array, check_choice
 from art_disc.core.errors import InputError, MissingExtraError
 
 VERSIONS = ("standard", "plus", "rand")
@@ -76,9 +76,7 @@ class OriginalAutoAttack(OwnAttack):
 
     def _check_params(self) -> None:
         super()._check_params()
-        if self.version not in VERSIONS:
-            msg = f"version must be one of {', '.join(VERSIONS)}, got {self.version!r}"
-            raise InputError(msg)
+        check_choice(self.version, "version", VERSIONS)
         if self.norm not in (np.inf, 2):
             msg = f"norm must be infinity or 2, got {self.norm!r}"
             raise InputError(msg)

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from art_disc.attacks.spec import TIERS, AttackSpec
 from art_disc.attacks.zoo import ROWS
+from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
 
 ATTACKS: dict[str, AttackSpec] = {spec.name: spec for spec in ROWS}
@@ -50,9 +51,8 @@ def attack_table(
     Raises:
         InputError: Unknown suite, attack, tier or setting.
     """
-    if tier is not None and tier not in TIERS:
-        msg = f"tier must be one of {', '.join(TIERS)}, got {tier!r}"
-        raise InputError(msg)
+    if tier is not None:
+        check_choice(tier, "tier", TIERS)
     own: dict[str, dict[str, float | int]] = {}
     if isinstance(choice, str) and choice in SUITES:
         names, own_tier = SUITES[choice]

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
 from art_disc.codebooks.nearest import METRICS, TIES, distance, nearest
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import Float32Array, check_choice
 from art_disc.core.errors import FileFormatError, InputError, NotFittedError
 from art_disc.core.files import read_npz, write_npz
 
@@ -76,12 +76,8 @@ class Codebook(BaseEstimator):
 
     def _adopt(self, codewords: Float32Array) -> None:
         """Take checked codewords as this codebook's own."""
-        if self.nearest_metric not in METRICS:
-            msg = f"metric must be one of {', '.join(METRICS)}, got {self.nearest_metric!r}"
-            raise InputError(msg)
-        if self.ties not in TIES:
-            msg = f"ties must be one of {', '.join(TIES)}, got {self.ties!r}"
-            raise InputError(msg)
+        check_choice(self.nearest_metric, "metric", METRICS)
+        check_choice(self.ties, "ties", TIES)
         if self.per_channel and codewords.shape[1] != 1:
             msg = f"per_channel needs scalar codewords, got shape {codewords.shape}"
             raise InputError(msg)

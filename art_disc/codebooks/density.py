@@ -1,21 +1,18 @@
 """Codewords by density estimation and greedy removal (Chen et al. 2018, Algorithm 1)."""
 
-import warnings
-from typing import Any, Self
-
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.codebooks.codebook import Codebook
 from art_disc.codebooks.counts import PixelCounts
 from art_disc.codebooks.kernels import KERNELS, density_walk
-from art_disc.core.checks import check_count
-from art_disc.core.errors import CodebookWarning, InputError
+from art_disc.codebooks.learned import LearnedCodebook
+from art_disc.core.checks import check_choice
+from art_disc.core.errors import InputError
 
 _CHUNK = 1 << 17
 
 
-class DensityCodebook(Codebook):
+class DensityCodebook(LearnedCodebook):
     """The k densest pixel values that are farther than `radius` from one another.
 
     Each step takes the pixel value of highest density among the pixels left, then removes every
@@ -52,27 +49,8 @@ class DensityCodebook(Codebook):
         self.kernel = kernel
         self.bandwidth = bandwidth
         self.metric = metric
-        self.per_channel = False
-        self.ties = "lowest"
 
-    def _settle(self) -> None:
-        """Do nothing: only `fit` makes codewords."""
-
-    def fit(self, x: Any = None, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's habit
-        """Learn the codewords.
-
-        Args:
-            x: Images (n, c, h, w), float in [0, 1] or uint8, or `PixelCounts`.
-            y: Ignored.
-
-        Raises:
-            InputError: A hyperparameter or `x` does not fit.
-        """
-        self._check()
-        counts = x if isinstance(x, PixelCounts) else PixelCounts.of(x)
-        if counts.total == 0:
-            msg = "there are no pixels to learn from"
-            raise InputError(msg)
+    def _learn(self, counts: PixelCounts) -> None:
         reach = int(np.floor(255 * self.radius + 1e-6))
         if self.kernel == "identity":
             levels, densities = _greedy(counts, self.n_codes, reach)
@@ -80,23 +58,19 @@ class DensityCodebook(Codebook):
             levels, densities = density_walk(
                 counts, self.n_codes, reach, self.kernel, float(self.bandwidth or 0)
             )
-        if len(levels) < self.n_codes:
-            msg = (
-                f"only {len(levels)} of {self.n_codes} codewords: no pixel is farther than "
-                f"{self.radius:g} from all of them; a smaller radius gives more"
-            )
-            warnings.warn(msg, CodebookWarning, stacklevel=2)
+        self._warn_of_few(
+            len(levels),
+            f"no pixel is farther than {self.radius:g} from all of them; a smaller radius gives "
+            "more",
+        )
         self._adopt((levels.astype(np.float64) / 255).astype(np.float32))
         self.densities_ = densities
-        return self
 
     def _check(self) -> None:
-        check_count(self.n_codes, "n_codes")
+        super()._check()
+        check_choice(self.kernel, "kernel", KERNELS)
         if not 0 <= self.radius <= 1:
             msg = f"radius is on the [0, 1] scale, got {self.radius}; write 64/255 for 64 levels"
-            raise InputError(msg)
-        if self.kernel not in KERNELS:
-            msg = f"kernel must be one of {', '.join(KERNELS)}, got {self.kernel!r}"
             raise InputError(msg)
         if self.kernel != "identity" and not (self.bandwidth and self.bandwidth > 0):
             msg = f"kernel {self.kernel!r} needs bandwidth > 0 in grey levels, got {self.bandwidth}"

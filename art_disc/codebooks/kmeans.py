@@ -1,12 +1,14 @@
 """Codewords that are means: scikit-learn's k-means on weighted pixel values."""
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from art_disc.codebooks.clustered import ClusteredCodebook
-from art_disc.codebooks.objective import draw_pixels, nearest_rows
+from art_disc.codebooks.counts import PixelCounts
+from art_disc.codebooks.objective import draw_pixels, nearest_rows, pooled
 from art_disc.core.checks import check_count
+from art_disc.core.seeds import as_generator
 
 _SAMPLE = 50_000
 
@@ -33,6 +35,8 @@ class KMeansCodebook(ClusteredCodebook):
     Source: Chen et al. 2019, section V-A, last paragraph of k-medoids.
     """
 
+    metric = "sqeuclidean"
+
     def __init__(
         self,
         n_codes: int = 2,
@@ -49,24 +53,17 @@ class KMeansCodebook(ClusteredCodebook):
         self.per_channel = per_channel
         self.assign_metric = assign_metric
         self.random_state = random_state
-        self.metric = "sqeuclidean"
-        self.ties = "lowest"
 
-    def fit(self, x: Any = None, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's habit
-        """Learn the codewords.
+    def _check(self) -> None:
+        super()._check()
+        check_count(self.n_init, "n_init")
 
-        Args:
-            x: Images (n, c, h, w), float in [0, 1] or uint8, or `PixelCounts`.
-            y: Ignored.
-
-        Raises:
-            InputError: A hyperparameter or `x` does not fit.
-        """
+    def _learn(self, counts: PixelCounts) -> None:
         from sklearn.cluster import KMeans
 
-        check_count(self.n_init, "n_init")
-        values, weights, k = self._pixels(x)
-        rng = self._generator()
+        values, weights = pooled(counts, per_channel=self.per_channel)
+        k = min(self.n_codes, len(values))
+        rng = as_generator(self.random_state)
         size = self.sample_size or max(_SAMPLE, 10 * k)
         some, amounts = draw_pixels(values, weights, size, rng)
         k = min(k, len(some))
@@ -76,4 +73,3 @@ class KMeansCodebook(ClusteredCodebook):
         away = nearest_rows(values, codes, self.metric)[1]
         sample_cost = float(solver.inertia_) / float(amounts.sum())
         self._keep(codes, float(weights @ away) / float(weights.sum()), sample_cost)
-        return self

@@ -1,18 +1,20 @@
 """Codewords that are medoids: the pixel values of least total distance to all pixels."""
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.codebooks.clustered import ClusteredCodebook
+from art_disc.codebooks.counts import PixelCounts
 from art_disc.codebooks.exact import exact_medoids
 from art_disc.codebooks.extra import extra_medoids
-from art_disc.codebooks.objective import OBJECTIVES, Levels, Sums, distances, draw_pixels
+from art_disc.codebooks.objective import OBJECTIVES, Levels, Sums, distances, draw_pixels, pooled
 from art_disc.codebooks.refine import refine
 from art_disc.codebooks.swaps import swapped
-from art_disc.core.checks import check_count
+from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import InputError
+from art_disc.core.seeds import as_generator
 
 SOLVERS = ("auto", "exact", "swap", "scikit-learn-extra")
 
@@ -77,21 +79,10 @@ class KMedoidsCodebook(ClusteredCodebook):
         self.per_channel = per_channel
         self.assign_metric = assign_metric
         self.random_state = random_state
-        self.ties = "lowest"
 
-    def fit(self, x: Any = None, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's habit
-        """Learn the codewords.
-
-        Args:
-            x: Images (n, c, h, w), float in [0, 1] or uint8, or `PixelCounts`.
-            y: Ignored.
-
-        Raises:
-            InputError: A hyperparameter or `x` does not fit.
-            MissingExtraError: scikit-learn-extra is asked for and cannot be imported.
-        """
-        self._check()
-        values, weights, k = self._pixels(x)
+    def _learn(self, counts: PixelCounts) -> None:
+        values, weights = pooled(counts, per_channel=self.per_channel)
+        k = min(self.n_codes, len(values))
         scalar = values.shape[1] == 1
         if self.solver == "exact" and not scalar:
             msg = (
@@ -104,15 +95,14 @@ class KMedoidsCodebook(ClusteredCodebook):
             cost = distances(values[:, None], codes[None], self.metric).min(axis=1) @ weights
             self.n_swaps_ = 0
             self._keep(codes, cost / weights.sum(), cost / weights.sum())
-            return self
+            return
         codes, sample_cost = self._search(values, weights, k)
         codes, cost = refine(values, weights, codes, self.metric, self.refinements)
         self._keep(codes, cost / weights.sum(), sample_cost)
-        return self
 
     def _search(self, values: NDArray[np.uint8], weights: Levels, k: int) -> tuple[Sums, float]:
         """Medoids of a sample, and their mean cost there."""
-        rng = self._generator()
+        rng = as_generator(self.random_state)
         extra = self.solver == "scikit-learn-extra"
         size = self.sample_size or max(_EXTRA_SAMPLE if extra else _SAMPLE, 10 * k)
         some, amounts = draw_pixels(values, weights, size, rng, repeated=extra)
@@ -129,15 +119,14 @@ class KMedoidsCodebook(ClusteredCodebook):
         return some[medoids].astype(np.float64), cost / float(amounts.sum())
 
     def _check(self) -> None:
+        super()._check()
         if self.metric not in OBJECTIVES:
             msg = (
                 f"metric must be one of {', '.join(OBJECTIVES)}, got {self.metric!r}; the rule "
                 "that assigns pixels afterwards is assign_metric"
             )
             raise InputError(msg)
-        if self.solver not in SOLVERS:
-            msg = f"solver must be one of {', '.join(SOLVERS)}, got {self.solver!r}"
-            raise InputError(msg)
+        check_choice(self.solver, "solver", SOLVERS)
         if self.n_init is not None:
             check_count(self.n_init, "n_init")
         check_count(self.refinements, "refinements", least=0)

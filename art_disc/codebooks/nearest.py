@@ -8,7 +8,7 @@ float32, so that a tie on the 8-bit grid is a real tie and both libraries break 
 from collections.abc import Sequence
 from typing import Any
 
-from art_disc.core.errors import InputError
+from art_disc.core.checks import check_choice
 
 METRICS = ("l1", "l2", "l_inf")
 TIES = ("lowest", "highest")
@@ -23,9 +23,7 @@ def distance(pixel: Sequence[Any], codeword: Sequence[float], metric: str, xp: A
         metric: `l1`, `l2` or `l_inf`; with one channel they agree.
         xp: The module whose arrays these are, `numpy` or `torch`.
     """
-    if metric not in METRICS:
-        msg = f"metric must be one of {', '.join(METRICS)}, got {metric!r}"
-        raise InputError(msg)
+    check_choice(metric, "metric", METRICS)
     total: Any = None
     for values, centre in zip(pixel, codeword, strict=True):
         difference = xp.abs(values - centre)

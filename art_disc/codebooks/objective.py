@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from art_disc.codebooks.counts import PixelCounts
-from art_disc.core.errors import InputError
 
 OBJECTIVES = ("l1", "sqeuclidean")
 
@@ -69,13 +68,7 @@ def pooled(counts: PixelCounts, *, per_channel: bool) -> tuple[NDArray[np.uint8]
 
     Returns:
         Values, uint8 of shape (m, c) or (m, 1), rising, and counts of shape (m,).
-
-    Raises:
-        InputError: No pixels.
     """
-    if counts.total == 0:
-        msg = "there are no pixels to learn from"
-        raise InputError(msg)
     if not per_channel:
         return counts.values, counts.counts
     histogram = counts.per_channel().sum(axis=0)

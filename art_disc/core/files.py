@@ -52,15 +52,20 @@ def read_json(path: str | Path) -> Any:
         DataNotFoundError: No such file.
         FileFormatError: Not JSON.
     """
-    source = Path(path)
-    if not source.is_file():
-        msg = f"no such file: {source}"
-        raise DataNotFoundError(msg)
+    source = _existing(path)
     try:
         return json.loads(source.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         msg = f"{source} is not JSON: {error}"
         raise FileFormatError(msg) from error
+
+
+def _existing(path: str | Path) -> Path:
+    source = Path(path)
+    if not source.is_file():
+        msg = f"no such file: {source}"
+        raise DataNotFoundError(msg)
+    return source
 
 
 def write_npz(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> Path:
@@ -81,10 +86,7 @@ def read_npz(path: str | Path, keys: tuple[str, ...] | None = None) -> dict[str,
         DataNotFoundError: No such file.
         FileFormatError: Not an npz, damaged, or it holds pickled objects.
     """
-    source = Path(path)
-    if not source.is_file():
-        msg = f"no such file: {source}"
-        raise DataNotFoundError(msg)
+    source = _existing(path)
     try:
         # opened here: np.load leaves a file open whose zip directory is damaged
         with source.open("rb") as file:

@@ -7,11 +7,24 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from art_disc.core.checks import check_count
+
 
 def derive_seed(seed: int, *names: object) -> int:
     """Return a seed in 0..2**32-1 that depends on `seed` and every name, and on nothing else."""
     text = "\0".join([str(int(seed)), *(str(name) for name in names)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def as_generator(state: int | np.random.Generator | None) -> np.random.Generator:
+    """Return a generator: of a seed >= 0, the one given, or a fresh one for None.
+
+    Raises:
+        InputError: No such seed.
+    """
+    if state is not None and not isinstance(state, np.random.Generator):
+        state = check_count(state, "random_state", least=0)
+    return np.random.default_rng(state)
 
 
 @contextmanager

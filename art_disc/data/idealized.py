@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from art_disc.core.checks import Float32Array, check_count
 from art_disc.core.errors import InputError
+from art_disc.core.seeds import as_generator
 from art_disc.data.lemma1 import Lemma1Conditions
 
 _Ints = NDArray[np.int64]
@@ -114,7 +115,7 @@ class IdealizedImages(Lemma1Conditions):
         Raises:
             InputError: `n` or the seed does not fit.
         """
-        rng = self._generator(random_state)
+        rng = as_generator(self.random_state if random_state is None else random_state)
         size = (check_count(n, "n"), *self.shape)
         skeletons = rng.choice(self.n_codes, size=size, p=self.prior)
         return self.add_noise(skeletons, random_state=rng), skeletons
@@ -142,18 +143,12 @@ class IdealizedImages(Lemma1Conditions):
                 f"{which.dtype} of shape {which.shape}"
             )
             raise InputError(msg)
-        rng = self._generator(random_state)
+        rng = as_generator(self.random_state if random_state is None else random_state)
         base = self._codes[which.reshape(-1)]
         norms = rng.choice(self._norms, size=len(base), p=self.noise_law)
         pixels = base + _on_shells(rng, norms, -base, self.levels - 1 - base)
         images = pixels.reshape(*which.shape, -1) / (self.levels - 1)
         return np.ascontiguousarray(np.moveaxis(images, -1, 1), dtype=np.float32)
-
-    def _generator(self, state: int | np.random.Generator | None) -> np.random.Generator:
-        state = self.random_state if state is None else state
-        if state is None or isinstance(state, np.random.Generator):
-            return np.random.default_rng(state)
-        return np.random.default_rng(check_count(state, "random_state", least=0))
 
 
 def _on_shells(rng: np.random.Generator, norms: _Ints, least: _Ints, most: _Ints) -> _Ints:

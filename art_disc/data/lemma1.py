@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.core.checks import check_count
+from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import InputError, TheoryError
 
 FORMS = ("printed", "tight")
@@ -58,7 +58,7 @@ class Lemma1:
         Raises:
             InputError: Another form.
         """
-        _check_form(form, TOLERANCES)
+        check_choice(form, "form", TOLERANCES)
         return 5 * self.nu if form == "printed" else 3 * self.separation / 8 - self.nu
 
 
@@ -193,11 +193,5 @@ class Lemma1Conditions:
         return math.log(self.levels / delta)
 
     def _top(self, form: str) -> float:
-        _check_form(form, FORMS)
+        check_choice(form, "form", FORMS)
         return 1.0 if form == "printed" else float(self.prior.max())
-
-
-def _check_form(form: str, allowed: tuple[str, ...]) -> None:
-    if form not in allowed:
-        msg = f"form must be one of {', '.join(allowed)}, got {form!r}"
-        raise InputError(msg)
