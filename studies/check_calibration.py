@@ -11,7 +11,6 @@ The second line runs one check of one honest case again and puts it into the com
 whole takes about half an hour on one core.
 """
 
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -56,7 +55,7 @@ def checked(classifier: ad.DefendedClassifier, data: ad.Dataset, **options: Any)
     chosen = {"attacks": ["fgsm", "pgd"], "n_ex": N} | options
     record: EvaluationRecord = ad.evaluate(classifier, data, **chosen, verbose=False).record
     return [
-        {"id": c.id, "status": c.status, "told": c.told, "numbers": c.numbers,
+        {"id": c.id, "status": c.status, "summary": c.summary, "numbers": c.numbers,
          "examples": list(c.example_ids)}
         for c in record.checks
     ]  # fmt: skip
@@ -67,24 +66,23 @@ def broken_one(case: Case, data: ad.Dataset, natural: Any) -> dict:
     checks = Checks(case.tier, n_ex=N, n_decision=20, n_random=50, only=(case.check,))
     found = checked(classifier, data, eps=EPS_BROKEN, checks=checks, **case.options_for(classifier))
     mine = next(c for c in found if c["id"] == case.check)
-    print(f"{case.check:4} {mine['status']:8} {case.name}: {mine['told']}", flush=True)
+    print(f"{case.check:4} {mine['status']:8} {case.name}: {mine['summary']}", flush=True)
     return {"name": case.name, "must_fail": case.check, **mine}
 
 
 def again(name: str, check: str, data: ad.Dataset, threads: int) -> None:
     """Replace one check of one honest case in the committed result."""
-    body = json.loads((common.RESULTS / "check_calibration.json").read_text(encoding="utf-8"))
+    body = common.load("check_calibration").results
     classifier, reference = honest(data)[name]
     checks = Checks("full", n_ex=N, n_decision=10, n_random=50, only=(check,))
     found = checked(
         classifier, data, eps=EPS_HONEST, attacks="standard", checks=checks, reference=reference
     )
     new = next(c for c in found if c["id"] == check)
-    print(new["status"], new["told"])
+    print(new["status"], new["summary"])
     (case,) = (row for row in body["honest"] if row["name"] == name)
     case["checks"] = [new if c["id"] == check else c for c in case["checks"]]
-    made = ("study", "date", "machine", "environment")
-    common.write("check_calibration", {k: v for k, v in body.items() if k not in made}, threads)
+    common.write("check_calibration", body, threads)
 
 
 def main() -> None:
@@ -109,7 +107,7 @@ def main() -> None:
             reference=reference,
         )
         for c in found:
-            print(f"{c['id']:4} {c['status']:8} {name}: {c['told']}", flush=True)
+            print(f"{c['id']:4} {c['status']:8} {name}: {c['summary']}", flush=True)
         held.append({"name": name, "checks": found})
     body = {
         "dataset": {"name": data.name, "fingerprint": data.fingerprint, "test": f"first {N}"},

@@ -1,15 +1,16 @@
 """What the study scripts share: where results go, and what names the machine."""
 
 import argparse
+import json
 import os
 import platform
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import art_disc as ad
 from art_disc.core.files import replace_file
-from art_disc.core.records import Environment
+from art_disc.core.records import Environment, Record
+from art_disc.core.records.study import StudyRecord
 from art_disc.networks import MadryMnistNet
 from art_disc.training import trained
 
@@ -37,18 +38,19 @@ def machine() -> dict[str, Any]:
     return {"processor": platform.machine(), "cores": os.cpu_count()}
 
 
-def write(name: str, body: dict[str, Any], threads: int) -> None:
-    """Write results/NAME.json with environment, machine and date."""
-    import dataclasses
-    import json
+def save(record: Record, name: str) -> None:
+    """Write results/NAME.json, a line an entry."""
+    text = json.dumps(record.to_dict(), allow_nan=False, indent=1) + "\n"
+    print(replace_file(RESULTS / f"{name}.json", text.encode()))
 
-    environment = dataclasses.asdict(Environment.here(threads=threads))
-    content = {
-        "study": name,
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": machine(),
-        "environment": environment,
-        **body,
-    }
-    path = replace_file(RESULTS / f"{name}.json", (json.dumps(content, indent=1) + "\n").encode())
-    print(path)
+
+def write(name: str, results: dict[str, Any], threads: int) -> None:
+    """Write what a study found, with environment and machine."""
+    # tuples and keys that are numbers become what JSON makes of them
+    plain = json.loads(json.dumps(results, allow_nan=False))
+    save(StudyRecord(name, machine(), plain, Environment.here(threads=threads)), name)
+
+
+def load(name: str) -> StudyRecord:
+    """Read what a study found."""
+    return StudyRecord.load(RESULTS / f"{name}.json")

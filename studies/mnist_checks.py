@@ -137,7 +137,7 @@ def main() -> None:
         "broken_alone_by": record.breakers(EPS),
         "verdict": record.verdict,
         "checks": [
-            {"id": c.id, "title": c.title, "status": c.status, "told": c.told,
+            {"id": c.id, "title": c.title, "status": c.status, "summary": c.summary,
              "examples": list(c.example_ids), "numbers": c.numbers}
             for c in record.checks
         ],

@@ -3,13 +3,8 @@
 python -m studies.summary
 """
 
-import json
-
-from studies.common import RESULTS
-
-
-def load(name: str) -> dict:
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+from art_disc.core.records.study import StudyRecord
+from studies.common import load
 
 
 def percent(share: dict) -> str:
@@ -17,11 +12,12 @@ def percent(share: dict) -> str:
     return f"{100 * share['value']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {share['total']}"
 
 
-def where(result: dict) -> str:
-    packages = result["environment"]["packages"]
+def where(result: StudyRecord) -> str:
+    packages = result.environment.packages
     return (
-        f"{result['date']}, {result['machine']['cores']} CPU cores, torch {packages['torch']}, "
-        f"ART {packages['adversarial-robustness-toolbox']}, NumPy {packages['numpy']}"
+        f"{result.environment.created[:10]}, {result.machine['cores']} CPU cores, "
+        f"torch {packages['torch']}, ART {packages['adversarial-robustness-toolbox']}, "
+        f"NumPy {packages['numpy']}"
     )
 
 
@@ -60,7 +56,7 @@ def attacks() -> list[str]:
 def checks() -> list[str]:
     result = load("mnist_checks")
     cost = result["cost"]
-    red = [f"{c['id']} ({c['told']})" for c in result["checks"] if c["status"] == "fail"]
+    red = [f"{c['id']} ({c['summary']})" for c in result["checks"] if c["status"] == "fail"]
     missing = [c["id"] for c in result["checks"] if c["status"] == "not run"]
     lines = [
         "The same defence under the `standard` checks, first 200 images, "

@@ -3,16 +3,15 @@
 python -m studies.tables
 """
 
-import json
 from pathlib import Path
 
 from art_disc.core.files import replace_file
 from art_disc.core.intervals import holm
-from art_disc.core.records.base import Environment
+from art_disc.core.records import Environment, load_record
 from art_disc.core.records.certificate_table import CertificateTableRecord
+from art_disc.core.records.classes import ClassesRecord
 from art_disc.core.records.table import Gain, TableRecord, TableRow
-from art_disc.reproduction import FIGURE5, as_markdown, certificates_text, classes_text
-from art_disc.reproduction.figure5 import ClassesRow
+from art_disc.reproduction import as_markdown, certificates_text, classes_text
 from art_disc.reproduction.text import eps_words
 from studies.common import RESULTS
 
@@ -114,19 +113,16 @@ def _line(row: TableRow, base: TableRow, gain: Gain, p: float) -> str:
 def page() -> str:
     lines, tables = [], []
     for path in sorted(TABLES.glob("*.json")):
-        body = json.loads(path.read_text(encoding="utf-8"))
-        if body.get("kind") == TableRecord.kind:
-            record = TableRecord.load(path)
+        record = load_record(path)
+        if isinstance(record, TableRecord):
             tables.append(record)
             lines += ["#" + as_markdown(record), _made(record.environment)]
-        elif body.get("kind") == CertificateTableRecord.kind:
-            certificates = CertificateTableRecord.load(path)
-            lines += [f"## {certificates.table}", "", "```", certificates_text(certificates), "```"]
-            lines += ["", _made(certificates.environment)]
-        elif body.get("figure") == FIGURE5:
-            rows = [ClassesRow(**row) for row in body["rows"]]
-            lines += [f"## {FIGURE5}", "", "```", classes_text(rows), "```", ""]
-            lines += [_made(Environment(**body["environment"]))]
+        elif isinstance(record, CertificateTableRecord):
+            lines += [f"## {record.table}", "", "```", certificates_text(record), "```"]
+            lines += ["", _made(record.environment)]
+        elif isinstance(record, ClassesRecord):
+            lines += [f"## {record.figure}", "", "```", classes_text(record), "```", ""]
+            lines += [_made(record.environment)]
     return "\n".join([INTRODUCTION, *conclusions(tables), *lines]).rstrip() + "\n"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import art_disc as ad
 from art_disc.attacks.zoo.discovery import discover
 from art_disc.cli.zoo import DEFENCES
-from art_disc.core.files import read_json, replace_file
+from art_disc.core.files import replace_file
 from art_disc.core.records.zoo import ZooRecord
 from art_disc.defences import parse_defence
 from art_disc.evaluation.zoo.matrix import zoo_matrix
@@ -56,10 +56,10 @@ def main() -> None:
         training="natural, 30 epochs, Adam, seed 0",
     )
     if options.column or options.attacks:
-        record = merged(ZooRecord.from_dict(read_json(FILE)["record"]), record)
+        record = merged(ZooRecord.load(FILE), record)
     print(matrix(record))
-    body = {"record": record.to_dict(), "flaws": list(record.flaws())}
-    common.write("zoo_digits", body, options.threads)
+    print(*record.flaws(), sep="\n")
+    common.save(record, "zoo_digits")
 
 
 def classifier(network: Any, data: ad.Dataset, text: str) -> Any:
@@ -87,7 +87,7 @@ def merged(old: ZooRecord, new: ZooRecord) -> ZooRecord:
 
 def write_docs() -> Path:
     """Put the generated tables between their marks in docs/attacks.md."""
-    record = ZooRecord.from_dict(read_json(FILE)["record"])
+    record = ZooRecord.load(FILE)
     parts = {
         "attacks": f"{len(discover())} classes of ART found.\n\n{attack_list(markdown=True)}",
         "left out": left_out_list(markdown=True),

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from art_disc.cli.exits import DONE
 from art_disc.cli.options import Subparsers, add_data, add_eps, add_part
@@ -10,6 +10,7 @@ from art_disc.core.errors import InputError
 
 if TYPE_CHECKING:
     from art_disc.codebooks import Codebook, PixelCounts
+    from art_disc.core.records.hardness import HardnessRow
     from art_disc.data import Dataset
 
 
@@ -44,6 +45,8 @@ def run(options: Namespace) -> int:
     """Print the numbers of every budget; write them and the plots."""
     from art_disc.cli.setup import budgets, default_defence, load_data, make_defences
     from art_disc.codebooks import PixelCounts
+    from art_disc.core.records import Environment
+    from art_disc.core.records.hardness import HardnessRecord
 
     data = load_data(options)
     made = make_defences(options, data)
@@ -67,15 +70,14 @@ def run(options: Namespace) -> int:
         "levels; neighbours: pixels within eps of a colour"
     )
     if folder is not None:
-        from art_disc.core.files import write_json
-
-        body = {
-            "dataset": {"name": data.name, "fingerprint": data.fingerprint},
-            "defence": options.defence or default_defence(data),
-            "codewords_255": codebook.levels,
-            "budgets": rows,
-        }
-        print(f"written: {write_json(folder / 'hardness.json', body).parent}")
+        record = HardnessRecord(
+            dataset={"name": data.name, "fingerprint": data.fingerprint},
+            defence=options.defence or default_defence(data),
+            codewords_255=codebook.levels,
+            budgets=tuple(rows),
+            environment=Environment.here(),
+        )
+        print(f"written: {record.save(folder / 'hardness.json').parent}")
     return DONE
 
 
@@ -85,8 +87,14 @@ def _measure(
     eps: float,
     options: Namespace,
     folder: Path | None,
-) -> dict[str, Any]:
+) -> "HardnessRow":
     from art_disc.core.files import replace_file
+    from art_disc.core.records.hardness import (
+        ClassesFacts,
+        HardnessRow,
+        NeighbourhoodFacts,
+        SeparabilityFacts,
+    )
     from art_disc.metrics import equivalence_classes, neighbourhood_sizes, separability
     from art_disc.report.hardness import png
 
@@ -102,21 +110,19 @@ def _measure(
             plots["colours"] = around.scatter(seed=options.seed)
         for name, axes in plots.items():
             replace_file(folder / f"{name}-eps-{eps:.4g}.png", png(axes))
-    return {
-        "eps": eps,
-        "equivalence_classes": classes.facts(),
-        "separability": apart.facts(),
-        "neighbourhoods": around.facts(),
-    }
+    return HardnessRow(
+        eps=eps,
+        equivalence_classes=ClassesFacts(**classes.facts()),
+        separability=SeparabilityFacts(**apart.facts()),
+        neighbourhoods=NeighbourhoodFacts(**around.facts()),
+    )
 
 
-def _line(row: dict[str, Any]) -> str:
-    classes, apart = row["equivalence_classes"], row["separability"]
-    sizes = row["neighbourhoods"]["size_quantiles"]
-    gap = apart["gap_in_grey_levels"]
+def _line(row: "HardnessRow") -> str:
+    classes, apart, sizes = row.equivalence_classes, row.separability, row.neighbourhoods
+    gap = "inf" if apart.gap_in_grey_levels is None else f"{apart.gap_in_grey_levels:g}"
     return (
-        f"{row['eps']:8.4g} {classes['median_exponent']:9.1f} {classes['median_per_pixel']:10.4f} "
-        f"{apart['share_of_pixels_free']:7.2%} {'inf' if gap is None else f'{gap:g}':>6} "
-        f"{'yes' if apart['separable'] else 'no':>10}  "
-        + " / ".join(f"{sizes[share]:,}" for share in ("0.1", "0.5", "0.9", "1"))
+        f"{row.eps:8.4g} {classes.median_exponent:9.1f} {classes.median_per_pixel:10.4f} "
+        f"{apart.share_of_pixels_free:7.2%} {gap:>6} {'yes' if apart.separable else 'no':>10}  "
+        + " / ".join(f"{sizes.size_quantiles[share]:,}" for share in ("0.1", "0.5", "0.9", "1"))
     )

@@ -181,8 +181,8 @@ def _figure5(options: Namespace) -> int:
     from art_disc.reproduction import FIGURE5, classes_text, reproduce_figure5
 
     n_ex = 1000 if options.n_ex is None else options.n_ex
-    rows = reproduce_figure5(out=options.out, n_ex=n_ex, data_dir=options.data_dir)
-    print(classes_text(rows))
+    record = reproduce_figure5(out=options.out, n_ex=n_ex, data_dir=options.data_dir)
+    print(classes_text(record))
     _copy(options, Path(options.out) / f"{FIGURE5}.json")
     return DONE
 

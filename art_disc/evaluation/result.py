@@ -59,7 +59,7 @@ class Evaluation:
         if record.checks:
             lines.append(f"checks ({record.checks_tier}): {record.verdict}")
             lines += [
-                f"  {check.id} {check.status}: {check.told}"
+                f"  {check.id} {check.status}: {check.summary}"
                 for check in record.checks
                 if check.status != "pass"
             ]

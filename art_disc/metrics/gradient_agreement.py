@@ -10,10 +10,9 @@ from tqdm import tqdm
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment
-from art_disc.core.records.randomness import AgreementRecord
+from art_disc.core.records.randomness import LOSSES, AgreementRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.metrics.input_gradients import (
-    LOSSES,
     check_draws,
     defence_lines,
     directions,

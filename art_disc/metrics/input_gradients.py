@@ -13,7 +13,6 @@ from art_disc.core.errors import InputError
 from art_disc.estimators import DefendedClassifier, RandomizedClassifier
 from art_disc.estimators.mean_loss import MeanLoss
 
-LOSSES = ("cross_entropy", "margin")
 _BATCH = 100
 
 

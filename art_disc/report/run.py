@@ -5,7 +5,6 @@ from pathlib import Path
 from art_disc.core.errors import FileFormatError
 from art_disc.core.files import replace_file, write_json
 from art_disc.core.records import (
-    AttackOutcome,
     CertificateRecord,
     CertifiedCurve,
     DivergenceRecord,
@@ -64,7 +63,6 @@ def read_run(folder: str | Path) -> tuple[Record, Pictures | None]:
     """
     source = Path(folder)
     record = _load(source / RECORD)
-    _check_fit(record, source / RECORD)
     pictures = source / PICTURES
     return record, Pictures.load(pictures) if pictures.is_file() else None
 
@@ -108,70 +106,3 @@ def _render(record: Record, pictures: Pictures | None, folder: Path) -> Path:
     else:
         page = certificate_page(record)
     return replace_file(folder / REPORT, page.encode())
-
-
-def _check_fit(record: Record, path: Path) -> None:
-    """Refuse per-example lists that disagree: a table made from them would be wrong silently."""
-    try:
-        told = _misfits(record)
-    except TypeError as error:
-        msg = f"{path} is a damaged {record.kind} record: {error}"
-        raise FileFormatError(msg) from error
-    if told:
-        msg = (
-            f"{path} is damaged: its lists must have one entry for each example, got "
-            f"{', '.join(told)}"
-        )
-        raise FileFormatError(msg)
-
-
-def _misfits(record: Record) -> list[str]:
-    """The lists of a record whose length is not that of its examples, in words."""
-    if isinstance(record, CertificateRecord):
-        lists = ("reasons", "free_pixels", "log2_images", "evaluated")
-        return _off(record, len(record.verdicts), lists)
-    if isinstance(record, DivergenceRecord):
-        n = len(record.verdicts)
-        return _off(record, n, ("reasons", "votes", "lowest", "divergence", "gap"))
-    if isinstance(record, CertifiedCurve):
-        return []
-    if isinstance(record, SweepRecord):
-        return [
-            f"cell {i} {told}"
-            for i, cell in enumerate(record.cells)
-            if cell.record is not None
-            for told in _misfits(cell.record)
-        ]
-    n = len(record.labels)
-    told = _off(record, n, ("example_ids", "defended_correct"))
-    told += _off(record, n, ("base_correct", "reference_correct"), optional=True)
-    for i, outcome in enumerate(record.outcomes):
-        told += [f"outcome {i} ({outcome.attack}) {words}" for words in _odd(outcome, n)]
-    for i, certificate in enumerate(record.certificates):
-        told += _off(certificate, n, ("verdicts",), f"certificate {i} ")
-        told += [f"certificate {i} {words}" for words in _misfits(certificate)]
-    return told
-
-
-def _odd(outcome: AttackOutcome, n: int) -> list[str]:
-    if outcome.status != "done":
-        return []
-    at = outcome.positions
-    if at and not all(0 <= one < other for one, other in zip(at, (*at[1:], n), strict=True)):
-        return [f"positions that do not rise within 0 to {n - 1}"]
-    size = len(at) or n
-    return [
-        *_off(outcome, size, ("correct", "perturbation")),
-        *_off(outcome, size, ("grid_correct", "draw_correct"), optional=True),
-    ]
-
-
-def _off(
-    owner: object, n: int, names: tuple[str, ...], before: str = "", *, optional: bool = False
-) -> list[str]:
-    sizes = {name: len(getattr(owner, name)) for name in names}
-    return [
-        f"{before}{name}: {size} for {n} examples"
-        for name, size in sizes.items()
-        if size != n and (size or not optional)
-    ]

@@ -18,7 +18,8 @@ from art_disc.core.records import (
     EvaluationRecord,
     Share,
 )
-from art_disc.core.records.sweep import CELL_STATUSES, SweepRecord
+from art_disc.core.records.outcomes import RUN_STATUSES
+from art_disc.core.records.sweep import SweepRecord
 from art_disc.report.reading import (
     clean_share,
     dataset_name,
@@ -119,7 +120,7 @@ def _sweep(record: SweepRecord) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "complete": record.complete,
         "planned": record.planned,
-        "cells": {status: record.count(status) for status in CELL_STATUSES},
+        "cells": {status: record.count(status) for status in RUN_STATUSES},
         "gradients": sum(cell.gradients for cell in record.cells),
         "queries": sum(cell.queries for cell in record.cells),
         "seconds": round(sum(cell.seconds for cell in record.cells), 3),

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from art_disc.core.records import Share
-from art_disc.core.records.sweep import CELL_STATUSES, SweepCell, SweepRecord
+from art_disc.core.records.outcomes import RUN_STATUSES
+from art_disc.core.records.sweep import SweepCell, SweepRecord
 from art_disc.report.reading import clean_share, in_unit_range, show_eps
 from art_disc.report.table import (
     Body,
@@ -21,7 +22,7 @@ _MARKS = {"done": "\u2713", "failed": "\u2716", "skipped": "\u25cb"}
 def progress_table(record: SweepRecord) -> Table:
     """Cells by status, and what is left."""
     left = record.planned - len(record.cells)
-    rows = [(status, record.count(status)) for status in CELL_STATUSES]
+    rows = [(status, record.count(status)) for status in RUN_STATUSES]
     counts = (*rows, ("not run yet", left), ("planned", record.planned))
     return Table(
         label="Progress",

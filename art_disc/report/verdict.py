@@ -79,7 +79,7 @@ def _row(check: CheckResult) -> Row:
             Cell(check.id, sort=int(number) if number.isdigit() else check.id),
             Cell(f"{STATUS_SYMBOLS[check.status]} {check.status}", look=f"verdict-{kind}"),
             Cell(check.title),
-            Cell(check.told, note=_cure(check), look="told"),
+            Cell(check.summary, note=_cure(check), look="finding"),
             _examples(check),
             Cell(check.tier),
         ),

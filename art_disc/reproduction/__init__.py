@@ -1,7 +1,7 @@
 """The papers' tables and figures run again, their numbers beside ours."""
 
 from art_disc.reproduction.certificates import CERTIFICATES, reproduce_certificates
-from art_disc.reproduction.figure5 import FIGURE5, ClassesRow, reproduce_figure5
+from art_disc.reproduction.figure5 import FIGURE5, reproduce_figure5
 from art_disc.reproduction.published import (
     Published,
     PublishedCertificate,
@@ -16,7 +16,6 @@ __all__ = [
     "CERTIFICATES",
     "FIGURE5",
     "TABLES",
-    "ClassesRow",
     "Published",
     "PublishedCertificate",
     "as_markdown",

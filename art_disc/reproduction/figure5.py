@@ -1,45 +1,20 @@
 """Figure 5 of Chen et al. 2019 run again: how many code images a budget reaches."""
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from art_disc.codebooks import DensityCodebook
 from art_disc.core.checks import check_count
-from art_disc.core.files import replace_file, write_json
+from art_disc.core.files import replace_file
 from art_disc.core.records.base import Environment
+from art_disc.core.records.classes import ClassesRecord, ClassesRow
 from art_disc.data import load_dataset
 from art_disc.metrics import equivalence_classes
 
 FIGURE5 = "chen2019-figure5"
 TITLE = "MNIST and CIFAR-10: equivalence classes that a budget reaches"
-
-
-@dataclass(frozen=True, slots=True)
-class ClassesRow:
-    """One panel of the figure.
-
-    Attributes:
-        dataset: Its name.
-        n_codes: Codewords.
-        eps: l_inf budget in [0, 1].
-        images: Test images.
-        train_images: Images that the codebook was learned from.
-        printed: Median of (1/d) log_k prod |C_i| as printed.
-        exact: Ours with every codeword that can be reached; `paper`: with the papers' inequality.
-        exponent: Median of log_k prod |C_i|, exact: free pixels where k is 2.
-    """
-
-    dataset: str
-    n_codes: int
-    eps: float
-    images: int
-    train_images: int
-    printed: float
-    exact: float
-    paper: float
-    exponent: float
 
 
 # (data set, codes, radius, budget, printed median): the figure's text
@@ -54,7 +29,7 @@ def reproduce_figure5(
     out: str | Path = "runs/reproduce",
     n_ex: int = 1000,
     data_dir: str | Path | None = None,
-) -> tuple[ClassesRow, ...]:
+) -> ClassesRecord:
     """Count the code images in reach of the first `n_ex` test images, and draw their CDF.
 
     Writes `chen2019-figure5.json` and one PNG a panel into `out`.
@@ -85,10 +60,7 @@ def reproduce_figure5(
             )
         )
         replace_file(Path(out) / f"{FIGURE5}-{name}.png", png(exact.plot()))
-    body = {
-        "figure": FIGURE5,
-        "environment": asdict(Environment.here()),
-        "rows": [asdict(row) for row in rows],
-    }
-    write_json(Path(out) / f"{FIGURE5}.json", body)
-    return tuple(rows)
+    environment = Environment.here(threads=torch.get_num_threads())
+    record = ClassesRecord(FIGURE5, TITLE, tuple(rows), environment)
+    record.save(Path(out) / f"{FIGURE5}.json")
+    return record

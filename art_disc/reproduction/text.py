@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from art_disc.core.records.certificate_table import CertificateTableRecord
+from art_disc.core.records.classes import ClassesRecord
 from art_disc.core.records.table import Gain, TableRecord, TableRow
-from art_disc.reproduction.figure5 import FIGURE5, TITLE, ClassesRow
 
 HEADER = (
     "data", "setting", "defence", "eps", "clean, printed", "clean, ours", "robust, printed",
@@ -133,7 +133,7 @@ def certificates_text(record: CertificateTableRecord) -> str:
     return "\n".join([title, *_aligned([header, *rows]), *notes])
 
 
-def classes_text(rows: Sequence[ClassesRow]) -> str:
+def classes_text(record: ClassesRecord) -> str:
     """Return the medians of Figure 5 for a terminal."""
     header = (
         "data", "k", "learned from", "eps", "images", "printed", "ours, exact", "their rule",
@@ -151,9 +151,11 @@ def classes_text(rows: Sequence[ClassesRow]) -> str:
             f"{row.paper:.3f}",
             f"{row.exponent:.1f}",
         )
-        for row in rows
+        for row in record.rows
     ]
-    return "\n".join([f"{FIGURE5}: {TITLE}; median of (1/d) log_k", *_aligned([header, *told])])
+    return "\n".join(
+        [f"{record.figure}: {record.title}; median of (1/d) log_k", *_aligned([header, *told])]
+    )
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -1,10 +1,11 @@
 """Training loops: natural and adversarial, bare or behind defences, seeded, resumable, cached."""
 
+from art_disc.core.records.table import SETTINGS
 from art_disc.training.adversary import Adversary
 from art_disc.training.cache import cache_dir, trained, usual_epochs
 from art_disc.training.loop import TrainingResult, train
 from art_disc.training.objectives import Adversarial, CrossEntropy, Objective
-from art_disc.training.settings import SETTINGS, SixSettings, Trained
+from art_disc.training.settings import SixSettings, Trained
 
 __all__ = [
     "SETTINGS",

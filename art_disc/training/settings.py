@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from art_disc.core.errors import InputError
+from art_disc.core.records.table import SETTINGS
 from art_disc.data import Dataset
 from art_disc.defences import MapPreprocessor
 from art_disc.estimators import DefendedClassifier, build_classifier
@@ -16,8 +17,6 @@ from art_disc.training.adversary import Adversary
 from art_disc.training.cache import trained
 from art_disc.training.loop import TrainingResult
 from art_disc.training.recipe import recipe_of
-
-SETTINGS = ("nat_pre", "adv_pre", "disc_nat_pre", "disc_adv_pre", "disc_nat_re", "disc_adv_re")
 
 Options = Mapping[str, Any]
 

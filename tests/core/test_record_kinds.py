@@ -59,7 +59,7 @@ def kinds(cls=Record):
 def test_every_kind_is_known(tmp_path, kind):
     path = tmp_path / "r.json"
     path.write_text(json.dumps({"kind": kind, "schema_version": 1}))
-    with pytest.raises(FileFormatError, match="has schema version 1, this release reads 2"):
+    with pytest.raises(FileFormatError, match="has schema version 1, this release reads 3"):
         load_record(path)
 
 

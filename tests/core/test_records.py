@@ -103,7 +103,7 @@ def test_each_kind_refuses_the_other(tmp_path):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"schema_version": 1}, "schema version 1, this release reads 2"),
+        ({"schema_version": 1}, "schema version 1, this release reads 3"),
         ({"schema_version": None}, "schema version None"),
         ({"kind": "poem"}, "no record of art_disc"),
         ({"kind": None}, "no record of art_disc"),

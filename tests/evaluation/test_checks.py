@@ -49,7 +49,7 @@ def test_a_broken_defence_turns_red_at_its_check(case, digits, digits_net):
     options = few | case.options_for(classifier)
     record = checked(classifier, digits, only(case.check), **options)
     check = found(record, case.check)
-    assert check.status == "fail", check.told
+    assert check.status == "fail", check.summary
     assert record.verdict == "flawed"
 
 
@@ -68,7 +68,7 @@ def test_an_honest_defence_has_nothing_red_and_nothing_left_out(digits, hardened
         classifier, digits, checks, eps=0.1, attacks="standard", reference=hardened[1],
         settings={"square.max_iter": 200},
     )  # fmt: skip
-    told = {c.id: c.told for c in record.checks if c.status != "pass"}
+    told = {c.id: c.summary for c in record.checks if c.status != "pass"}
     assert told == {}
     assert [c.id for c in record.checks] == IDS
     assert record.verdict == "complete"
@@ -96,7 +96,7 @@ def test_without_a_reference_transfer_and_gain_are_not_run(digits, digits_net):
     classifier = ad.build_classifier(digits_net, data=digits)
     for check in ("C12", "C17"):
         result = found(checked(classifier, digits, only(check), attacks=["fgsm"]), check)
-        assert (result.status, "adversarially trained" in result.told) == ("not run", True)
+        assert (result.status, "adversarially trained" in result.summary) == ("not run", True)
 
 
 def test_gain_is_told_by_the_paired_interval(digits, digits_net, hardened):
@@ -155,7 +155,7 @@ def test_a_true_certificate_passes(digits, digits_net):
     )
     result = found(record, "C20")
     assert result.status == "pass"
-    assert f"certified: {record.certificates[0].count('certified')} at 0.1" in result.told
+    assert f"certified: {record.certificates[0].count('certified')} at 0.1" in result.summary
 
 
 def test_random_models_are_checked_for_draws(digits, digits_net):
@@ -184,7 +184,7 @@ def test_a_check_that_raises_is_not_run_and_loses_nothing(monkeypatch, digits, d
 
     monkeypatch.setattr(setup, "logits_of", raises)
     record = checked(two_codes()(digits_net, digits), digits, only("C2"), attacks=["fgsm"])
-    assert found(record, "C2").told == "RuntimeError: no such luck"
+    assert found(record, "C2").summary == "RuntimeError: no such luck"
     assert record.verdict == "incomplete"
     assert record.outcomes
 
@@ -203,7 +203,7 @@ def test_rows_that_were_lost_are_told(monkeypatch, digits, digits_net):
     for check in ("C6", "C7", "C8", "C9", "C13"):
         result = found(checked(classifier, digits, only(check), attacks=["fgsm"]), check)
         assert result.status != "pass"
-    assert "out of memory" in result.told
+    assert "out of memory" in result.summary
 
 
 def test_rows_shared_with_the_attacks_still_count(digits, digits_net):
@@ -246,7 +246,7 @@ def test_planted_examples_are_attacked_through_objects_too(digits, hardened):
         classifier, digits, only("C18"), attacks=["fgsm"], eps=0.1,
         surrogates=(ad.SoftAssignment(30), "identity"),
     )  # fmt: skip
-    assert "Error" not in found(record, "C18").told
+    assert "Error" not in found(record, "C18").summary
 
 
 def test_planted_examples_of_a_random_model_are_not_found_by_luck(digits, hardened):
@@ -256,7 +256,7 @@ def test_planted_examples_of_a_random_model_are_not_found_by_luck(digits, harden
     )
     checks = Checks("full", only=("C18",), n_ex=N, n_random=N)
     result = found(checked(classifier, digits, checks, attacks=["fgsm"], eps=0.1), "C18")
-    assert result.status == "pass", result.told
+    assert result.status == "pass", result.summary
 
 
 def test_two_surrogates_of_one_name_are_refused(digits, digits_net):
@@ -271,7 +271,7 @@ def test_changed_thresholds_are_told(digits, digits_net):
     soft = dataclasses.replace(Thresholds(), unbounded=0.5)
     classifier = two_codes()(digits_net, digits)
     record = checked(classifier, digits, only("C1", thresholds=soft), attacks=["fgsm"])
-    assert "[thresholds changed: unbounded 0.5]" in found(record, "C1").told
+    assert "[thresholds changed: unbounded 0.5]" in found(record, "C1").summary
 
 
 def test_thresholds_decide(digits, digits_net):

@@ -56,7 +56,7 @@ def test_the_quick_evaluation_is_whole_and_names_no_base(coded, digits, tmp_path
     assert {c.id: c.status for c in record.checks} == dict.fromkeys(
         ("C1", "C2", "C3", "C4", "C6", "C7", "C8", "C14", "C16", "C19"), "pass"
     )
-    told = " ".join(c.told for c in record.checks if c.id in ("C1", "C2"))
+    told = " ".join(c.summary for c in record.checks if c.id in ("C1", "C2"))
     assert told.count("there is no undefended one beside it") == 2
     # the attack works, and the headline is the worst of all
     worst = record.worst(0.2)
@@ -91,9 +91,9 @@ def test_the_other_checks_tell_what_cannot_be(coded, digits, digits_net):
     found = {c.id: c for c in result.record.checks}
     assert {name: found[name].status for name in only} == dict.fromkeys(only, "pass")
     for name in ("identity", "ramp", "smooth", "soft(alpha=2.5)", "soft(alpha=10, leak=1)"):
-        assert name in found["C5"].told
-    assert "there is no undefended one beside it" in found["C17"].told
-    assert "over the adversarially trained network" in found["C17"].told
+        assert name in found["C5"].summary
+    assert "there is no undefended one beside it" in found["C17"].summary
+    assert "over the adversarially trained network" in found["C17"].summary
     assert "inference_cost" not in found["C17"].numbers
 
 
@@ -101,7 +101,7 @@ def test_planted_examples_are_found_behind_codes(coded, digits):
     checks = Checks("full", only=("C18",))
     result = evaluate(coded, digits, attacks="fgsm", n_ex=12, checks=checks, **OPTIONS)
     (found,) = (c for c in result.record.checks if c.id == "C18")
-    assert found.status == "pass", found.told
+    assert found.status == "pass", found.summary
     assert found.numbers["planted"] >= 10
 
 
@@ -118,7 +118,7 @@ def test_codes_that_are_none_are_found_out(coded, digits):
     result = evaluate(planted, digits, attacks="fgsm", n_ex=20, checks=checks, **OPTIONS)
     (found,) = (c for c in result.record.checks if c.id == "C2")
     assert found.status == "fail"
-    assert "no codeword on 20" in found.told
+    assert "no codeword on 20" in found.summary
 
 
 def test_one_word_runs_the_published_break(coded, digits):

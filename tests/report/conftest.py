@@ -122,7 +122,7 @@ def check(number=3, status="pass", **changes):
         "title": f"title of check {number}",
         "tier": "quick",
         "status": status,
-        "told": f"measured 0.{number} against 1",
+        "summary": f"measured 0.{number} against 1",
         "cure": f"do what cures {number}",
         "numbers": {"zero_gradients": float(number)},
         "seconds": 0.5,
@@ -171,9 +171,9 @@ def rich(**changes):
         "reference_correct": (True,) * 35 + (False,) * 5,
         "checks_tier": "standard",
         "checks": (
-            check(1, told="norm, eps and seeds are recorded"),
+            check(1, summary="norm, eps and seeds are recorded"),
             check(3, "fail", example_ids=tuple(range(100, 125))),
-            check(5, "not run", told="one surrogate was given", tier="standard"),
+            check(5, "not run", summary="one surrogate was given", tier="standard"),
             check(10, tier="standard"),
         ),
     }

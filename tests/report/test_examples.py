@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from art_disc.core.files import write_json
 from art_disc.report import read_run, render_run, write_report
 from art_disc.report.examples import smallest_changes
 
@@ -135,26 +136,33 @@ def test_a_long_list_is_cut_on_the_page_but_not_in_the_file(tmp_path, show, make
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"positions": (5, 4)}, "positions that do not rise within 0 to 39"),
-        ({"positions": (4, 40)}, "positions that do not rise"),
-        ({"positions": (4, 6, 7)}, "correct: 2 for 3 examples"),
-        ({"positions": (4, 6), "grid_correct": (True,)}, "grid_correct: 1 for 2 examples"),
-        ({"positions": (4, 6), "draw_correct": (1,)}, "draw_correct: 1 for 2 examples"),
+        ({"positions": (5, 4)}, r"outcomes\[0\]: positions must rise, got 4 after 5"),
+        ({"positions": (4, 40)}, r"outcomes\[0\].positions must be at most 39, got 40"),
+        ({"positions": (4, 6, 7)}, "correct must have 3 entries, as positions, got 2"),
+        (
+            {"positions": (4, 6), "grid_correct": (True,)},
+            "grid_correct must have 2 entries",
+        ),
+        ({"positions": (4, 6), "draws": 3, "draw_correct": (1,)}, "draw_correct must have 2"),
     ],
 )
 def test_a_part_whose_lists_disagree_is_refused(tmp_path, make, changes, told):
-    from art_disc.core.errors import FileFormatError
+    from art_disc.core.errors import FileFormatError, InputError
 
-    row = dataclasses.replace(make.outcome("pgd", n=2), **changes)
-    write = make.record(outcomes=(row,))
-    write.save(tmp_path / "record.json")
+    row = make.outcome("pgd", n=2, positions=(4, 6))
+    body = make.record(outcomes=(row,)).to_dict()
+    body["outcomes"] = [body["outcomes"][0] | changes]
+    write_json(tmp_path / "record.json", body)
     with pytest.raises(FileFormatError, match=told):
         read_run(tmp_path)
+    with pytest.raises(InputError, match=told.rpartition(r"\]")[2].lstrip(":. ")):
+        make.record(outcomes=(dataclasses.replace(row, **changes),))
 
 
 def test_a_reference_of_another_length_is_refused(tmp_path, make):
     from art_disc.core.errors import FileFormatError
 
-    make.record(reference_correct=(True,)).save(tmp_path / "record.json")
-    with pytest.raises(FileFormatError, match="reference_correct: 1 for 40 examples"):
+    body = make.record().to_dict() | {"reference_correct": [True]}
+    write_json(tmp_path / "record.json", body)
+    with pytest.raises(FileFormatError, match="reference_correct must have 40 entries"):
         read_run(tmp_path)

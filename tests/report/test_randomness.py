@@ -30,7 +30,7 @@ def bits(text):
 
 
 def point(draws, text):
-    return ConvergencePoint(draws, 8 // draws, 0.1, 8, bits(text), (), 1.0)
+    return ConvergencePoint(draws, 8 // draws, 0.1, 8, bits(text), (0,) * len(text), 1.0)
 
 
 CONVERGENCE = ConvergenceRecord(
@@ -45,7 +45,7 @@ TRANSFER = TransferRecord(
     bits("1110"),
     (
         TransferRow("base", status="done", own_correct=bits("0000"), right=bits("1100"), **ROW),
-        TransferRow("frozen", status="failed", reason="it did", **ROW),
+        TransferRow("frozen", status="failed", reason="it did", **{**ROW, "distances": ()}),
         TransferRow("own", status="done", own_correct=bits("1000"), right=bits("1000"), **ROW),
     ),
     0,

@@ -22,7 +22,7 @@ def test_robustbench_s_fields_have_robustbench_s_form(tmp_path, record):
     assert summary["base_clean_acc"] == "100.00"
     assert summary["eps"] == "0.3"
     assert summary["autoattack_acc"] is None
-    assert (summary["complete"], summary["seed"], summary["schema_version"]) == (True, 7, 2)
+    assert (summary["complete"], summary["seed"], summary["schema_version"]) == (True, 7, 3)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from art_disc.core.errors import FileFormatError
+from art_disc.core.files import write_json
 from art_disc.report import read_run, write_report
 from art_disc.report.heat import PALETTE, contrast, heat_colour, luminance
 from art_disc.report.sweep import heat_maps
@@ -117,9 +118,12 @@ def test_the_summary_of_a_sweep(tmp_path, swept):
 
 
 def test_a_damaged_cell_is_refused(tmp_path, swept, make):
-    bad = make.cell(record=make.record(labels=(1, 2)))
-    dataclasses.replace(swept, cells=(bad,)).save(tmp_path / "record.json")
-    with pytest.raises(FileFormatError, match="cell 0 example_ids: 40 for 2 examples"):
+    body = dataclasses.replace(swept, cells=(make.cell(record=make.record()),)).to_dict()
+    body["cells"][0]["record"]["labels"] = [1, 2]
+    write_json(tmp_path / "record.json", body)
+    with pytest.raises(
+        FileFormatError, match=r"cells\[0\]\.record: example_ids must have 2 entries, .* got 40"
+    ):
         read_run(tmp_path)
 
 

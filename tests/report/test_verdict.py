@@ -45,7 +45,7 @@ def test_each_check_is_told_with_its_status_cure_and_examples(show, everything):
         row = rows[check.id]
         assert row[1] == STATUS[check.status]
         assert row[2] == check.title
-        assert row[3].startswith(check.told)
+        assert row[3].startswith(check.summary)
         assert ("Cure: " + check.cure in row[3]) == (check.status == "fail")
         assert row[5] == check.tier
     assert rows["C3"][4].startswith("25 #100, #101,")

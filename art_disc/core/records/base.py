@@ -1,29 +1,46 @@
 """What every record has in common: environment, counted shares, versioned JSON."""
 
-import dataclasses
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
+
+import msgspec
+from msgspec import Meta
 
 from art_disc.core.errors import FileFormatError
 from art_disc.core.files import read_json, write_json
 from art_disc.core.intervals import wilson_interval
+from art_disc.core.records.checked import LARGEST, Checked, check_most, decode
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
-Setting = str | int | float | bool | None
+Finite = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+NonNegative = Annotated[float, Meta(ge=0, le=LARGEST)]
+Unit = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0)]
+Setting = str | int | Finite | bool | None
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Share(Checked):
     """A count out of a total, with its 95% Wilson interval."""
 
-    count: int
-    total: int
+    count: Count
+    total: Count
+
+    def check(self) -> None:
+        """Refuse a count above the total."""
+        check_most(self.count, self.total, "count")
+
+    @classmethod
+    def of(cls, flags: Sequence[bool]) -> Self:
+        """Count those that hold."""
+        return cls(sum(flags), len(flags))
 
     @property
     def value(self) -> float:
@@ -41,7 +58,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Checked):
     """Where and when a record was made."""
 
     created: str
@@ -50,7 +67,7 @@ class Environment:
     platform: str
     packages: dict[str, str]
     device: str = "cpu"
-    threads: int = 1
+    threads: Count = 1
 
     @classmethod
     def here(cls, *, device: str = "cpu", threads: int = 1) -> Self:
@@ -67,7 +84,7 @@ class Environment:
         )
 
 
-class Record:
+class Record(Checked):
     """Reading and writing shared by the records that are files of their own."""
 
     __slots__ = ()
@@ -75,7 +92,7 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types, with the kind and the version of the format."""
-        body = _plain(self)
+        body = msgspec.to_builtins(self)
         return {"kind": self.kind, "schema_version": SCHEMA_VERSION, **body}
 
     def save(self, path: str | Path) -> Path:
@@ -88,7 +105,7 @@ class Record:
 
         Raises:
             DataNotFoundError: No such file.
-            FileFormatError: Not JSON, not this kind of record, or of another version.
+            FileFormatError: As for `from_dict`.
         """
         return cls.from_dict(read_json(path), where=str(path))
 
@@ -97,7 +114,8 @@ class Record:
         """Build the record from what `to_dict` gave.
 
         Raises:
-            FileFormatError: Another kind, another version, or fields that do not fit.
+            FileFormatError: Another kind, another version, or a field that does not fit; the
+                message names it, what was expected and what is there.
         """
         if not isinstance(data, dict) or data.get("kind") != cls.kind:
             msg = f"{where} is no {cls.kind} record of art_disc"
@@ -105,30 +123,9 @@ class Record:
         if data.get("schema_version") != SCHEMA_VERSION:
             msg = (
                 f"{where} has schema version {data.get('schema_version')!r}, this release reads "
-                f"{SCHEMA_VERSION}; run the evaluation again"
+                f"{SCHEMA_VERSION}; run it again, or convert a record of version 2 by "
+                "studies/migrate_results.py of the repository"
             )
             raise FileFormatError(msg)
         body = {k: v for k, v in data.items() if k not in ("kind", "schema_version")}
-        try:
-            return cls(**cls._decode(body))
-        except (TypeError, KeyError, AttributeError) as error:
-            msg = f"{where} is a damaged {cls.kind} record: {error}"
-            raise FileFormatError(msg) from error
-
-    @classmethod
-    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return with_tuples(body) | {"environment": Environment(**body["environment"])}
-
-
-def _plain(value: Any) -> Any:
-    """Return a record's fields; dataclasses.asdict would copy every number of every tuple."""
-    if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
-        return tuple(_plain(part) for part in value)
-    return value
-
-
-def with_tuples(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the same mapping with its lists, as JSON has them, turned into tuples."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
+        return decode(cls, body, f"{where} is a damaged {cls.kind} record")

@@ -3,15 +3,43 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from art_disc.core.errors import InputError
 from art_disc.core.intervals import clopper_pearson_lower
-from art_disc.core.records.base import Environment, Record, Setting
+from art_disc.core.records.base import Count, Environment, NonNegative, Record, Setting
+from art_disc.core.records.checked import check_lengths, check_word
 
 VERDICTS = ("certified", "falsified", "undecided")
 
 
+class Verdicts(Record):
+    """What is counted from the verdicts of a certificate, whatever its method."""
+
+    __slots__ = ()
+    each: ClassVar[tuple[str, ...]]
+    verdicts: tuple[str, ...]
+
+    def check(self) -> None:
+        """Refuse words that are no verdict, and lists without one entry for each example."""
+        for i, verdict in enumerate(self.verdicts):
+            check_word(verdict, VERDICTS, f"verdicts[{i}]")
+        check_lengths(self, "verdicts", *self.each)
+
+    def count(self, verdict: str) -> int:
+        """Number of examples with this verdict.
+
+        Raises:
+            InputError: No such verdict.
+        """
+        check_word(verdict, VERDICTS, "verdict")
+        return self.verdicts.count(verdict)
+
+    @property
+    def certified_accuracy(self) -> float:
+        """Share of all examples that is certified; the undecided count against us."""
+        return self.count("certified") / len(self.verdicts)
+
+
 @dataclass(frozen=True, slots=True)
-class CertificateRecord(Record):
+class CertificateRecord(Verdicts):
     """Verdicts of one certificate at one budget.
 
     Attributes:
@@ -25,34 +53,19 @@ class CertificateRecord(Record):
     """
 
     kind: ClassVar[str] = "certificate"
+    each: ClassVar[tuple[str, ...]] = ("reasons", "free_pixels", "log2_images", "evaluated")
 
     method: str
-    eps: float
+    eps: NonNegative
     assumes: str
     settings: dict[str, Setting]
     verdicts: tuple[str, ...]
     reasons: tuple[str, ...]
-    free_pixels: tuple[int, ...]
-    log2_images: tuple[float, ...]
-    evaluated: tuple[int, ...]
-    seconds: float
+    free_pixels: tuple[Count, ...]
+    log2_images: tuple[NonNegative, ...]
+    evaluated: tuple[Count, ...]
+    seconds: NonNegative
     environment: Environment
-
-    def count(self, verdict: str) -> int:
-        """Number of examples with this verdict.
-
-        Raises:
-            InputError: No such verdict.
-        """
-        if verdict not in VERDICTS:
-            msg = f"verdict must be one of {', '.join(VERDICTS)}, got {verdict!r}"
-            raise InputError(msg)
-        return self.verdicts.count(verdict)
-
-    @property
-    def certified_accuracy(self) -> float:
-        """Share of all examples that is certified; the undecided count against us."""
-        return self.count("certified") / len(self.verdicts)
 
     def lower_limit(self, confidence: float = 0.99) -> float:
         """Exact one-sided lower limit of the certified accuracy on the data's distribution.

@@ -1,14 +1,15 @@
 """The record of a published table of certificates that was run again."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from art_disc.core.intervals import clopper_pearson_lower
-from art_disc.core.records.base import Environment, Record, Setting
+from art_disc.core.records.base import Count, Environment, NonNegative, Record, Setting
+from art_disc.core.records.checked import Checked, check_most
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateTableRow:
+class CertificateTableRow(Checked):
     """One budget of a published table of certificates, theirs and ours.
 
     Attributes:
@@ -25,20 +26,25 @@ class CertificateTableRow:
         seconds: Of the enumeration.
     """
 
-    eps: float
-    bits: int
-    printed_unable: float
-    printed_success: float
-    printed_fail: float
-    printed_limit: float
-    images: int
-    unable_float: int
-    unable_exact: int
-    max_bits: int
-    certified: int
-    falsified: int
-    undecided: int
-    seconds: float
+    eps: NonNegative
+    bits: Count
+    printed_unable: NonNegative
+    printed_success: NonNegative
+    printed_fail: NonNegative
+    printed_limit: NonNegative
+    images: Count
+    unable_float: Count
+    unable_exact: Count
+    max_bits: Count
+    certified: Count
+    falsified: Count
+    undecided: Count
+    seconds: NonNegative
+
+    def check(self) -> None:
+        """Refuse more images than were counted."""
+        check_most(self.unable_float, self.images, "unable_float")
+        check_most(self.unable_exact, self.images, "unable_exact")
 
     @property
     def total(self) -> int:
@@ -72,11 +78,3 @@ class CertificateTableRecord(Record):
     network: str
     settings: dict[str, Setting]
     environment: Environment
-
-    @classmethod
-    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
-        # a class with slots is made twice: a bare super() would mean the first one
-        decoded = super(CertificateTableRecord, cls)._decode(body)
-        rows: list[dict[str, Any]] = body["rows"]
-        decoded["rows"] = tuple(CertificateTableRow(**row) for row in rows)
-        return decoded

@@ -1,12 +1,21 @@
 """What certificates by divergence leave behind."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from art_disc.core.errors import InputError
 from art_disc.core.intervals import clopper_pearson_lower
-from art_disc.core.records.base import Environment, Record, Setting, Share
-from art_disc.core.records.certificate import VERDICTS
+from art_disc.core.records.base import (
+    Count,
+    Environment,
+    Finite,
+    NonNegative,
+    Record,
+    Setting,
+    Share,
+    Unit,
+)
+from art_disc.core.records.certificate import Verdicts
+from art_disc.core.records.checked import Checked, check_equal, check_most
 
 
 def corrected_limit(certified: int, total: int, confidence: float, sampling: float) -> float:
@@ -30,7 +39,7 @@ def corrected_limit(certified: int, total: int, confidence: float, sampling: flo
 
 
 @dataclass(frozen=True, slots=True)
-class DivergenceRecord(Record):
+class DivergenceRecord(Verdicts):
     """Verdicts of a certificate by divergence at one budget.
 
     Attributes:
@@ -51,42 +60,27 @@ class DivergenceRecord(Record):
     """
 
     kind: ClassVar[str] = "divergence certificate"
+    each: ClassVar[tuple[str, ...]] = ("reasons", "votes", "lowest", "divergence", "gap")
 
     bound: str
-    eps: float
-    confidence: float
-    draws: int
+    eps: NonNegative
+    confidence: Unit
+    draws: Count
     assumes: str
     settings: dict[str, Setting]
     verdicts: tuple[str, ...]
     reasons: tuple[str, ...]
-    votes: tuple[int, ...]
-    lowest: tuple[float, ...]
-    divergence: tuple[float | None, ...]
-    gap: tuple[float, ...]
-    seconds: float
+    votes: tuple[Count, ...]
+    lowest: tuple[Finite, ...]
+    divergence: tuple[Finite | None, ...]
+    gap: tuple[Finite, ...]
+    seconds: NonNegative
     environment: Environment
 
     @property
     def method(self) -> str:
         """How it was decided."""
         return "divergence"
-
-    def count(self, verdict: str) -> int:
-        """Number of examples with this verdict.
-
-        Raises:
-            InputError: No such verdict.
-        """
-        if verdict not in VERDICTS:
-            msg = f"verdict must be one of {', '.join(VERDICTS)}, got {verdict!r}"
-            raise InputError(msg)
-        return self.verdicts.count(verdict)
-
-    @property
-    def certified_accuracy(self) -> float:
-        """Share of all examples that is certified; the undecided count against us."""
-        return self.count("certified") / len(self.verdicts)
 
     def lower_limit(self, confidence: float = 0.99) -> float:
         """Lower limit of the robust accuracy on the data's distribution; see `corrected_limit`."""
@@ -95,7 +89,7 @@ class DivergenceRecord(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class CurvePoint:
+class CurvePoint(Checked):
     """One budget and one bound of a curve.
 
     Attributes:
@@ -106,11 +100,15 @@ class CurvePoint:
         limit: 99 % lower limit of the robust accuracy on the data's distribution.
     """
 
-    eps: float
+    eps: NonNegative
     bound: str
-    certified: int
-    total: int
-    limit: float
+    certified: Count
+    total: Count
+    limit: NonNegative
+
+    def check(self) -> None:
+        """Refuse more certified images than there are."""
+        check_most(self.certified, self.total, "certified")
 
     @property
     def share(self) -> float:
@@ -119,7 +117,7 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, slots=True)
-class AttackedPoint:
+class AttackedPoint(Checked):
     """What an attack left at one budget of a curve.
 
     Attributes:
@@ -130,10 +128,15 @@ class AttackedPoint:
             means that an assumption does not hold.
     """
 
-    eps: float
-    right: int
-    total: int
-    contradicted: int
+    eps: NonNegative
+    right: Count
+    total: Count
+    contradicted: Count
+
+    def check(self) -> None:
+        """Refuse more right or contradicted images than there are."""
+        check_most(self.right, self.total, "right")
+        check_most(self.contradicted, self.total, "contradicted")
 
     @property
     def share(self) -> Share:
@@ -164,17 +167,24 @@ class CertifiedCurve(Record):
     kind: ClassVar[str] = "certified curve"
 
     points: tuple[CurvePoint, ...]
-    clean: int
-    total: int
-    confidence: float
-    draws: int
+    clean: Count
+    total: Count
+    confidence: Unit
+    draws: Count
     assumes: str
     settings: dict[str, Setting]
     vacuous: tuple[str, ...]
-    seconds: float
+    seconds: NonNegative
     environment: Environment
     attacked: tuple[AttackedPoint, ...] = ()
     attack: str = ""
+
+    def check(self) -> None:
+        """Refuse counts above the total, and points of other images."""
+        check_most(self.clean, self.total, "clean")
+        for name in ("points", "attacked"):
+            for i, point in enumerate(getattr(self, name)):
+                check_equal(point.total, self.total, f"{name}[{i}].total")
 
     @property
     def bounds(self) -> tuple[str, ...]:
@@ -184,11 +194,3 @@ class CertifiedCurve(Record):
     def line(self, bound: str) -> tuple[CurvePoint, ...]:
         """Points of one bound, by budget."""
         return tuple(sorted((p for p in self.points if p.bound == bound), key=lambda p: p.eps))
-
-    @classmethod
-    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
-        # a class with slots is made twice: a bare super() would mean the first one
-        decoded = super(CertifiedCurve, cls)._decode(body)
-        decoded["points"] = tuple(CurvePoint(**point) for point in body["points"])
-        decoded["attacked"] = tuple(AttackedPoint(**p) for p in body.get("attacked", ()))
-        return decoded

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
 from art_disc.core.intervals import clopper_pearson_interval
-from art_disc.core.records.base import Environment, Record, Share
+from art_disc.core.records.base import Count, Environment, NonNegative, Record, Share, Unit
+from art_disc.core.records.checked import check_lengths, check_most, check_rising, check_word
 
 RULES = ("mean", "vote", "any", "all")
 
@@ -83,12 +84,18 @@ class PersistentCurve(Record):
 
     kind: ClassVar[str] = "persistent attacker"
 
-    draws: int
-    total: int
-    submissions: tuple[int, ...]
-    broken: tuple[float, ...]
-    errors: tuple[float, ...]
+    draws: Count
+    total: Count
+    submissions: tuple[Count, ...]
+    broken: tuple[Unit, ...]
+    errors: tuple[NonNegative, ...]
     environment: Environment
+
+    def check(self) -> None:
+        """Refuse lists without one entry for each number of submissions."""
+        check_rising(self.submissions, "submissions")
+        check_lengths(self, "submissions", "broken", "errors")
+        check_most(self.submissions, self.draws, "submissions")
 
     def at(self, submissions: int) -> float:
         """Share broken within so many submissions.
@@ -115,13 +122,18 @@ class DrawsRecord(Record):
 
     kind: ClassVar[str] = "scored draws"
 
-    draws: int
-    right: tuple[int, ...]
+    draws: Count
+    right: tuple[Count, ...]
     mean_correct: tuple[bool, ...]
     vote_correct: tuple[bool, ...]
     seed: int
     defences: tuple[str, ...]
     environment: Environment
+
+    def check(self) -> None:
+        """Refuse lists without one entry for each image, and more right draws than draws."""
+        check_lengths(self, "right", "mean_correct", "vote_correct")
+        check_most(self.right, self.draws, "right")
 
     def share(self, rule: str) -> ExactShare:
         """Accuracy by a rule, with its Clopper-Pearson interval over images.
@@ -134,9 +146,7 @@ class DrawsRecord(Record):
         Raises:
             InputError: No such rule.
         """
-        if rule not in RULES:
-            msg = f"rule must be one of {', '.join(RULES)}, got {rule!r}"
-            raise InputError(msg)
+        check_word(rule, RULES, "rule")
         count = {
             "mean": sum(self.mean_correct),
             "vote": sum(self.vote_correct),

@@ -6,14 +6,26 @@ from typing import Any, ClassVar
 import numpy as np
 
 from art_disc.core.records.base import (
+    Count,
     Environment,
+    Finite,
+    NonNegative,
     Record,
     Setting,
     Share,
 )
 from art_disc.core.records.certificate import CertificateRecord
+from art_disc.core.records.checked import (
+    check_lengths,
+    check_most,
+    check_plain,
+    check_rising,
+    check_word,
+)
 from art_disc.core.records.outcomes import (
+    CHECK_TIERS,
     KNOWLEDGE,
+    NORMS,
     AttackOutcome,
     CheckResult,
 )
@@ -49,15 +61,15 @@ class EvaluationRecord(Record):
     kind: ClassVar[str] = "evaluation"
 
     dataset: dict[str, Setting]
-    example_ids: tuple[int, ...]
-    labels: tuple[int, ...]
+    example_ids: tuple[Count, ...]
+    labels: tuple[Count, ...]
     network: dict[str, Setting]
     defences: tuple[str, ...]
     codebook: dict[str, Any]
-    histogram: tuple[tuple[int, ...], ...]
+    histogram: tuple[tuple[Count, ...], ...]
     norm: str
-    eps: tuple[float, ...]
-    clip_values: tuple[float, ...]
+    eps: tuple[NonNegative, ...]
+    clip_values: tuple[Finite, ...]
     seed: int
     base_correct: tuple[bool, ...]
     defended_correct: tuple[bool, ...]
@@ -71,19 +83,25 @@ class EvaluationRecord(Record):
     checks: tuple[CheckResult, ...] = ()
     checks_tier: str = ""
 
-    @classmethod
-    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
-        # a class with slots is made twice: a bare super() would mean the first one
-        decoded = super(EvaluationRecord, cls)._decode(body)
-        decoded["histogram"] = tuple(tuple(row) for row in body["histogram"])
-        outcomes: list[dict[str, Any]] = body["outcomes"]
-        decoded["outcomes"] = tuple(AttackOutcome.from_dict(row) for row in outcomes)
-        decoded["checks"] = tuple(CheckResult.from_dict(row) for row in body["checks"])
-        decoded["certificates"] = tuple(
-            CertificateRecord(**CertificateRecord._decode(dict(row)))
-            for row in body["certificates"]
-        )
-        return decoded
+    def check(self) -> None:
+        """Refuse lists without one entry for each example, and words that say nothing."""
+        check_word(self.norm, NORMS, "norm")
+        check_word(self.checks_tier, ("", *CHECK_TIERS), "checks_tier")
+        check_rising(self.eps, "eps")
+        check_rising(self.clip_values, "clip_values")
+        check_plain(self.codebook, "codebook")
+        n = len(self.labels)
+        check_lengths(self, "labels", "example_ids")
+        # a run that was stopped before any prediction has none
+        check_lengths(self, "labels", "defended_correct", optional=not self.complete)
+        check_lengths(self, "labels", "base_correct", "reference_correct", optional=True)
+        for i, row in enumerate(self.outcomes):
+            if row.positions:
+                check_most(row.positions, n - 1, f"outcomes[{i}].positions")
+            elif row.status == "done":
+                check_lengths(row, "labels", "correct", size=n, before=f"outcomes[{i}].")
+        for i, certificate in enumerate(self.certificates):
+            check_lengths(certificate, "labels", "verdicts", size=n, before=f"certificates[{i}].")
 
     def contradictions(self) -> tuple[tuple[int, float], ...]:
         """Examples that are certified at a budget and yet broken within it.
@@ -106,7 +124,7 @@ class EvaluationRecord(Record):
     def clean(self, model: str = "defended") -> Share:
         """Clean accuracy of `base`, `defended` or `reference`."""
         correct = self._correct(model)
-        return Share(sum(correct), len(correct))
+        return Share.of(correct)
 
     def _correct(self, model: str) -> tuple[bool, ...]:
         rows = {"base": self.base_correct, "reference": self.reference_correct}
@@ -166,7 +184,7 @@ class EvaluationRecord(Record):
         ):
             return None
         alive = self.survives(eps, model=model, knowledge=knowledge, grid=grid)
-        return Share(sum(alive), len(alive)) if alive else None
+        return Share.of(alive) if alive else None
 
     def broken_by(self, eps: float, *, model: str = "defended") -> tuple[tuple[str, ...], ...]:
         """For each example, the attacks that broke it within `eps`, in alphabetical order.

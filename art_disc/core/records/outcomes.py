@@ -1,27 +1,36 @@
 """What one attack, and one check, found: parts of an evaluation's record."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.core.errors import InputError
-from art_disc.core.records.base import Setting, Share, with_tuples
+from art_disc.core.records.base import Count, Finite, NonNegative, Setting, Share
+from art_disc.core.records.checked import (
+    Checked,
+    check_lengths,
+    check_most,
+    check_rising,
+    check_word,
+)
 
 KNOWLEDGE = ("none", "base", "bpda", "bpda+eot")
 WHITE_BOX = ("bpda", "bpda+eot")
 STATUSES = ("pass", "fail", "not run")
+RUN_STATUSES = ("done", "failed", "skipped")
+CHECK_TIERS = ("quick", "standard", "full")
+MODELS = ("base", "defended", "reference", "frozen")
+NORMS = ("inf", "2")
 
 
 @dataclass(frozen=True, slots=True)
-class AttackOutcome:
+class AttackOutcome(Checked):
     """One attack at one budget, scored on one model.
 
     Attributes:
         attack: Name of the attack's row, `pgd` or the class name of the user's own.
-        scored_on: `base`, `defended`, or `reference` (an adversarially trained network): the model
-            whose predictions are counted.
+        scored_on: `base`, `defended`, `reference` (an adversarially trained network) or `frozen` (a
+            twin with frozen draws): the model whose predictions are counted.
         knowledge: What the attacker knew: `none` (no gradients of this network), `base` (gradients
             of the undefended network), `bpda` (white box, gradients through the surrogate) or
             `bpda+eot` (also averaged over the defence's draws).
@@ -51,25 +60,42 @@ class AttackOutcome:
     knowledge: str
     surrogate: str | None
     norm: str
-    eps: float
+    eps: NonNegative
     targeted: bool
     settings: dict[str, Setting]
     seed: int
     status: str = "done"
     reason: str = ""
-    positions: tuple[int, ...] = ()
+    positions: tuple[Count, ...] = ()
     correct: tuple[bool, ...] = ()
-    perturbation: tuple[float, ...] = ()
+    perturbation: tuple[NonNegative, ...] = ()
     grid_correct: tuple[bool, ...] = ()
-    draws: int = 0
-    draw_correct: tuple[int, ...] = ()
-    by_step: tuple[int, ...] = ()
-    loss_by_step: tuple[float, ...] = ()
+    draws: Count = 0
+    draw_correct: tuple[Count, ...] = ()
+    by_step: tuple[Count, ...] = ()
+    loss_by_step: tuple[Finite, ...] = ()
     asked_by: str = "attacks"
-    tolerance: float = 1e-6
-    gradients: int = 0
-    queries: int = 0
-    seconds: float = 0.0
+    tolerance: NonNegative = 1e-6
+    gradients: Count = 0
+    queries: Count = 0
+    seconds: NonNegative = 0.0
+
+    def check(self) -> None:
+        """Refuse unknown words, and lists without one entry for each attacked example."""
+        check_word(self.scored_on, MODELS, "scored_on")
+        check_word(self.knowledge, KNOWLEDGE, "knowledge")
+        check_word(self.norm, NORMS, "norm")
+        check_word(self.status, RUN_STATUSES, "status")
+        check_rising(self.positions, "positions")
+        check_most(self.draw_correct, self.draws, "draw_correct")
+        lists = ("correct", "perturbation", "grid_correct", "draw_correct")
+        if self.status != "done":
+            check_lengths(self, f"nothing was {self.status}", *lists, size=0)
+        if self.positions:
+            check_lengths(self, "positions", "correct")
+        check_lengths(self, "correct", "perturbation")
+        check_lengths(self, "correct", *lists, optional=True)
+        check_most(self.by_step, len(self.correct), "by_step")
 
     def breaks(self, eps: float, *, grid: bool = False) -> tuple[bool, ...]:
         """For each attacked example, whether a change of at most `eps` broke it.
@@ -99,14 +125,9 @@ class AttackOutcome:
         """Attacked examples that were not broken within the row's own budget."""
         return Share(len(self.correct) - sum(self.breaks(self.eps)), len(self.correct))
 
-    @classmethod
-    def from_dict(cls, body: dict[str, Any]) -> "AttackOutcome":
-        """Build the outcome from what JSON holds of it."""
-        return cls(**with_tuples(body))
-
 
 @dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Checked):
     """What one check of the evaluation found.
 
     Attributes:
@@ -114,7 +135,7 @@ class CheckResult:
         title: What it looks at, in a few words.
         tier: `quick`, `standard` or `full`: the first tier that it belongs to.
         status: `pass`, `fail` or `not run`.
-        told: One line: what was measured against which threshold, or why it was not run.
+        summary: One line: what was measured against which threshold, or why it was not run.
         cure: One line: what to do if it fails.
         example_ids: Examples (as in the record's `example_ids`) that offend.
         numbers: What was measured, by name.
@@ -125,18 +146,13 @@ class CheckResult:
     title: str
     tier: str
     status: str
-    told: str
+    summary: str
     cure: str
-    example_ids: tuple[int, ...] = ()
-    numbers: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
+    example_ids: tuple[Count, ...] = ()
+    numbers: dict[str, Finite] = field(default_factory=dict)
+    seconds: NonNegative = 0.0
 
-    def __post_init__(self) -> None:
-        if self.status not in STATUSES:
-            msg = f"status must be one of {', '.join(STATUSES)}, got {self.status!r}"
-            raise InputError(msg)
-
-    @classmethod
-    def from_dict(cls, body: dict[str, Any]) -> "CheckResult":
-        """Build the result from what JSON holds of it."""
-        return cls(**with_tuples(body))
+    def check(self) -> None:
+        """Refuse a status or tier that there is none of."""
+        check_word(self.status, STATUSES, "status")
+        check_word(self.tier, CHECK_TIERS, "tier")

@@ -1,13 +1,22 @@
 """What attacking a classifier that draws leaves behind: its gradients, and PGD through them."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from art_disc.core.intervals import mcnemar
-from art_disc.core.records.base import Environment, Record, Setting
+from art_disc.core.records.base import Count, Environment, Finite, NonNegative, Record, Setting
+from art_disc.core.records.checked import (
+    Checked,
+    check_equal,
+    check_lengths,
+    check_most,
+    check_word,
+)
 from art_disc.core.records.draws import ExactShare, place_of
+
+LOSSES = ("cross_entropy", "margin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +37,22 @@ class AgreementRecord(Record):
     kind: ClassVar[str] = "gradient agreement"
 
     loss: str
-    draws: tuple[int, ...]
-    cosines: tuple[tuple[float, ...], ...]
-    zeros: tuple[int, ...]
+    draws: tuple[Count, ...]
+    cosines: tuple[tuple[Finite, ...], ...]
+    zeros: tuple[Count, ...]
     seed: int
     defences: tuple[str, ...]
-    seconds: float
+    seconds: NonNegative
     environment: Environment
+
+    def check(self) -> None:
+        """Refuse lists without one entry for each number of draws, and rows of other images."""
+        check_word(self.loss, LOSSES, "loss")
+        check_lengths(self, "draws", "cosines", "zeros")
+        images = len(self.cosines[0]) if self.cosines else 0
+        for i, row in enumerate(self.cosines):
+            check_equal(len(row), images, f"length of cosines[{i}]")
+        check_most(self.zeros, 2 * images, "zeros")
 
     def quartiles(self, draws: int) -> tuple[float, float, float]:
         """Lower quartile, median and upper quartile of the cosine over images.
@@ -55,16 +73,9 @@ class AgreementRecord(Record):
         place = place_of(draws, self.draws, "draws")
         return ExactShare(self.zeros[place], 2 * len(self.cosines[place]))
 
-    @classmethod
-    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
-        # a class with slots is made twice: a bare super() would mean the first one
-        decoded = super(AgreementRecord, cls)._decode(body)
-        decoded["cosines"] = tuple(tuple(row) for row in body["cosines"])
-        return decoded
-
 
 @dataclass(frozen=True, slots=True)
-class ConvergencePoint:
+class ConvergencePoint(Checked):
     """PGD with one number of draws a gradient.
 
     Attributes:
@@ -78,24 +89,22 @@ class ConvergencePoint:
         seconds: What the attack took.
     """
 
-    draws: int
-    steps: int
-    eps_step: float
-    gradients: int
+    draws: Count
+    steps: Count
+    eps_step: NonNegative
+    gradients: Count
     correct: tuple[bool, ...]
-    draw_correct: tuple[int, ...]
-    seconds: float
+    draw_correct: tuple[Count, ...]
+    seconds: NonNegative
+
+    def check(self) -> None:
+        """Refuse lists that are not about the same images."""
+        check_lengths(self, "correct", "draw_correct")
 
     @property
     def share(self) -> ExactShare:
         """Robust accuracy."""
-        return ExactShare(sum(self.correct), len(self.correct))
-
-    @classmethod
-    def from_dict(cls, body: dict[str, Any]) -> "ConvergencePoint":
-        """Build a point from plain JSON types."""
-        rows = {name: tuple(body[name]) for name in ("correct", "draw_correct")}
-        return cls(**body | rows)
+        return ExactShare.of(self.correct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +126,11 @@ class ConvergenceRecord(Record):
 
     kind: ClassVar[str] = "eot convergence"
 
-    eps: float
-    gradients: int
-    step_factor: float
+    eps: NonNegative
+    gradients: Count
+    step_factor: NonNegative
     random_start: bool
-    fresh: int
+    fresh: Count
     clean_correct: tuple[bool, ...]
     points: tuple[ConvergencePoint, ...]
     seed: int
@@ -129,10 +138,18 @@ class ConvergenceRecord(Record):
     defences: tuple[str, ...]
     environment: Environment
 
+    def check(self) -> None:
+        """Refuse points without one entry for each image, and more right draws than draws."""
+        for i, point in enumerate(self.points):
+            before = f"points[{i}]."
+            size = len(self.clean_correct)
+            check_lengths(point, "clean_correct", "correct", size=size, before=before)
+            check_most(point.draw_correct, self.fresh, f"{before}draw_correct")
+
     @property
     def clean(self) -> ExactShare:
         """Accuracy without a change."""
-        return ExactShare(sum(self.clean_correct), len(self.clean_correct))
+        return ExactShare.of(self.clean_correct)
 
     def point(self, draws: int) -> ConvergencePoint:
         """Return the attack with so many draws a gradient.
@@ -160,10 +177,3 @@ class ConvergenceRecord(Record):
         """Images that none of the attacks broke."""
         left = np.all([point.correct for point in self.points], axis=0)
         return ExactShare(int(left.sum()), len(left))
-
-    @classmethod
-    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
-        # a class with slots is made twice: a bare super() would mean the first one
-        decoded = super(ConvergenceRecord, cls)._decode(body)
-        decoded["points"] = tuple(ConvergencePoint.from_dict(row) for row in body["points"])
-        return decoded

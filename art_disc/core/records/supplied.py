@@ -8,12 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.core.errors import InputError
-from art_disc.core.records.base import Environment, Record, Setting, with_tuples
+from art_disc.core.records.base import Count, Environment, NonNegative, Record, Setting
+from art_disc.core.records.checked import (
+    Checked,
+    check_equal,
+    check_lengths,
+    check_most,
+    check_rising,
+    check_word,
+)
 from art_disc.core.records.draws import ExactShare
 
 
 @dataclass(frozen=True, slots=True)
-class TransferRow:
+class TransferRow(Checked):
     """Examples made on one source.
 
     Attributes:
@@ -41,12 +49,18 @@ class TransferRow:
     reason: str = ""
     own_correct: tuple[bool, ...] = ()
     right: tuple[bool, ...] = ()
-    draw_right: tuple[int, ...] = ()
-    distances: tuple[float, ...] = ()
-    gradients: int = 0
-    queries: int = 0
-    seconds: float = 0.0
+    draw_right: tuple[Count, ...] = ()
+    distances: tuple[NonNegative, ...] = ()
+    gradients: Count = 0
+    queries: Count = 0
+    seconds: NonNegative = 0.0
     voting: dict[str, Setting] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse an unknown status, and lists without one entry for each image."""
+        check_word(self.status, ("done", "failed"), "status")
+        check_lengths(self, "right", "own_correct", "distances")
+        check_lengths(self, "right", "draw_right", optional=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +81,27 @@ class TransferRecord(Record):
 
     kind: ClassVar[str] = "transfer"
 
-    eps: float
-    tolerance: float
+    eps: NonNegative
+    tolerance: NonNegative
     defences: tuple[str, ...]
     clean_correct: tuple[bool, ...]
     rows: tuple[TransferRow, ...]
-    draws: int
+    draws: Count
     seed: int
     environment: Environment
     voting: dict[str, Setting] = field(default_factory=dict)
 
+    def check(self) -> None:
+        """Refuse rows without one entry for each image, and more right draws than draws."""
+        for i, row in enumerate(self.rows):
+            size = len(self.clean_correct) if row.status == "done" else 0
+            check_lengths(row, "clean_correct", "right", size=size, before=f"rows[{i}].")
+            check_most(row.draw_right, self.draws, f"rows[{i}].draw_right")
+
     @property
     def clean(self) -> ExactShare:
         """Accuracy without a change."""
-        return ExactShare(sum(self.clean_correct), len(self.clean_correct))
+        return ExactShare.of(self.clean_correct)
 
     def row(self, source: str) -> TransferRow:
         """Return the row of a source.
@@ -113,7 +134,7 @@ class TransferRecord(Record):
             InputError: As for `row`.
         """
         left = self.correct(source)
-        return ExactShare(sum(left), len(left))
+        return ExactShare.of(left)
 
     def source_share(self, source: str) -> ExactShare:
         """Accuracy that they leave the source itself.
@@ -122,7 +143,7 @@ class TransferRecord(Record):
             InputError: As for `row`.
         """
         left = self.row(source).own_correct
-        return ExactShare(sum(left), len(left))
+        return ExactShare.of(left)
 
     @property
     def worst(self) -> ExactShare:
@@ -133,16 +154,9 @@ class TransferRecord(Record):
                 left &= np.array(self.correct(row.source), dtype=bool)
         return ExactShare(int(left.sum()), len(left))
 
-    @classmethod
-    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
-        # a class with slots is made twice: a bare super() would mean the first one
-        decoded = super(TransferRecord, cls)._decode(body)
-        decoded["rows"] = tuple(TransferRow(**with_tuples(row)) for row in body["rows"])
-        return decoded
-
 
 @dataclass(frozen=True, slots=True)
-class SuppliedSet:
+class SuppliedSet(Checked):
     """One folder or file of adversarial images on every defence.
 
     Attributes:
@@ -162,14 +176,23 @@ class SuppliedSet:
 
     name: str
     file: str
-    example_ids: tuple[int, ...]
+    example_ids: tuple[Count, ...]
     unmatched: tuple[int, ...]
-    distances: tuple[float, ...]
+    distances: tuple[NonNegative, ...]
     within: tuple[bool, ...]
     misplaced: tuple[tuple[int, int], ...] = ()
     clean_right: dict[str, tuple[bool, ...]] = field(default_factory=dict)
     right: dict[str, tuple[bool, ...]] = field(default_factory=dict)
-    draw_right: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    draw_right: dict[str, tuple[Count, ...]] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse lists without one entry for each image."""
+        check_rising(self.example_ids, "example_ids")
+        size = len(self.example_ids)
+        check_lengths(self, "example_ids", "distances", "within")
+        for name in ("clean_right", "right", "draw_right"):
+            for defence, row in getattr(self, name).items():
+                check_equal(len(row), size, f"length of {name}[{defence!r}]")
 
     @property
     def out_of_budget(self) -> tuple[int, ...]:
@@ -181,13 +204,6 @@ class SuppliedSet:
         clean = np.array(self.clean_right[defence], dtype=bool)
         right = np.array(self.right[defence], dtype=bool)
         return np.where(self.within, right if plain else right & clean, clean)
-
-    @classmethod
-    def from_dict(cls, body: dict[str, Any]) -> "SuppliedSet":
-        """Build a set from plain JSON types."""
-        tables = {n: with_tuples(body[n]) for n in ("clean_right", "right", "draw_right")}
-        pairs = tuple((int(a), int(b)) for a, b in body["misplaced"])
-        return cls(**with_tuples(body) | tables | {"misplaced": pairs})
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,14 +222,26 @@ class SuppliedRecord(Record):
 
     kind: ClassVar[str] = "supplied images"
 
-    eps: float
-    tolerance: float
+    eps: NonNegative
+    tolerance: NonNegative
     defences: dict[str, tuple[str, ...]]
     sets: tuple[SuppliedSet, ...]
-    draws: int
+    draws: Count
     seed: int
     environment: Environment
     settings: dict[str, Setting] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse sets that lack a defence, and more right draws than draws."""
+        for i, found in enumerate(self.sets):
+            for name in ("clean_right", "right"):
+                check_equal(
+                    sorted(getattr(found, name)),
+                    sorted(self.defences),
+                    f"names of sets[{i}].{name}",
+                )
+            for row in found.draw_right.values():
+                check_most(row, self.draws, f"sets[{i}].draw_right")
 
     def set_of(self, name: str) -> SuppliedSet:
         """Return one set.
@@ -251,7 +279,7 @@ class SuppliedRecord(Record):
         """
         self._check(defence)
         right = self.set_of(name).clean_right[defence]
-        return ExactShare(sum(right), len(right))
+        return ExactShare.of(right)
 
     def mean(self, defence: str, *, plain: bool = False) -> float:
         """Mean over sets of a defence's accuracy.
@@ -282,17 +310,9 @@ class SuppliedRecord(Record):
             counted: Sequence[Any] = found.counted(defence).tolist()
             for i, ok in zip(found.example_ids, counted, strict=True):
                 left[i] = left.get(i, True) and bool(ok)
-        return ExactShare(sum(left.values()), len(left))
+        return ExactShare.of(tuple(left.values()))
 
     def _check(self, defence: str) -> None:
         if defence not in self.defences:
             msg = f"defence must be one of {', '.join(self.defences)}, got {defence!r}"
             raise InputError(msg)
-
-    @classmethod
-    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
-        # a class with slots is made twice: a bare super() would mean the first one
-        decoded = super(SuppliedRecord, cls)._decode(body)
-        decoded["defences"] = with_tuples(body["defences"])
-        decoded["sets"] = tuple(SuppliedSet.from_dict(row) for row in body["sets"])
-        return decoded

@@ -4,17 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from art_disc.core.errors import FileFormatError, InputError
-from art_disc.core.records import EvaluationRecord
-from art_disc.core.records.base import Environment, Record
-
-CELL_STATUSES = ("done", "failed", "skipped")
+from art_disc.core.errors import FileFormatError
+from art_disc.core.records.base import Count, Environment, NonNegative, Record
+from art_disc.core.records.checked import Checked, check_most, check_plain, check_word
+from art_disc.core.records.evaluation import EvaluationRecord
+from art_disc.core.records.outcomes import RUN_STATUSES
 
 Group = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class SweepCell:
+class SweepCell(Checked):
     """One attack at one budget through one source of gradients, under one seed.
 
     Attributes:
@@ -33,35 +33,25 @@ class SweepCell:
     dataset: str
     training: str
     defence: str
-    eps: float
+    eps: NonNegative
     attack: str
     surrogate: str
     seed: int
     status: str
     reason: str = ""
     record: EvaluationRecord | None = None
-    gradients: int = 0
-    queries: int = 0
-    seconds: float = 0.0
+    gradients: Count = 0
+    queries: Count = 0
+    seconds: NonNegative = 0.0
 
-    def __post_init__(self) -> None:
-        if self.status not in CELL_STATUSES:
-            msg = f"status must be one of {', '.join(CELL_STATUSES)}, got {self.status!r}"
-            raise InputError(msg)
+    def check(self) -> None:
+        """Refuse a status that there is none of."""
+        check_word(self.status, RUN_STATUSES, "status")
 
     @property
     def group(self) -> Group:
         """The classifier that was attacked: (data set, training, defence)."""
         return self.dataset, self.training, self.defence
-
-    @classmethod
-    def from_dict(cls, body: dict[str, Any]) -> "SweepCell":
-        """Build the cell from what JSON holds of it."""
-        found = body["record"]
-        record = (
-            None if found is None else EvaluationRecord(**EvaluationRecord._decode(dict(found)))
-        )
-        return cls(**{**body, "record": record})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +72,14 @@ class SweepRecord(Record):
     name: str
     plan: dict[str, Any]
     cells: tuple[SweepCell, ...]
-    planned: int
+    planned: Count
     environment: Environment
     complete: bool = field(default=True)
 
-    @classmethod
-    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
-        # a class with slots is made twice: a bare super() would mean the first one
-        decoded = super(SweepRecord, cls)._decode(body)
-        decoded["cells"] = tuple(SweepCell.from_dict(cell) for cell in body["cells"])
-        return decoded
+    def check(self) -> None:
+        """Refuse more cells than were planned."""
+        check_plain(self.plan, "plan")
+        check_most(len(self.cells), self.planned, "number of cells")
 
     def count(self, status: str) -> int:
         """Number of cells with this status.
@@ -99,9 +87,7 @@ class SweepRecord(Record):
         Raises:
             InputError: No such status.
         """
-        if status not in CELL_STATUSES:
-            msg = f"status must be one of {', '.join(CELL_STATUSES)}, got {status!r}"
-            raise InputError(msg)
+        check_word(status, RUN_STATUSES, "status")
         return sum(cell.status == status for cell in self.cells)
 
     def merged(self) -> dict[Group, EvaluationRecord]:

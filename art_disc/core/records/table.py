@@ -1,21 +1,30 @@
 """The record of a published table that was run again: their numbers beside ours."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from art_disc.core.errors import InputError
 from art_disc.core.intervals import holm, mcnemar, paired_difference
-from art_disc.core.records.base import Environment, Record, Setting, Share, with_tuples
+from art_disc.core.records.base import Count, Environment, NonNegative, Record, Setting, Share
+from art_disc.core.records.checked import (
+    Checked,
+    check_equal,
+    check_lengths,
+    check_most,
+    check_word,
+)
+
+SETTINGS = ("nat_pre", "adv_pre", "disc_nat_pre", "disc_adv_pre", "disc_nat_re", "disc_adv_re")
 
 
 @dataclass(frozen=True, slots=True)
-class TableRow:
+class TableRow(Checked):
     """One setting of a table.
 
     Attributes:
         dataset: Its name.
-        setting: `nat_pre`, `adv_pre`, `disc_nat_pre`, `disc_adv_pre`, `disc_nat_re`, `disc_adv_re`
-            as in the papers: whether pixels are discretised, how the network was trained, and
-            whether it was trained again behind the defence.
+        setting: One of `SETTINGS`, as in the papers: whether pixels are discretised, how the
+            network was trained, and whether it was trained again behind the defence.
         defence: In words; empty for none.
         n_codes: Codewords that were asked for (a channel, for colour depth); 0: none.
         eps: l_inf budget in [0, 1].
@@ -40,11 +49,11 @@ class TableRow:
     dataset: str
     setting: str
     defence: str
-    n_codes: int
-    eps: float
-    printed_clean: float | None
-    printed_robust: float | None
-    printed_steps: int
+    n_codes: Count
+    eps: NonNegative
+    printed_clean: NonNegative | None
+    printed_robust: NonNegative | None
+    printed_steps: Count
     clean: Share
     papers_attack: Share
     alive: str
@@ -53,11 +62,22 @@ class TableRow:
     attack: str
     worst_of: str
     network: str
-    codes_found: int = 0
+    codes_found: Count = 0
     differs: tuple[str, ...] = ()
-    gradients: float = 0.0
-    queries: float = 0.0
-    seconds: float = 0.0
+    gradients: NonNegative = 0.0
+    queries: NonNegative = 0.0
+    seconds: NonNegative = 0.0
+
+    def check(self) -> None:
+        """Refuse unknown words, and results of other examples."""
+        check_word(self.setting, SETTINGS, "setting")
+        for name in ("alive", "correct"):
+            if odd := set(getattr(self, name)) - {"0", "1"}:
+                msg = f"{name} must be made of 0 and 1, got {min(odd)!r}"
+                raise InputError(msg)
+        check_lengths(self, "alive", "correct")
+        for name in ("papers_attack", "white_box"):
+            check_equal(getattr(self, name).total, len(self.alive), f"{name}.total")
 
     @property
     def worst(self) -> Share:
@@ -68,12 +88,6 @@ class TableRow:
     def base_setting(self) -> str:
         """`nat_pre` or `adv_pre`: the undefended network that this row is compared with."""
         return "adv_pre" if "adv" in self.setting else "nat_pre"
-
-    @classmethod
-    def from_dict(cls, body: dict[str, Any]) -> "TableRow":
-        """Build the row from what JSON holds of it."""
-        shares = {name: Share(**body[name]) for name in ("clean", "papers_attack", "white_box")}
-        return cls(**with_tuples(body) | shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +131,18 @@ class TableRecord(Record):
     table: str
     title: str
     rows: tuple[TableRow, ...]
-    planned: int
+    planned: Count
     settings: dict[str, Setting]
     environment: Environment
+
+    def check(self) -> None:
+        """Refuse more rows than were planned."""
+        check_most(len(self.rows), self.planned, "number of rows")
 
     @property
     def complete(self) -> bool:
         """Whether every row that was asked for is there."""
         return len(self.rows) == self.planned
-
-    @classmethod
-    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
-        # a class with slots is made twice: a bare super() would mean the first one
-        decoded = super(TableRecord, cls)._decode(body)
-        rows: list[dict[str, Any]] = body["rows"]
-        decoded["rows"] = tuple(TableRow.from_dict(row) for row in rows)
-        return decoded
 
     def base_of(self, row: TableRow) -> TableRow | None:
         """Return the undefended row of the same network, data, budget and examples, if any."""

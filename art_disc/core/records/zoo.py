@@ -2,16 +2,18 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from art_disc.core.errors import InputError
-from art_disc.core.records.base import Environment, Record, Setting, with_tuples
+from art_disc.core.records.base import Count, Environment, NonNegative, Record, Setting
+from art_disc.core.records.checked import Checked, check_lengths, check_most, check_word
+from art_disc.core.records.outcomes import NORMS
 
 CELL_STATUSES = ("lowered", "ran", "refused", "failed", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
-class ZooCell:
+class ZooCell(Checked):
     """One attack on one classifier.
 
     Attributes:
@@ -46,26 +48,29 @@ class ZooCell:
     expected: bool = False
     gradient_attack: bool = False
     norm: str = ""
-    eps: float | None = None
+    eps: NonNegative | None = None
     settings: dict[str, Setting] | None = None
-    total: int = 0
-    clean: int = 0
-    attacked: int = 0
-    linf_mean: float = 0.0
-    linf_max: float = 0.0
-    l2_mean: float = 0.0
-    l2_max: float = 0.0
-    seconds: float = 0.0
-    gradients: int = 0
-    queries: int = 0
-    seen_gradients: int = 0
-    zero_gradients: int = 0
-    bypassed: int = 0
+    total: Count = 0
+    clean: Count = 0
+    attacked: Count = 0
+    linf_mean: NonNegative = 0.0
+    linf_max: NonNegative = 0.0
+    l2_mean: NonNegative = 0.0
+    l2_max: NonNegative = 0.0
+    seconds: NonNegative = 0.0
+    gradients: Count = 0
+    queries: Count = 0
+    seen_gradients: Count = 0
+    zero_gradients: Count = 0
+    bypassed: Count = 0
 
-    def __post_init__(self) -> None:
-        if self.status not in CELL_STATUSES:
-            msg = f"status must be one of {', '.join(CELL_STATUSES)}, got {self.status!r}"
-            raise InputError(msg)
+    def check(self) -> None:
+        """Refuse words that say nothing, and more of something than there is."""
+        check_word(self.status, CELL_STATUSES, "status")
+        check_word(self.norm, ("", *NORMS), "norm")
+        check_most(self.clean, self.total, "clean")
+        check_most(self.attacked, self.total, "attacked")
+        check_most(self.zero_gradients, self.seen_gradients, "zero_gradients")
 
     @property
     def finished(self) -> bool:
@@ -100,26 +105,25 @@ class ZooRecord(Record):
     kind: ClassVar[str] = "zoo"
 
     dataset: dict[str, Setting]
-    example_ids: tuple[int, ...]
-    labels: tuple[int, ...]
+    example_ids: tuple[Count, ...]
+    labels: tuple[Count, ...]
     network: dict[str, Setting]
     defences: dict[str, tuple[str, ...]]
     tier: str
-    eps: float
+    eps: NonNegative
     seed: int
-    time_limit: float
+    time_limit: NonNegative
     cells: tuple[ZooCell, ...]
     left_out: dict[str, str]
     environment: Environment
     complete: bool = True
 
-    @classmethod
-    def _decode(cls, body: dict[str, Any]) -> dict[str, Any]:
-        # a class with slots is made twice: a bare super() would mean the first one
-        decoded = super(ZooRecord, cls)._decode(body)
-        decoded["defences"] = with_tuples(body["defences"])
-        decoded["cells"] = tuple(ZooCell(**row) for row in body["cells"])
-        return decoded
+    def check(self) -> None:
+        """Refuse cells of other examples, or of classifiers that the record does not name."""
+        check_lengths(self, "labels", "example_ids")
+        for i, cell in enumerate(self.cells):
+            check_word(cell.defence, tuple(self.defences), f"cells[{i}].defence")
+            check_most(cell.total, len(self.labels), f"cells[{i}].total")
 
     @property
     def attacks(self) -> tuple[str, ...]:
@@ -152,18 +156,18 @@ class ZooRecord(Record):
         """
         bare = [name for name, lines in self.defences.items() if not lines]
         lowering = {c.attack for c in self.cells if c.defence in bare and c.status == "lowered"}
-        told = []
+        found = []
         for cell in self.cells:
             where = f"{cell.attack} on {cell.defence}"
             if cell.status == "failed" and not cell.expected:
-                told.append(f"{where} failed: {cell.reason}")
+                found.append(f"{where} failed: {cell.reason}")
             denied = cell.status == "refused" and cell.gradient_attack and cell.attack in lowering
             if denied and cell.defence not in bare:
-                told.append(f"{where} was refused, the undefended network was not: {cell.reason}")
+                found.append(f"{where} was refused, the undefended network was not: {cell.reason}")
             blind = cell.seen_gradients == cell.zero_gradients
             wanted = cell.gradient_attack and cell.attack in lowering and cell.finished
             if wanted and blind and cell.clean:
-                told.append(f"{where} got zero gradients alone, of {cell.seen_gradients}")
+                found.append(f"{where} got zero gradients alone, of {cell.seen_gradients}")
             if cell.bypassed:
-                told.append(f"{where}: {cell.bypassed} rows passed the defences by")
-        return tuple(told)
+                found.append(f"{where}: {cell.bypassed} rows passed the defences by")
+        return tuple(found)

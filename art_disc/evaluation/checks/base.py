@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
+from art_disc.core.records.outcomes import CHECK_TIERS
 from art_disc.evaluation.rows import PlannedTrial
 
 if TYPE_CHECKING:
     from art_disc.evaluation.checks.context import Context
-
-CHECK_TIERS = ("quick", "standard", "full")
 
 
 @dataclass(frozen=True, slots=True)

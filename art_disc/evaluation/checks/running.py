@@ -6,9 +6,9 @@ from dataclasses import asdict
 from tqdm import tqdm
 
 from art_disc.core.records import CheckResult
+from art_disc.core.records.outcomes import CHECK_TIERS
 from art_disc.evaluation.checks import breadth, planted, randomness, results, setup, strength
 from art_disc.evaluation.checks.base import (
-    CHECK_TIERS,
     Check,
     Finding,
     Thresholds,
@@ -59,7 +59,7 @@ def run_checks(ctx: Context, *, verbose: bool) -> tuple[CheckResult, ...]:
                 title=check.title,
                 tier=check.tier,
                 status=finding.status,
-                told=finding.told + note,
+                summary=finding.told + note,
                 cure=check.cure,
                 example_ids=finding.example_ids,
                 numbers={k: float(v) for k, v in finding.numbers.items()},

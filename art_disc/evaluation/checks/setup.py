@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.core.records import Share
+from art_disc.core.records.randomness import LOSSES
 from art_disc.defences import CodebookPreprocessor, Thermometer
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
 from art_disc.evaluation.checks.context import Context
@@ -18,7 +19,7 @@ from art_disc.evaluation.checks.probes import (
     network_logits,
     one_draw,
 )
-from art_disc.metrics.input_gradients import LOSSES, input_gradients
+from art_disc.metrics.input_gradients import input_gradients
 
 _SMALL, _ENOUGH = 1e-6, 10
 Floats = NDArray[np.float64]

@@ -11,6 +11,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from art_disc.core.errors import ArtDiscError, FileFormatError
+from art_disc.core.records.checked import decode
 from art_disc.core.records.sweep import SweepCell
 
 
@@ -119,8 +120,8 @@ class Journal:
         for number, body in enumerate(self._lines(), start=1):
             if body["hash"] in wanted:
                 try:
-                    found[wanted[body["hash"]]] = SweepCell.from_dict(body["cell"])
-                except (TypeError, KeyError, AttributeError, ValueError) as error:
+                    found[wanted[body["hash"]]] = decode(SweepCell, body["cell"], "cell")
+                except FileFormatError as error:
                     raise self._damaged(number) from error
         return tuple(found[order] for order in sorted(found))
 

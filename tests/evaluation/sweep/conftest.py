@@ -2,8 +2,10 @@ import dataclasses
 
 import pytest
 
+from art_disc.core.records import Environment
 from art_disc.evaluation.sweep import SweepPlan
 
+NOWHERE = Environment("", "", "", "", {})
 TINY = {
     "name": "tiny",
     "datasets": ["digits"],
@@ -47,6 +49,6 @@ def timeless():
 
     def _timeless(record):
         rows = tuple(dataclasses.replace(row, seconds=0.0) for row in record.outcomes)
-        return dataclasses.replace(record, environment=None, outcomes=rows)
+        return dataclasses.replace(record, environment=NOWHERE, outcomes=rows)
 
     return strip
