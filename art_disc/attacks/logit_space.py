@@ -110,10 +110,11 @@ class LogitSpacePGA(OwnAttack):
         return found
 
     def _ascend(self, logits: Tensor, barred: Tensor, labels: Tensor, heat: float) -> Tensor:
-        step, module = self.estimator.defences[0].map, self.estimator.model
+        step = self.estimator.defences[0].map
         leaf = logits.detach().requires_grad_()
         share = torch.softmax((heat * leaf).masked_fill(barred, -torch.inf), dim=2)
-        scores = module._classify(step._leave(step.code.from_shares(share).flatten(1, 2)))
+        codes = step._leave(step.code.from_shares(share).flatten(1, 2))
+        scores = self.estimator.base_network(self.estimator.standardised(codes))
         loss = nn.functional.cross_entropy(scores, labels, reduction="sum")
         (slope,) = torch.autograd.grad(loss, leaf)
         moved: Tensor = logits + (-1 if self.targeted else 1) * self.eps_step * slope.sign()

@@ -22,6 +22,27 @@ def input_top(classifier: Any) -> float:
     return float(high.max())
 
 
+def applied_defences(classifier: Any) -> tuple[Any, ...]:
+    """Return what happens to an input before the network, in order.
+
+    ART's list comes first, then what the classifier calls its `defences`, of which that list is a
+    part where it keeps the contract of `estimators.contract`.
+    """
+    listed = tuple(getattr(classifier, "preprocessing_operations", None) or ())
+    inside = getattr(getattr(classifier, "model", None), "preprocessors", ())
+    claimed = getattr(classifier, "defences", inside)
+    steps = (*listed, *(d for d in claimed if not any(d is step for step in listed)))
+    return tuple(d for d in steps if getattr(d, "apply_predict", True) and not _is_identity(d))
+
+
+def _is_identity(step: Any) -> bool:
+    """Whether this is ART's standardisation by mean 0 and deviation 1."""
+    mean, std = getattr(step, "mean", None), getattr(step, "std", None)
+    if mean is None or std is None:
+        return False
+    return bool(np.all(np.asarray(mean) == 0) and np.all(np.asarray(std) == 1))
+
+
 def environment_of(classifier: Any) -> Environment:
     """Return this process and the classifier's device."""
     import torch

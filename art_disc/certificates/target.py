@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.certificates.inputs import input_top
+from art_disc.certificates.inputs import applied_defences, input_top
 from art_disc.codebooks import Codebook
 from art_disc.codebox import from_units, to_units, unit_mask
 from art_disc.core.checks import Float32Array
@@ -36,13 +36,7 @@ def codebook_of(classifier: Any) -> Codebook:
 
 
 def _first_defence(classifier: Any) -> Any:
-    steps = [
-        step
-        for step in getattr(classifier, "preprocessing_operations", None) or ()
-        if step.apply_predict and not _is_identity(step)
-    ]
-    inside = getattr(getattr(classifier, "model", None), "preprocessors", ())
-    first = (*steps, *inside, None)[0]
+    first = (*applied_defences(classifier), None)[0]
     book = getattr(first, "codebook", None)
     if not isinstance(book, Codebook) or not book.is_fitted:
         found = "no defence" if first is None else type(first).__name__
@@ -53,14 +47,6 @@ def _first_defence(classifier: Any) -> Any:
         )
         raise CertificateError(msg)
     return first
-
-
-def _is_identity(step: Any) -> bool:
-    """Whether this is ART's standardisation by mean 0 and deviation 1."""
-    mean, std = getattr(step, "mean", None), getattr(step, "std", None)
-    if mean is None or std is None:
-        return False
-    return bool(np.all(np.asarray(mean) == 0) and np.all(np.asarray(std) == 1))
 
 
 @dataclass(frozen=True, slots=True)

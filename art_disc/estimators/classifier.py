@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
@@ -24,8 +24,11 @@ class DefendedClassifier(PyTorchClassifier):
     """A `PyTorchClassifier` over a `DefendedModule`; made by `build_classifier` and `defend`.
 
     It adds names, and leaves the network in eval mode after `fit`: where ART rebuilds a bare
-    `PyTorchClassifier` around `model`, nothing is lost.
+    `PyTorchClassifier` around `model`, nothing is lost. It keeps the `WhiteBoxClassifier` contract.
     """
+
+    # class and module where a defence draws; `randomized` names them, which builds on this class
+    _drawing: ClassVar[tuple[type["DefendedClassifier"], Callable[..., DefendedModule]]]
 
     @property
     def defences(self) -> tuple[Any, ...]:
@@ -37,6 +40,26 @@ class DefendedClassifier(PyTorchClassifier):
         """The undefended torch network, shared with this classifier."""
         network: torch.nn.Module = self.model.base
         return network
+
+    @property
+    def standardisation(self) -> tuple[Any, Any] | None:
+        """(mean, std) between the defences and the network, or None."""
+        pair: tuple[Any, Any] | None = self.model.standardisation
+        return pair
+
+    def standardised(self, given: torch.Tensor) -> torch.Tensor:
+        """Return what defences made, shape (n, ...), as the base network takes it."""
+        made: torch.Tensor = self.model.standardised(given)
+        return made
+
+    def graph_logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the scores that ART's gradients are taken of, with their graph.
+
+        Args:
+            x: Images in the input range, shape (n, ...).
+        """
+        output = self._predict_framework(x)[0]
+        return output if isinstance(output, torch.Tensor) else output[-1]
 
     @property
     def base(self) -> "DefendedClassifier":
@@ -99,7 +122,7 @@ class DefendedClassifier(PyTorchClassifier):
         outside = [*keep, *(adapted if placement == "preprocessor" else [])]
         _check_places(inside, outside)
         options = {
-            "standardisation": self.model.standardisation,
+            "standardisation": self.standardisation,
             "channels_first": self.channels_first,
             "upper": float(self.clip_values[1].max()),
         }
@@ -113,14 +136,13 @@ class DefendedClassifier(PyTorchClassifier):
         self, inside: Sequence[MapPreprocessor], options: dict[str, Any], voting: Voting | None
     ) -> tuple[type["DefendedClassifier"], DefendedModule]:
         """Return the class that such defences need, and the module."""
-        from art_disc.estimators.randomized import RandomizedClassifier, RandomizedModule
-
-        kind, draws = type(self), isinstance(self, RandomizedClassifier)
+        drawing, module = self._drawing
+        own = isinstance(self, drawing)
         if any(isinstance(defence, RandomPreprocessor) for defence in inside):
-            module = RandomizedModule(self.base_network, inside, voting=voting, **options)
-            return (kind if draws else RandomizedClassifier), module
+            made = module(self.base_network, inside, voting=voting, **options)
+            return (type(self) if own else drawing), made
         plain = DefendedModule(self.base_network, inside, **options)
-        return (DefendedClassifier if draws else kind), plain
+        return (DefendedClassifier if own else type(self)), plain
 
     def _adapted(self, defences: Sequence[Any], keep: Sequence[Any]) -> list[Any]:
         """Return copies of the defences for this classifier's layout and range, checked."""
@@ -196,7 +218,7 @@ class DefendedClassifier(PyTorchClassifier):
                 return StraightThrough(foreign) if self._kept(foreign) else foreign
             return foreign
 
-        return self._swapped(swap)
+        return self.with_each_defence(swap)
 
     def _kept(self, foreign: PreprocessorPyTorch) -> bool:
         """Whether a preprocessor keeps the shape of this classifier's images."""
@@ -205,8 +227,15 @@ class DefendedClassifier(PyTorchClassifier):
             value, _ = foreign.forward(images)
         return bool(value.shape == images.shape)
 
-    def _swapped(self, change: Callable[[Any], Any], *, voting: Voting | None = None) -> Self:
-        """Return the same kind of classifier with each defence changed in its place."""
+    def with_each_defence(
+        self, change: Callable[[Any], Any], *, voting: Voting | None = None
+    ) -> Self:
+        """Return the same kind of classifier with each defence changed in its place.
+
+        Args:
+            change: From a defence to another, or to itself.
+            voting: How draws are made and counted; None: as here.
+        """
         outside = [change(defence) for defence in self.preprocessing_defences or ()]
         inside = [change(defence) for defence in self.model.preprocessors]
         return cast("Self", self.with_defences(inside, keep=outside, voting=voting))

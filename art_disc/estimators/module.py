@@ -75,7 +75,9 @@ class DefendedModule(nn.Module):
             raise InputError(msg)
         return x.to(torch.float32)
 
+    def standardised(self, x: Tensor) -> Tensor:
+        """Return (x - mean) / std; x itself where there is no standardisation."""
+        return x if self.standardisation is None else (x - self.mean) / self.std
+
     def _classify(self, x: Tensor) -> Any:
-        if self.standardisation is not None:
-            x = (x - self.mean) / self.std
-        return self.base(x)
+        return self.base(self.standardised(x))

@@ -227,7 +227,9 @@ class RandomizedClassifier(DefendedClassifier):
         Raises:
             InputError: A value does not fit.
         """
-        return self._swapped(lambda defence: defence, voting=replace(self.voting, **changes))
+        return self.with_each_defence(
+            lambda defence: defence, voting=replace(self.voting, **changes)
+        )
 
     def with_samples(self, *, eot: int | None = None, vote: int | None = None) -> Self:
         """Return the same classifier with other numbers of draws.
@@ -252,7 +254,7 @@ class RandomizedClassifier(DefendedClassifier):
         def swap(defence: Any) -> Any:
             return defence.with_seed(seed) if isinstance(defence, RandomPreprocessor) else defence
 
-        return self._swapped(swap)
+        return self.with_each_defence(swap)
 
     def frozen(self, seed: int) -> Self:
         """Return a deterministic twin: each call makes the same draws, the same for every image.
@@ -264,7 +266,7 @@ class RandomizedClassifier(DefendedClassifier):
         def swap(defence: Any) -> Any:
             return defence.frozen(seed) if isinstance(defence, RandomPreprocessor) else defence
 
-        return self._swapped(swap)
+        return self.with_each_defence(swap)
 
     def predict_draws(
         self, x: NDArray[Any], n: int, seed: int | None = None
@@ -295,3 +297,6 @@ class RandomizedClassifier(DefendedClassifier):
             draws = module.log_probs(torch.as_tensor(images).to(self.device), n)
         result: NDArray[np.float32] = draws.cpu().numpy()
         return result
+
+
+DefendedClassifier._drawing = RandomizedClassifier, RandomizedModule

@@ -7,16 +7,16 @@ import torch
 from numpy.typing import NDArray
 
 from art_disc.codebooks import PixelCounts
-from art_disc.core.records import Environment, Setting
+from art_disc.core.records import Environment
 from art_disc.data import Dataset
 from art_disc.defences.preprocessor import CodebookPreprocessor
-from art_disc.estimators import DefendedClassifier
-from art_disc.metrics.input_gradients import defence_lines
+from art_disc.estimators.contract import WhiteBoxClassifier
+from art_disc.estimators.describe import defence_lines
 from art_disc.networks import weights_hash
 
 
 def describe_run(
-    classifier: DefendedClassifier,
+    classifier: WhiteBoxClassifier,
     data: Dataset,
     y: NDArray[np.int64],
     *,
@@ -60,16 +60,7 @@ def describe_network(network: torch.nn.Module, training: str) -> dict[str, Any]:
     }
 
 
-def describe_voting(classifier: Any) -> dict[str, Setting]:
-    """Return how a classifier that draws averages and votes; nothing of another."""
-    voting = getattr(classifier, "voting", None)
-    if voting is None:
-        return {}
-    names = ("eot_samples", "vote_samples", "vote", "output", "gradient")
-    return {name: getattr(voting, name) for name in names}
-
-
-def _codebook(classifier: DefendedClassifier) -> dict[str, Any]:
+def _codebook(classifier: WhiteBoxClassifier) -> dict[str, Any]:
     """Return the first codebook, with those of a chain that come after it in `then`."""
     books = [d.codebook for d in classifier.defences if isinstance(d, CodebookPreprocessor)]
     told = [

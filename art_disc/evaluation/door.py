@@ -13,7 +13,14 @@ from art_disc.core.checks import Float32Array, check_eps, check_images, check_la
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import derive_seed
 from art_disc.data import Dataset
-from art_disc.estimators import DefendedClassifier, build_classifier
+from art_disc.estimators import build_classifier
+from art_disc.estimators.contract import (
+    WhiteBoxClassifier,
+    check_classifier,
+    check_draws,
+    lacking,
+    top_of,
+)
 
 EXPORTS = (None, "npz", "png")
 
@@ -26,19 +33,14 @@ def check_choices(
     Raises:
         InputError: No classifier of ours, or an option that needs a folder without one.
     """
-    if not isinstance(classifier, DefendedClassifier):
-        msg = (
-            f"expected a classifier of build_classifier, got {type(classifier).__name__}; "
-            "defend(classifier, []) makes one of an ART PyTorchClassifier"
-        )
-        raise InputError(msg)
+    check_classifier(classifier)
     if export not in EXPORTS:
         msg = f"export must be 'npz', 'png' or None, got {export!r}"
         raise InputError(msg)
     if out is None and (resume or export):
         msg = f"{'resume' if resume else 'export'} needs out=, the folder of the run"
         raise InputError(msg)
-    return float(np.max(classifier.clip_values[1]))
+    return top_of(classifier)
 
 
 def budgets_of(
@@ -59,7 +61,7 @@ def budgets_of(
 
 
 def examples_of(
-    classifier: DefendedClassifier, data: Dataset, upper: float
+    classifier: WhiteBoxClassifier, data: Dataset, upper: float
 ) -> tuple[Float32Array, NDArray[np.int64]]:
     """Return the test images in the classifier's layout and range, and their labels.
 
@@ -77,8 +79,8 @@ def examples_of(
 
 
 def models_of(
-    classifier: DefendedClassifier, reference: Any, seed: int
-) -> dict[str, DefendedClassifier]:
+    classifier: WhiteBoxClassifier, reference: Any, seed: int
+) -> dict[str, WhiteBoxClassifier]:
     """Return the models that examples are scored on, by name; `base` where there is one.
 
     Raises:
@@ -87,19 +89,19 @@ def models_of(
     models = {"base": classifier.base} if classifier.has_base else {}
     models["defended"] = classifier
     if classifier.is_random:
-        models["frozen"] = classifier.frozen(derive_seed(seed, "frozen"))
+        models["frozen"] = check_draws(classifier).frozen(derive_seed(seed, "frozen"))
     if reference is None:
         return models
     if isinstance(reference, torch.nn.Module):
         reference = build_classifier(
             reference,
-            input_shape=tuple(classifier.input_shape),
+            input_shape=classifier.input_shape,
             nb_classes=classifier.nb_classes,
-            clip_values=(0.0, float(np.max(classifier.clip_values[1]))),
+            clip_values=(0.0, top_of(classifier)),
             channels_first=classifier.channels_first,
-            preprocessing=classifier.model.standardisation,
+            preprocessing=classifier.standardisation,
         )
-    if not isinstance(reference, DefendedClassifier) or tuple(reference.input_shape) != tuple(
+    if lacking(reference, WhiteBoxClassifier) or tuple(reference.input_shape) != tuple(
         classifier.input_shape
     ):
         msg = (

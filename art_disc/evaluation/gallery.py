@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from art_disc.core.checks import Float32Array
 from art_disc.core.records import AttackOutcome
 from art_disc.defences import Thermometer
-from art_disc.estimators import DefendedClassifier
+from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.rows import PlannedTrial
 from art_disc.report import Pictures
 from art_disc.trials.score import predict_labels
@@ -29,7 +29,7 @@ class Gallery:
         pictures: None before any attack on the defended model has finished.
     """
 
-    classifier: DefendedClassifier
+    classifier: WhiteBoxClassifier
     x: Float32Array
     y: NDArray[np.int64]
     ids: NDArray[np.int64]
@@ -89,7 +89,7 @@ class Gallery:
         return np.asarray(images / upper, dtype=np.float32)
 
 
-def _discretise(classifier: DefendedClassifier, x: Float32Array) -> Float32Array:
+def _discretise(classifier: WhiteBoxClassifier, x: Float32Array) -> Float32Array:
     for defence in classifier.defences:
         made = defence(x)[0]
         if made.shape != x.shape:

@@ -17,7 +17,7 @@ from art_disc.defences import (
     RandomPreprocessor,
     StraightThrough,
 )
-from art_disc.estimators import DefendedClassifier
+from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.rows import PlannedTrial, preset_row
 from art_disc.evaluation.sources import (
     BOTH,
@@ -32,7 +32,7 @@ from art_disc.surrogates import SurrogateLike
 
 
 def plan_rows(  # noqa: PLR0913 - what an evaluation is made of
-    classifier: DefendedClassifier,
+    classifier: WhiteBoxClassifier,
     *,
     eps: Sequence[float],
     attacks: str | EvasionAttack | Sequence[str | EvasionAttack],
@@ -68,7 +68,7 @@ def plan_rows(  # noqa: PLR0913 - what an evaluation is made of
 
 
 def _own_row(
-    classifier: DefendedClassifier, attack: EvasionAttack, eps: float, norm: str
+    classifier: WhiteBoxClassifier, attack: EvasionAttack, eps: float, norm: str
 ) -> PlannedTrial:
     """Return the row of a user's attack.
 
@@ -102,7 +102,7 @@ def _own_row(
     )
 
 
-def _knowledge(classifier: DefendedClassifier, estimator: Any) -> str:
+def _knowledge(classifier: WhiteBoxClassifier, estimator: Any) -> str:
     """Tell what the gradients of a user's attack know; that it takes none, the ledger tells."""
     model = getattr(estimator, "model", None)
     if model is classifier.model or not classifier.defences:
@@ -146,7 +146,7 @@ def _plain(value: Any) -> Setting:
     return str(getattr(value, "__name__", type(value).__name__))
 
 
-def estimate_seconds(classifier: DefendedClassifier, rows: Sequence[PlannedTrial], x: Any) -> float:
+def estimate_seconds(classifier: WhiteBoxClassifier, rows: Sequence[PlannedTrial], x: Any) -> float:
     """Return roughly how long the rows take on these images, from one timed batch."""
     batch = x[: min(len(x), 32)]
     classifier.predict(batch)

@@ -18,10 +18,10 @@ from art_disc.core.records.base import Environment
 from art_disc.core.records.draws import DrawsRecord
 from art_disc.core.records.randomness import ConvergencePoint, ConvergenceRecord
 from art_disc.core.seeds import derive_seed
-from art_disc.estimators import RandomizedClassifier, Voting
-from art_disc.evaluation.describe import describe_voting
+from art_disc.estimators import Voting
+from art_disc.estimators.contract import RandomClassifier, check_draws, images_and_labels
+from art_disc.estimators.describe import defence_lines, describe_voting
 from art_disc.metrics.gradient_agreement import draw_counts
-from art_disc.metrics.input_gradients import check_draws, defence_lines, images_and_labels
 from art_disc.trials import Scorer, Trial, run_trial
 from art_disc.trials.score import right_draws
 
@@ -106,7 +106,7 @@ def eot_convergence(  # noqa: PLR0913 - each is a choice of its own
 class _Convergence:
     """What is the same for every number of draws; see `eot_convergence`."""
 
-    model: RandomizedClassifier
+    model: RandomClassifier
     images: Float32Array
     labels: NDArray[np.int64]
     budget: Budget
@@ -157,7 +157,7 @@ def _check_steps(eps: float, step_factor: float, gradients: int, most: int) -> N
 
 
 def _pgd(
-    source: RandomizedClassifier, eps: float, step: float, steps: int, *, random_start: bool
+    source: RandomClassifier, eps: float, step: float, steps: int, *, random_start: bool
 ) -> ProjectedGradientDescent:
     return ProjectedGradientDescent(
         estimator=source,

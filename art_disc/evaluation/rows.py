@@ -9,7 +9,7 @@ from art.attacks.attack import EvasionAttack
 from art_disc.attacks import AttackRequest, AttackSpec
 from art_disc.core.errors import InputError
 from art_disc.core.records import Setting
-from art_disc.estimators import DefendedClassifier
+from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.sources import Source
 
 
@@ -33,7 +33,7 @@ class PlannedTrial:
     """
 
     attack: str
-    source: DefendedClassifier
+    source: WhiteBoxClassifier
     models: tuple[str, ...]
     knowledge: str
     surrogate: str | None

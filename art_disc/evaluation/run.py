@@ -11,10 +11,11 @@ from art_disc.attacks import parse_settings
 from art_disc.core.budget import check_norm
 from art_disc.core.checks import check_count
 from art_disc.data import Dataset
-from art_disc.estimators import DefendedClassifier
+from art_disc.estimators.contract import WhiteBoxClassifier
+from art_disc.estimators.describe import describe_voting
 from art_disc.evaluation.certified import certificates_of, refuse_early
 from art_disc.evaluation.checks import Checks, Context, check_rows, run_checks
-from art_disc.evaluation.describe import describe_network, describe_run, describe_voting
+from art_disc.evaluation.describe import describe_network, describe_run
 from art_disc.evaluation.door import budgets_of, check_choices, examples_of, models_of
 from art_disc.evaluation.plan import estimate_seconds, plan_rows
 from art_disc.evaluation.result import Evaluation
@@ -35,7 +36,7 @@ from art_disc.surrogates import SurrogateLike
 # ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
 @torch.random.fork_rng(devices=[])
 def evaluate(  # noqa: PLR0913 - each is a choice of its own
-    classifier: DefendedClassifier,
+    classifier: WhiteBoxClassifier,
     data: Dataset,
     *,
     eps: float | Sequence[float],
@@ -46,7 +47,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     through: str | None = None,
     settings: dict[str, Any] | None = None,
     checks: str | Checks | None = "quick",
-    reference: DefendedClassifier | torch.nn.Module | None = None,
+    reference: WhiteBoxClassifier | torch.nn.Module | None = None,
     draws: int = 20,
     certify: bool = False,
     max_free: int = 12,

@@ -14,7 +14,7 @@ from art_disc.core.budget import Budget, perturbation_norm
 from art_disc.core.checks import Float32Array
 from art_disc.core.records import AttackOutcome, EvaluationRecord
 from art_disc.core.seeds import derive_seed
-from art_disc.estimators import DefendedClassifier
+from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.gallery import Gallery
 from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
 from art_disc.evaluation.rows import PlannedTrial
@@ -38,7 +38,7 @@ class Runner:
         scorers: What examines each model on the images and on what attacks make of them.
     """
 
-    models: dict[str, DefendedClassifier]
+    models: dict[str, WhiteBoxClassifier]
     x: Float32Array
     y: NDArray[np.int64]
     ids: NDArray[np.int64]
@@ -58,7 +58,7 @@ class Runner:
         self.gallery = Gallery(self.classifier, self.x, self.y, self.ids)
 
     @property
-    def classifier(self) -> DefendedClassifier:
+    def classifier(self) -> WhiteBoxClassifier:
         """The model under evaluation."""
         return self.models["defended"]
 

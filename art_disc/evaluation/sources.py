@@ -14,7 +14,7 @@ from art_disc.defences import (
     SurrogatePreprocessor,
 )
 from art_disc.defences.meaning import check_meaning, meaning
-from art_disc.estimators import DefendedClassifier
+from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.surrogates import SoftAssignment, Surrogate, SurrogateLike
 
 BOTH, DEFENDED = ("base", "defended"), ("defended",)
@@ -36,25 +36,25 @@ class Source:
     """
 
     name: str
-    classifier: DefendedClassifier
+    classifier: WhiteBoxClassifier
     models: tuple[str, ...]
     knowledge: str
     surrogate: str | None
     wanted: SurrogateLike | None = None
 
 
-def white_box(classifier: DefendedClassifier) -> str:
+def white_box(classifier: WhiteBoxClassifier) -> str:
     """What the gradients of this classifier know."""
     return "bpda+eot" if classifier.is_random else "bpda"
 
 
-def blind_source(classifier: DefendedClassifier) -> Source:
+def blind_source(classifier: WhiteBoxClassifier) -> Source:
     """Return the source of attacks that take no gradients."""
     return Source("none", classifier, DEFENDED, "none", None)
 
 
 def gradient_sources(
-    classifier: DefendedClassifier, surrogates: Sequence[SurrogateLike]
+    classifier: WhiteBoxClassifier, surrogates: Sequence[SurrogateLike]
 ) -> list[Source]:
     """Return the undefended base, the defences as they were built, and each surrogate asked for.
 
@@ -96,7 +96,7 @@ def gradient_sources(
     return sources
 
 
-def _changes(classifier: DefendedClassifier, wanted: SurrogateLike) -> bool:
+def _changes(classifier: WhiteBoxClassifier, wanted: SurrogateLike) -> bool:
     """Whether a defence of ours is differentiated otherwise through this surrogate."""
     ours = [d for d in classifier.defences if isinstance(d, MapPreprocessor)]
     meant = [(d, d.meant(wanted)) for d in ours]
@@ -104,7 +104,7 @@ def _changes(classifier: DefendedClassifier, wanted: SurrogateLike) -> bool:
 
 
 def wanted_surrogates(
-    classifier: DefendedClassifier, surrogates: Sequence[SurrogateLike], attacks: object
+    classifier: WhiteBoxClassifier, surrogates: Sequence[SurrogateLike], attacks: object
 ) -> tuple[SurrogateLike, ...]:
     """Return the surrogates that are asked for, with those of a suite of attacks.
 
@@ -119,24 +119,22 @@ def wanted_surrogates(
     return listed
 
 
-def reference_source(classifier: DefendedClassifier) -> Source:
+def reference_source(classifier: WhiteBoxClassifier) -> Source:
     """Return the source of transfers from an adversarially trained network."""
     return Source(
         "reference", classifier, ("reference", "defended"), "none", "transfer: reference network"
     )
 
 
-def mixed_twin(classifier: DefendedClassifier) -> DefendedClassifier | None:
+def mixed_twin(classifier: WhiteBoxClassifier) -> WhiteBoxClassifier | None:
     """Return the classifier with RandMix in place of each RandDisc; None where there is none.
 
     It mixes with the alpha through which the RandDisc is differentiated: the paper makes its
     examples on RandMix and scores them on both (Zhang, Liang 2019, section 5).
     """
-    inside = list(classifier.model.preprocessors)
-    if not any(isinstance(defence, RandDisc) for defence in inside):
+    if not any(isinstance(defence, RandDisc) for defence in classifier.defences):
         return None
-    mixed = [_as_mixture(d) if isinstance(d, RandDisc) else d for d in inside]
-    return classifier.with_defences(mixed, keep=classifier.preprocessing_defences or ())
+    return classifier.with_each_defence(lambda d: _as_mixture(d) if isinstance(d, RandDisc) else d)
 
 
 def _as_mixture(defence: RandDisc) -> RandMix:
@@ -146,7 +144,7 @@ def _as_mixture(defence: RandDisc) -> RandMix:
     return made if defence.freeze is None else made.frozen(defence.freeze)
 
 
-def mixed_source(classifier: DefendedClassifier) -> Source | None:
+def mixed_source(classifier: WhiteBoxClassifier) -> Source | None:
     """Return the source of transfers from the RandMix twin of a RandDisc."""
     twin = mixed_twin(classifier)
     if twin is None:
@@ -154,7 +152,7 @@ def mixed_source(classifier: DefendedClassifier) -> Source | None:
     return Source("randmix", twin, DEFENDED, white_box(classifier), "transfer: RandMix twin")
 
 
-def keep_only(sources: list[Source], classifier: DefendedClassifier, through: str) -> list[Source]:
+def keep_only(sources: list[Source], classifier: WhiteBoxClassifier, through: str) -> list[Source]:
     """Return the one source of this name.
 
     Raises:

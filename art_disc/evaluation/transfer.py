@@ -18,14 +18,18 @@ from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment, Setting
 from art_disc.core.records.supplied import TransferRecord, TransferRow
 from art_disc.core.seeds import derive_seed
-from art_disc.estimators import DefendedClassifier
-from art_disc.evaluation.describe import describe_voting
+from art_disc.estimators.contract import (
+    WhiteBoxClassifier,
+    check_classifier,
+    check_draws,
+    images_and_labels,
+)
+from art_disc.estimators.describe import defence_lines, describe_voting
 from art_disc.evaluation.sources import mixed_twin
-from art_disc.metrics.input_gradients import defence_lines, images_and_labels
 from art_disc.trials import Scorer, Trial, run_trial
 
 
-def transfer_sources(classifier: DefendedClassifier, *, seed: int = 0) -> dict[str, Any]:
+def transfer_sources(classifier: WhiteBoxClassifier, *, seed: int = 0) -> dict[str, Any]:
     """Return the classifiers that an attacker of this one would make examples on, by name.
 
     `own`, the classifier itself; `base`, its undefended network where there is one; `randmix`, the
@@ -36,11 +40,9 @@ def transfer_sources(classifier: DefendedClassifier, *, seed: int = 0) -> dict[s
         seed: Of the frozen draws.
 
     Raises:
-        InputError: No classifier of ours.
+        InputError: It does not keep the contract of a classifier under evaluation.
     """
-    if not isinstance(classifier, DefendedClassifier):
-        msg = f"expected a classifier of build_classifier, got {type(classifier).__name__}"
-        raise InputError(msg)
+    check_classifier(classifier)
     found: dict[str, Any] = {"own": classifier}
     if classifier.has_base and classifier.defences:
         found["base"] = classifier.base
@@ -48,7 +50,7 @@ def transfer_sources(classifier: DefendedClassifier, *, seed: int = 0) -> dict[s
     if twin is not None:
         found["randmix"] = twin
     if classifier.is_random:
-        found["frozen"] = classifier.frozen(derive_seed(seed, "frozen"))
+        found["frozen"] = check_draws(classifier).frozen(derive_seed(seed, "frozen"))
     return found
 
 

@@ -7,18 +7,14 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from art_disc.core.checks import check_count
+from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment
 from art_disc.core.records.randomness import LOSSES, AgreementRecord
 from art_disc.core.seeds import derive_seed
-from art_disc.metrics.input_gradients import (
-    check_draws,
-    defence_lines,
-    directions,
-    images_and_labels,
-    input_gradients,
-)
+from art_disc.estimators.contract import check_draws, images_and_labels
+from art_disc.estimators.describe import defence_lines
+from art_disc.metrics.input_gradients import directions, input_gradients
 
 
 def draw_counts(draws: Sequence[int]) -> tuple[int, ...]:
@@ -72,7 +68,7 @@ def gradient_agreement(  # noqa: PLR0913 - each is a choice of its own
     model = check_draws(classifier)
     numbers = draw_counts(draws)
     check_count(batch_size, "batch_size")
-    _check_loss(loss)
+    check_choice(loss, "loss", LOSSES)
     start = time.perf_counter()
     cosines, zeros = [], []
     for number in tqdm(numbers, unit="M", disable=not verbose):
@@ -94,9 +90,3 @@ def gradient_agreement(  # noqa: PLR0913 - each is a choice of its own
         seconds=round(time.perf_counter() - start, 3),
         environment=Environment.here(device=str(model.device), threads=torch.get_num_threads()),
     )
-
-
-def _check_loss(loss: str) -> None:
-    if loss not in LOSSES:
-        msg = f"loss must be one of {', '.join(LOSSES)}, got {loss!r}"
-        raise InputError(msg)

@@ -15,6 +15,7 @@ from art_disc.certificates.divergence.models import (
     PooledModel,
     axis_levels,
 )
+from art_disc.certificates.inputs import applied_defences
 from art_disc.core.errors import CertificateError
 from art_disc.defences.noise import GaussianNoise
 from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
@@ -37,11 +38,8 @@ def divergence_model(classifier: Any) -> DivergenceModel:
         CertificateError: Nothing draws, something else comes before it, it is frozen or without
             noise, or nothing is proven for its cells (more than three channels).
     """
-    operations = getattr(classifier, "preprocessing_operations", None) or ()
-    steps: list[Any] = [step for step in operations if step.apply_predict]
-    steps += getattr(getattr(classifier, "model", None), "preprocessors", ())
     resizing = []
-    for step in steps:
+    for step in applied_defences(classifier):
         if isinstance(step, MaxPoolDownsample | BilinearResize):
             resizing.append(_pool_of(step))
             continue

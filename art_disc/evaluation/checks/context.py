@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from art_disc.attacks import ATTACKS
 from art_disc.core.records import WHITE_BOX, AttackOutcome, EvaluationRecord
-from art_disc.estimators import DefendedClassifier
+from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.checks.base import Checks, Thresholds
 from art_disc.evaluation.rows import PlannedTrial, preset_row
 from art_disc.evaluation.runner import Runner
@@ -48,7 +48,7 @@ class Context:
     record: EvaluationRecord | None = None
 
     @property
-    def classifier(self) -> DefendedClassifier:
+    def classifier(self) -> WhiteBoxClassifier:
         """The model under evaluation."""
         return self.run.classifier
 

@@ -19,7 +19,8 @@ from art_disc.attacks.random_search import RandomSearch, draw_changes
 from art_disc.core.budget import Budget
 from art_disc.core.checks import Float32Array
 from art_disc.core.seeds import derive_seed
-from art_disc.estimators import DefendedClassifier, build_classifier
+from art_disc.estimators import build_classifier
+from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.probes import one_draw
@@ -68,9 +69,7 @@ def _features(ctx: Context, readout: Readout, x: Float32Array) -> NDArray[np.flo
     for defence in model.defences:
         x = np.asarray(defence(x)[0], dtype=np.float32)
     with torch.no_grad():
-        given = torch.tensor(x, device=model.device)
-        if model.model.standardisation is not None:
-            given = (given - model.model.mean) / model.model.std
+        given = model.standardised(torch.tensor(x, device=model.device))
         return np.asarray(readout.features(given).cpu().numpy(), dtype=np.float64)
 
 
@@ -80,7 +79,7 @@ def _ball(ctx: Context, x: Float32Array, n: int, seed: int) -> Float32Array:
     return np.asarray(np.clip(x + drawn, 0, np.float32(ctx.run.upper)), dtype=np.float32)
 
 
-def _plant(ctx: Context, x: Float32Array, seed: int) -> DefendedClassifier | None:
+def _plant(ctx: Context, x: Float32Array, seed: int) -> WhiteBoxClassifier | None:
     """Return a two-class model with a planted example around x, or None if none could be made."""
     from sklearn.linear_model import LogisticRegression
 
@@ -108,16 +107,16 @@ def _plant(ctx: Context, x: Float32Array, seed: int) -> DefendedClassifier | Non
             readout = Readout(network, last, w * unit, -border * unit)
             model = build_classifier(
                 readout.to(ctx.classifier.device),
-                input_shape=tuple(ctx.classifier.input_shape),
+                input_shape=ctx.classifier.input_shape,
                 nb_classes=2,
                 defences=ctx.classifier.defences,
                 clip_values=(0.0, ctx.run.upper),
                 channels_first=ctx.classifier.channels_first,
-                preprocessing=ctx.classifier.model.standardisation,
+                preprocessing=ctx.classifier.standardisation,
                 placement=ctx.classifier.placement,
             )
             # a point that only some draws of a random model reach would be no planted example
-            planted_model: DefendedClassifier = one_draw(model)
+            planted_model: WhiteBoxClassifier = one_draw(model)
             return planted_model
     return None
 
@@ -155,26 +154,26 @@ def planted_example(ctx: Context) -> Finding:
     )
 
 
-def _found(ctx: Context, model: DefendedClassifier, x: Float32Array, seed: int) -> bool:
+def _found(ctx: Context, model: WhiteBoxClassifier, x: Float32Array, seed: int) -> bool:
     """Whether PGD through any surrogate of the evaluation finds class 1."""
     names = [s.wanted for s in ctx.white_box if s.wanted is not None]
     sources = [s.classifier for s in gradient_sources(model, names) if s.name != "base"]
     return any(_fooled(model, _pgd(ctx, source, x, seed)) for source in sources)
 
 
-def _pgd(ctx: Context, source: DefendedClassifier, x: Float32Array, seed: int) -> Trial:
+def _pgd(ctx: Context, source: WhiteBoxClassifier, x: Float32Array, seed: int) -> Trial:
     request = AttackRequest(source, ctx.eps, ctx.norm, targeted=False, batch_size=1)
     return _trial(ctx, source, x, partial(ATTACKS["pgd"].make, request, ctx.settings("pgd")), seed)
 
 
 def _trial(
-    ctx: Context, source: DefendedClassifier, x: Float32Array, make: Any, seed: int
+    ctx: Context, source: WhiteBoxClassifier, x: Float32Array, make: Any, seed: int
 ) -> Trial:
     budget = Budget(ctx.eps, ctx.norm, ctx.run.upper)
     return Trial(make, source, x, np.zeros(1, dtype=np.int64), budget, lambda _: seed)
 
 
-def _fooled(model: DefendedClassifier, trial: Trial) -> bool:
+def _fooled(model: WhiteBoxClassifier, trial: Trial) -> bool:
     return bool(predict_labels(model, run_trial(trial).images)[0] != 0)
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from art_disc.core.checks import Float32Array
-from art_disc.metrics.input_gradients import graph_logits
+from art_disc.estimators.contract import WhiteBoxClassifier
 
 NO_BASE = "the network takes encoded images, so there is no undefended one beside it"
 _BATCH = 100
@@ -19,18 +19,18 @@ def one_draw(classifier: Any) -> Any:
     return classifier.with_samples(eot=1, vote=1).frozen(0) if classifier.is_random else classifier
 
 
-def graph_values(classifier: Any, x: Float32Array) -> Float32Array:
-    """Return the values of `graph_logits`, with gradients switched on."""
+def graph_values(classifier: WhiteBoxClassifier, x: Float32Array) -> Float32Array:
+    """Return the values of the classifier's `graph_logits`, with gradients switched on."""
     leaf = torch.tensor(x, device=classifier.device).requires_grad_()
-    return np.asarray(graph_logits(classifier, leaf).detach().cpu().numpy())
+    return np.asarray(classifier.graph_logits(leaf).detach().cpu().numpy())
 
 
-def logits_of(classifier: Any, x: Float32Array) -> Float32Array:
+def logits_of(classifier: WhiteBoxClassifier, x: Float32Array) -> Float32Array:
     """Return what `predict` returns."""
     return np.asarray(classifier.predict(x, batch_size=_BATCH), dtype=np.float32)
 
 
-def network_logits(classifier: Any, x: Float32Array) -> Float32Array:
+def network_logits(classifier: WhiteBoxClassifier, x: Float32Array) -> Float32Array:
     """Return what the network alone says of what it is given: images, or codes behind an encoder.
 
     Args:
@@ -39,15 +39,17 @@ def network_logits(classifier: Any, x: Float32Array) -> Float32Array:
     """
     if classifier.has_base:
         return logits_of(classifier.base, x)
-    module, parts = classifier.model, []
+    network, parts = classifier.base_network, []
     with torch.no_grad():
         for start in range(0, len(x), _BATCH):
             given = torch.tensor(x[start : start + _BATCH], device=classifier.device)
-            parts.append(module._classify(given).cpu().numpy())
+            parts.append(network(classifier.standardised(given)).cpu().numpy())
     return np.concatenate(parts)
 
 
-def losses(classifier: Any, x: Float32Array, y: NDArray[np.int64]) -> NDArray[np.float64]:
+def losses(
+    classifier: WhiteBoxClassifier, x: Float32Array, y: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Return each image's cross-entropy by `predict`, shape (n,)."""
     logits = torch.tensor(logits_of(classifier, x), dtype=torch.float64)
     labels = torch.tensor(y)

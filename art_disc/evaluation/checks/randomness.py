@@ -7,6 +7,7 @@ import numpy as np
 from art_disc.core.records import WHITE_BOX
 from art_disc.core.records.draws import unbroken
 from art_disc.core.seeds import derive_seed
+from art_disc.estimators.contract import check_draws
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
 from art_disc.evaluation.checks.breadth import frozen_source
 from art_disc.evaluation.checks.context import LUCK, Context, standard_error
@@ -21,7 +22,9 @@ DETERMINISTIC = "the model is deterministic: nothing to average"
 def _own_stream(ctx: Context) -> Any:
     """The model with draws that no attack before has moved on."""
     model = ctx.classifier
-    return model.with_seed(derive_seed(ctx.run.seed, "C14")) if model.is_random else model
+    if not model.is_random:
+        return model
+    return check_draws(model).with_seed(derive_seed(ctx.run.seed, "C14"))
 
 
 def _spread(ctx: Context) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -70,7 +73,7 @@ def randomness_found(ctx: Context) -> Finding:
 
 def _eot_sources(ctx: Context) -> list[tuple[Source, int]]:
     """Sources with 1, M and 2M draws a gradient, and the steps that make gradients equal."""
-    model = ctx.classifier
+    model = check_draws(ctx.classifier)
     m = max(2, model.eot_samples)
 
     def source(k: int) -> Source:

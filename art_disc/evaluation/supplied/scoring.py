@@ -14,9 +14,9 @@ from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment, Setting
 from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet
 from art_disc.core.seeds import derive_seed
-from art_disc.estimators import DefendedClassifier
+from art_disc.estimators.contract import WhiteBoxClassifier, images_and_labels
+from art_disc.estimators.describe import defence_lines
 from art_disc.evaluation.supplied.files import Supplied, find_sets, read_set
-from art_disc.metrics.input_gradients import defence_lines, images_and_labels
 from art_disc.trials import Scorer
 
 # so many images that are out of budget are looked for among the other clean ones
@@ -109,7 +109,7 @@ def score_images(  # noqa: PLR0913 - each is a choice of its own
     )
 
 
-def _models(classifier: Any) -> dict[str, DefendedClassifier]:
+def _models(classifier: Any) -> dict[str, WhiteBoxClassifier]:
     if not isinstance(classifier, Mapping):
         return {"defended": classifier}
     if not classifier:
@@ -118,7 +118,7 @@ def _models(classifier: Any) -> dict[str, DefendedClassifier]:
     return {str(name): model for name, model in classifier.items()}
 
 
-def _same_range(model: DefendedClassifier, upper: float) -> None:
+def _same_range(model: WhiteBoxClassifier, upper: float) -> None:
     if float(np.max(model.clip_values[1])) != upper:
         msg = f"all classifiers must have one input range, got [0, {upper:g}] and another"
         raise InputError(msg)

@@ -31,7 +31,7 @@ from art_disc.core.records.base import Setting
 from art_disc.core.records.zoo import ZooCell, ZooRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.data import Dataset
-from art_disc.estimators import DefendedClassifier
+from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.describe import describe_run
 from art_disc.evaluation.zoo.watch import Watch
 from art_disc.trials import Scorer, Trial, run_trial
@@ -60,7 +60,7 @@ class _Zoo:
 # ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
 @torch.random.fork_rng(devices=[])
 def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
-    classifiers: Mapping[str, DefendedClassifier],
+    classifiers: Mapping[str, WhiteBoxClassifier],
     data: Dataset,
     *,
     tier: str = "smoke",
@@ -138,7 +138,7 @@ def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
     )
 
 
-def _lines(classifier: DefendedClassifier, data: Dataset, y: NDArray[np.int64]) -> tuple[str, ...]:
+def _lines(classifier: WhiteBoxClassifier, data: Dataset, y: NDArray[np.int64]) -> tuple[str, ...]:
     lines: tuple[str, ...] = describe_run(classifier, data, y, training="")["defences"]
     return lines
 
@@ -148,7 +148,7 @@ def _cell(
     spec: AttackSpec,
     settings: Mapping[str, float | int],
     name: str,
-    classifier: DefendedClassifier,
+    classifier: WhiteBoxClassifier,
 ) -> ZooCell:
     """Run one attack on one classifier."""
     budget = zoo.budget_of(spec)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from art_disc.estimators import DefendedClassifier
+from art_disc.estimators.contract import WhiteBoxClassifier
 
 
 class Watch:
@@ -32,13 +32,14 @@ class Watch:
         return max(0, self._arrived - self._passed)
 
     @contextmanager
-    def watching(self, classifier: DefendedClassifier) -> Iterator["Watch"]:
+    def watching(self, classifier: WhiteBoxClassifier) -> Iterator["Watch"]:
         """Watch inside the block; classifiers that attacks build around the model are seen too.
 
         Defences that live in the module are passed by what goes through the module; those in
         ART's list are told by their maps, row by row.
         """
-        listed = [d.map for d in classifier.preprocessing_defences or () if hasattr(d, "map")]
+        own_list = getattr(classifier, "preprocessing_defences", None) or ()
+        listed = [d.map for d in own_list if hasattr(d, "map")]
         entrance = listed[0] if listed else classifier.model
         with ExitStack() as stack:
             stack.callback(entrance.register_forward_pre_hook(self._enter).remove)

@@ -1,0 +1,203 @@
+"""What evaluations, checks and certificates ask of a classifier, whoever made it.
+
+`DefendedClassifier` keeps this contract; so does any class with the same names. A certificate by
+enumeration asks for `Classifier` alone; evaluations and checks, which attack it and look inside,
+for `WhiteBoxClassifier`, and of one that draws for `RandomClassifier`.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from art_disc.core.checks import Float32Array, check_images, check_labels
+from art_disc.core.errors import InputError
+from art_disc.estimators.voting import Voting
+from art_disc.surrogates import SurrogateLike
+
+
+class Classifier(Protocol):
+    """ART's names for a classifier of images in a known range."""
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape of one image, in the classifier's layout."""
+
+    @property
+    def nb_classes(self) -> int:
+        """Number of classes."""
+
+    @property
+    def clip_values(self) -> Any:
+        """Bottom and top of the input range, numbers or arrays."""
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether images are (c, h, w)."""
+
+    def predict(self, x: Any, batch_size: int = 128, **options: Any) -> Any:
+        """Return scores of images (n, ...), shape (n, classes)."""
+
+
+class WhiteBoxClassifier(Classifier, Protocol):
+    """A classifier that an evaluation can attack, differentiate and look into.
+
+    ART's attacks ask for ART's own base classes besides, and for `loss_gradient`.
+    """
+
+    @property
+    def device(self) -> torch.device:
+        """Where its network is."""
+
+    @property
+    def model(self) -> nn.Module:
+        """Defences and network in one module, from images to scores: what attacks differentiate."""
+
+    @property
+    def base_network(self) -> nn.Module:
+        """The undefended network alone; queries and gradients are counted there."""
+
+    @property
+    def standardisation(self) -> tuple[Any, Any] | None:
+        """(mean, std) between defences and network, or None."""
+
+    @property
+    def defences(self) -> tuple[Any, ...]:
+        """The preprocessors in the order in which they are applied; each maps images to images."""
+
+    @property
+    def placement(self) -> str:
+        """`module` or `preprocessor`: where the defences are."""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether two predictions of the same images may differ; then it is `RandomClassifier`."""
+
+    @property
+    def has_base(self) -> bool:
+        """Whether the network takes images as they are, so that there is an undefended `base`."""
+
+    @property
+    def base(self) -> "WhiteBoxClassifier":
+        """The same network without a defence."""
+
+    def standardised(self, given: Tensor) -> Tensor:
+        """Return what defences made as the base network takes it."""
+
+    def graph_logits(self, x: Tensor) -> Tensor:
+        """Return scores of images, shape (n, classes), with the graph of their gradients."""
+
+    def loss_gradient(self, x: Any, y: Any, **options: Any) -> Any:
+        """Return the gradient of the loss at each image, as ART's attacks take it."""
+
+    def with_surrogate(self, surrogate: SurrogateLike) -> Self:
+        """Return the same classifier, differentiated through another surrogate.
+
+        Raises:
+            InputError: No defence takes it.
+        """
+
+    def with_each_defence(self, change: Callable[[Any], Any]) -> Self:
+        """Return the same kind of classifier with each defence changed in its place."""
+
+
+class RandomClassifier(WhiteBoxClassifier, Protocol):
+    """A classifier whose defence makes fresh draws."""
+
+    @property
+    def voting(self) -> Voting:
+        """How draws become one row of scores."""
+
+    @property
+    def eot_samples(self) -> int:
+        """Draws an image where a gradient is taken."""
+
+    @property
+    def vote_samples(self) -> int:
+        """Draws an image in `predict`."""
+
+    def predict_draws(self, x: Any, n: int, seed: int | None = None) -> NDArray[np.float32]:
+        """Return log-probabilities of single fresh draws, shape (n, images, classes)."""
+
+    def with_samples(self, *, eot: int | None = None, vote: int | None = None) -> Self:
+        """Return the same classifier with other numbers of draws."""
+
+    def with_seed(self, seed: int) -> Self:
+        """Return the same classifier at the beginning of other streams."""
+
+    def frozen(self, seed: int) -> Self:
+        """Return a deterministic twin: each call makes the same draws."""
+
+
+def lacking(classifier: Any, contract: type) -> tuple[str, ...]:
+    """Return the names of a contract that a classifier lacks; no property is evaluated.
+
+    >>> lacking(object(), Classifier)
+    ('channels_first', 'clip_values', 'input_shape', 'nb_classes', 'predict')
+    """
+    asked = {name for kind in contract.__mro__ for name in vars(kind) if not name.startswith("_")}
+    kind = type(classifier)
+    # the class first: a property that is there may raise, or build another classifier
+    return tuple(n for n in sorted(asked) if not (hasattr(kind, n) or hasattr(classifier, n)))
+
+
+def check_classifier(classifier: Any) -> WhiteBoxClassifier:
+    """Return a classifier that keeps the contract.
+
+    Raises:
+        InputError: It does not; the message says what it lacks.
+    """
+    missing = lacking(classifier, WhiteBoxClassifier)
+    if not missing and classifier.is_random:
+        missing = lacking(classifier, RandomClassifier)
+    if missing:
+        msg = (
+            f"expected a classifier of build_classifier, got {type(classifier).__name__}; "
+            "defend(classifier, []) makes one of an ART PyTorchClassifier; one of your own keeps "
+            f"the contract of art_disc.estimators.contract, this one lacks {', '.join(missing)}"
+        )
+        raise InputError(msg)
+    kept: WhiteBoxClassifier = classifier
+    return kept
+
+
+def check_draws(classifier: Any) -> RandomClassifier:
+    """Return a classifier that makes fresh draws.
+
+    Raises:
+        InputError: It makes none.
+    """
+    if not getattr(classifier, "is_random", False) or lacking(classifier, RandomClassifier):
+        what = "frozen draws" if hasattr(classifier, "predict_draws") else "no draws"
+        msg = (
+            f"expected a classifier with a defence that draws, got {type(classifier).__name__} "
+            f"with {what}; build it with build_classifier(model, defences=[RandDisc(...)])"
+        )
+        raise InputError(msg)
+    kept: RandomClassifier = classifier
+    return kept
+
+
+def top_of(classifier: Classifier) -> float:
+    """Return the top of the input range, 1 or 255."""
+    return float(np.max(classifier.clip_values[1]))
+
+
+def images_and_labels(
+    classifier: Any, x: Any, y: Any
+) -> tuple[Float32Array, NDArray[np.int64], float]:
+    """Return images and labels as a classifier takes them, and the top of its input range.
+
+    Raises:
+        InputError: The classifier does not keep the contract, or images or labels do not fit it.
+    """
+    kept = check_classifier(classifier)
+    upper = top_of(kept)
+    images = check_images(x, upper=upper)
+    if images.shape[1:] != tuple(kept.input_shape):
+        msg = f"the classifier takes images {kept.input_shape}, got {images.shape[1:]}"
+        raise InputError(msg)
+    return images, check_labels(y, len(images), kept.nb_classes), upper
