@@ -167,9 +167,8 @@ class Runner:
 
     def _scored(self, row: PlannedTrial, result: TrialResult) -> list[AttackOutcome]:
         adversarial, n = result.images, len(result.images)
-        x = self.x[:n]
-        sizes = perturbation_norm(adversarial, x, row.norm)
-        rounded, inside = round_to_grid(adversarial, x, self._budget(row))
+        sizes = perturbation_norm(adversarial, self.x[:n], row.norm)
+        rounded, inside = round_to_grid(adversarial, self.x[:n], self._budget(row))
         done = []
         for model in row.models:
             scorer = self.scorers[model]
@@ -192,21 +191,26 @@ class Runner:
             if model == "defended" and self._may_show(row):
                 self.gallery.offer(row, adversarial, outcome.share.count, self.out)
             done.append(outcome)
-        if self.out is not None and self.export is not None:
-            write_set(
-                self.out,
-                row,
-                self.seed,
-                clean=x,
-                adversarial=adversarial,
-                rounded=rounded,
-                labels=self.y[:n],
-                ids=self.ids[:n],
-                upper=self.upper,
-                channels_first=self.classifier.channels_first,
-                png=self.export == "png",
-            )
+        self._export(row, adversarial, rounded)
         return done
+
+    def _export(self, row: PlannedTrial, adversarial: Float32Array, rounded: Float32Array) -> None:
+        if self.out is None or self.export is None:
+            return
+        n = len(adversarial)
+        write_set(
+            self.out,
+            row,
+            self.seed,
+            clean=self.x[:n],
+            adversarial=adversarial,
+            rounded=rounded,
+            labels=self.y[:n],
+            ids=self.ids[:n],
+            upper=self.upper,
+            channels_first=self.classifier.channels_first,
+            png=self.export == "png",
+        )
 
     def _may_show(self, row: PlannedTrial) -> bool:
         """Whether it is a picture of the evaluation: no budget or part of a check alone."""

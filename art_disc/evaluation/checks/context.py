@@ -11,7 +11,7 @@ from scipy.stats import norm
 from art_disc.attacks import ATTACKS
 from art_disc.core.records import WHITE_BOX, AttackOutcome, EvaluationRecord
 from art_disc.estimators.contract import WhiteBoxClassifier
-from art_disc.evaluation.checks.base import Checks, Thresholds
+from art_disc.evaluation.checks.options import Checks, Thresholds
 from art_disc.evaluation.rows import PlannedTrial, preset_row
 from art_disc.evaluation.runner import Runner
 from art_disc.evaluation.sources import Source

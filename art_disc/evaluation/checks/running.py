@@ -8,13 +8,9 @@ from tqdm import tqdm
 from art_disc.core.records import CheckResult
 from art_disc.core.records.outcomes import CHECK_TIERS
 from art_disc.evaluation.checks import breadth, planted, randomness, results, setup, strength
-from art_disc.evaluation.checks.base import (
-    Check,
-    Finding,
-    Thresholds,
-    not_run,
-)
+from art_disc.evaluation.checks.base import Check, Finding, not_run
 from art_disc.evaluation.checks.context import Context
+from art_disc.evaluation.checks.options import Thresholds
 from art_disc.evaluation.rows import PlannedTrial
 
 TABLE: tuple[Check, ...] = tuple(
@@ -59,7 +55,7 @@ def run_checks(ctx: Context, *, verbose: bool) -> tuple[CheckResult, ...]:
                 title=check.title,
                 tier=check.tier,
                 status=finding.status,
-                summary=finding.told + note,
+                summary=finding.summary + note,
                 cure=check.cure,
                 example_ids=finding.example_ids,
                 numbers={k: float(v) for k, v in finding.numbers.items()},
