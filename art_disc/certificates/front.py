@@ -6,8 +6,9 @@ from typing import Any
 from art_disc.certificates.certificate import Certificate
 from art_disc.certificates.inputs import environment_of
 from art_disc.certificates.methods import METHODS
-from art_disc.certificates.problem import Options, Problem, Threat
+from art_disc.certificates.problem import Options, Problem
 from art_disc.certificates.target import check_map, find_target
+from art_disc.codebox import Threat
 from art_disc.core.checks import check_choice, check_count, check_eps, check_images, check_labels
 from art_disc.core.records import CertificateRecord
 
@@ -60,7 +61,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     check_count(batch_size, "batch_size")
     target = find_target(classifier)
     images = check_images(x, upper=target.upper)
-    threat = Threat(check_eps(eps, upper=target.upper) / target.upper, domain, rule)
+    threat = Threat(check_eps(eps, upper=target.upper) / target.upper, rule, domain)
     rows = min(batch_size, max(1, _VALUES_AT_ONCE // images[0].size))
     options = Options(max_free, rows, verbose)
     check_map(target, images, rows)

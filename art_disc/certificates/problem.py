@@ -1,5 +1,6 @@
 """What a certificate method is given, already checked, and what it answers."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,41 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.certificates.target import TOLERANCE, Target, margins
-from art_disc.codebox import DOMAINS, RULES, images_at_once, log2_images, unit_mask
+from art_disc.codebox import Threat, log2_images, masks_of
 from art_disc.codebox.boxes import BoolArray, IntArray
 from art_disc.codebox.grid import is_on_grid
 from art_disc.core.budget import BUDGET_TOLERANCE
-from art_disc.core.checks import Float32Array, check_choice, check_count
+from art_disc.core.checks import Float32Array, check_count
 from art_disc.core.errors import CertificateError, InputError
 
 # beyond this no enumeration ends, and code images are numbered below 2^63
 _MOST_FREE = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Threat:
-    """What a certificate holds against.
-
-    Attributes:
-        eps: l_inf budget on the [0, 1] scale.
-        domain: What changed values may be: `real`, or `8bit`, the levels v/255.
-        rule: Which codewords count as reachable: `exact`, or `paper`, a superset.
-
-    Raises:
-        InputError: An unknown word.
-        CertificateError: `rule` is `paper_float`, which is not sound.
-    """
-
-    eps: float
-    domain: str
-    rule: str
-
-    def __post_init__(self) -> None:
-        check_choice(self.domain, "domain", DOMAINS)
-        check_choice(self.rule, "rule", RULES)
-        if self.rule == "paper_float":
-            msg = "rule='paper_float' misses codewords at ties and proves nothing; use 'exact'"
-            raise CertificateError(msg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +95,19 @@ class Problem:
         """Find out what each image can reach; those with another prediction need no method.
 
         Raises:
-            CertificateError: `8bit`, and a pixel has no level within the budget.
+            CertificateError: The threat's rule is `paper_float`, which is not sound, or its domain
+                is `8bit` and a pixel has no level within the budget.
         """
+        if threat.rule == "paper_float":
+            msg = "rule='paper_float' misses codewords at ties and proves nothing; use 'exact'"
+            raise CertificateError(msg)
         units, book = target.units(images), target.codebook
-        size = images_at_once(units.shape[1], book.n_codes_)
         free, log2, packed = [], [], {}
-        for first in range(0, len(units), size):
-            part = units[first : first + size]
-            masks = unit_mask(part, book, threat.eps, rule=threat.rule, domain=threat.domain)
+        numbers = itertools.count()
+        for masks in masks_of(units, book, threat):
             free.append((masks.sum(axis=-1) > 1).sum(axis=-1))
             log2.append(log2_images(masks))
-            for index, mask in enumerate(masks, start=first):
+            for mask, index in zip(masks, numbers, strict=False):
                 if predicted[index] == labels[index]:
                     packed[index] = np.packbits(mask, axis=-1)
         return cls(

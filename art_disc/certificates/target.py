@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from art_disc.certificates.inputs import applied_defences, input_top
 from art_disc.codebooks import Codebook
-from art_disc.codebox import from_units, to_units, unit_mask
+from art_disc.codebox import Threat, from_units, to_units, unit_mask
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import CertificateError
 
@@ -171,7 +171,7 @@ def check_map(target: Target, x: Float32Array, batch_size: int) -> None:
     units = np.concatenate([units, np.clip(moved, 0, 1).astype(np.float32)])
     codes = book.codewords_[book.assign(units).reshape(units.shape[:2])]
     # where rounding could break a tie, both get the codeword
-    mask = unit_mask(units, book, 0.0, rule="exact", domain="real")
+    mask = unit_mask(units, book, Threat(0.0))
     clear = mask.sum(axis=-1, keepdims=True) == 1
     shape = x.shape[1:]
     raw = target.scores(target.images(np.where(clear, units, codes), shape), batch_size)

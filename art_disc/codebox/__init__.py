@@ -9,28 +9,30 @@ from art_disc.codebox.boxes import from_units, to_units
 from art_disc.codebox.cell_volume import MOST_CHANNELS, grid_reach, reached_counts
 from art_disc.codebox.points import point_for
 from art_disc.codebox.reachability import (
-    DOMAINS,
-    RULES,
+    checked_units,
     free_pixels,
-    images_at_once,
     log2_images,
+    masks_of,
     reachable_codes,
     unit_mask,
 )
 from art_disc.codebox.sizes import class_sizes, cube_counts, distinct
+from art_disc.codebox.threat import DOMAINS, RULES, Threat
 
 __all__ = [
     "DOMAINS",
     "MOST_CHANNELS",
     "RULES",
+    "Threat",
+    "checked_units",
     "class_sizes",
     "cube_counts",
     "distinct",
     "free_pixels",
     "from_units",
     "grid_reach",
-    "images_at_once",
     "log2_images",
+    "masks_of",
     "point_for",
     "reachable_codes",
     "reached_counts",

@@ -1,5 +1,6 @@
 """Which codewords a budget lets each pixel reach, and how many code images that makes."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,9 @@ from art_disc.codebox.cells_1d import reachable_1d
 from art_disc.codebox.cells_colour import colour_mask
 from art_disc.codebox.grid import grid_mask_1d, grid_mask_colour
 from art_disc.codebox.rules import paper_mask, published_mask
-from art_disc.core.checks import Float32Array, check_choice, check_eps, check_images
+from art_disc.codebox.threat import Threat
+from art_disc.core.checks import Float32Array, check_images
 
-RULES = ("exact", "paper", "paper_float")
-DOMAINS = ("real", "8bit")
 _CHUNK_BITS = 1 << 24
 
 
@@ -52,9 +52,8 @@ def reachable_codes(
 
     Source: Chen et al. 2018, eq. (2), for `paper`.
     """
-    images, budget = _check(x, codebook, eps, (rule, domain), channels_first=channels_first)
-    units = to_units(images, codebook, channels_first=channels_first)
-    return unit_mask(units, codebook, budget, rule=rule, domain=domain)
+    threat = Threat(eps, rule, domain)
+    return unit_mask(checked_units(x, codebook, channels_first=channels_first), codebook, threat)
 
 
 def free_pixels(
@@ -68,22 +67,24 @@ def free_pixels(
 ) -> IntArray:
     """Count, for each image, the units that can reach more than one codeword.
 
-    Arguments and errors as for `reachable_codes`.
+    Args:
+        x: Images, shape (n, c, h, w), floats in [0, 1] or uint8.
+        codebook: A fitted codebook.
+        eps: l_inf budget on the [0, 1] scale.
+        rule: How reach is decided, `exact`, `paper` or `paper_float`.
+        domain: Values that changed pixels take, `real` or `8bit`.
+        channels_first: Otherwise images are (n, h, w, c).
 
     Returns:
         Shape (n,).
+
+    Raises:
+        InputError: An argument does not fit.
+        CertificateError: `8bit`, and a pixel has no level within the budget.
     """
-    images, budget = _check(x, codebook, eps, (rule, domain), channels_first=channels_first)
-    units = to_units(images, codebook, channels_first=channels_first)
-    size = images_at_once(units.shape[1], codebook.n_codes_)
-    counts = [
-        (
-            unit_mask(units[i : i + size], codebook, budget, rule=rule, domain=domain).sum(axis=-1)
-            > 1
-        ).sum(axis=1)
-        for i in range(0, len(units), size)
-    ]
-    return np.concatenate(counts).astype(np.int64)
+    units = checked_units(x, codebook, channels_first=channels_first)
+    masks = masks_of(units, codebook, Threat(eps, rule, domain))
+    return np.concatenate([(mask.sum(axis=-1) > 1).sum(axis=1) for mask in masks]).astype(np.int64)
 
 
 def log2_images(mask: BoolArray) -> NDArray[np.float64]:
@@ -99,42 +100,43 @@ def log2_images(mask: BoolArray) -> NDArray[np.float64]:
     return sizes
 
 
-def images_at_once(units: int, codes: int) -> int:
-    """Images whose masks fit the memory budget."""
-    return max(1, _CHUNK_BITS // max(1, units * codes))
+def checked_units(x: Any, codebook: Codebook, *, channels_first: bool = True) -> Float32Array:
+    """Check images and split them into units, shape (n, units, d).
+
+    Raises:
+        InputError: No images in [0, 1], or of other channels than the codewords.
+    """
+    images = check_images(x)
+    codebook.check_channels(images.shape[1 if channels_first else -1])
+    return to_units(images, codebook, channels_first=channels_first)
 
 
-def unit_mask(
-    units: Float32Array, codebook: Codebook, eps: float, *, rule: str, domain: str
-) -> BoolArray:
+def masks_of(units: Float32Array, codebook: Codebook, threat: Threat) -> Iterator[BoolArray]:
+    """Yield the masks of units (n, units, d), of as many images at once as memory should hold."""
+    size = max(1, _CHUNK_BITS // max(1, units.shape[1] * codebook.n_codes_))
+    for first in range(0, len(units), size):
+        yield unit_mask(units[first : first + size], codebook, threat)
+
+
+def unit_mask(units: Float32Array, codebook: Codebook, threat: Threat) -> BoolArray:
     """`reachable_codes` of checked units (n, units, d), shape (n, units, k)."""
     flat = units.reshape(-1, units.shape[-1])
-    if rule != "exact":
-        mask = (paper_mask if rule == "paper" else published_mask)(flat, codebook, eps)
+    if threat.rule != "exact":
+        by_rule = paper_mask if threat.rule == "paper" else published_mask
+        mask = by_rule(flat, codebook, threat.eps)
     elif codebook.n_channels_ == 1:
-        mask = _scalar_mask(flat[:, 0], codebook, eps, domain)
+        mask = _scalar_mask(flat[:, 0], codebook, threat)
     else:
         colours, where = np.unique(flat, axis=0, return_inverse=True)
-        mask = colour_mask(colours, codebook, eps)
-        if domain == "8bit":
-            mask = grid_mask_colour(colours, codebook, eps, mask)
+        mask = colour_mask(colours, codebook, threat.eps)
+        if threat.domain == "8bit":
+            mask = grid_mask_colour(colours, codebook, threat.eps, mask)
         mask = mask[where.reshape(-1)]
     return mask.reshape(*units.shape[:2], codebook.n_codes_)
 
 
-def _scalar_mask(values: Float32Array, codebook: Codebook, eps: float, domain: str) -> BoolArray:
-    if domain == "8bit":
-        return grid_mask_1d(values, codebook, eps)
-    low, high = box(values, eps)
+def _scalar_mask(values: Float32Array, codebook: Codebook, threat: Threat) -> BoolArray:
+    if threat.domain == "8bit":
+        return grid_mask_1d(values, codebook, threat.eps)
+    low, high = box(values, threat.eps)
     return reachable_1d(low, high, levels_of(codebook)[:, 0], slack(codebook))
-
-
-def _check(
-    x: Any, codebook: Codebook, eps: float, words: tuple[str, str], *, channels_first: bool
-) -> tuple[Float32Array, float]:
-    rule, domain = words
-    check_choice(rule, "rule", RULES)
-    check_choice(domain, "domain", DOMAINS)
-    images = check_images(x)
-    codebook.check_channels(images.shape[1 if channels_first else -1])
-    return images, check_eps(eps)

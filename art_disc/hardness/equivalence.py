@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.codebooks import Codebook
-from art_disc.codebox import DOMAINS, RULES, class_sizes, distinct, to_units
+from art_disc.codebox import Threat, checked_units, class_sizes, distinct
 from art_disc.codebox.boxes import IntArray
-from art_disc.core.checks import check_choice, check_eps, check_images
 
 Floats = NDArray[np.float64]
 
@@ -132,17 +131,14 @@ def equivalence_classes(
     >>> equivalence_classes(np.array([[[[0.2, 0.45]]]]), book, eps=0.1).exponents
     array([1.])
     """
-    check_choice(rule, "rule", RULES)
-    check_choice(domain, "domain", DOMAINS)
-    images, budget = check_images(x), check_eps(eps)
-    channels = images.shape[1 if channels_first else -1]
-    codebook.check_channels(channels)
-    height_width = images.shape[2:] if channels_first else images.shape[1:3]
-    units = to_units(images, codebook, channels_first=channels_first)
+    threat = Threat(eps, rule, domain)
+    units = checked_units(x, codebook, channels_first=channels_first)
+    n, *shape = np.shape(x)
+    channels = shape.pop(0 if channels_first else -1)
     values, where = distinct(units.reshape(-1, units.shape[-1]))
-    sizes = class_sizes(values, codebook, budget, rule=rule, domain=domain)[where]
+    sizes = class_sizes(values, codebook, threat)[where]
     k = codebook.n_codes_
     if codebook.per_channel:
-        sizes = sizes.reshape(len(images), channels, -1).prod(axis=1)
+        sizes = sizes.reshape(n, channels, -1).prod(axis=1)
         k = k**channels
-    return EquivalenceClasses(sizes.reshape(len(images), *height_width), k, budget, rule, domain)
+    return EquivalenceClasses(sizes.reshape(n, *shape), k, threat.eps, rule, domain)

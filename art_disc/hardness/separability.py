@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from art_disc.codebooks import Codebook, PixelCounts, distance
-from art_disc.codebox import DOMAINS, class_sizes, cube_counts
+from art_disc.codebox import Threat, class_sizes, cube_counts
 from art_disc.codebox.boxes import IntArray
-from art_disc.core.checks import Float32Array, check_choice, check_eps
+from art_disc.core.checks import Float32Array
 from art_disc.hardness.neighbourhoods import counts_of
 
 # up to here all pairs are compared, which is quicker than filters over the cube
@@ -128,13 +128,12 @@ def separability(
     >>> separability(x, Codebook([0.0, 1.0]), eps=0.4).separable
     True
     """
-    budget, counts = check_eps(eps), counts_of(data)
-    check_choice(domain, "domain", DOMAINS)
+    threat, counts = Threat(eps, domain=domain), counts_of(data)
     codebook.check_channels(counts.n_channels)
-    cube = cube_counts(codebook, budget, domain=domain)
-    free = _is_free(counts, codebook, budget, domain, cube)
+    cube = cube_counts(codebook, threat)
+    free = _is_free(counts, codebook, threat, cube)
     return Separability(
-        eps=budget,
+        eps=threat.eps,
         domain=domain,
         codeword_separation=_separation(codebook) / 255,
         gap=_gap(counts, codebook) / 255,
@@ -149,13 +148,13 @@ def separability(
 
 
 def _is_free(
-    counts: PixelCounts, codebook: Codebook, eps: float, domain: str, cube: Any
+    counts: PixelCounts, codebook: Codebook, threat: Threat, cube: Any
 ) -> NDArray[np.bool_]:
     """Whether each distinct colour reaches more than one codeword in any of its channels."""
     levels = counts.values.astype(np.int64)
     if cube is None:
         pixels = levels.astype(np.float32) / np.float32(255)
-        return class_sizes(pixels, codebook, eps, rule="exact", domain=domain) > 1
+        return class_sizes(pixels, codebook, threat) > 1
     if codebook.n_channels_ == 1:
         sizes = cube.reshape(-1)[levels].max(axis=1)
     else:

@@ -6,6 +6,7 @@ import pytest
 from art_disc.certificates.methods import METHODS
 from art_disc.certificates.problem import Finding
 from art_disc.codebooks import Codebook
+from art_disc.codebox import reachability
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.core.records import load_record
 from art_disc.metrics import certify
@@ -88,3 +89,16 @@ def test_a_method_that_cannot_be_right_is_refused(monkeypatch, tiny, method):
 def test_an_unknown_method_is_refused_with_those_there_are(tiny):
     with pytest.raises(InputError, match=r"method must be one of enumeration, got 'guess'"):
         certify(tiny(Codebook([0.2, 0.8]), (1, 2, 2)), X, eps=EPS, method="guess")
+
+
+def test_images_keep_their_own_masks_whatever_memory_holds_at_once(monkeypatch, tiny):
+    classifier = tiny(Codebook([0.2, 0.5, 0.8]), (1, 2, 2))
+    labels = np.arange(len(X)) % 3
+    whole = certify(classifier, X, labels, eps=EPS, verbose=False)
+    assert len(set(whole.verdicts)) > 1
+    for images_at_once in (1, 7):
+        monkeypatch.setattr(reachability, "_CHUNK_BITS", images_at_once * 4 * 3)
+        parts = certify(classifier, X, labels, eps=EPS, verbose=False)
+        assert parts.verdicts == whole.verdicts
+        assert parts.record.evaluated == whole.record.evaluated
+        assert parts.record.free_pixels == whole.record.free_pixels

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import art_disc as ad
 from art_disc.codebooks import Codebook
+from art_disc.codebox import Threat
 from art_disc.codebox import sizes as sizes_module
 from art_disc.codebox.cell_volume import reached_counts
 from art_disc.codebox.sizes import class_sizes
@@ -54,9 +55,7 @@ def test_on_the_grid_every_point_of_the_box_is_tried(case, metric, ties):
     codes, colours, reach = case
     book = Codebook(pixels_of(codes), metric=metric, ties=ties)
     expected = [enumerated(colour, codes, reach, metric, ties) for colour in colours]
-    both_ways = class_sizes(
-        pixels_of(colours), book, reach / 255, rule="exact", domain="8bit"
-    ).tolist()
+    both_ways = class_sizes(pixels_of(colours), book, Threat(reach / 255, domain="8bit")).tolist()
     low, high = np.min(colours, axis=0), np.max(colours, axis=0)
     cube = reached_counts(book, reach, low, high)
     assert both_ways == expected
@@ -83,10 +82,10 @@ def test_cells_of_the_cube_and_single_colours_agree(monkeypatch, metric, domain)
     codes = rng.permutation(codes) + (0.25 if metric == "l2" else 0)
     book = Codebook(pixels_of(codes), metric=metric)
     colours = pixels_of(np.unique(rng.integers(100, 120, (300, 3)), axis=0))
-    settings = {"rule": "exact", "domain": domain}
-    by_cells = class_sizes(colours, book, 3 / 255, **settings)
+    threat = Threat(3 / 255, domain=domain)
+    by_cells = class_sizes(colours, book, threat)
     monkeypatch.setattr(sizes_module, "_WORTH", 0)
-    one_by_one = class_sizes(colours, book, 3 / 255, **settings)
+    one_by_one = class_sizes(colours, book, threat)
     assert np.array_equal(by_cells, one_by_one)
     assert by_cells.max() > 3
 
@@ -107,7 +106,7 @@ def test_real_changes_reach_more_than_the_grid(monkeypatch, metric, codes, reach
     monkeypatch.setattr(sizes_module, "_WORTH", 1 << 30)
     book, pixel = Codebook(pixels_of(codes), metric=metric), pixels_of([[11, 4]])
     for domain, expected in (("real", real), ("8bit", grid)):
-        found = class_sizes(pixel, book, reach / 255, rule="exact", domain=domain)
+        found = class_sizes(pixel, book, Threat(reach / 255, domain=domain))
         assert found.tolist() == [expected]
 
 
