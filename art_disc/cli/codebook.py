@@ -22,13 +22,14 @@ def run(options: Namespace) -> int:
     """Learn a codebook, print it and how the pixels fall on it, save it."""
     import numpy as np
 
-    from art_disc.cli.setup import default_defence, load_data
+    from art_disc.cli.setup import load_data
     from art_disc.codebooks import PixelCounts
     from art_disc.defences import CodebookPreprocessor, parse_defences
+    from art_disc.training.words import usual_defence
 
     data = load_data(options)
     counts = PixelCounts.of(data.x_train if len(data.x_train) else data.x_test)
-    text = options.defence or default_defence(data)
+    text = options.defence or usual_defence(data)
     defences = parse_defences(text)
     if len(defences) != 1 or not isinstance(defences[0], CodebookPreprocessor):
         msg = f"--defence {text} is not one codebook; see art-disc evaluate --help for those"

@@ -43,18 +43,19 @@ def add(subparsers: Subparsers) -> None:
 
 def run(options: Namespace) -> int:
     """Print the numbers of every budget; write them and the plots."""
-    from art_disc.cli.setup import budgets, default_defence, load_data, make_defences
+    from art_disc.cli.setup import budgets, load_data
     from art_disc.codebooks import PixelCounts
     from art_disc.core.records import Environment
     from art_disc.core.records.hardness import HardnessRecord
+    from art_disc.training.words import fitted_defences, usual_defence
 
     data = load_data(options)
-    made = make_defences(options, data)
+    made = fitted_defences(options.defence, data)
     codebook = getattr(made[0], "codebook", None) if len(made) == 1 else None
     if codebook is None:
         msg = f"--defence {options.defence} is not one codebook; see art-disc evaluate --help"
         raise InputError(msg)
-    print(f"{data.name}  {options.defence or default_defence(data)}  {codebook.n_codes_} codewords")
+    print(f"{data.name}  {options.defence or usual_defence(data)}  {codebook.n_codes_} codewords")
     print(
         f"{'eps':>8} {'exponent':>9} {'per pixel':>10} {'free':>7} {'gap':>6} {'separable':>10}  "
         "neighbours 10 % / 50 % / 90 % / most"
@@ -72,7 +73,7 @@ def run(options: Namespace) -> int:
     if folder is not None:
         record = HardnessRecord(
             dataset={"name": data.name, "fingerprint": data.fingerprint},
-            defence=options.defence or default_defence(data),
+            defence=options.defence or usual_defence(data),
             codewords_255=codebook.levels,
             budgets=tuple(rows),
             environment=Environment.here(),

@@ -73,17 +73,15 @@ def _defences(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Print the table, name what is out of budget, and write the record and its plot."""
-    from art_disc.cli.setup import default_defence, load_data, make_classifier
+    from art_disc.cli.setup import load_data, make_classifier, once_each
     from art_disc.evaluation import score_images
     from art_disc.report.randomness import supplied_table
+    from art_disc.training.words import usual_defence
 
     data = load_data(options)
     classifiers: dict[str, Any] = {}
     line = ""
-    for text in options.defence or [default_defence(data)]:
-        if text in classifiers:
-            msg = f"--defence {text} is given twice"
-            raise InputError(msg)
+    for text in once_each(options.defence or [usual_defence(data)]):
         one = Namespace(**{**vars(options), "defence": text, "eps": [options.eps]})
         classifiers[text], line = make_classifier(one, data)
     record = score_images(

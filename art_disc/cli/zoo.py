@@ -2,15 +2,10 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from art_disc.cli.exits import DONE, FLAWED
 from art_disc.cli.options import Subparsers, add_model, number
 from art_disc.core.errors import InputError
-
-if TYPE_CHECKING:
-    from art_disc.data import Dataset
-    from art_disc.estimators import DefendedClassifier
 
 DEFENCES = ("none", "density:n_codes=2,radius=0.6", "colordepth:n_codes=8", "bitdepth:bits=2")
 
@@ -55,23 +50,22 @@ def run(options: Namespace) -> int:
     if options.list:
         print(f"{attack_list()}\n\n{left_out_list()}")
         return DONE
-    from art_disc.cli.setup import load_data, make_network
+    from art_disc.cli.setup import load_data, network_words, once_each
     from art_disc.estimators import build_classifier
     from art_disc.evaluation.zoo.matrix import zoo_matrix
+    from art_disc.training.words import fitted_defences, make_network
 
     if options.retrain is not None:
         msg = "--retrain has no meaning here: the defences share one network; leave it out"
         raise InputError(msg)
     data = load_data(Namespace(dataset=options.dataset, data_dir=options.data_dir))
     listed = None if options.eps is None else [options.eps]
-    network, line = make_network(Namespace(**{**vars(options), "eps": listed}), data)
-    classifiers: dict[str, DefendedClassifier] = {}
-    for text in options.defence or DEFENCES:
-        if text in classifiers:
-            msg = f"--defence {text} is given twice"
-            raise InputError(msg)
-        defences = _defences(text, data)
-        classifiers[text] = build_classifier(network, data=data, defences=defences)
+    words = network_words(Namespace(**{**vars(options), "eps": listed}), data)
+    network, line = make_network(words, data)
+    classifiers = {
+        text: build_classifier(network, data=data, defences=fitted_defences(text, data))
+        for text in once_each(options.defence or DEFENCES)
+    }
     grey = data.input_shape[0] == 1
     record = zoo_matrix(
         classifiers,
@@ -91,9 +85,3 @@ def run(options: Namespace) -> int:
     for flaw in record.flaws():
         print(f"FLAW: {flaw}")
     return FLAWED if record.flaws() else DONE
-
-
-def _defences(text: str, data: "Dataset") -> list[object]:
-    from art_disc.cli.setup import make_defences
-
-    return list(make_defences(Namespace(defence=text), data))

@@ -2,10 +2,11 @@
 
 from art_disc.core.records.table import SETTINGS
 from art_disc.training.adversary import Adversary
-from art_disc.training.cache import cache_dir, trained, usual_epochs
+from art_disc.training.cache import cache_dir, trained
 from art_disc.training.loop import TrainingResult, train
 from art_disc.training.objectives import Adversarial, CrossEntropy, Objective
 from art_disc.training.settings import SixSettings, Trained
+from art_disc.training.words import usual_epochs
 
 __all__ = [
     "SETTINGS",

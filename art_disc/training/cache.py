@@ -30,14 +30,6 @@ def cache_dir() -> Path:
     return Path(own) if own else user_cache_path("art_disc", appauthor=False)
 
 
-_MANY = 10_000
-
-
-def usual_epochs(data: Dataset) -> int:
-    """Return the epochs of the commands: few passes over many images, many over few."""
-    return 6 if len(data.x_train) > _MANY else 30
-
-
 def trained(  # noqa: PLR0913 - each is a choice of its own
     factory: Callable[[], nn.Module],
     data: Dataset,

@@ -12,6 +12,7 @@ from art_disc.cli.parser import make_parser
 from art_disc.core.errors import InputError
 from art_disc.networks import DigitsNet, weights_hash
 from art_disc.training import Adversary, cache, trained
+from art_disc.training.words import fitted_defences, make_network
 
 FAST = ["--epochs", "1", "--quiet"]
 
@@ -22,7 +23,8 @@ def small(digits):
 
 
 def network(words, data):
-    return setup.make_network(make_parser().parse_args(["evaluate", *FAST, *words]), data)
+    options = make_parser().parse_args(["evaluate", *FAST, *words])
+    return make_network(setup.network_words(options, data), data)
 
 
 def shallow():
@@ -101,7 +103,7 @@ def test_unknown_training_is_refused(capsys):
 
 def test_noise_is_a_defence_of_the_command_line(small):
     options = make_parser().parse_args(["evaluate", "--defence", "noise:sigma=0.2"])
-    (noise,) = setup.make_defences(options, small)
+    (noise,) = fitted_defences(options.defence, small)
     x = torch.tensor(small.x_test)
     added = (noise.forward(x)[0] - x).numpy()
     assert 0.15 < np.std(added) < 0.25

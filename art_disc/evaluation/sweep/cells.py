@@ -17,7 +17,7 @@ _GRADIENT, _SCORING = 3, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class PlannedCell:
     """One attack at one budget through one source of gradients, under one seed, to be run."""
 
     dataset: str
@@ -84,7 +84,7 @@ class Cell:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def plan_cells(plan: SweepPlan) -> tuple[Cell, ...]:
+def plan_cells(plan: SweepPlan) -> tuple[PlannedCell, ...]:
     """Return the plan's cells in a fixed order, each once.
 
     Attacks without gradients have the one surrogate `none`; an undefended network has `own` alone.
@@ -99,7 +99,7 @@ def plan_cells(plan: SweepPlan) -> tuple[Cell, ...]:
                     for surrogate in sources if attack.spec.gradients else ("none",):
                         for eps in plan.eps:
                             for seed in plan.seeds:
-                                cell = Cell(
+                                cell = PlannedCell(
                                     dataset, training, defence, eps, attack, surrogate, seed
                                 )
                                 cells[cell.key] = cell

@@ -13,7 +13,7 @@ import joblib
 
 from art_disc.core.checks import check_count
 from art_disc.core.errors import ArtDiscError, InputError, MissingExtraError
-from art_disc.evaluation.sweep.work import Finished, Job, run_job
+from art_disc.evaluation.sweep.work import CellJob, CellResult, run_job
 
 BACKENDS = ("loky", "dask")
 _CONNECT_SECONDS = 20
@@ -70,15 +70,15 @@ class Execution:
         return self.jobs or gpus or max(1, joblib.cpu_count() // threads)
 
 
-def serial(jobs: Iterable[Job]) -> Generator[Finished]:
+def serial(jobs: Iterable[CellJob]) -> Generator[CellResult]:
     """Run the jobs in this process, one after the other."""
     for job in jobs:
         yield run_job(job)
 
 
 def processes(
-    jobs: Iterable[Job], count: int, threads: int, *, until: float = float("inf")
-) -> Generator[Finished]:
+    jobs: Iterable[CellJob], count: int, threads: int, *, until: float = float("inf")
+) -> Generator[CellResult]:
     """Run the jobs in `count` worker processes of this machine; results come as they are done.
 
     Args:
@@ -112,7 +112,7 @@ def processes(
                 results.close()
 
 
-def _run_before(job: Job, until: float) -> Finished | None:
+def _run_before(job: CellJob, until: float) -> CellResult | None:
     """Run the job unless it is too late: joblib takes jobs ahead of their turn."""
     return run_job(job) if time.time() < until else None
 
@@ -143,7 +143,7 @@ def dask_client(scheduler: str) -> Iterator[Any]:
         yield client
 
 
-def on_dask(jobs: Iterable[Job], client: Any) -> Generator[Finished]:
+def on_dask(jobs: Iterable[CellJob], client: Any) -> Generator[CellResult]:
     """Run the jobs on the workers of a Dask cluster; results come as they are done.
 
     Not through joblib's Dask backend: that runs everything in this process where the cluster has

@@ -13,7 +13,6 @@ from art_disc.core.checks import check_count, check_eps
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.evaluation.sweep.words import (
     PlannedAttack,
-    Training,
     gradient_sources,
     naming,
     parse_attacks,
@@ -21,6 +20,7 @@ from art_disc.evaluation.sweep.words import (
     parse_number,
     parse_training,
 )
+from art_disc.training.words import NetworkWords
 
 DEVICES = ("auto", "cpu", "cuda")
 _LISTS = ("datasets", "trainings", "defences", "eps", "attacks", "surrogates", "seeds")
@@ -118,7 +118,7 @@ class SweepPlan:
             return parse_attacks(self.attacks, self.tier)
 
     @property
-    def planned_trainings(self) -> tuple[Training, ...]:
+    def planned_trainings(self) -> tuple[NetworkWords, ...]:
         """The trainings, read."""
         with naming("trainings"):
             return tuple(parse_training(text) for text in self.trainings)

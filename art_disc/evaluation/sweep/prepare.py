@@ -4,7 +4,7 @@ import hashlib
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,12 +15,12 @@ from art_disc.core.files import read_json, write_json
 from art_disc.core.records.base import SCHEMA_VERSION, Environment
 from art_disc.data import Dataset
 from art_disc.defences import codebook_files
-from art_disc.evaluation.sweep.cells import Cell
+from art_disc.evaluation.sweep.cells import PlannedCell
 from art_disc.evaluation.sweep.plan import SweepPlan
-from art_disc.evaluation.sweep.training import trained_network
 from art_disc.evaluation.sweep.words import parse_training
-from art_disc.evaluation.sweep.work import Job, Setting, classifier_of, load_part
-from art_disc.networks import default_network, load_weights, save_weights, weights_hash
+from art_disc.evaluation.sweep.work import CellJob, Setting, classifier_of, load_part
+from art_disc.networks import save_weights, weights_hash
+from art_disc.training.words import NetworkWords, make_network
 
 PLAN = "plan.json"
 _KIND = "sweep plan"
@@ -43,22 +43,22 @@ class Network:
 
 
 def make_jobs(
-    plan: SweepPlan, cells: Sequence[Cell], setting: Setting, *, verbose: bool
-) -> tuple[Job, ...]:
+    plan: SweepPlan, cells: Sequence[PlannedCell], setting: Setting, *, verbose: bool
+) -> tuple[CellJob, ...]:
     """Train what is not trained yet, and return the cells with all that a worker needs.
 
     Raises:
         ArtDiscError: A data set, network or codebook file cannot be read.
     """
-    part = (plan.data_dir, plan.n_ex, plan.stratified)
     networks: dict[tuple[str, str], Network] = {}
     fingerprints: dict[str, str] = {}
     for dataset in plan.datasets:
         # the whole data set trains the network: its cached weights serve every n_ex
-        whole = load_part(dataset, plan.data_dir, None, False)
+        whole = load_part(dataset, plan.data_dir)
         for training in plan.trainings:
             networks[dataset, training] = _network(training, whole, setting, verbose=verbose)
-        fingerprints[dataset] = load_part(dataset, *part).fingerprint
+        part = load_part(dataset, plan.data_dir, plan.n_ex, stratified=plan.stratified)
+        fingerprints[dataset] = part.fingerprint
     jobs = []
     for cell in cells:
         network = networks[cell.dataset, cell.training]
@@ -73,7 +73,7 @@ def make_jobs(
             "packages": Environment.here().packages,
         }
         jobs.append(
-            Job(
+            CellJob(
                 cell=cell,
                 content=cell.content_hash(facts),
                 weights=network.file,
@@ -90,14 +90,13 @@ def _network(training: str, data: Dataset, setting: Setting, *, verbose: bool) -
     name = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"{data.name}-{training}")[:60]
     mark = hashlib.sha256(f"{data.fingerprint} {training}".encode()).hexdigest()[:8]
     file = Path("networks") / f"{name}-{mark}.npz"
-    if (setting.folder / file).is_file():
-        network = default_network(data.input_shape, data.nb_classes)
-        header = load_weights(network, setting.folder / file)
-        return Network(str(file), str(header.get("line", training)), weights_hash(network))
-    network, line = trained_network(
-        parse_training(training), data, device=setting.device, verbose=verbose
-    )
-    save_weights(network, setting.folder / file, header={"line": line})
+    path = setting.folder / file
+    if path.is_file():
+        network, line = make_network(NetworkWords(weights=path), data)
+    else:
+        words = replace(parse_training(training), device=here(setting.device), verbose=verbose)
+        network, line = make_network(words, data)
+        save_weights(network, path, header={"line": line})
     return Network(str(file), line, weights_hash(network))
 
 
@@ -124,11 +123,16 @@ def pick_device(wanted: str, *, cluster: bool) -> str:
     return ("cuda" if here else "cpu") if wanted == "auto" else wanted
 
 
-def seconds_each(jobs: Sequence[Job], device: str) -> dict[str, float]:
+def here(device: str) -> str:
+    """Return the device, or `cpu` where this machine has no such one."""
+    return device if device == "cpu" or torch.cuda.is_available() else "cpu"
+
+
+def seconds_each(jobs: Sequence[CellJob], device: str) -> dict[str, float]:
     """Return for each job's hash roughly how long it takes, from one timed batch a classifier.
 
     Raises:
-        ArtDiscError: A classifier cannot be built: told here, not in its first cell.
+        ArtDiscError: A classifier cannot be built: known here, not in its first cell.
     """
     paces: dict[tuple[str, str, str], tuple[float, int]] = {}
     for job in jobs:
@@ -177,7 +181,7 @@ def check_plan(folder: Path, plan: SweepPlan, keys: Sequence[str], *, extend: bo
         raise InputError(msg)
 
 
-def keep_plan(folder: Path, plan: SweepPlan, jobs: Sequence[Job]) -> None:
+def keep_plan(folder: Path, plan: SweepPlan, jobs: Sequence[CellJob]) -> None:
     """Write `plan.json`, or refuse a folder whose cells meant something else under the same names.
 
     Raises:

@@ -24,13 +24,14 @@ from art_disc.evaluation.sweep.journal import Journal, only_one
 from art_disc.evaluation.sweep.plan import SweepPlan
 from art_disc.evaluation.sweep.prepare import (
     check_plan,
+    here,
     keep_plan,
     make_jobs,
     pick_device,
     seconds_each,
 )
 from art_disc.evaluation.sweep.words import parse_duration
-from art_disc.evaluation.sweep.work import Finished, Job, Setting
+from art_disc.evaluation.sweep.work import CellJob, CellResult, Setting
 from art_disc.report import write_report
 
 JOURNAL = "cells.jsonl"
@@ -49,8 +50,8 @@ class SweepInterrupted(KeyboardInterrupt):
 class _Load:
     """What is to be run: the cells that are left, and what each is expected to take."""
 
-    jobs: tuple[Job, ...]
-    left: tuple[Job, ...]
+    jobs: tuple[CellJob, ...]
+    left: tuple[CellJob, ...]
     seconds: dict[str, float]
     workers: int
 
@@ -113,14 +114,14 @@ def run_sweep(  # noqa: PLR0913 - each is a choice of its own
         jobs = make_jobs(plan, cells, setting, verbose=verbose)
         keep_plan(folder, plan, jobs)
         journal = Journal(folder / JOURNAL)
-        if told := journal.mend():
-            say(told)
+        if mended := journal.mend():
+            say(mended)
         statuses = journal.statuses()
         settled = ("done",) if retry_failed else ("done", "skipped", "failed")
         left = tuple(job for job in jobs if statuses.get(job.content) not in settled)
         try:
             with journal, _workers(execution, setting, left) as (count, run):
-                load = _Load(jobs, left, seconds_each(left, _here(setting.device)), count)
+                load = _Load(jobs, left, seconds_each(left, here(setting.device)), count)
                 say(str(load))
                 _go(load, run, journal, deadline, verbose=verbose)
         except KeyboardInterrupt:
@@ -128,12 +129,12 @@ def run_sweep(  # noqa: PLR0913 - each is a choice of its own
         return _finish(plan, jobs, journal, folder)
 
 
-_Runner = Callable[[Iterable[Job], float], Generator[Finished]]
+_Runner = Callable[[Iterable[CellJob], float], Generator[CellResult]]
 
 
 @contextmanager
 def _workers(
-    execution: Execution, setting: Setting, left: Sequence[Job]
+    execution: Execution, setting: Setting, left: Sequence[CellJob]
 ) -> Iterator[tuple[int, _Runner]]:
     """Yield how many cells run at once, and what runs them until a time of `time.monotonic()`."""
     if execution.scheduler is not None:
@@ -149,15 +150,15 @@ def _workers(
         return
     own = replace(setting, gpus=gpus, parent=os.getpid())
 
-    def run(jobs: Iterable[Job], until: float) -> Generator[Finished]:
-        told = (replace(job, setting=own) for job in _until(jobs, until))
+    def run(jobs: Iterable[CellJob], until: float) -> Generator[CellResult]:
+        shared = (replace(job, setting=own) for job in _until(jobs, until))
         wall = time.time() + until - time.monotonic()
-        return processes(told, count, setting.threads, until=wall)
+        return processes(shared, count, setting.threads, until=wall)
 
     yield count, run
 
 
-def _until(jobs: Iterable[Job], deadline: float) -> Iterator[Job]:
+def _until(jobs: Iterable[CellJob], deadline: float) -> Iterator[CellJob]:
     for job in jobs:
         if time.monotonic() >= deadline:
             return
@@ -178,13 +179,15 @@ def _go(load: _Load, run: _Runner, journal: Journal, deadline: float, *, verbose
             journal.append(finished.line)
             done += 1
             failed += finished.status == "failed"
-            told = f", {failed} failed" if failed else ""
-            bar.set_description_str(f"{done}/{len(load.jobs)} cells{told}", refresh=False)
+            broken = f", {failed} failed" if failed else ""
+            bar.set_description_str(f"{done}/{len(load.jobs)} cells{broken}", refresh=False)
             # the bar may have been promised a little more or less by rounding
             bar.update(min(load.seconds[finished.content], total - bar.n))
 
 
-def _finish(plan: SweepPlan, jobs: Sequence[Job], journal: Journal, folder: Path) -> SweepRecord:
+def _finish(
+    plan: SweepPlan, jobs: Sequence[CellJob], journal: Journal, folder: Path
+) -> SweepRecord:
     cells = journal.cells({job.content: order for order, job in enumerate(jobs)})
     record = SweepRecord(
         name=plan.name,
@@ -211,10 +214,6 @@ def _setting(plan: SweepPlan, folder: Path, execution: Execution) -> Setting:
         threads=plan.threads,
         device=pick_device(plan.device, cluster=cluster),
     )
-
-
-def _here(device: str) -> str:
-    return device if device == "cpu" or torch.cuda.is_available() else "cpu"
 
 
 @contextmanager

@@ -13,10 +13,10 @@ from art_disc.defences import MapPreprocessor, parse_defences
 from art_disc.defences.meaning import check_known
 from art_disc.estimators import encoded_shape
 from art_disc.surrogates import SoftAssignment
+from art_disc.training.adversary import METHODS, Adversary
+from art_disc.training.words import NetworkWords
 
-TRAININGS: Mapping[str, Mapping[str, type]] = {
-    "natural": {"epochs": int, "seed": int, "learning_rate": float},
-}
+_TRAINING: Mapping[str, type] = {"epochs": int, "seed": int, "learning_rate": float}
 _ADVERSARY: Mapping[str, type] = {"eps": float, "steps": int, "step_size": float}
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
@@ -74,9 +74,9 @@ def parse_attacks(words: Sequence[str], tier: str) -> tuple[PlannedAttack, ...]:
             rows = attack_table(name)
         else:
             rows = attack_table([name], {f"{name}.{k}": v for k, v in options.items()}, tier)
-        told = ",".join(f"{key}={options[key]}" for key in sorted(options))
+        changed = ",".join(f"{key}={options[key]}" for key in sorted(options))
         for spec, settings in rows:
-            row = PlannedAttack(f"{spec.name}:{told}" if told else spec.name, spec, settings)
+            row = PlannedAttack(f"{spec.name}:{changed}" if changed else spec.name, spec, settings)
             other = found.setdefault(row.label, row)
             if other.settings != row.settings:
                 msg = (
@@ -87,49 +87,27 @@ def parse_attacks(words: Sequence[str], tier: str) -> tuple[PlannedAttack, ...]:
     return tuple(found.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
-    """How a network of the plan is trained.
-
-    Attributes:
-        text: As the plan writes it.
-        method: `natural`, `pgd` or `single_step`.
-        options: Keywords of `training.trained`.
-        adversary: Keywords of `training.Adversary`; empty for natural training.
-    """
-
-    text: str
-    method: str
-    options: dict[str, Any]
-    adversary: dict[str, Any]
-
-
-def parse_training(text: str) -> Training:
-    """Return the training of `natural:epochs=5` or `pgd:eps=0.1,steps=10`.
+def parse_training(text: str) -> NetworkWords:
+    """Return the network of `natural:epochs=5` or `pgd:eps=0.1,steps=10`.
 
     Raises:
-        InputError: Unknown method or option, or an adversarial one without `eps`.
+        InputError: Unknown method or option, an adversary without `eps`, or a value does not fit.
     """
     method, words = split_word(text)
-    own = TRAININGS["natural"]
-    adversarial = _ADVERSARY if method in ("pgd", "single_step") else {}
-    if method != "natural" and not adversarial:
+    if method not in ("natural", *METHODS):
         msg = f"training must be natural, pgd:eps=... or single_step:eps=..., got {text!r}"
         raise InputError(msg)
-    known = {**own, **adversarial}
+    known = _TRAINING if method == "natural" else {**_TRAINING, **_ADVERSARY}
     if odd := sorted(set(words) - set(known)):
         msg = f"{method} takes {', '.join(known)}, got {', '.join(odd)}"
         raise InputError(msg)
     values = {key: parse_number(value, known[key], key) for key, value in words.items()}
-    if adversarial and "eps" not in values:
+    if method != "natural" and "eps" not in values:
         msg = f"{method} needs the budget that it trains against, for example {method}:eps=0.1"
         raise InputError(msg)
-    return Training(
-        text,
-        method,
-        {key: value for key, value in values.items() if key in own},
-        {key: value for key, value in values.items() if key not in own},
-    )
+    own = {key: values.pop(key) for key in _TRAINING if key in values}
+    adversary = None if method == "natural" else Adversary(method=method, **values)
+    return NetworkWords(adversary=adversary, name=text, **own)
 
 
 _SIDES = (28, 32)

@@ -8,24 +8,22 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from art_disc.core.errors import InputError
 from art_disc.core.records import EvaluationRecord
 from art_disc.core.records.sweep import SweepCell
 from art_disc.core.seeds import derive_seed
-from art_disc.data import Dataset, load_dataset
-from art_disc.defences import RandomPreprocessor, parse_defences
-from art_disc.estimators import DefendedClassifier, RandomizedClassifier, build_classifier
+from art_disc.data import Dataset
+from art_disc.defences import RandomPreprocessor
+from art_disc.estimators import DefendedClassifier, RandomizedClassifier
 from art_disc.evaluation.run import evaluate
-from art_disc.evaluation.sweep.cells import Cell
+from art_disc.evaluation.sweep.cells import PlannedCell
 from art_disc.evaluation.sweep.devices import claim
 from art_disc.evaluation.sweep.journal import encode
-from art_disc.networks import default_network, load_weights
+from art_disc.training import words
 
 # ART draws from NumPy's global stream: two cells in threads of one process would share it
 _ALONE = threading.Lock()
@@ -58,7 +56,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class CellJob:
     """One cell as it travels to a worker.
 
     Attributes:
@@ -70,7 +68,7 @@ class Job:
         setting: What all cells share.
     """
 
-    cell: Cell
+    cell: PlannedCell
     content: str
     weights: str
     training: str
@@ -79,7 +77,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class CellResult:
     """What comes back of a job: the cell's status and its line for the journal."""
 
     content: str
@@ -87,43 +85,17 @@ class Finished:
     line: str
 
 
-@lru_cache(maxsize=1)
-def load_part(name: str, data_dir: str | None, n_ex: int | None, stratified: bool) -> Dataset:
-    """Return the data set with the part of its test images that the plan attacks."""
-    data = load_dataset(name, data_dir=data_dir)
-    return data if n_ex is None else data.subset(n_test=n_ex, stratified=stratified)
+# all cells of a data set share its arrays
+load_part = lru_cache(maxsize=1)(words.load_part)
 
 
 @lru_cache(maxsize=1)
-def _built(
-    name: str, weights: Path, defence: str, device: str, part: tuple[Any, ...]
-) -> DefendedClassifier:
-    data = load_part(name, *part)
-    network = default_network(data.input_shape, data.nb_classes)
-    load_weights(network, weights)
-    return make_classifier(network.to(device), data, defence)
+def _built(data: Dataset, weights: Path, defence: str, device: str) -> DefendedClassifier:
+    network = words.NetworkWords(weights=weights, device=device)
+    return words.make_classifier(network, data, words.fitted_defences(defence, data))[0]
 
 
-def make_classifier(network: nn.Module, data: Dataset, text: str) -> DefendedClassifier:
-    """Return the network behind the defences of `parse_defences`, which are fitted if need be.
-
-    Raises:
-        InputError: There is nothing to fit the defence to.
-    """
-    network.eval()
-    defences = parse_defences(text)
-    if any(not _is_fitted(d) for d in defences) and not len(data.x_train):
-        msg = f"{data.name} has no training images to learn {text!r} from; give a fixed one"
-        raise InputError(msg)
-    return build_classifier(network, data=data, defences=defences)
-
-
-def _is_fitted(defence: Any) -> bool:
-    book = getattr(defence, "codebook", None)
-    return book is None or bool(book.is_fitted)
-
-
-def classifier_of(job: Job, device: str) -> tuple[DefendedClassifier, Dataset]:
+def classifier_of(job: CellJob, device: str) -> tuple[DefendedClassifier, Dataset]:
     """Return a fresh copy of the cell's classifier, and its data.
 
     A copy, because a defence that draws goes on drawing where the last cell stopped: a cell's
@@ -134,8 +106,7 @@ def classifier_of(job: Job, device: str) -> tuple[DefendedClassifier, Dataset]:
         InputError: The data on this machine is not what the plan was made with.
     """
     setting, cell = job.setting, job.cell
-    part = (setting.data_dir, setting.n_ex, setting.stratified)
-    data = load_part(cell.dataset, *part)
+    data = load_part(cell.dataset, setting.data_dir, setting.n_ex, stratified=setting.stratified)
     if data.fingerprint != job.fingerprint:
         msg = (
             f"{cell.dataset} is not the data that this sweep was started with (fingerprint "
@@ -143,15 +114,15 @@ def classifier_of(job: Job, device: str) -> tuple[DefendedClassifier, Dataset]:
         )
         raise InputError(msg)
     weights = setting.folder / job.weights
-    classifier = copy.deepcopy(_built(cell.dataset, weights, cell.defence, device, part))
+    classifier = copy.deepcopy(_built(data, weights, cell.defence, device))
     if isinstance(classifier, RandomizedClassifier):
         own = [d.seed for d in classifier.defences if isinstance(d, RandomPreprocessor)]
         classifier = classifier.with_seed(derive_seed(cell.seed, "draws", *own))
     return classifier, data
 
 
-def run_job(job: Job) -> Finished:
-    """Run one cell; whatever goes wrong in it is told in its line."""
+def run_job(job: CellJob) -> CellResult:
+    """Run one cell; whatever goes wrong in it stands in its line."""
     with _ALONE:
         _end_with(job.setting.parent)
         threads = torch.get_num_threads()
@@ -171,10 +142,10 @@ def run_job(job: Job) -> Finished:
             line = encode(job.content, job.cell.key, cell)
         finally:
             torch.set_num_threads(threads)
-    return Finished(job.content, cell.status, line)
+    return CellResult(job.content, cell.status, line)
 
 
-def _evaluated(job: Job, start: float) -> SweepCell:
+def _evaluated(job: CellJob, start: float) -> SweepCell:
     cell, setting = job.cell, job.setting
     classifier, data = classifier_of(job, _device(setting))
     blind = cell.surrogate == "none"

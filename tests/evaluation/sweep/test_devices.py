@@ -59,7 +59,7 @@ def test_there_are_as_many_processes_as_gpus(tmp_path, monkeypatch):
     sent = []
     monkeypatch.setattr(run, "processes", lambda jobs, *_, **__: sent.extend(jobs))
     setting = work.Setting(tmp_path, None, 8, True, "inf", 100, 1, device="cuda")
-    jobs = [work.Job(i, str(i), "", "", "", setting) for i in range(9)]
+    jobs = [work.CellJob(i, str(i), "", "", "", setting) for i in range(9)]
     with run._workers(Execution(), setting, jobs) as (count, start):
         start(jobs, float("inf"))
     assert count == 3

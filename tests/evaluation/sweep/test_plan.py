@@ -5,6 +5,7 @@ import pytest
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.evaluation.sweep import SweepPlan
 from art_disc.evaluation.sweep.words import gradient_sources, parse_duration, parse_training
+from art_disc.training import Adversary
 
 TOML = """
 name = "two"
@@ -140,7 +141,8 @@ def test_no_durations(text):
 
 
 def test_trainings_are_read():
-    read = parse_training("pgd:eps=8/255,steps=7,epochs=2")
-    assert read.method == "pgd"
-    assert read.options == {"epochs": 2}
-    assert read.adversary == {"eps": 8 / 255, "steps": 7}
+    read = parse_training("pgd:eps=8/255,steps=7,epochs=2,seed=3")
+    assert read.adversary == Adversary(8 / 255, "pgd", steps=7)
+    assert (read.epochs, read.seed, read.learning_rate) == (2, 3, 1e-3)
+    assert read.name == "pgd:eps=8/255,steps=7,epochs=2,seed=3"
+    assert parse_training("natural").adversary is None

@@ -1,0 +1,278 @@
+"""From words to data, defences, a network and a classifier: once, for commands and plans."""
+
+import copy
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from art_disc.core.errors import InputError
+from art_disc.data import Dataset, load_dataset
+from art_disc.defences import MapPreprocessor, parse_defences
+from art_disc.estimators import DefendedClassifier, build_classifier, encoded_shape
+from art_disc.networks import default_network, load_weights
+from art_disc.training.adversary import Adversary
+from art_disc.training.cache import trained
+from art_disc.training.facts import fit_defences
+from art_disc.training.objectives import objective_of
+
+_MANY, _REFERENCE_IMAGES = 10_000, 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkWords:
+    """Which network, and how it comes about.
+
+    Without `model` and `weights` it is the built-in one for such images, trained once and cached.
+
+    Attributes:
+        model: `MODULE:FACTORY` of the user's own; None: `networks.default_network`.
+        weights: Their file; None: the built-in network is trained, another one is as it is made.
+        adversary: Of training and retraining; None: natural ones.
+        epochs: Of the training; None: `usual_epochs`.
+        learning_rate: Of the training.
+        seed: Of training and retraining.
+        retrain: Epochs that the network is trained on behind its defences; None: it is not.
+        name: What the training is called; empty: what the adversary says of itself.
+        device: `cpu`, `cuda`, `cuda:0`, ...
+        verbose: Show progress bars while training.
+    """
+
+    model: str | None = None
+    weights: str | Path | None = None
+    adversary: Adversary | None = None
+    epochs: int | None = None
+    learning_rate: float = 1e-3
+    seed: int = 0
+    retrain: int | None = None
+    name: str = ""
+    device: str = "cpu"
+    verbose: bool = True
+
+
+def load_part(
+    name: str,
+    data_dir: str | Path | None = None,
+    n_ex: int | None = None,
+    *,
+    stratified: bool = False,
+    seed: int = 0,
+) -> Dataset:
+    """Return the data set with `n_ex` of its test images; None: all, as for `load_dataset`."""
+    data = load_dataset(name, data_dir=data_dir)
+    return data if n_ex is None else data.subset(n_test=n_ex, stratified=stratified, seed=seed)
+
+
+def usual_defence(data: Dataset) -> str:
+    """Return the papers' choice for grey images, and a small colour codebook otherwise."""
+    if data.input_shape[0] == 1:
+        return "density:n_codes=2,radius=0.6"
+    return "density:n_codes=10,radius=64/255,surrogate=soft:25.5"
+
+
+def usual_budgets(data: Dataset) -> list[float]:
+    """Return the l_inf budgets that such images are usually attacked with, in [0, 1]."""
+    return [0.1, 0.2, 0.3] if data.input_shape[0] == 1 else [2 / 255, 4 / 255, 8 / 255]
+
+
+def usual_epochs(data: Dataset) -> int:
+    """Return the epochs of a training: few passes over many images, many over few."""
+    return 6 if len(data.x_train) > _MANY else 30
+
+
+def fitted_defences(text: str | None, data: Dataset) -> list[MapPreprocessor]:
+    """Return the defences of `parse_defences`, those that learn fitted to the training images.
+
+    Args:
+        text: `A + B`; None: `usual_defence`.
+        data: What they learn from.
+
+    Raises:
+        InputError: The words cannot be read, or there are no training images to learn from.
+    """
+    text = text or usual_defence(data)
+    defences = parse_defences(text)
+    if not len(data.x_train) and not all(defence.is_fitted for defence in defences):
+        msg = f"{data.name} has no training images to learn {text!r} from; give a fixed one"
+        raise InputError(msg)
+    fit_defences(defences, data)
+    return defences
+
+
+def usable_device(name: str) -> torch.device:
+    """Return the device of this name.
+
+    Raises:
+        InputError: It cannot be used.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        msg = f"device {name} cannot be used: {str(error).splitlines()[0]}"
+        raise InputError(msg) from None
+    return device
+
+
+def make_classifier(
+    words: NetworkWords, data: Dataset, defences: Sequence[MapPreprocessor]
+) -> tuple[DefendedClassifier, str]:
+    """Return the network behind its defences, and one line on how it was trained.
+
+    Raises:
+        InputError: As for `make_network`, or `retrain` has nothing to train behind or on.
+    """
+    network, line = make_network(words, data, defences)
+    if words.retrain is not None:
+        if not defences or not len(data.x_train):
+            msg = "retrain needs a defence to train behind, and training images"
+            raise InputError(msg)
+        again = {"epochs": words.retrain, "learning_rate": 3e-4}
+        network, weights = _trained(lambda: copy.deepcopy(network), words, data, defences, again)
+        line += f"; trained on behind the defence for {words.retrain} epochs, weights {weights}"
+    return build_classifier(network, data=data, defences=defences), line
+
+
+def make_network(
+    words: NetworkWords, data: Dataset, defences: Sequence[MapPreprocessor] = ()
+) -> tuple[nn.Module, str]:
+    """Return the network in eval mode on its device, and one line on how it was trained.
+
+    Behind an encoder the built-in network takes the codes, and is trained on them.
+
+    Raises:
+        InputError: The words do not fit each other or the data.
+        ArtDiscError: The weights cannot be read.
+    """
+    device = usable_device(words.device)
+    shape = encoded_shape(defences, data.input_shape)
+
+    def built_in() -> nn.Module:
+        return default_network(shape, data.nb_classes).to(device)
+
+    if words.model is None and words.weights is None:
+        through = defences if shape != data.input_shape else ()
+        network, line = _built_in(built_in, words, data, through)
+    elif words.adversary is not None:
+        msg = (
+            f"training {words.adversary.method} is for the built-in network, without weights of "
+            "one's own; leave the adversary out"
+        )
+        raise InputError(msg)
+    else:
+        network = built_in() if words.model is None else _own(words.model)
+        line = "the user's own network"
+        if words.weights is not None:
+            header = load_weights(network, words.weights)
+            line = str(header.get("line", f"weights from {Path(words.weights).name}"))
+    network.eval()
+    return network.to(device), line
+
+
+def _built_in(
+    factory: Callable[[], nn.Module],
+    words: NetworkWords,
+    data: Dataset,
+    defences: Sequence[MapPreprocessor],
+) -> tuple[nn.Module, str]:
+    if not len(data.x_train):
+        msg = f"{data.name} has no training images; give a network (model) and its weights"
+        raise InputError(msg)
+    epochs = usual_epochs(data) if words.epochs is None else words.epochs
+    settings = {"epochs": epochs, "learning_rate": words.learning_rate}
+    network, weights = _trained(factory, words, data, defences, settings)
+    kind = words.name or objective_of(None, words.adversary).describe()
+    line = f"{kind}, {epochs} epochs, Adam, seed {words.seed}, weights {weights}"
+    through = ", ".join(defence.describe() for defence in defences)
+    return network, f"{line}, through {through}" if through else line
+
+
+def _trained(
+    factory: Callable[[], nn.Module],
+    words: NetworkWords,
+    data: Dataset,
+    defences: Sequence[MapPreprocessor],
+    settings: dict[str, Any],
+) -> tuple[nn.Module, str]:
+    network, result = trained(
+        factory,
+        data,
+        seed=words.seed,
+        adversary=words.adversary,
+        defences=defences,
+        verbose=words.verbose,
+        **settings,
+    )
+    return network, result.weights
+
+
+def make_reference(
+    classifier: DefendedClassifier,
+    data: Dataset,
+    *,
+    eps: float,
+    weights: str | Path | None = None,
+    seed: int = 0,
+    verbose: bool = True,
+) -> nn.Module:
+    """Return an adversarially trained network of the same architecture, to compare with.
+
+    Beside a network of encoded images it is a new one that takes images.
+
+    Args:
+        classifier: A copy of its network is trained on.
+        data: Trains it.
+        eps: l_inf budget of the training, against PGD-5.
+        weights: Their file, in place of the training.
+        seed: Of the training.
+        verbose: Show a progress bar.
+
+    Raises:
+        InputError: The weights do not fit.
+    """
+
+    def fresh() -> nn.Module:
+        if classifier.has_base:
+            return copy.deepcopy(classifier.base_network)
+        return default_network(data.input_shape, data.nb_classes).to(classifier.device)
+
+    if weights is not None:
+        hardened = fresh()
+        load_weights(hardened, weights)
+        return hardened.eval()
+    many = len(data.x_train) > _REFERENCE_IMAGES
+    return trained(
+        fresh,
+        data.subset(n_train=_REFERENCE_IMAGES) if many else data,
+        seed=seed,
+        adversary=Adversary(eps, steps=5),
+        verbose=verbose,
+        epochs=3 if many else 15,
+    )[0]
+
+
+def _own(text: str) -> nn.Module:
+    """Return what `MODULE:FACTORY` makes; the module is looked for in the working folder too."""
+    module_name, colon, factory_name = text.partition(":")
+    if not colon:
+        msg = f"model must be MODULE:FACTORY, got {text!r}"
+        raise InputError(msg)
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        network = getattr(importlib.import_module(module_name), factory_name)()
+    # the user's own code runs here, and may raise anything
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        msg = f"model {text}: {why}; the module is looked for in the working folder too"
+        raise InputError(msg) from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+    if not isinstance(network, nn.Module):
+        msg = f"model {text} must return a torch module, got {type(network).__name__}"
+        raise InputError(msg)
+    return network
