@@ -4,13 +4,13 @@ import time
 from typing import Any
 
 from art_disc.certificates.certificate import Certificate
-from art_disc.certificates.inputs import environment_of
 from art_disc.certificates.methods import METHODS
 from art_disc.certificates.problem import Options, Problem
 from art_disc.certificates.target import check_map, find_target
 from art_disc.codebox import Threat
 from art_disc.core.checks import check_choice, check_count, check_eps, check_images, check_labels
 from art_disc.core.records import CertificateRecord
+from art_disc.estimators.describe import environment_of
 
 _VALUES_AT_ONCE = 1 << 25
 

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from art_disc.core.errors import CertificateError
-from art_disc.core.records.base import Environment
 
 
 def input_top(classifier: Any) -> float:
@@ -41,11 +40,3 @@ def _is_identity(step: Any) -> bool:
     if mean is None or std is None:
         return False
     return bool(np.all(np.asarray(mean) == 0) and np.all(np.asarray(std) == 1))
-
-
-def environment_of(classifier: Any) -> Environment:
-    """Return this process and the classifier's device."""
-    import torch
-
-    device = str(getattr(classifier, "device", "cpu"))
-    return Environment.here(device=device, threads=torch.get_num_threads())

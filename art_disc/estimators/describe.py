@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from art_disc.core.records import Setting
+import torch
+
+from art_disc.core.records import Environment, Setting
 
 
 def defence_lines(classifier: Any) -> tuple[str, ...]:
@@ -25,3 +27,9 @@ def describe_voting(classifier: Any) -> dict[str, Setting]:
         return {}
     names = ("eot_samples", "vote_samples", "vote", "output", "gradient")
     return {name: getattr(voting, name) for name in names}
+
+
+def environment_of(classifier: Any) -> Environment:
+    """Return this process and the classifier's device."""
+    device = str(getattr(classifier, "device", "cpu"))
+    return Environment.here(device=device, threads=torch.get_num_threads())

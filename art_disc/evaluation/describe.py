@@ -7,11 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from art_disc.codebooks import PixelCounts
-from art_disc.core.records import Environment
 from art_disc.data import Dataset
 from art_disc.defences.preprocessor import CodebookPreprocessor
 from art_disc.estimators.contract import WhiteBoxClassifier
-from art_disc.estimators.describe import defence_lines
+from art_disc.estimators.describe import defence_lines, environment_of
 from art_disc.networks import weights_hash
 
 
@@ -44,9 +43,7 @@ def describe_run(
             tuple(int(n) for n in row) for row in PixelCounts.of(images).per_channel()
         ),
         "clip_values": tuple(float(np.max(v)) for v in classifier.clip_values),
-        "environment": Environment.here(
-            device=str(classifier.device), threads=torch.get_num_threads()
-        ),
+        "environment": environment_of(classifier),
     }
 
 
@@ -62,16 +59,16 @@ def describe_network(network: torch.nn.Module, training: str) -> dict[str, Any]:
 
 def _codebook(classifier: WhiteBoxClassifier) -> dict[str, Any]:
     """Return the first codebook, with those of a chain that come after it in `then`."""
-    books = [d.codebook for d in classifier.defences if isinstance(d, CodebookPreprocessor)]
-    told = [
+    found = [d.codebook for d in classifier.defences if isinstance(d, CodebookPreprocessor)]
+    books = [
         {
             "name": type(book).__name__,
             "metric": book.nearest_metric,
             "per_channel": book.per_channel,
             "codewords": [[round(float(v), 9) for v in row] for row in book.codewords_],
         }
-        for book in books
+        for book in found
     ]
-    if not told:
+    if not books:
         return {}
-    return told[0] | ({"then": told[1:]} if told[1:] else {})
+    return books[0] | ({"then": books[1:]} if books[1:] else {})

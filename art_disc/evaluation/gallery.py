@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from art_disc.core.checks import Float32Array
 from art_disc.core.records import AttackOutcome
 from art_disc.defences import Thermometer
-from art_disc.estimators.contract import WhiteBoxClassifier
+from art_disc.estimators.contract import WhiteBoxClassifier, top_of
 from art_disc.evaluation.rows import PlannedTrial
 from art_disc.report import Pictures
 from art_disc.trials.score import predict_labels
@@ -85,7 +85,7 @@ class Gallery:
 
     def _nchw(self, x: Any) -> Float32Array:
         images = x if self.classifier.channels_first else np.moveaxis(x, -1, 1)
-        upper = np.float32(np.max(self.classifier.clip_values[1]))
+        upper = np.float32(top_of(self.classifier))
         return np.asarray(images / upper, dtype=np.float32)
 
 
@@ -98,4 +98,4 @@ def _discretise(classifier: WhiteBoxClassifier, x: Float32Array) -> Float32Array
             break
         x = made
     # noise may leave the range
-    return np.clip(x, 0, np.float32(np.max(classifier.clip_values[1])))
+    return np.clip(x, 0, np.float32(top_of(classifier)))

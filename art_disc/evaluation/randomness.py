@@ -14,13 +14,12 @@ from tqdm import tqdm
 from art_disc.core.budget import Budget
 from art_disc.core.checks import Float32Array, check_count, check_eps
 from art_disc.core.errors import InputError
-from art_disc.core.records.base import Environment
 from art_disc.core.records.draws import DrawsRecord
 from art_disc.core.records.randomness import ConvergencePoint, ConvergenceRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators import Voting
 from art_disc.estimators.contract import RandomClassifier, check_draws, images_and_labels
-from art_disc.estimators.describe import defence_lines, describe_voting
+from art_disc.estimators.describe import defence_lines, describe_voting, environment_of
 from art_disc.metrics.gradient_agreement import draw_counts
 from art_disc.trials import Scorer, Trial, run_trial
 from art_disc.trials.score import right_draws
@@ -98,7 +97,7 @@ def eot_convergence(  # noqa: PLR0913 - each is a choice of its own
         seed=seed,
         settings={k: v for k, v in describe_voting(model).items() if k != "eot_samples"},
         defences=defence_lines(model),
-        environment=Environment.here(device=str(model.device), threads=torch.get_num_threads()),
+        environment=environment_of(model),
     )
 
 
@@ -218,7 +217,7 @@ def score_draws(
         vote_correct=tuple(vote),
         seed=seed,
         defences=defence_lines(model),
-        environment=Environment.here(device=str(model.device), threads=torch.get_num_threads()),
+        environment=environment_of(model),
     )
 
 

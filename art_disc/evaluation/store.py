@@ -26,7 +26,7 @@ _TIERS = ("", "quick", "standard", "full")
 
 
 def fresh_folder(out: str | Path) -> Path:
-    """Return the folder without what an earlier run left: two runs must not be told as one."""
+    """Return the folder without what an earlier run left: two runs must not look like one."""
     folder = Path(out)
     for name in _FILES:
         (folder / name).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from art_disc.attacks import AttackFactory, AttackRequest, attack_table
 from art_disc.core.budget import Budget, perturbation_norm
 from art_disc.core.checks import Float32Array, check_count, check_eps
 from art_disc.core.errors import InputError
-from art_disc.core.records.base import Environment, Setting
+from art_disc.core.records.base import Setting
 from art_disc.core.records.supplied import TransferRecord, TransferRow
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators.contract import (
@@ -24,7 +24,7 @@ from art_disc.estimators.contract import (
     check_draws,
     images_and_labels,
 )
-from art_disc.estimators.describe import defence_lines, describe_voting
+from art_disc.estimators.describe import defence_lines, describe_voting, environment_of
 from art_disc.evaluation.sources import mixed_twin
 from art_disc.trials import Scorer, Trial, run_trial
 
@@ -113,7 +113,7 @@ def transfer(  # noqa: PLR0913 - each is a choice of its own
         rows=tuple(rows),
         draws=judge.clean.draws,
         seed=seed,
-        environment=Environment.here(device=str(target.device), threads=torch.get_num_threads()),
+        environment=environment_of(target),
         voting=describe_voting(target),
     )
 

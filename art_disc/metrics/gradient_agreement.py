@@ -4,16 +4,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import InputError
-from art_disc.core.records.base import Environment
 from art_disc.core.records.randomness import LOSSES, AgreementRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators.contract import check_draws, images_and_labels
-from art_disc.estimators.describe import defence_lines
+from art_disc.estimators.describe import defence_lines, environment_of
 from art_disc.metrics.input_gradients import directions, input_gradients
 
 
@@ -88,5 +86,5 @@ def gradient_agreement(  # noqa: PLR0913 - each is a choice of its own
         seed=seed,
         defences=defence_lines(model),
         seconds=round(time.perf_counter() - start, 3),
-        environment=Environment.here(device=str(model.device), threads=torch.get_num_threads()),
+        environment=environment_of(model),
     )

@@ -86,7 +86,7 @@ class Steps:
     Attributes:
         alive: Images that no step so far had fooled, after each.
         loss: Sum of their losses at each step.
-        lost: Whether a batch could not be followed: then nothing is told.
+        lost: Whether a batch could not be followed: then nothing is known.
     """
 
     alive: list[float] = field(default_factory=list)

@@ -19,7 +19,6 @@ from art_disc.certificates.divergence.task import (
     vote_settings,
 )
 from art_disc.certificates.divergence.votes import count_votes, vote_limits
-from art_disc.certificates.inputs import environment_of
 from art_disc.core.budget import Budget
 from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import InputError
@@ -30,6 +29,7 @@ from art_disc.core.records.divergence import (
     corrected_limit,
 )
 from art_disc.core.seeds import derive_seed
+from art_disc.estimators.describe import environment_of
 from art_disc.trials import Trial, run_trial
 
 # the votes on attacked images must not call a certificate wrong by chance

@@ -15,9 +15,9 @@ from art_disc.certificates.divergence.task import (
     vote_settings,
 )
 from art_disc.certificates.divergence.votes import VoteLimits, vote_limits
-from art_disc.certificates.inputs import environment_of
 from art_disc.core.checks import check_choice
 from art_disc.core.records.divergence import DivergenceRecord
+from art_disc.estimators.describe import environment_of
 
 BEHIND = "the votes do not put the label ahead of every other class"
 TOO_FAR = "the perturbed law may lie too far from the clean one for this lead"

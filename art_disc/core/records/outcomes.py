@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from art_disc.core.budget import BUDGET_TOLERANCE
 from art_disc.core.records.base import Count, Finite, NonNegative, Setting, Share
 from art_disc.core.records.checked import (
     Checked,
@@ -75,7 +76,7 @@ class AttackOutcome(Checked):
     by_step: tuple[Count, ...] = ()
     loss_by_step: tuple[Finite, ...] = ()
     asked_by: str = "attacks"
-    tolerance: NonNegative = 1e-6
+    tolerance: NonNegative = BUDGET_TOLERANCE
     gradients: Count = 0
     queries: Count = 0
     seconds: NonNegative = 0.0

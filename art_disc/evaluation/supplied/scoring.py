@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from art_disc.core.budget import Budget, perturbation_norm
 from art_disc.core.checks import Float32Array, check_count, check_eps
 from art_disc.core.errors import InputError
-from art_disc.core.records.base import Environment, Setting
+from art_disc.core.records.base import Setting
 from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet
 from art_disc.core.seeds import derive_seed
-from art_disc.estimators.contract import WhiteBoxClassifier, images_and_labels
-from art_disc.estimators.describe import defence_lines
+from art_disc.estimators.contract import WhiteBoxClassifier, images_and_labels, top_of
+from art_disc.estimators.describe import defence_lines, environment_of
 from art_disc.evaluation.supplied.files import Supplied, find_sets, read_set
 from art_disc.trials import Scorer
 
@@ -104,7 +104,7 @@ def score_images(  # noqa: PLR0913 - each is a choice of its own
         sets=tuple(sets),
         draws=draws,
         seed=seed,
-        environment=Environment.here(device=str(first.device), threads=torch.get_num_threads()),
+        environment=environment_of(first),
         settings=dict(settings or {}),
     )
 
@@ -119,7 +119,7 @@ def _models(classifier: Any) -> dict[str, WhiteBoxClassifier]:
 
 
 def _same_range(model: WhiteBoxClassifier, upper: float) -> None:
-    if float(np.max(model.clip_values[1])) != upper:
+    if top_of(model) != upper:
         msg = f"all classifiers must have one input range, got [0, {upper:g}] and another"
         raise InputError(msg)
 

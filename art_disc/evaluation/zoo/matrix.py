@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -14,7 +13,7 @@ from art_disc.core.errors import InputError
 from art_disc.core.records.zoo import ZooRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.data import Dataset
-from art_disc.estimators.contract import WhiteBoxClassifier
+from art_disc.estimators.contract import WhiteBoxClassifier, top_of
 from art_disc.estimators.describe import defence_lines
 from art_disc.evaluation.describe import describe_run
 from art_disc.evaluation.door import examples_of
@@ -71,7 +70,7 @@ def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
         raise InputError(msg)
     table = attack_table(chosen, tier=tier)
     first = next(iter(classifiers.values()))
-    upper = float(np.max(first.clip_values[1]))
+    upper = top_of(first)
     budget = Budget(check_eps(eps, upper=upper), upper=upper)
     data = data.subset(n_test=check_count(n_ex, "n_ex", least=2))
     x, y = examples_of(first, data, upper)

@@ -36,7 +36,7 @@ class Watch:
         """Watch inside the block; classifiers that attacks build around the model are seen too.
 
         Defences that live in the module are passed by what goes through the module; those in
-        ART's list are told by their maps, row by row.
+        ART's list are watched at their maps, row by row.
         """
         own_list = getattr(classifier, "preprocessing_defences", None) or ()
         listed = [d.map for d in own_list if hasattr(d, "map")]
