@@ -60,7 +60,7 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
     stage = Stage.of("mnist", data_dir, train_steps)
     codebook = DensityCodebook(2, radius=0.6)
     defence = PixelDiscretization(codebook, SoftAssignment(stage.experiment.alpha))
-    setting = stage.trained("disc_adv_pre", defence, seed=seed, verbose=verbose)
+    setting = stage.trained("disc_adv_pre", [defence], seed=seed, verbose=verbose)
     ours = stage.data.subset(n_test=check_count(n_ex, "n_ex"))
     x = stage.data.x_test[: 1000 if paper == "chen2018" else None]
     rows = []

@@ -45,6 +45,14 @@ class Published:
         short = "nat" if self.base == "natural" else "adv"
         return f"{'' if self.defence == 'none' else 'disc_'}{short}_{self.training}"
 
+    def spec(self, alpha: float, seed: int) -> str:
+        """Return the defence with the papers' surrogate, as `parse_defences` reads it."""
+        if self.defence == "none":
+            return "none"
+        own = {"density": f",radius={self.radius!r}", "kmedoids": f",random_state={seed}"}
+        codes = f"{self.defence}:n_codes={self.n_codes}{own.get(self.defence, '')}"
+        return f"{codes},surrogate=soft:{alpha:g}"
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedCertificate:

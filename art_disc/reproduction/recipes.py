@@ -1,6 +1,6 @@
 """Networks, trainings and attack steps with which each data set's tables are run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -10,7 +10,7 @@ from torch import nn
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
 from art_disc.data import Dataset, load_dataset
-from art_disc.defences import CodebookPreprocessor
+from art_disc.defences import MapPreprocessor
 from art_disc.networks import MadryMnistNet, ResNet32
 from art_disc.training import Adversary, SixSettings, Trained
 
@@ -170,14 +170,14 @@ class Stage:
         return cls(data, how, train_steps)
 
     def trained(
-        self, setting: str, defence: CodebookPreprocessor | None, *, seed: int, verbose: bool
+        self, setting: str, defences: Sequence[MapPreprocessor], *, seed: int, verbose: bool
     ) -> Trained:
-        """Return one of the six settings with a defence, None for none; trains what is missing."""
+        """Return one of the six settings with these defences; trains what is missing."""
         how, data = self.experiment, self.data
         six = SixSettings(
             lambda: how.network(data.input_shape, data.nb_classes),
             data,
-            [] if defence is None else [defence],
+            defences,
             adversary=how.adversary,
             natural=how.natural,
             adversarial=how.adversarial,

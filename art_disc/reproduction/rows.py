@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from art_disc.codebooks import DensityCodebook, KMedoidsCodebook
 from art_disc.core.records import EvaluationRecord, Share
 from art_disc.core.records.table import TableRow
-from art_disc.defences import CodebookPreprocessor, ColorDepthReduction, PixelDiscretization
+from art_disc.defences import CodebookPreprocessor, parse_defences
 from art_disc.evaluation import evaluate
 from art_disc.reproduction.published import Published
 from art_disc.reproduction.ran import Ran
@@ -45,18 +44,6 @@ class RowRequest:
     verbose: bool = True
 
 
-def make_defence(row: Published, alpha: float, seed: int) -> CodebookPreprocessor | None:
-    """Return the row's defence, not yet fitted, with the papers' surrogate; None for none."""
-    surrogate = SoftAssignment(alpha)
-    if row.defence == "none":
-        return None
-    if row.defence == "colordepth":
-        return ColorDepthReduction(row.n_codes, surrogate)
-    if row.defence == "density":
-        return PixelDiscretization(DensityCodebook(row.n_codes, radius=row.radius), surrogate)
-    return PixelDiscretization(KMedoidsCodebook(row.n_codes, random_state=seed), surrogate)
-
-
 def run_row(row: Published, stage: Stage, request: RowRequest) -> list[TableRow]:
     """Train or load the row's network, attack it and return one table row a budget.
 
@@ -65,12 +52,13 @@ def run_row(row: Published, stage: Stage, request: RowRequest) -> list[TableRow]
         stage: Data and recipe.
         request: How much of it.
     """
-    defence = make_defence(row, stage.experiment.alpha, request.seed)
-    setting = stage.trained(row.setting, defence, seed=request.seed, verbose=request.verbose)
+    defences = parse_defences(row.spec(stage.experiment.alpha, request.seed))
+    setting = stage.trained(row.setting, defences, seed=request.seed, verbose=request.verbose)
     budgets = request.eps or (row.eps,)
     record = _attacked(setting, row, stage, _of_row(request, row, stage, budgets))
     right = setting.classifier.predict(stage.data.x_test).argmax(axis=1) == stage.data.y_test
-    ran = Ran(row, stage, setting, record, Share(int(right.sum()), len(right)), defence)
+    own = next((d for d in defences if isinstance(d, CodebookPreprocessor)), None)
+    ran = Ran(row, stage, setting, record, Share(int(right.sum()), len(right)), own)
     return [ran.at(eps) for eps in budgets]
 
 

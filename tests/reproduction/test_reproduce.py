@@ -12,6 +12,7 @@ from art_disc.core.errors import InputError
 from art_disc.core.records import load_record
 from art_disc.core.records.certificate_table import CertificateTableRecord
 from art_disc.core.records.table import TableRecord
+from art_disc.defences import parse_defences
 from art_disc.metrics import free_pixels
 from art_disc.reproduction import (
     TABLES,
@@ -28,6 +29,7 @@ from art_disc.reproduction import (
 )
 from art_disc.reproduction.recipes import experiment
 from art_disc.reproduction.tables import chosen_rows
+from art_disc.surrogates import SoftAssignment
 from art_disc.training import cache
 
 SMALL = {
@@ -110,7 +112,13 @@ def test_every_table_has_rows_that_can_be_run():
         for row in chosen_rows(name):
             assert row.dataset != "imagenet"
             assert experiment(row.dataset)
-            assert rows.make_defence(row, 10.0, 0) is None or row.n_codes > 1
+            made = parse_defences(row.spec(10.0, 3))
+            assert len(made) == (row.defence != "none")
+            for defence in made:
+                assert defence.surrogate.name == SoftAssignment(10).name
+                assert defence.codebook.n_codes == row.n_codes > 1
+                assert getattr(defence.codebook, "radius", row.radius) == row.radius
+                assert getattr(defence.codebook, "random_state", 3) == 3
     assert {r.n_codes for r in chosen_rows("kmedoids-codes")} == {0, 2, 5, 10, 50, 100, 300}
     assert all(r.clean is None for r in chosen_rows("kmedoids-codes", n_codes=[50]) if r.n_codes)
     with pytest.raises(InputError, match="imagenet: its images"):
