@@ -1,5 +1,7 @@
 """Codewords by density estimation and greedy removal (Chen et al. 2018, Algorithm 1)."""
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,7 @@ from art_disc.core.errors import InputError
 _CHUNK = 1 << 17
 
 
+@dataclass(eq=False, repr=False)
 class DensityCodebook(LearnedCodebook):
     """The k densest pixel values that are farther than `radius` from one another.
 
@@ -35,20 +38,12 @@ class DensityCodebook(LearnedCodebook):
     Source: Chen, Wu, Liang, Jha 2018, section 4.1.
     """
 
-    def __init__(
-        self,
-        n_codes: int = 2,
-        radius: float = 0.6,
-        *,
-        kernel: str = "identity",
-        bandwidth: float | None = None,
-        metric: str = "l_inf",
-    ) -> None:
-        self.n_codes = n_codes
-        self.radius = radius
-        self.kernel = kernel
-        self.bandwidth = bandwidth
-        self.metric = metric
+    n_codes: int = 2
+    radius: float = 0.6
+    _: KW_ONLY
+    kernel: str = "identity"
+    bandwidth: float | None = None
+    metric: str = "l_inf"
 
     def _learn(self, counts: PixelCounts) -> None:
         reach = int(np.floor(255 * self.radius + 1e-6))

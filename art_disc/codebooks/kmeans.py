@@ -1,5 +1,6 @@
 """Codewords that are means: scikit-learn's k-means on weighted pixel values."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from art_disc.core.seeds import as_generator
 _SAMPLE = 50_000
 
 
+@dataclass(eq=False, repr=False)
 class KMeansCodebook(ClusteredCodebook):
     """The k means of least total squared l2 distance to all pixels, as far as Lloyd's steps find.
 
@@ -37,22 +39,13 @@ class KMeansCodebook(ClusteredCodebook):
 
     metric = "sqeuclidean"
 
-    def __init__(
-        self,
-        n_codes: int = 2,
-        *,
-        sample_size: int | None = None,
-        n_init: int = 1,
-        per_channel: bool = False,
-        assign_metric: str = "l_inf",
-        random_state: Any = None,
-    ) -> None:
-        self.n_codes = n_codes
-        self.sample_size = sample_size
-        self.n_init = n_init
-        self.per_channel = per_channel
-        self.assign_metric = assign_metric
-        self.random_state = random_state
+    n_codes: int = 2
+    _: KW_ONLY
+    sample_size: int | None = None
+    n_init: int = 1
+    per_channel: bool = False
+    assign_metric: str = "l_inf"
+    random_state: Any = None
 
     def _check(self) -> None:
         super()._check()

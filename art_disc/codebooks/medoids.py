@@ -1,5 +1,6 @@
 """Codewords that are medoids: the pixel values of least total distance to all pixels."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ _STARTS = 10
 _EXTRA_SAMPLE = 2_000
 
 
+@dataclass(eq=False, repr=False)
 class KMedoidsCodebook(ClusteredCodebook):
     """The k pixel values whose total distance to all pixels is least.
 
@@ -57,28 +59,16 @@ class KMedoidsCodebook(ClusteredCodebook):
     [0.0, 201.0]
     """
 
-    def __init__(  # noqa: PLR0913 - hyperparameters, as scikit-learn takes them
-        self,
-        n_codes: int = 2,
-        metric: str = "l1",
-        solver: str = "auto",
-        *,
-        sample_size: int | None = None,
-        n_init: int | None = None,
-        refinements: int = 5,
-        per_channel: bool = False,
-        assign_metric: str = "l_inf",
-        random_state: Any = None,
-    ) -> None:
-        self.n_codes = n_codes
-        self.metric = metric
-        self.solver = solver
-        self.sample_size = sample_size
-        self.n_init = n_init
-        self.refinements = refinements
-        self.per_channel = per_channel
-        self.assign_metric = assign_metric
-        self.random_state = random_state
+    n_codes: int = 2
+    metric: str = "l1"
+    solver: str = "auto"
+    _: KW_ONLY
+    sample_size: int | None = None
+    n_init: int | None = None
+    refinements: int = 5
+    per_channel: bool = False
+    assign_metric: str = "l_inf"
+    random_state: Any = None
 
     def _learn(self, counts: PixelCounts) -> None:
         values, weights = pooled(counts, per_channel=self.per_channel)
