@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from art_disc.attacks.base import OwnAttack, drawn_seed
 from art_disc.core.checks import Float32Array, check_eps
 from art_disc.core.errors import InputError
-from art_disc.defences import Thermometer
+from art_disc.defences import traits
 from art_disc.estimators import DefendedClassifier
 
 # from a border, relative and absolute: values on the 255 scale must not round across it
@@ -72,7 +72,7 @@ class LogitSpacePGA(OwnAttack):
         defences = self.estimator.defences
         if len(defences) != 1 or not self.estimator.model.preprocessors:
             defences = ()
-        if not defences or not isinstance(defences[0], Thermometer):
+        if not defences or traits(defences[0]).level_code() is None:
             msg = "LogitSpacePGA needs a classifier with one defence, a Thermometer in its module"
             raise InputError(msg)
         check_eps(self.eps, upper=float(np.max(self.estimator.clip_values[1])))
@@ -91,7 +91,7 @@ class LogitSpacePGA(OwnAttack):
 
     def _attack(self, x: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         step = self.estimator.defences[0].map
-        unit, upper = step._enter(x), step.upper
+        unit, upper = step.enter(x), step.upper
         low, high = ((unit + sign * self.eps / upper).clamp(0, 1) for sign in (-1, 1))
         index = torch.arange(step.code.n_levels, device=x.device).view(-1, 1, 1)
         first, last = (step.code.level(value).unsqueeze(2) for value in (low, high))
@@ -106,14 +106,14 @@ class LogitSpacePGA(OwnAttack):
         inside = unit.clamp(bottom * (1 + _INSIDE) + _INSIDE, top * (1 - _INSIDE) - _INSIDE)
         # a value that is in its level already, on a border too, stays what it is
         inside = torch.where(level == step.code.level(unit), unit, inside)
-        found: Tensor = step._leave(inside.clamp(low, high) * upper).cpu()
+        found: Tensor = step.leave(inside.clamp(low, high) * upper).cpu()
         return found
 
     def _ascend(self, logits: Tensor, barred: Tensor, labels: Tensor, heat: float) -> Tensor:
         step = self.estimator.defences[0].map
         leaf = logits.detach().requires_grad_()
         share = torch.softmax((heat * leaf).masked_fill(barred, -torch.inf), dim=2)
-        codes = step._leave(step.code.from_shares(share).flatten(1, 2))
+        codes = step.leave(step.code.from_shares(share).flatten(1, 2))
         scores = self.estimator.base_network(self.estimator.standardised(codes))
         loss = nn.functional.cross_entropy(scores, labels, reduction="sum")
         (slope,) = torch.autograd.grad(loss, leaf)

@@ -24,17 +24,17 @@ def run(options: Namespace) -> int:
 
     from art_disc.cli.setup import load_data
     from art_disc.codebooks import PixelCounts
-    from art_disc.defences import CodebookPreprocessor, parse_defences
+    from art_disc.defences import parse_defences
     from art_disc.training.words import usual_defence
 
     data = load_data(options)
     counts = PixelCounts.of(data.x_train if len(data.x_train) else data.x_test)
     text = options.defence or usual_defence(data)
     defences = parse_defences(text)
-    if len(defences) != 1 or not isinstance(defences[0], CodebookPreprocessor):
+    book = defences[0].codebook if len(defences) == 1 else None
+    if book is None:
         msg = f"--defence {text} is not one codebook; see art-disc evaluate --help for those"
         raise InputError(msg)
-    book = defences[0].codebook
     if not book.is_fitted:
         book.fit(counts)
     index = book.assign(counts.values.astype(np.float32) / np.float32(255))

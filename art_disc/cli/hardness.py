@@ -51,7 +51,7 @@ def run(options: Namespace) -> int:
 
     data = load_data(options)
     made = fitted_defences(options.defence, data)
-    codebook = getattr(made[0], "codebook", None) if len(made) == 1 else None
+    codebook = made[0].codebook if len(made) == 1 else None
     if codebook is None:
         msg = f"--defence {options.defence} is not one codebook; see art-disc evaluate --help"
         raise InputError(msg)
@@ -74,7 +74,7 @@ def run(options: Namespace) -> int:
         record = HardnessRecord(
             dataset={"name": data.name, "fingerprint": data.fingerprint},
             defence=options.defence or usual_defence(data),
-            codewords_255=codebook.levels,
+            codewords_255=tuple(map(tuple, codebook.levels)),
             budgets=tuple(rows),
             environment=Environment.here(),
         )

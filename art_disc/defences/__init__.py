@@ -2,21 +2,17 @@
 
 from art_disc.defences.codebook_map import CodebookMap
 from art_disc.defences.discretization import (
+    CodebookPreprocessor,
     ColorDepthReduction,
     InputBitDepth,
     PixelDiscretization,
 )
-from art_disc.defences.draws import Draws, RandomMap
+from art_disc.defences.draws import Draws, RandomMap, RandomPreprocessor
 from art_disc.defences.jpeg import JpegCompression
 from art_disc.defences.jpeg_model import DctModel
-from art_disc.defences.modelled import ModelledPreprocessor
-from art_disc.defences.noise import GaussianNoise, RandomPreprocessor
+from art_disc.defences.noise import GaussianNoise
 from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
-from art_disc.defences.preprocessor import (
-    CodebookPreprocessor,
-    MapPreprocessor,
-    SurrogatePreprocessor,
-)
+from art_disc.defences.preprocessor import MapPreprocessor, SurrogatePreprocessor, is_ours
 from art_disc.defences.randdisc import RandDisc
 from art_disc.defences.randdisc_base import PRESETS, ClusterPreprocessor
 from art_disc.defences.randdisc_map import Mixture
@@ -26,6 +22,7 @@ from art_disc.defences.straight_through import StraightThrough
 from art_disc.defences.table import DEFENCES, codebook_files, parse_defence, parse_defences
 from art_disc.defences.thermometer import Thermometer
 from art_disc.defences.total_variation import TotalVariation, Unrolled
+from art_disc.defences.traits import PixelNoise, Traits, traits
 
 __all__ = [
     "DEFENCES",
@@ -43,8 +40,8 @@ __all__ = [
     "MapPreprocessor",
     "MaxPoolDownsample",
     "Mixture",
-    "ModelledPreprocessor",
     "PixelDiscretization",
+    "PixelNoise",
     "RandDisc",
     "RandMix",
     "RandomMap",
@@ -54,8 +51,11 @@ __all__ = [
     "SurrogatePreprocessor",
     "Thermometer",
     "TotalVariation",
+    "Traits",
     "Unrolled",
     "codebook_files",
+    "is_ours",
     "parse_defence",
     "parse_defences",
+    "traits",
 ]

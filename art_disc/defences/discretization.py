@@ -1,10 +1,136 @@
 """Pixel discretisation by a codebook, colour-depth reduction and input bit depth."""
 
-from typing import Any
+from typing import Any, Self, cast
 
-from art_disc.codebooks import BitDepthCodebook, Codebook, UniformCodebook
-from art_disc.defences.preprocessor import CodebookPreprocessor
-from art_disc.surrogates import SurrogateLike
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from art_disc.codebooks import BitDepthCodebook, Codebook, PixelCounts, UniformCodebook
+from art_disc.core.checks import Float32Array, check_images
+from art_disc.core.errors import InputError
+from art_disc.defences.codebook_map import CodebookMap
+from art_disc.defences.preprocessor import SurrogatePreprocessor
+from art_disc.surrogates import CODEWORDS, Surrogate, SurrogateLike, soft_spread
+
+# codewords go through float32 on [0, 1] and back
+_ROUNDING = 1e-6
+
+
+class CodebookPreprocessor(SurrogatePreprocessor):
+    """A codebook defence: the exact map in `forward`, its surrogate's gradient through autograd.
+
+    Args:
+        codebook: Fitted, or learned by `fit`.
+        surrogate: See `PixelDiscretization`.
+        **options: Keyword options of `MapPreprocessor`.
+
+    Raises:
+        InputError: No codebook, or no surrogate of codewords.
+    """
+
+    params = ("codebook", *SurrogatePreprocessor.params)
+    vocabulary = CODEWORDS
+    codebook: Codebook
+
+    def __init__(self, codebook: Codebook, surrogate: SurrogateLike, **options: Any) -> None:
+        self.codebook = codebook
+        super().__init__(surrogate, **options)
+
+    def _check_params(self) -> None:
+        if not isinstance(self.codebook, Codebook):
+            msg = f"codebook must be a Codebook, got {type(self.codebook).__name__}"
+            raise InputError(msg)
+        super()._check_params()
+
+    def _make_map(self) -> CodebookMap | None:
+        if not self.codebook.is_fitted:
+            return None
+        return CodebookMap(
+            self.codebook,
+            self.surrogate,
+            channels_first=self.channels_first,
+            upper=self.clip_values[1],
+        )
+
+    @property
+    def map(self) -> CodebookMap:
+        """The torch module that does the work.
+
+        Raises:
+            NotFittedError: The codebook has no codewords yet.
+        """
+        return cast("CodebookMap", super().map)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the codebook has codewords."""
+        return bool(self.codebook.is_fitted)
+
+    def learn(self, x: Float32Array) -> None:
+        """Learn the codebook from training images (n, c, h, w) in [0, 1]."""
+        self.codebook.fit(x)
+        self._check_params()
+
+    def check_channels(self, channels: int) -> None:
+        """Refuse pixels of another number of channels than the codewords'.
+
+        Raises:
+            InputError: The codebook is for another number.
+        """
+        self.codebook.check_channels(channels)
+
+    def fit(self, x: Any, y: Any = None, **_: Any) -> Self:  # noqa: ARG002 - ART's signature
+        """Learn the codebook.
+
+        Args:
+            x: Training images in the layout and range of this defence.
+            y: Ignored.
+
+        Raises:
+            InputError: `x` is no such batch.
+        """
+        images = check_images(x, upper=self.clip_values[1]) / self.clip_values[1]
+        self.codebook.fit(PixelCounts.of(images, channels_first=self.channels_first))
+        self._check_params()
+        return self
+
+    def estimate_forward(self, x: Tensor, y: Any = None) -> Tensor:  # noqa: ARG002 - ART's signature
+        """Return the surrogate's value, which ART's NumPy path differentiates."""
+        return self.map.soft(x)
+
+    def spread(self) -> tuple[Surrogate, ...]:
+        """Return those of `soft_spread`."""
+        return soft_spread(self.surrogate)
+
+    def impossible(self, made: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return for each image whether it holds a pixel that is no codeword."""
+        unit = made / np.float32(self.clip_values[1])
+        pixels = np.moveaxis(unit, 1, -1) if self.channels_first else unit
+        away = np.full(1, np.inf)
+        for code in self.codebook.codewords_:
+            far = np.abs(pixels - code)
+            away = np.minimum(away, far if self.codebook.per_channel else far.max(axis=-1))
+        return np.asarray((away > _ROUNDING).reshape(len(made), -1).any(axis=1))
+
+    def identity(self) -> Any:
+        """Return the codewords: however they were found, the map is theirs."""
+        return self.codebook.codewords_.tolist()
+
+    def facts(self) -> list[Any]:
+        """Return what decides a training behind it, the codewords among that."""
+        codes = [[float(level) for level in code] for code in self.codebook.levels]
+        return [*super().facts(), codes]
+
+    def describe(self) -> str:
+        """Return one readable line: the defence and its codebook with every hyperparameter."""
+        book = self.codebook
+        words = ", ".join(
+            f"{name}={value!r}"
+            for name, value in book.get_params().items()
+            if name != "codewords" and value is not None
+        )
+        return f"{type(self).__name__}({type(book).__name__}({words}))"
 
 
 class PixelDiscretization(CodebookPreprocessor):

@@ -1,12 +1,17 @@
-"""Random numbers of a defence: from its own generator, or the same for every image and call."""
+"""Defences that draw: from a generator of their own, or the same for every image and call."""
 
-from typing import Any
+import copy
+from abc import abstractmethod
+from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from art_disc.core.errors import InputError
 from art_disc.core.seeds import derive_seed
 from art_disc.defences.images import as_float_images
+from art_disc.defences.preprocessor import MapPreprocessor
 
 
 class Stream:
@@ -133,3 +138,90 @@ class RandomMap(nn.Module):
             draws: The random numbers.
         """
         raise NotImplementedError
+
+
+def is_drawing(step: nn.Module) -> bool:
+    """Whether a map draws, fresh numbers or frozen ones."""
+    return isinstance(step, RandomMap)
+
+
+def drawn(step: nn.Module, x: Tensor, index: int) -> Tensor:
+    """Return what a map makes of images, by draw number `index` if it draws; see `RandomMap`."""
+    made: Tensor = step.draw(x, index) if isinstance(step, RandomMap) else step(x)
+    return made
+
+
+def own_generators(model: nn.Module) -> list[torch.Generator]:
+    """Return the generators that the maps of a model draw from, in the order of its modules."""
+    return [m.stream.generator for m in model.modules() if isinstance(m, RandomMap)]
+
+
+class RandomPreprocessor(MapPreprocessor):
+    """A defence that draws from a stream of its own: never from a global one.
+
+    A copy goes on from where the original is, by itself. A defence whose settings, layout or place
+    among other defences were changed begins its stream anew.
+
+    Args:
+        seed: Of the stream.
+        **options: Keyword options of `MapPreprocessor`.
+
+    Raises:
+        InputError: `seed` is no whole number.
+    """
+
+    params = ("seed", "freeze", "place", *MapPreprocessor.params)
+
+    def __init__(self, *, seed: int = 0, **options: Any) -> None:
+        self.seed: int = seed
+        self.freeze: int | None = None
+        self.place = 0
+        super().__init__(**options)
+
+    def _check_params(self) -> None:
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer):
+            msg = f"seed must be a whole number, got {self.seed!r}"
+            raise InputError(msg)
+        super()._check_params()
+
+    def _make_map(self) -> RandomMap:
+        # two equal defences one after the other must not draw the same numbers
+        own = (type(self).__name__, self.place)
+        frozen = None if self.freeze is None else derive_seed(self.freeze, *own)
+        return self._random_map(derive_seed(self.seed, *own), frozen)
+
+    @abstractmethod
+    def _random_map(self, seed: int, frozen: int | None) -> RandomMap:
+        """Return the map of the present attributes, with these seeds."""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether two calls on the same images may differ: unless it is frozen."""
+        return self.freeze is None
+
+    def frozen(self, seed: int) -> Self:
+        """Return the same defence with one set of numbers for every image and every call.
+
+        Args:
+            seed: Of those numbers; the defence's own seed plays no part.
+        """
+        return self._changed(freeze=int(seed))
+
+    def with_seed(self, seed: int) -> Self:
+        """Return the same defence with another stream, from its beginning."""
+        return self._changed(seed=seed)
+
+    def with_place(self, place: int) -> Self:
+        """Return the same defence as number `place` of a chain, with numbers of its own there."""
+        return self._changed(place=place)
+
+    def __copy__(self) -> Self:
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._map = copy.deepcopy(self._map)
+        return twin
+
+    def described(self) -> dict[str, Any]:
+        """Return the parameters, and the seed or the freeze, whichever has an effect."""
+        silent = ("place", "freeze" if self.is_random else "seed")
+        return {k: v for k, v in super().described().items() if k not in silent}

@@ -4,6 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from art_disc.core.errors import InputError
+from art_disc.surrogates import straight_through
+
+MEMORY_BYTES = 1 << 28
 
 
 def as_float_images(x: Tensor, upper: float) -> Tensor:
@@ -26,6 +29,12 @@ def as_float_images(x: Tensor, upper: float) -> Tensor:
         msg = f"expected float or uint8 images, got {x.dtype}; convert with .float()"
         raise InputError(msg)
     return x.to(torch.float32)
+
+
+def images_at_once(images: Tensor, copies: int) -> int:
+    """Return how many of the images, each `copies` times in float32, fit the memory budget."""
+    numbers = max(1, images[0].numel()) if len(images) else 1
+    return max(1, MEMORY_BYTES // (4 * copies * numbers))
 
 
 class ImageMap(nn.Module):
@@ -57,3 +66,68 @@ class ImageMap(nn.Module):
     def changed(self, images: Tensor) -> Tensor:
         """Return images (n, c, h', w') of images (n, c, h, w), float32 in [0, upper]."""
         raise NotImplementedError
+
+
+class StepMap(nn.Module):
+    """An exact map of images on [0, 1] forward, bit for bit; a stand-in's gradient backward.
+
+    Total on the reals: attacks step outside the clip range too. A NaN stays one: some attacks try
+    such candidates (ART's Square in l2), and they must fail as loudly as on the bare network.
+
+    Args:
+        copies: Float32 numbers that autograd keeps of the stand-in, for each value of an image.
+        channels_first: Images are (n, c, h, w); otherwise (n, h, w, c).
+        upper: Top of the input range, 1 or 255.
+        scaled: Whether what comes out is in the range of the images; otherwise in [0, 1].
+    """
+
+    def __init__(
+        self, copies: int, *, channels_first: bool = True, upper: float = 1.0, scaled: bool = True
+    ) -> None:
+        super().__init__()
+        self.copies = copies
+        self.channels_first = channels_first
+        self.upper = upper
+        self.scale = upper if scaled else 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the map makes, float32.
+
+        Args:
+            x: Images, floats of any precision in [0, upper], or uint8.
+
+        Raises:
+            InputError: Not four axes, another integer type, or what the map refuses.
+        """
+        images = self.enter(x)
+        chunk = images_at_once(images, self.copies)
+        return self.leave(straight_through(images, self._hard, self.stand_in, chunk))
+
+    def soft(self, x: Tensor) -> Tensor:
+        """Return the stand-in's own value, differentiable, in the layout and range of `forward`."""
+        return self.leave(self.stand_in(self.enter(x)))
+
+    def exact(self, images: Tensor) -> Tensor:
+        """Return the exact value of images (n, c, h, w) on [0, 1]."""
+        raise NotImplementedError
+
+    def stand_in(self, images: Tensor) -> Tensor:
+        """Return the differentiable value of images (n, c, h, w) on [0, 1]."""
+        raise NotImplementedError
+
+    def enter(self, x: Tensor) -> Tensor:
+        """Return images as (n, c, h, w), float32 on [0, 1]; see `forward`."""
+        images = as_float_images(x, 1.0 if x.dtype == torch.uint8 else self.upper)
+        if self.upper != 1 and x.dtype != torch.uint8:
+            images = images / self.upper
+        return images if self.channels_first else images.movedim(-1, 1)
+
+    def leave(self, made: Tensor) -> Tensor:
+        """Return what was made of (n, c, h, w) in the layout and range that leave the map."""
+        made = made if self.channels_first else made.movedim(1, -1)
+        return made if self.scale == 1 else made * self.scale
+
+    def _hard(self, images: Tensor) -> Tensor:
+        parts = [self.exact(part) for part in images.split(images_at_once(images, self.copies))]
+        # even of one part torch makes a copy
+        return torch.cat(parts) if len(parts) > 1 else parts[0]

@@ -1,7 +1,7 @@
 """JPEG compression: Pillow's own value, the gradient of a differentiable JPEG."""
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from art_disc.core.errors import InputError
-from art_disc.defences.images import ImageMap
+from art_disc.defences.images import ImageMap, images_at_once
 from art_disc.defences.jpeg_codec import JpegCodec, tables
 from art_disc.defences.jpeg_model import DctModel, jpeg_model
-from art_disc.defences.modelled import ModelledPreprocessor, Words
-from art_disc.surrogates import Identity, Surrogate, straight_through
+from art_disc.defences.preprocessor import SurrogatePreprocessor
+from art_disc.surrogates import Identity, Surrogate, SurrogateLike, Vocabulary, straight_through
 
-_MEMORY_BYTES = 1 << 28
 # tensors of an image's size that autograd keeps of the model, roughly
 _COPIES = 20
 
@@ -43,8 +42,7 @@ class JpegMap(ImageMap):
             InputError: Neither 1 nor 3 channels.
         """
         check_planes(images.shape[1])
-        numbers = max(1, images[0].numel()) if len(images) else 1
-        chunk = max(1, _MEMORY_BYTES // (4 * _COPIES * numbers))
+        chunk = images_at_once(images, _COPIES)
         return straight_through(images, self._hard, self._soft, chunk)
 
     def _levels(self, images: Tensor) -> NDArray[np.uint8]:
@@ -91,7 +89,7 @@ def check_planes(channels: int) -> None:
         raise InputError(msg)
 
 
-class JpegCompression(ModelledPreprocessor):
+class JpegCompression(SurrogatePreprocessor):
     """Encode every image as JPEG and decode it again, in memory.
 
     Values are rounded to the nearest 8-bit level, encoded and decoded by Pillow: the value is that
@@ -117,14 +115,12 @@ class JpegCompression(ModelledPreprocessor):
     section 5.2.
     """
 
-    params = ("quality", "ratio", "subsampling", *ModelledPreprocessor.params)
-    words: ClassVar[Words] = {
-        "dct": DctModel,
-        "dct-identity": partial(DctModel, None),
-        "identity": Identity,
-    }
-    kinds = (DctModel, Identity)
-    known = "dct[:ALPHA], dct-identity or identity"
+    params = ("quality", "ratio", "subsampling", *SurrogatePreprocessor.params)
+    vocabulary = Vocabulary(
+        "dct[:ALPHA], dct-identity or identity",
+        {"dct": DctModel, "dct-identity": partial(DctModel, None), "identity": Identity},
+        (DctModel, Identity),
+    )
 
     def __init__(
         self,
@@ -132,7 +128,7 @@ class JpegCompression(ModelledPreprocessor):
         *,
         ratio: float | None = None,
         subsampling: str = "4:2:0",
-        surrogate: Surrogate | str = "dct",
+        surrogate: SurrogateLike = "dct",
         **options: Any,
     ) -> None:
         self.quality = quality

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from art_disc.codebooks import Codebook
 from art_disc.core.checks import check_positive
 from art_disc.defences.jpeg_codec import SUBSAMPLINGS
 
@@ -62,10 +61,6 @@ class DctModel:
             steps: Quantisation steps of the 0..255 scale, broadcast to `units`.
         """
         return units if self.alpha is None else soft_round(units, self.alpha / 255 * steps)
-
-    def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:  # noqa: ARG002 - protocol
-        """Return `x`: of codewords beside it in a chain this model says nothing."""
-        return x.clone()
 
 
 def soft_round(units: Tensor, rate: Tensor) -> Tensor:

@@ -4,41 +4,32 @@ from collections.abc import Sequence
 from typing import Any
 
 from art_disc.core.errors import InputError
-from art_disc.defences.jpeg import JpegCompression
-from art_disc.defences.preprocessor import MapPreprocessor, SurrogatePreprocessor
-from art_disc.defences.randdisc_base import ClusterPreprocessor
-from art_disc.defences.thermometer import Thermometer
-from art_disc.defences.total_variation import TotalVariation
-from art_disc.surrogates import Surrogate
-
-_KINDS: tuple[type[MapPreprocessor], ...] = (
-    Thermometer,
-    ClusterPreprocessor,
-    JpegCompression,
-    TotalVariation,
-)
-
-
-def surrogate_of(defence: Any, surrogate: Any) -> Surrogate | None:
-    """Return what a surrogate means to a defence; None where it says nothing there.
-
-    Args:
-        defence: Ours, or somebody else's preprocessor, which takes what a defence with codewords
-            takes: `identity` leaves it out of the gradient, through any other it keeps its own.
-        surrogate: An object, a callable or a word.
-    """
-    return _kind(defence).meant(surrogate)
+from art_disc.defences.table import DEFENCES
+from art_disc.defences.traits import traits
+from art_disc.surrogates import SoftAssignment, Surrogate
 
 
 def meaning(defences: Sequence[Any], surrogate: Any) -> Surrogate | None:
     """Return what a surrogate means to the first defence that takes it; None where none does.
 
     Args:
-        defences: A chain.
-        surrogate: As for `surrogate_of`.
+        defences: A chain; somebody else's takes what a defence with codewords takes.
+        surrogate: An object, a callable or a word.
     """
-    found = (surrogate_of(defence, surrogate) for defence in defences)
+    found = (traits(defence).meant(surrogate) for defence in defences)
     return next((one for one in found if one is not None), None)
+
+
+def change(defence: Any, surrogate: Any) -> Surrogate | None:
+    """Return the surrogate by which a word changes a defence's gradient; None where it does not.
+
+    `soft` alone means the defence's own temperature where it has one.
+    """
+    own, meant = traits(defence).surrogate, traits(defence).meant(surrogate)
+    if own is None or meant == own or (surrogate == "soft" and isinstance(own, SoftAssignment)):
+        return None
+    found: Surrogate | None = meant
+    return found
 
 
 def check_meaning(defences: Sequence[Any], surrogate: Any) -> None:
@@ -48,23 +39,21 @@ def check_meaning(defences: Sequence[Any], surrogate: Any) -> None:
         InputError: The message lists what they take.
     """
     if meaning(defences, surrogate) is None:
-        told = dict.fromkeys(f"{type(d).__name__} takes {_kind(d).known}" for d in defences)
-        listed = "; ".join(told) or "there is no defence"
+        taken = (f"{type(d).__name__} takes {traits(d).vocabulary.usage}" for d in defences)
+        listed = "; ".join(dict.fromkeys(taken)) or "there is no defence"
         msg = f"no defence takes the surrogate {surrogate!r}: {listed}"
         raise InputError(msg)
 
 
 def check_known(surrogate: Any) -> None:
-    """Refuse what no defence of this package takes.
+    """Refuse what no defence of the table takes.
 
     Raises:
         InputError: It is no surrogate.
     """
-    if all(kind.meant(surrogate) is None for kind in _KINDS):
-        listed = "; ".join(f"{kind.known} ({kind.__name__})" for kind in _KINDS)
+    kinds = [row.kind for row in DEFENCES.values() if row.takes_surrogate]
+    if all(kind.meant(surrogate) is None for kind in kinds):
+        first = {kind.vocabulary.usage: kind.__name__ for kind in reversed(kinds)}
+        listed = "; ".join(f"{usage} ({name})" for usage, name in reversed(first.items()))
         msg = f"no defence takes the surrogate {surrogate!r}; known are {listed}"
         raise InputError(msg)
-
-
-def _kind(defence: Any) -> type[MapPreprocessor]:
-    return type(defence) if isinstance(defence, MapPreprocessor) else SurrogatePreprocessor

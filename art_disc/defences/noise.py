@@ -1,91 +1,14 @@
-"""Defences that draw: what they have in common, and Gaussian noise."""
+"""Gaussian noise."""
 
-import copy
-from abc import abstractmethod
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from art_disc.core.checks import check_rate
-from art_disc.core.errors import InputError
-from art_disc.core.seeds import derive_seed
-from art_disc.defences.draws import Draws, RandomMap
-from art_disc.defences.preprocessor import MapPreprocessor
+from art_disc.defences.draws import Draws, RandomMap, RandomPreprocessor
+from art_disc.defences.traits import PixelNoise
 from art_disc.surrogates import straight_through
-
-
-class RandomPreprocessor(MapPreprocessor):
-    """A defence that draws from a stream of its own: never from a global one.
-
-    A copy goes on from where the original is, by itself. A defence whose settings, layout or place
-    among other defences were changed begins its stream anew.
-
-    Args:
-        seed: Of the stream.
-        **options: Keyword options of `MapPreprocessor`.
-
-    Raises:
-        InputError: `seed` is no whole number.
-    """
-
-    params = ("seed", "freeze", "place", *MapPreprocessor.params)
-
-    def __init__(self, *, seed: int = 0, **options: Any) -> None:
-        self.seed = seed
-        self.freeze: int | None = None
-        self.place = 0
-        super().__init__(**options)
-
-    def _check_params(self) -> None:
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer):
-            msg = f"seed must be a whole number, got {self.seed!r}"
-            raise InputError(msg)
-        super()._check_params()
-
-    def _make_map(self) -> RandomMap:
-        # two equal defences one after the other must not draw the same numbers
-        own = (type(self).__name__, self.place)
-        frozen = None if self.freeze is None else derive_seed(self.freeze, *own)
-        return self._random_map(derive_seed(self.seed, *own), frozen)
-
-    @abstractmethod
-    def _random_map(self, seed: int, frozen: int | None) -> RandomMap:
-        """Return the map of the present attributes, with these seeds."""
-
-    @property
-    def is_random(self) -> bool:
-        """Whether two calls on the same images may differ: unless it is frozen."""
-        return self.freeze is None
-
-    def frozen(self, seed: int) -> Self:
-        """Return the same defence with one set of numbers for every image and every call.
-
-        Args:
-            seed: Of those numbers; the defence's own seed plays no part.
-        """
-        return self._changed(freeze=int(seed))
-
-    def with_seed(self, seed: int) -> Self:
-        """Return the same defence with another stream, from its beginning."""
-        return self._changed(seed=seed)
-
-    def with_place(self, place: int) -> Self:
-        """Return the same defence as number `place` of a chain, with numbers of its own there."""
-        return self._changed(place=place)
-
-    def __copy__(self) -> Self:
-        twin = type(self).__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        twin._map = copy.deepcopy(self._map)
-        return twin
-
-    def describe(self) -> str:
-        """Return one readable line: the defence with every hyperparameter."""
-        left_out = (*MapPreprocessor.params, "place", "freeze" if self.is_random else "seed")
-        words = ", ".join(f"{k}={getattr(self, k)!r}" for k in self.params if k not in left_out)
-        return f"{type(self).__name__}({words})"
 
 
 class NoiseMap(RandomMap):
@@ -143,3 +66,7 @@ class GaussianNoise(RandomPreprocessor):
         return NoiseMap(
             self.sigma, clip=self.clip, seed=seed, frozen=frozen, upper=self.clip_values[1]
         )
+
+    def noise(self) -> PixelNoise:
+        """Return its own noise."""
+        return PixelNoise(self.sigma)

@@ -91,6 +91,7 @@ class MaxPoolDownsample(ResizingPreprocessor):
     """
 
     params = ("filter_size", "stride", "resize", *MapPreprocessor.params)
+    pools = True
 
     def __init__(
         self, filter_size: int, stride: int, *, resize: bool = True, **options: Any
@@ -156,6 +157,7 @@ class BilinearResize(ResizingPreprocessor):
     """
 
     params = ("height", "width", *MapPreprocessor.params)
+    pools = True
 
     def __init__(self, height: int, width: int, **options: Any) -> None:
         self.height = height

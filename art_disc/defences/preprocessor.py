@@ -2,16 +2,16 @@
 
 import copy
 from abc import abstractmethod
-from typing import Any, ClassVar, Self, cast
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self, TypeGuard
 
 from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from torch import Tensor, nn
 
-from art_disc.codebooks import Codebook
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError, NotFittedError
-from art_disc.defences.codebook_map import CodebookMap
-from art_disc.surrogates import WORDS, Ramp, Surrogate, SurrogateLike, as_surrogate
+from art_disc.defences.traits import Traits
+from art_disc.surrogates import CODEWORDS, LEVELS, SurrogateLike
 
 ClipValues = tuple[float, float]
 
@@ -35,12 +35,13 @@ def check_clip_values(clip_values: Any) -> ClipValues:
     return low, high
 
 
-class MapPreprocessor(PreprocessorPyTorch):
+class MapPreprocessor(Traits, PreprocessorPyTorch):
     """A defence that is one torch module, its gradient the one that autograd finds there.
 
     ART differentiates `forward` of torch preprocessors and calls `estimate_forward` in its NumPy
     path only, so both must lead to the same gradient. A subclass sets its own attributes first,
-    then calls this constructor, which checks them and makes the map.
+    then calls this constructor, which checks them and makes the map; what others need to know of
+    it (`Traits`) it answers itself where the general answer is not its own.
 
     Args:
         channels_first: Images are (n, c, h, w); otherwise (n, h, w, c).
@@ -56,8 +57,6 @@ class MapPreprocessor(PreprocessorPyTorch):
         "apply_fit",
         "apply_predict",
     )
-    # the surrogates that it takes, in words
-    known: ClassVar[str] = "none"
 
     def __init__(
         self,
@@ -103,11 +102,6 @@ class MapPreprocessor(PreprocessorPyTorch):
             raise NotFittedError(msg)
         return self._map
 
-    @property
-    def is_random(self) -> bool:
-        """Whether two calls on the same images may give different ones."""
-        return False
-
     def learn(self, x: Float32Array) -> None:
         """Learn from training images (n, c, h, w) in [0, 1] what there is to learn."""
 
@@ -136,26 +130,21 @@ class MapPreprocessor(PreprocessorPyTorch):
         """
         return self.map(x), y
 
-    @classmethod
-    def as_own(cls, surrogate: Any) -> Surrogate:
-        """Return a surrogate of this defence from an object or a word.
+    def with_surrogate(self, surrogate: SurrogateLike) -> Self:
+        """Return the same defence with another backward pass.
+
+        Args:
+            surrogate: As for the constructor; the defence itself comes back for surrogates of
+                codebooks and levels that say nothing here.
 
         Raises:
-            InputError: None of this defence's.
+            InputError: Nothing that this defence, a codebook or a code of levels takes.
         """
-        msg = f"{cls.__name__} has no surrogate, got {surrogate!r}"
-        raise InputError(msg)
-
-    @classmethod
-    def meant(cls, surrogate: Any) -> Surrogate | None:
-        """Return what an object or a word means to this defence; None where it says nothing."""
-        try:
-            return cls.as_own(surrogate)
-        except InputError:
-            return None
-
-    def with_surrogate(self, surrogate: SurrogateLike) -> Self:  # noqa: ARG002 - for subclasses
-        """Return the same defence with another backward pass; itself if it has no surrogate."""
+        own = self.meant(surrogate)
+        if own is not None:
+            return self._changed(surrogate=own)
+        if CODEWORDS.find(surrogate) is None and LEVELS.find(surrogate) is None:
+            self.vocabulary.read(surrogate)
         return self
 
     def with_layout(self, *, channels_first: bool, clip_values: ClipValues) -> Self:
@@ -167,150 +156,52 @@ class MapPreprocessor(PreprocessorPyTorch):
         twin.set_params(**params)
         return twin
 
-    def describe(self) -> str:
-        """Return one readable line: the defence with every hyperparameter."""
-        left_out = MapPreprocessor.params
-        words = ", ".join(f"{k}={getattr(self, k)!r}" for k in self.params if k not in left_out)
-        return f"{type(self).__name__}({words})"
+    def described(self) -> dict[str, Any]:
+        """Return every parameter but layout, range and when it is applied."""
+        return {k: getattr(self, k) for k in self.params if k not in MapPreprocessor.params}
 
 
 class SurrogatePreprocessor(MapPreprocessor):
     """A defence whose map is exact in `forward` and differentiated by an exchangeable surrogate.
 
+    How it is differentiated is no part of what it is: `describe` leaves the surrogate out.
+
     Args:
-        surrogate: See `PixelDiscretization`.
-        **options: Keyword options of `MapPreprocessor`.
+        surrogate: An object or a word of the defence's `vocabulary`.
+        **options: Keyword options of `MapPreprocessor`, or of the next class in line.
+
+    Raises:
+        InputError: Another surrogate.
     """
 
     params = ("surrogate", *MapPreprocessor.params)
-    known = f"{WORDS} or a callable"
 
     def __init__(self, surrogate: SurrogateLike, **options: Any) -> None:
-        self.surrogate: Surrogate = self.as_own(surrogate)
+        self.surrogate: Any = surrogate
         super().__init__(**options)
 
     def _check_params(self) -> None:
-        self.surrogate = self.as_own(self.surrogate)
+        self.surrogate = self.vocabulary.read(self.surrogate)
         super()._check_params()
 
-    @classmethod
-    def as_own(cls, surrogate: Any) -> Surrogate:
-        """Return a surrogate of this defence from an object, a callable or a word.
-
-        Raises:
-            InputError: None of this defence's.
-        """
-        return as_surrogate(surrogate)
-
-    def with_surrogate(self, surrogate: SurrogateLike) -> Self:
-        """Return the same defence with another backward pass."""
-        return self._changed(surrogate=surrogate)
+    def described(self) -> dict[str, Any]:
+        """Return the parameters that are given, but for the surrogate."""
+        every = super().described()
+        return {k: v for k, v in every.items() if k != "surrogate" and v is not None}
 
 
-class CodebookPreprocessor(SurrogatePreprocessor):
-    """A codebook defence: the exact map in `forward`, its surrogate's gradient through autograd.
+def is_ours(defence: Any) -> TypeGuard[MapPreprocessor]:
+    """Whether a defence is one torch module of this package's kind."""
+    return isinstance(defence, MapPreprocessor)
+
+
+def learn_from(defences: Iterable[Any], x: Float32Array) -> None:
+    """Let every defence of ours that is not fitted learn from training images.
 
     Args:
-        codebook: Fitted, or learned by `fit`.
-        surrogate: See `PixelDiscretization`.
-        **options: Keyword options of `MapPreprocessor`.
-
-    Raises:
-        InputError: No codebook, or a surrogate of level codes.
+        defences: Fitted ones and somebody else's are left as they are.
+        x: Shape (n, c, h, w), in [0, 1].
     """
-
-    params = ("codebook", *SurrogatePreprocessor.params)
-
-    def __init__(self, codebook: Codebook, surrogate: SurrogateLike, **options: Any) -> None:
-        self.codebook = codebook
-        super().__init__(surrogate, **options)
-
-    def _check_params(self) -> None:
-        if not isinstance(self.codebook, Codebook):
-            msg = f"codebook must be a Codebook, got {type(self.codebook).__name__}"
-            raise InputError(msg)
-        super()._check_params()
-
-    @classmethod
-    def as_own(cls, surrogate: Any) -> Surrogate:
-        """Return a surrogate of a codebook from an object, a callable or a word.
-
-        Raises:
-            InputError: None of a codebook's.
-        """
-        found = super().as_own(surrogate)
-        if isinstance(found, Ramp):
-            msg = (
-                "ramp is for the bits of level codes; for a codebook take smooth, soft or identity"
-            )
-            raise InputError(msg)
-        return found
-
-    def _make_map(self) -> CodebookMap | None:
-        if not self.codebook.is_fitted:
-            return None
-        return CodebookMap(
-            self.codebook,
-            self.surrogate,
-            channels_first=self.channels_first,
-            upper=self.clip_values[1],
-        )
-
-    @property
-    def map(self) -> CodebookMap:
-        """The torch module that does the work.
-
-        Raises:
-            NotFittedError: The codebook has no codewords yet.
-        """
-        return cast("CodebookMap", super().map)
-
-    @property
-    def is_fitted(self) -> bool:
-        """Whether the codebook has codewords."""
-        return bool(self.codebook.is_fitted)
-
-    def learn(self, x: Float32Array) -> None:
-        """Learn the codebook from training images (n, c, h, w) in [0, 1]."""
-        self.codebook.fit(x)
-        self._check_params()
-
-    def check_channels(self, channels: int) -> None:
-        """Refuse pixels of another number of channels than the codewords'.
-
-        Raises:
-            InputError: The codebook is for another number.
-        """
-        self.codebook.check_channels(channels)
-
-    def fit(self, x: Any, y: Any = None, **_: Any) -> Self:  # noqa: ARG002 - ART's signature
-        """Learn the codebook.
-
-        Args:
-            x: Training images in the layout and range of this defence.
-            y: Ignored.
-
-        Raises:
-            InputError: `x` is no such batch.
-        """
-        from art_disc.codebooks import PixelCounts
-        from art_disc.core.checks import check_images
-
-        images = check_images(x, upper=self.clip_values[1]) / self.clip_values[1]
-        self.codebook.fit(PixelCounts.of(images, channels_first=self.channels_first))
-        self._check_params()
-        return self
-
-    def estimate_forward(self, x: Tensor, y: Any = None) -> Tensor:  # noqa: ARG002 - ART's signature
-        """Return the surrogate's value, which ART's NumPy path differentiates."""
-        return self.map.soft(x)
-
-    def describe(self) -> str:
-        """Return one readable line: the defence and its codebook with every hyperparameter."""
-        book = self.codebook
-        words = ", ".join(
-            f"{name}={value!r}"
-            for name, value in book.get_params().items()
-            if name != "codewords" and value is not None
-        )
-        return f"{type(self).__name__}({type(book).__name__}({words}))"
+    for defence in defences:
+        if is_ours(defence) and not defence.is_fitted:
+            defence.learn(x)

@@ -1,9 +1,11 @@
 """RandDisc: noise, then every pixel to the nearest of a few centres of its own image."""
 
-from typing import Any, Self
+from typing import Any
 
-from art_disc.defences.randdisc_base import ClusterPreprocessor, preset_of
+from art_disc.defences.randdisc_base import ClusterPreprocessor
 from art_disc.defences.randdisc_map import PAPERS_ALPHA, Mixture
+from art_disc.defences.randmix import RandMix
+from art_disc.defences.traits import PixelNoise
 
 
 class RandDisc(ClusterPreprocessor):
@@ -45,22 +47,24 @@ centres='adaptive', shared_positions=False, seed=3)"
     Source: Zhang, Liang 2019, section 3 (eq. 2) and section 5 (selection of the centres).
     """
 
-    @classmethod
-    def preset(cls, name: str, **changes: Any) -> Self:
-        """Return the defence of a published experiment, with some settings changed.
-
-        Args:
-            name: `mnist`, `imagenet`, `imagenet-fixed` and `competition`, as printed;
-                `mnist-reference`, the published code's gamma and alpha of 20 and its shared
-                positions. Scales are converted to [0, 1].
-            **changes: Arguments of the constructor.
-
-        Raises:
-            InputError: Unknown name, or a change that does not fit.
-        """
-        settings = preset_of(name)
-        settings["surrogate"] = Mixture(settings.pop("alpha"))
-        return cls(**settings | changes)
-
     def _alphas(self) -> tuple[None, float]:
         return None, PAPERS_ALPHA
+
+    @classmethod
+    def _with_alpha(cls, alpha: float) -> dict[str, Any]:
+        return {"surrogate": Mixture(alpha)}
+
+    def noise(self) -> PixelNoise:
+        """Return the noise, and the centres where they are fixed: a pixel's nearest one is all."""
+        codewords = self.codewords
+        return super().noise() if codewords is None else PixelNoise(self.sigma, codewords)
+
+    def relaxed(self) -> RandMix:
+        """Return RandMix with the alpha through which this is differentiated.
+
+        Source: Zhang, Liang 2019, section 5: examples are made on RandMix and scored on both.
+        """
+        own = ("n_clusters", "surrogate", "freeze", "place")
+        settings = {name: getattr(self, name) for name in self.params if name not in own}
+        made = RandMix(self.slope, self.n_clusters, **settings)
+        return made if self.freeze is None else made.frozen(self.freeze)

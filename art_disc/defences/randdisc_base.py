@@ -16,16 +16,11 @@ from art_disc.defences.centres import (
     IteratedCentres,
     NoisySample,
 )
-from art_disc.defences.noise import RandomPreprocessor
-from art_disc.defences.preprocessor import MapPreprocessor
-from art_disc.defences.randdisc_map import (
-    CLUSTER_WORDS,
-    ClusterMap,
-    Mixture,
-    SurrogateOfClusters,
-    as_cluster_surrogate,
-)
-from art_disc.surrogates import Identity
+from art_disc.defences.draws import RandomPreprocessor
+from art_disc.defences.preprocessor import SurrogatePreprocessor
+from art_disc.defences.randdisc_map import MIXTURES, ClusterMap, Mixture
+from art_disc.defences.traits import PixelNoise
+from art_disc.surrogates import Identity, Surrogate, SurrogateLike
 
 SAMPLERS = ("adaptive", "kmeans++")
 
@@ -64,19 +59,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset_of(name: str) -> dict[str, Any]:
-    """Return the settings of a preset, `alpha` among them.
-
-    Raises:
-        InputError: Unknown name.
-    """
-    if name not in PRESETS:
-        msg = f"preset must be one of {', '.join(PRESETS)}, got {name!r}"
-        raise InputError(msg)
-    return dict(PRESETS[name])
-
-
-class ClusterPreprocessor(RandomPreprocessor):
+class ClusterPreprocessor(SurrogatePreprocessor, RandomPreprocessor):
     """Noise, then every pixel replaced by what k centres of its own image make of it.
 
     See `RandDisc` for the arguments.
@@ -93,7 +76,7 @@ class ClusterPreprocessor(RandomPreprocessor):
         "surrogate",
         *RandomPreprocessor.params,
     )
-    known = CLUSTER_WORDS
+    vocabulary = MIXTURES
 
     def __init__(  # noqa: PLR0913 - one argument a setting of the paper
         self,
@@ -105,7 +88,7 @@ class ClusterPreprocessor(RandomPreprocessor):
         gamma: float = 40.0,
         centres: Any = "adaptive",
         shared_positions: bool = False,
-        surrogate: SurrogateOfClusters | str = "mix",
+        surrogate: SurrogateLike = "mix",
         seed: int = 0,
         **options: Any,
     ) -> None:
@@ -116,11 +99,33 @@ class ClusterPreprocessor(RandomPreprocessor):
         self.gamma = gamma
         self.centres = centres
         self.shared_positions = shared_positions
-        self.surrogate: SurrogateOfClusters = as_cluster_surrogate(surrogate)
-        super().__init__(seed=seed, **options)
+        super().__init__(surrogate, seed=seed, **options)
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """Return the defence of a published experiment, with some settings changed.
+
+        Args:
+            name: `mnist`, `imagenet`, `imagenet-fixed` and `competition`, as printed;
+                `mnist-reference`, the published code's gamma and alpha of 20 and its shared
+                positions. Scales are converted to [0, 1].
+            **changes: Arguments of the constructor.
+
+        Raises:
+            InputError: Unknown name, or a change that does not fit.
+        """
+        if name not in PRESETS:
+            msg = f"preset must be one of {', '.join(PRESETS)}, got {name!r}"
+            raise InputError(msg)
+        settings = dict(PRESETS[name])
+        return cls(**cls._with_alpha(settings.pop("alpha")) | settings | changes)
+
+    @classmethod
+    @abstractmethod
+    def _with_alpha(cls, alpha: float) -> dict[str, Any]:
+        """Return the arguments that stand for a published alpha."""
 
     def _check_params(self) -> None:
-        self.surrogate = as_cluster_surrogate(self.surrogate)
         self.sigma = check_rate(self.sigma, "sigma", zero=True)
         self.tau = check_rate(self.tau, "tau", zero=True)
         self.gamma = check_rate(self.gamma, "gamma", zero=True)
@@ -206,36 +211,23 @@ class ClusterPreprocessor(RandomPreprocessor):
         if not isinstance(self.centres, str):
             self.centres.check_channels(channels)
 
-    @classmethod
-    def as_own(cls, surrogate: Any) -> SurrogateOfClusters:
-        """Return a surrogate of this defence from an object or a word.
+    def spread(self) -> tuple[Surrogate, ...]:
+        """Return a blunter mixture on the same draws."""
+        return (Mixture(self.slope / 4),)
 
-        Raises:
-            InputError: None of this defence's.
-        """
-        return as_cluster_surrogate(surrogate)
+    def noise(self) -> PixelNoise:
+        """Return the noise on pixels, with that on the pixels that centres are chosen from."""
+        if isinstance(self.centres, str):
+            return PixelNoise(self.sigma, n_samples=self.n_samples, tau=self.tau)
+        return PixelNoise(self.sigma)
 
-    def with_surrogate(self, surrogate: Any) -> Self:
-        """Return the same defence with another backward pass.
-
-        Args:
-            surrogate: `mix[:ALPHA]`, `identity`, a `Mixture` or an `Identity`; the defence itself
-                comes back for the surrogates of codebooks and levels, which say nothing here.
-        """
-        own = self.meant(surrogate)
-        return self if own is None else self._changed(surrogate=own)
-
-    def describe(self) -> str:
-        """Return one readable line: the defence with every hyperparameter of its kind."""
-        left_out = {*MapPreprocessor.params, "place", "surrogate"}
-        left_out.add("freeze" if self.is_random else "seed")
+    def described(self) -> dict[str, Any]:
+        """Return the parameters that have an effect on these centres."""
+        silent: set[str] = set()
         if not isinstance(self.centres, str):
-            left_out |= {"n_clusters", "n_samples", "tau", "gamma", "shared_positions"}
+            silent = {"n_clusters", "n_samples", "tau", "gamma", "shared_positions"}
         elif self.centres == "kmeans++":
-            left_out.add("gamma")
-        words = {name: getattr(self, name) for name in self.params if name not in left_out}
+            silent.add("gamma")
+        words = {k: v for k, v in super().described().items() if k not in silent}
         codewords = self.codewords
-        if codewords is not None:
-            words["centres"] = codewords.tolist()
-        listed = ", ".join(f"{name}={value!r}" for name, value in words.items())
-        return f"{type(self).__name__}({listed})"
+        return words if codewords is None else words | {"centres": codewords.tolist()}

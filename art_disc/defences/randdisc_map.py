@@ -9,10 +9,9 @@ from torch.autograd.function import once_differentiable
 
 from art_disc.codebooks import Codebook
 from art_disc.core.checks import check_rate
-from art_disc.core.errors import InputError
 from art_disc.defences.centres import CentreRule, FixedCentres
 from art_disc.defences.draws import Draws, RandomMap
-from art_disc.surrogates import Identity
+from art_disc.surrogates import Identity, Vocabulary
 
 # 40 / t^2 of the paper, where the pixels' range t is 1
 PAPERS_ALPHA = 40.0
@@ -196,26 +195,5 @@ class _Assignment(torch.autograd.Function):
         return for_pixels, for_centres, None, None
 
 
-SurrogateOfClusters = Mixture | Identity
-CLUSTER_WORDS = "mix[:ALPHA] or identity"
-
-
-def as_cluster_surrogate(surrogate: Any) -> SurrogateOfClusters:
-    """Return `Mixture` or `Identity` from one of them or `mix`, `mix:ALPHA`, `identity`.
-
-    Raises:
-        InputError: None of these.
-    """
-    if isinstance(surrogate, Mixture | Identity):
-        return surrogate
-    if isinstance(surrogate, str):
-        name, _, value = surrogate.partition(":")
-        if name == "identity" and not value:
-            return Identity()
-        if name == "mix":
-            try:
-                return Mixture(float(value) if value else None)
-            except ValueError:
-                pass
-    msg = f"surrogate must be {CLUSTER_WORDS}, got {surrogate!r}"
-    raise InputError(msg)
+# what RandDisc and RandMix are differentiated through
+MIXTURES = Vocabulary("mix[:ALPHA] or identity", {"mix": Mixture, "identity": Identity})

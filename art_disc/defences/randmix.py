@@ -1,9 +1,9 @@
 """RandMix: noise, then every pixel to a weighted mean of a few centres of its own image."""
 
-from typing import Any, Self
+from typing import Any
 
 from art_disc.core.checks import check_rate
-from art_disc.defences.randdisc_base import ClusterPreprocessor, preset_of
+from art_disc.defences.randdisc_base import ClusterPreprocessor
 
 
 class RandMix(ClusterPreprocessor):
@@ -37,18 +37,9 @@ class RandMix(ClusterPreprocessor):
         self.alpha = check_rate(self.alpha, "alpha")
         super()._check_params()
 
-    @classmethod
-    def preset(cls, name: str, **changes: Any) -> Self:
-        """Return the defence of a published experiment, with some settings changed.
-
-        Args:
-            name: As for `RandDisc.preset`.
-            **changes: Arguments of the constructor.
-
-        Raises:
-            InputError: Unknown name, or a change that does not fit.
-        """
-        return cls(**preset_of(name) | changes)
-
     def _alphas(self) -> tuple[float, float]:
         return self.alpha, self.alpha
+
+    @classmethod
+    def _with_alpha(cls, alpha: float) -> dict[str, Any]:
+        return {"alpha": alpha}

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
-from art_disc.defences.draws import Draws, RandomMap
-from art_disc.defences.noise import RandomPreprocessor
+from art_disc.defences.draws import Draws, RandomMap, RandomPreprocessor
 from art_disc.defences.reshaping import ResizingPreprocessor, bilinear
 
 METHODS = ("nearest", "bilinear")

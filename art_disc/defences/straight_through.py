@@ -6,10 +6,11 @@ from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from torch import Tensor
 
 from art_disc.core.errors import InputError
-from art_disc.surrogates import straight_through
+from art_disc.defences.traits import Traits
+from art_disc.surrogates import CODEWORDS, straight_through
 
 
-class StraightThrough(PreprocessorPyTorch):
+class StraightThrough(Traits, PreprocessorPyTorch):
     """The exact value of another torch preprocessor's `forward`; the identity's gradient.
 
     So a hard preprocessor of any origin can be attacked by BPDA with the identity.
@@ -22,6 +23,9 @@ class StraightThrough(PreprocessorPyTorch):
 
     Source: Athalye, Carlini, Wagner 2018, section 4.1 (BPDA).
     """
+
+    vocabulary = CODEWORDS
+    foreign = True
 
     def __init__(self, preprocessor: PreprocessorPyTorch) -> None:
         if not isinstance(preprocessor, PreprocessorPyTorch):
@@ -72,3 +76,7 @@ class StraightThrough(PreprocessorPyTorch):
     def describe(self) -> str:
         """Return one readable line."""
         return f"StraightThrough({type(self.preprocessor).__name__})"
+
+    def identity(self) -> Any:
+        """Return the preprocessor: how it is differentiated is no part of it."""
+        return self.preprocessor

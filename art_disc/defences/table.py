@@ -34,17 +34,29 @@ class DefenceRow:
     """One line of the table.
 
     Attributes:
-        make: Makes the defence from keyword options.
-        options: Options that `NAME:key=value` accepts, with their types.
-        codebook: Whether it maps pixels to a codebook.
-        surrogate: Whether its backward pass is one of the surrogates of codewords; then it accepts
-            `surrogate` too. Rows with words of their own have it among their options.
+        kind: The class of what is made.
+        options: Options that `NAME:key=value` accepts, with their types; `surrogate` comes by
+            itself.
+        maker: Makes the defence from keyword options, where that is not the class itself.
     """
 
-    make: Callable[..., MapPreprocessor]
+    kind: type[MapPreprocessor]
     options: dict[str, type]
-    codebook: bool = True
-    surrogate: bool = True
+    maker: Callable[..., MapPreprocessor] | None = None
+
+    def make(self, **options: Any) -> MapPreprocessor:
+        """Return the defence of keyword options."""
+        return (self.maker or self.kind)(**options)
+
+    @property
+    def takes_surrogate(self) -> bool:
+        """Whether its backward pass can be exchanged."""
+        return "surrogate" in self.kind.params
+
+    @property
+    def known(self) -> dict[str, type]:
+        """Every option with its type."""
+        return self.options | ({"surrogate": str} if self.takes_surrogate else {})
 
 
 def _density(surrogate: str = "soft", **options: Any) -> PixelDiscretization:
@@ -85,7 +97,6 @@ _CLUSTERED: dict[str, type] = {
     "random_state": int,
 }
 
-# their surrogates are words of their own, so the row's flag is off
 _CENTRES: dict[str, type] = {
     "preset": str,
     "n_clusters": int,
@@ -95,62 +106,35 @@ _CENTRES: dict[str, type] = {
     "gamma": float,
     "centres": str,
     "shared_positions": bool,
-    "surrogate": str,
     "seed": int,
 }
 
 DEFENCES: dict[str, DefenceRow] = {
     "density": DefenceRow(
-        _density,
+        PixelDiscretization,
         {"n_codes": int, "radius": float, "kernel": str, "bandwidth": float, "metric": str},
+        _density,
     ),
     "kmedoids": DefenceRow(
-        _kmedoids, {**_CLUSTERED, "metric": str, "solver": str, "refinements": int}
+        PixelDiscretization,
+        {**_CLUSTERED, "metric": str, "solver": str, "refinements": int},
+        _kmedoids,
     ),
-    "kmeans": DefenceRow(_kmeans, _CLUSTERED),
+    "kmeans": DefenceRow(PixelDiscretization, _CLUSTERED, _kmeans),
     "colordepth": DefenceRow(ColorDepthReduction, {"n_codes": int}),
     "bitdepth": DefenceRow(InputBitDepth, {"bits": int}),
-    "thermometer": DefenceRow(Thermometer, {"n_levels": int, "encoding": str}, codebook=False),
-    "noise": DefenceRow(
-        GaussianNoise,
-        {"sigma": float, "clip": bool, "seed": int},
-        codebook=False,
-        surrogate=False,
-    ),
-    "randdisc": DefenceRow(partial(_clusters, RandDisc), _CENTRES, codebook=False, surrogate=False),
-    "randmix": DefenceRow(
-        partial(_clusters, RandMix),
-        {"alpha": float, **_CENTRES},
-        codebook=False,
-        surrogate=False,
-    ),
+    "thermometer": DefenceRow(Thermometer, {"n_levels": int, "encoding": str}),
+    "noise": DefenceRow(GaussianNoise, {"sigma": float, "clip": bool, "seed": int}),
+    "randdisc": DefenceRow(RandDisc, _CENTRES, partial(_clusters, RandDisc)),
+    "randmix": DefenceRow(RandMix, {"alpha": float, **_CENTRES}, partial(_clusters, RandMix)),
     "maxpool": DefenceRow(
-        _pool,
-        {"filter_size": int, "stride": int, "resize": bool},
-        codebook=False,
-        surrogate=False,
+        MaxPoolDownsample, {"filter_size": int, "stride": int, "resize": bool}, _pool
     ),
-    "bilinear": DefenceRow(
-        _bilinear, {"height": int, "width": int}, codebook=False, surrogate=False
-    ),
-    "jpeg": DefenceRow(
-        JpegCompression,
-        {"quality": int, "ratio": float, "subsampling": str, "surrogate": str},
-        codebook=False,
-        surrogate=False,
-    ),
+    "bilinear": DefenceRow(BilinearResize, {"height": int, "width": int}, _bilinear),
+    "jpeg": DefenceRow(JpegCompression, {"quality": int, "ratio": float, "subsampling": str}),
     "tv": DefenceRow(
         TotalVariation,
-        {
-            "weight": float,
-            "steps": int,
-            "kind": str,
-            "smoothing": float,
-            "step_size": float,
-            "surrogate": str,
-        },
-        codebook=False,
-        surrogate=False,
+        {"weight": float, "steps": int, "kind": str, "smoothing": float, "step_size": float},
     ),
     "resizepad": DefenceRow(
         ResizePad,
@@ -164,8 +148,6 @@ DEFENCES: dict[str, DefenceRow] = {
             "back": bool,
             "seed": int,
         },
-        codebook=False,
-        surrogate=False,
     ),
 }
 
@@ -193,7 +175,7 @@ def _parse(text: str) -> tuple[DefenceRow, dict[str, Any]]:
             msg = "none stands alone, without other defences"
         raise InputError(msg)
     row = DEFENCES[name]
-    known = row.options | ({"surrogate": str} if row.surrogate else {})
+    known = row.known
     options = {}
     for item in filter(None, rest.split(",")):
         key, equals, value = item.partition("=")

@@ -5,71 +5,40 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError
-from art_disc.defences.images import as_float_images
+from art_disc.defences.images import StepMap
 from art_disc.defences.preprocessor import SurrogatePreprocessor
 from art_disc.defences.reshaping import ReshapingPreprocessor
 from art_disc.surrogates import (
-    WORDS,
+    LEVELS,
     LevelCode,
+    Ramp,
     Surrogate,
     SurrogateLike,
-    check_level_surrogate,
-    straight_through,
+    soft_spread,
 )
 
 ENCODINGS = ("thermometer", "one_hot")
-_MEMORY_BYTES = 1 << 28
 
 
-class LevelMap(nn.Module):
-    """The code of every channel's level forward, bit for bit; the surrogate's gradient backward.
+class LevelMap(StepMap):
+    """Exact codes forward, bit for bit; the surrogate's gradient backward.
 
-    Total on the reals, as `CodebookMap`: what lies outside the range has the code of the nearest
-    level, and the bits of a NaN are NaN.
+    What lies outside the range has the code of the nearest level, and the bits of a NaN are NaN.
 
     Args:
         code: Which code.
         surrogate: Stand-in that is differentiated.
-        channels_first: Images are (n, c, h, w); otherwise (n, h, w, c).
-        upper: Top of the input range, 1 or 255; codes are 0 and 1 in either.
+        **options: `channels_first` and `upper` of `StepMap`; codes are 0 and 1 in either range.
     """
 
-    def __init__(
-        self,
-        code: LevelCode,
-        surrogate: Surrogate,
-        *,
-        channels_first: bool = True,
-        upper: float = 1.0,
-    ) -> None:
-        super().__init__()
+    def __init__(self, code: LevelCode, surrogate: Surrogate, **options: Any) -> None:
+        super().__init__(4 * (code.n_levels + 4), scaled=False, **options)
         self.code = code
         self.surrogate = surrogate
-        self.channels_first = channels_first
-        self.upper = upper
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return codes.
-
-        Args:
-            x: Images, floats of any precision in [0, upper], or uint8.
-
-        Returns:
-            float32 (n, c * L, h, w), or (n, h, w, c * L).
-
-        Raises:
-            InputError: Not four axes, or another integer type.
-        """
-        images = self._enter(x)
-        return self._leave(straight_through(images, self._hard, self._soft, self._chunk(images)))
-
-    def soft(self, x: Tensor) -> Tensor:
-        """Return the surrogate's own code, differentiable, in the layout of `x`."""
-        return self._leave(self._soft(self._enter(x)))
 
     def decode(self, codes: Tensor) -> Tensor:
         """Return the middles of the codes' levels as images, in the layout and range of the input.
@@ -78,28 +47,14 @@ class LevelMap(nn.Module):
             codes: What `forward` returns.
         """
         inside = codes if self.channels_first else codes.movedim(-1, 1)
-        return self._leave(self.code.decode(inside) * self.upper)
+        return self.leave(self.code.decode(inside) * self.upper)
 
-    def _enter(self, x: Tensor) -> Tensor:
-        images = as_float_images(x, 1.0 if x.dtype == torch.uint8 else self.upper)
-        if self.upper != 1 and x.dtype != torch.uint8:
-            images = images / self.upper
-        return images if self.channels_first else images.movedim(-1, 1)
+    def exact(self, images: Tensor) -> Tensor:
+        """Return codes (n, c * L, h, w) of 0 and 1."""
+        return self.code.hard(images)
 
-    def _leave(self, images: Tensor) -> Tensor:
-        return images if self.channels_first else images.movedim(1, -1)
-
-    def _chunk(self, images: Tensor) -> int:
-        """Images at once such that four copies of their codes fit the budget."""
-        numbers = max(1, images[0].numel()) * (self.code.n_levels + 4) if len(images) else 1
-        return max(1, _MEMORY_BYTES // (4 * 4 * numbers))
-
-    def _hard(self, images: Tensor) -> Tensor:
-        parts = [self.code.hard(part) for part in images.split(self._chunk(images))]
-        # even of one part torch makes a copy
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
-
-    def _soft(self, images: Tensor) -> Tensor:
+    def stand_in(self, images: Tensor) -> Tensor:
+        """Return the surrogate's own code."""
         return self.code.soft(images, self.surrogate)
 
 
@@ -132,7 +87,7 @@ class Thermometer(ReshapingPreprocessor, SurrogatePreprocessor):
     """
 
     params = ("n_levels", "encoding", *SurrogatePreprocessor.params)
-    known = f"{WORDS}, ramp[:WIDTH] or a callable"
+    vocabulary = LEVELS
 
     def __init__(
         self,
@@ -156,24 +111,13 @@ class Thermometer(ReshapingPreprocessor, SurrogatePreprocessor):
             raise InputError(msg)
         super()._check_params()
 
-    @classmethod
-    def as_own(cls, surrogate: Any) -> Surrogate:
-        """Return a surrogate of level codes from an object, a callable or a word.
-
-        Raises:
-            InputError: None of level codes'.
-        """
-        found = super().as_own(surrogate)
-        check_level_surrogate(found)
-        return found
+    def level_code(self) -> LevelCode:
+        """Return the code that its map makes."""
+        return LevelCode(int(self.n_levels), self.encoding == "one_hot")
 
     def _make_map(self) -> LevelMap:
-        return LevelMap(
-            LevelCode(int(self.n_levels), self.encoding == "one_hot"),
-            self.surrogate,
-            channels_first=self.channels_first,
-            upper=self.clip_values[1],
-        )
+        options = {"channels_first": self.channels_first, "upper": self.clip_values[1]}
+        return LevelMap(self.level_code(), self.surrogate, **options)
 
     @property
     def map(self) -> LevelMap:
@@ -186,22 +130,27 @@ class Thermometer(ReshapingPreprocessor, SurrogatePreprocessor):
         levels = int(self.n_levels)
         return (a * levels, b, c) if self.channels_first else (a, b, c * levels)
 
-    def decode(self, codes: NDArray[Any]) -> Float32Array:
+    def spread(self) -> tuple[Surrogate, ...]:
+        """Return those of codebooks, and the published ramp."""
+        return (*soft_spread(self.surrogate), Ramp())
+
+    def decode(self, made: NDArray[Any]) -> Float32Array:
         """Return images whose channels are the middles of their levels.
 
         Args:
-            codes: What this defence makes of images.
+            made: What this defence makes of images.
 
         Returns:
             float32 images in the layout and range of this defence.
         """
-        images = self.map.decode(torch.as_tensor(np.asarray(codes, dtype=np.float32)))
+        images = self.map.decode(torch.as_tensor(np.asarray(made, dtype=np.float32)))
         return np.ascontiguousarray(images.numpy())
+
+    def impossible(self, made: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return for each image whether it holds a code of no level."""
+        again = np.asarray(self(self.decode(made))[0])
+        return np.asarray((again != made).reshape(len(made), -1).any(axis=1))
 
     def estimate_forward(self, x: Tensor, y: Any = None) -> Tensor:  # noqa: ARG002 - ART's signature
         """Return the surrogate's code, which ART's NumPy path differentiates."""
         return self.map.soft(x)
-
-    def describe(self) -> str:
-        """Return one readable line: how a surrogate differentiates it is no part of a defence."""
-        return f"Thermometer(n_levels={self.n_levels}, encoding={self.encoding!r})"

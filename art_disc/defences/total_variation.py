@@ -1,20 +1,18 @@
 """Total-variation minimisation by a few steps of gradient descent."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from art_disc.codebooks import Codebook
 from art_disc.core.checks import check_count, check_positive
 from art_disc.core.errors import InputError
-from art_disc.defences.images import ImageMap
-from art_disc.defences.modelled import ModelledPreprocessor, Words
-from art_disc.surrogates import Identity, Surrogate, straight_through
+from art_disc.defences.images import ImageMap, images_at_once
+from art_disc.defences.preprocessor import SurrogatePreprocessor
+from art_disc.surrogates import Identity, Surrogate, SurrogateLike, Vocabulary, straight_through
 
 KINDS = ("anisotropic", "isotropic")
-_MEMORY_BYTES = 1 << 28
 # tensors of an image's size that autograd keeps of one step, roughly
 _COPIES = 10
 
@@ -27,10 +25,6 @@ class Unrolled:
     def name(self) -> str:
         """`unrolled`."""
         return "unrolled"
-
-    def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:  # noqa: ARG002 - protocol
-        """Return `x`: of codewords beside it in a chain this says nothing."""
-        return x.clone()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +98,8 @@ class TotalVariationMap(ImageMap):
     def changed(self, images: Tensor) -> Tensor:
         """Return the last iterates; see `ImageMap`."""
         soft = torch.clone if isinstance(self.surrogate, Identity) else self._smoothed
-        numbers = max(1, images[0].numel()) if len(images) else 1
         # steps are computed again in the backward pass, so that they need not be kept of a batch
-        chunk = max(1, _MEMORY_BYTES // (4 * _COPIES * numbers * self.descent.steps))
+        chunk = images_at_once(images, _COPIES * self.descent.steps)
         return straight_through(images, self._smoothed, soft, chunk)
 
     def _smoothed(self, images: Tensor) -> Tensor:
@@ -115,7 +108,7 @@ class TotalVariationMap(ImageMap):
         return self.descent(images / self.upper) * self.upper
 
 
-class TotalVariation(ModelledPreprocessor):
+class TotalVariation(SurrogatePreprocessor):
     """Lower the total variation of every image by gradient descent.
 
     `steps` steps on 1/2 |z - x|_2^2 + weight * TV(z), from z = x, on [0, 1] whatever the input
@@ -146,10 +139,8 @@ class TotalVariation(ModelledPreprocessor):
     steps and objective of Zhang, Liang 2019, section 5.2; step size, smoothing and kind are ours.
     """
 
-    params = ("weight", "steps", "kind", "smoothing", "step_size", *ModelledPreprocessor.params)
-    words: ClassVar[Words] = {"unrolled": Unrolled, "identity": Identity}
-    kinds = (Unrolled, Identity)
-    known = "unrolled or identity"
+    params = ("weight", "steps", "kind", "smoothing", "step_size", *SurrogatePreprocessor.params)
+    vocabulary = Vocabulary("unrolled or identity", {"unrolled": Unrolled, "identity": Identity})
 
     def __init__(
         self,
@@ -159,7 +150,7 @@ class TotalVariation(ModelledPreprocessor):
         kind: str = "anisotropic",
         smoothing: float = 0.05,
         step_size: float | None = None,
-        surrogate: Surrogate | str = "unrolled",
+        surrogate: SurrogateLike = "unrolled",
         **options: Any,
     ) -> None:
         self.weight = weight

@@ -11,7 +11,7 @@ from torch import nn
 
 from art_disc.core.errors import InputError
 from art_disc.data import Dataset
-from art_disc.defences.preprocessor import ClipValues, MapPreprocessor, check_clip_values
+from art_disc.defences.preprocessor import ClipValues, check_clip_values, learn_from
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.randomized import RandomizedClassifier
@@ -77,9 +77,8 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
     clip = check_clip_values(clip_values)
     shape, classes = _shape(data, input_shape, nb_classes, channels_first=channels_first)
     device = _device(model)
-    for defence in defences:
-        if data is not None and isinstance(defence, MapPreprocessor) and not defence.is_fitted:
-            defence.learn(data.x_train)
+    if data is not None:
+        learn_from(defences, data.x_train)
     module = DefendedModule(
         model,
         standardisation=preprocessing,

@@ -9,10 +9,10 @@ from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from art.estimators.classification import PyTorchClassifier
 
 from art_disc.core.errors import InputError
-from art_disc.defences.meaning import check_meaning, surrogate_of
-from art_disc.defences.noise import RandomPreprocessor
-from art_disc.defences.preprocessor import MapPreprocessor
+from art_disc.defences.meaning import check_meaning
+from art_disc.defences.preprocessor import MapPreprocessor, is_ours
 from art_disc.defences.straight_through import StraightThrough
+from art_disc.defences.traits import traits
 from art_disc.estimators.mean_loss import own_loss
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.shapes import check_standardisation, encoded_shape
@@ -85,7 +85,7 @@ class DefendedClassifier(PyTorchClassifier):
     @property
     def is_random(self) -> bool:
         """Whether two predictions of the same images may differ; then it has `predict_draws`."""
-        return any(getattr(defence, "is_random", False) for defence in self.defences)
+        return any(traits(defence).is_random for defence in self.defences)
 
     @property
     def placement(self) -> str:
@@ -138,7 +138,7 @@ class DefendedClassifier(PyTorchClassifier):
         """Return the class that such defences need, and the module."""
         drawing, module = self._drawing
         own = isinstance(self, drawing)
-        if any(isinstance(defence, RandomPreprocessor) for defence in inside):
+        if any(defence.seed is not None for defence in inside):
             made = module(self.base_network, inside, voting=voting, **options)
             return (type(self) if own else drawing), made
         plain = DefendedModule(self.base_network, inside, **options)
@@ -150,7 +150,7 @@ class DefendedClassifier(PyTorchClassifier):
         shape = encoded_shape(keep, images, channels_first=first)
         adapted: list[Any] = []
         for place, defence in enumerate(defences):
-            made = self._adapt(defence, place, shape) if _is_ours(defence) else defence
+            made = self._adapt(defence, place, shape) if is_ours(defence) else defence
             shape = encoded_shape([made], shape, channels_first=first)
             adapted.append(made)
         if self.defences and shape != self.encoded_shape:
@@ -170,8 +170,7 @@ class DefendedClassifier(PyTorchClassifier):
         first = self.channels_first
         axis = 0 if first else -1
         defence.check_channels(shape[axis])
-        if isinstance(defence, RandomPreprocessor):
-            defence = defence.with_place(place)
+        defence = defence.with_place(place)
         # codes are 0 and 1, whatever the range of the images; a smaller image keeps its range
         coded = shape[axis] != self.input_shape[axis]
         upper = 1.0 if coded else float(self.clip_values[1].max())
@@ -208,10 +207,10 @@ class DefendedClassifier(PyTorchClassifier):
         check_meaning(self.defences, surrogate)
 
         def swap(defence: Any) -> Any:
-            meant = surrogate_of(defence, surrogate)
+            meant = traits(defence).meant(surrogate)
             if meant is None:
                 return defence
-            if isinstance(defence, MapPreprocessor):
+            if is_ours(defence):
                 return defence.with_surrogate(surrogate)
             foreign = defence.preprocessor if isinstance(defence, StraightThrough) else defence
             if isinstance(meant, Identity) and isinstance(foreign, PreprocessorPyTorch):
@@ -260,14 +259,10 @@ class DefendedClassifier(PyTorchClassifier):
         return _rebuild, (type(self), state)
 
 
-def _is_ours(defence: Any) -> bool:
-    return isinstance(defence, MapPreprocessor)
-
-
 def _check_places(inside: Sequence[Any], outside: Sequence[Any]) -> None:
     """Refuse a defence where it cannot work, or not as it says."""
     for defence in inside:
-        if not isinstance(defence, MapPreprocessor):
+        if not is_ours(defence):
             msg = (
                 f"{type(defence).__name__} cannot live in the module; use placement='preprocessor'"
             )
@@ -279,7 +274,7 @@ def _check_places(inside: Sequence[Any], outside: Sequence[Any]) -> None:
             )
             raise InputError(msg)
     for defence in outside:
-        if isinstance(defence, MapPreprocessor) and defence.is_random:
+        if traits(defence).is_random:
             msg = (
                 f"{type(defence).__name__} draws, and in ART's list one draw would answer for all; "
                 "use placement='module', where draws are averaged"

@@ -5,19 +5,12 @@ from typing import Any
 import torch
 
 from art_disc.core.records import Environment, Setting
+from art_disc.defences.traits import traits
 
 
 def defence_lines(classifier: Any) -> tuple[str, ...]:
     """Return one line a defence."""
-    return tuple(_line(defence) for defence in getattr(classifier, "defences", ()))
-
-
-def _line(defence: Any) -> str:
-    if hasattr(defence, "describe"):
-        return str(defence.describe())
-    inner = getattr(defence, "preprocessor", defence)
-    words = ", ".join(f"{k}={getattr(inner, k, None)!r}" for k in getattr(inner, "params", ()))
-    return f"{type(inner).__name__}({words})" if words else type(inner).__name__
+    return tuple(traits(defence).describe() for defence in getattr(classifier, "defences", ()))
 
 
 def describe_voting(classifier: Any) -> dict[str, Setting]:

@@ -15,9 +15,8 @@ from torch.utils.checkpoint import checkpoint
 
 from art_disc.core.checks import check_count
 from art_disc.core.seeds import derive_seed
-from art_disc.defences.draws import RandomMap
-from art_disc.defences.noise import RandomPreprocessor
-from art_disc.defences.preprocessor import MapPreprocessor
+from art_disc.defences.draws import drawn, is_drawing
+from art_disc.defences.preprocessor import MapPreprocessor, is_ours
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.known_loss import KnownLoss
 from art_disc.estimators.mean_loss import MeanLoss, own_loss
@@ -112,7 +111,7 @@ class RandomizedModule(DefendedModule):
         x = self._enter(x)
         each = self._row_bytes(x)
         steps = list(self.maps)
-        while steps and not isinstance(steps[0], RandomMap):
+        while steps and not is_drawing(steps[0]):
             x = steps.pop(0)(x)
         return x, steps, each
 
@@ -159,14 +158,14 @@ def _cached(rows: int, each: int, x: Tensor) -> int:
 
 def _few_values(steps: Sequence[nn.Module]) -> bool:
     """Whether the last map that draws chooses among values that do not change from draw to draw."""
-    random = [step for step in steps if isinstance(step, RandomMap)]
-    return bool(random) and random[-1].discrete
+    random = [step for step in steps if is_drawing(step)]
+    return bool(random) and bool(random[-1].discrete)
 
 
 def _through(steps: Sequence[nn.Module], x: Tensor, index: int) -> Tensor:
     """Pass a batch through maps, drawing number `index` of the random ones."""
     for step in steps:
-        x = step.draw(x, index) if isinstance(step, RandomMap) else step(x)
+        x = drawn(step, x, index)
     return x
 
 
@@ -250,11 +249,7 @@ class RandomizedClassifier(DefendedClassifier):
         What was asked of this one plays no part, so work that is resumed draws as if it had never
         stopped.
         """
-
-        def swap(defence: Any) -> Any:
-            return defence.with_seed(seed) if isinstance(defence, RandomPreprocessor) else defence
-
-        return self.with_each_defence(swap)
+        return self.with_each_defence(lambda d: d.with_seed(seed) if is_ours(d) else d)
 
     def frozen(self, seed: int) -> Self:
         """Return a deterministic twin: each call makes the same draws, the same for every image.
@@ -262,11 +257,12 @@ class RandomizedClassifier(DefendedClassifier):
         Its gradient is that of its first `eot_samples` draws and its prediction the mean of the
         first `vote_samples`; with equal numbers they are one function.
         """
+        return self.with_each_defence(lambda d: d.frozen(seed) if is_ours(d) else d)
 
-        def swap(defence: Any) -> Any:
-            return defence.frozen(seed) if isinstance(defence, RandomPreprocessor) else defence
-
-        return self.with_each_defence(swap)
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of the defences that draw, in their order."""
+        return tuple(d.seed for d in self.model.preprocessors if d.seed is not None)
 
     def predict_draws(
         self, x: NDArray[Any], n: int, seed: int | None = None
@@ -288,8 +284,7 @@ class RandomizedClassifier(DefendedClassifier):
             InputError: `n` is no whole number >= 1, or `x` is no batch of images.
         """
         check_count(n, "n")
-        own = [d.seed for d in self.model.preprocessors if isinstance(d, RandomPreprocessor)]
-        root = derive_seed(0, *own) if seed is None else seed
+        root = derive_seed(0, *self.seeds) if seed is None else seed
         module = self.with_seed(derive_seed(root, "predict_draws")).model
         module.eval()
         images, _ = self._apply_preprocessing(x, y=None, fit=False)

@@ -8,7 +8,7 @@ import torch
 
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import global_seeds
-from art_disc.defences.preprocessor import MapPreprocessor
+from art_disc.defences.preprocessor import is_ours
 from art_disc.estimators.module import DefendedModule
 
 Shape = tuple[int, int, int]
@@ -36,7 +36,7 @@ def encoded_shape(
 
 
 def _behind(defence: Any, shape: Shape, *, channels_first: bool) -> Shape:
-    if isinstance(defence, MapPreprocessor):
+    if is_ours(defence):
         if defence.channels_first != channels_first:
             clip = defence.clip_values
             defence = defence.with_layout(channels_first=channels_first, clip_values=clip)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from art_disc.codebooks import PixelCounts
 from art_disc.data import Dataset
-from art_disc.defences.preprocessor import CodebookPreprocessor
+from art_disc.defences import traits
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.estimators.describe import defence_lines, environment_of
 from art_disc.networks import weights_hash
@@ -59,7 +59,7 @@ def describe_network(network: torch.nn.Module, training: str) -> dict[str, Any]:
 
 def _codebook(classifier: WhiteBoxClassifier) -> dict[str, Any]:
     """Return the first codebook, with those of a chain that come after it in `then`."""
-    found = [d.codebook for d in classifier.defences if isinstance(d, CodebookPreprocessor)]
+    found = [traits(defence).codebook for defence in classifier.defences]
     books = [
         {
             "name": type(book).__name__,
@@ -68,6 +68,7 @@ def _codebook(classifier: WhiteBoxClassifier) -> dict[str, Any]:
             "codewords": [[round(float(v), 9) for v in row] for row in book.codewords_],
         }
         for book in found
+        if book is not None
     ]
     if not books:
         return {}

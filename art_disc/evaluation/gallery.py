@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from art_disc.core.checks import Float32Array
 from art_disc.core.records import AttackOutcome
-from art_disc.defences import Thermometer
+from art_disc.defences import traits
 from art_disc.estimators.contract import WhiteBoxClassifier, top_of
 from art_disc.evaluation.rows import PlannedTrial
 from art_disc.report import Pictures
@@ -94,7 +94,8 @@ def _discretise(classifier: WhiteBoxClassifier, x: Float32Array) -> Float32Array
         made = defence(x)[0]
         if made.shape != x.shape:
             # codes are no picture; their levels are, where there are any
-            x = defence.decode(made) if isinstance(defence, Thermometer) else x
+            picture = traits(defence).decode(made)
+            x = x if picture is None else picture
             break
         x = made
     # noise may leave the range

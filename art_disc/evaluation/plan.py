@@ -11,12 +11,7 @@ from art_disc.attacks import attack_table
 from art_disc.core.budget import NORMS
 from art_disc.core.errors import InputError
 from art_disc.core.records import Setting
-from art_disc.defences import (
-    CodebookPreprocessor,
-    MapPreprocessor,
-    RandomPreprocessor,
-    StraightThrough,
-)
+from art_disc.defences import traits
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.rows import PlannedTrial, preset_row
 from art_disc.evaluation.sources import (
@@ -25,7 +20,7 @@ from art_disc.evaluation.sources import (
     blind_source,
     gradient_sources,
     keep_only,
-    mixed_twin,
+    relaxed_twin,
     white_box,
 )
 from art_disc.surrogates import SurrogateLike
@@ -110,30 +105,18 @@ def _knowledge(classifier: WhiteBoxClassifier, estimator: Any) -> str:
         return white_box(classifier) if same else "none"
     if getattr(model, "base", model) is not classifier.base_network:
         return "none"
-    theirs, ours = (_codewords(c) for c in (estimator, classifier))
-    if not theirs:
+    if not getattr(estimator, "defences", ()):
         return "base"
-    twin = mixed_twin(classifier)
-    for known in (ours, _codewords(twin) if twin is not None else ours):
-        if len(theirs) == len(known) and all(map(np.array_equal, theirs, known)):
-            return white_box(classifier)
+    twin = relaxed_twin(classifier)
+    known = [classifier] if twin is None else [classifier, twin[1]]
     # the same network behind another defence: a transfer from elsewhere
-    return "none"
+    same = any(_identities(estimator) == _identities(one) for one in known)
+    return white_box(classifier) if same else "none"
 
 
-def _codewords(classifier: Any) -> list[Any]:
+def _identities(classifier: Any) -> list[Any]:
     # neither a surrogate nor a seed changes what an attacker knows of a defence
-    return [_identity(d) for d in getattr(classifier, "defences", ())]
-
-
-def _identity(defence: Any) -> Any:
-    if isinstance(defence, CodebookPreprocessor):
-        return defence.codebook.codewords_
-    if isinstance(defence, StraightThrough):
-        return defence.preprocessor
-    if isinstance(defence, RandomPreprocessor):
-        return defence.frozen(0).describe()
-    return defence.describe() if isinstance(defence, MapPreprocessor) else defence
+    return [traits(defence).identity() for defence in classifier.defences]
 
 
 def _plain(value: Any) -> Setting:

@@ -5,17 +5,10 @@ from dataclasses import dataclass
 
 from art_disc.attacks import suite_surrogates
 from art_disc.core.errors import InputError
-from art_disc.defences import (
-    ClusterPreprocessor,
-    MapPreprocessor,
-    ModelledPreprocessor,
-    RandDisc,
-    RandMix,
-    SurrogatePreprocessor,
-)
-from art_disc.defences.meaning import check_meaning, meaning
+from art_disc.defences import traits
+from art_disc.defences.meaning import change, check_meaning, meaning
 from art_disc.estimators.contract import WhiteBoxClassifier
-from art_disc.surrogates import SoftAssignment, Surrogate, SurrogateLike
+from art_disc.surrogates import Surrogate, SurrogateLike
 
 BOTH, DEFENDED = ("base", "defended"), ("defended",)
 # what an evaluation attacks through unless it is told otherwise
@@ -68,18 +61,15 @@ def gradient_sources(
     known = white_box(classifier)
     if not classifier.defences:
         return [Source("own", classifier, BOTH, known, None)]
-    kinds = SurrogatePreprocessor | ClusterPreprocessor | ModelledPreprocessor
-    own = [d.surrogate for d in classifier.defences if isinstance(d, kinds)]
-    built = "+".join(dict.fromkeys(surrogate.name for surrogate in own)) or None
+    chain = [traits(defence) for defence in classifier.defences]
+    own = [one.surrogate.name for one in chain if one.surrogate is not None]
+    built = "+".join(dict.fromkeys(own)) or None
     sources = [Source("own", classifier, DEFENDED, known, built)]
     if classifier.has_base:
         sources.insert(0, Source("base", classifier.base, BOTH, "base", None))
-    foreign = any(not hasattr(defence, "map") for defence in classifier.defences)
+    foreign = any(one.foreign for one in chain)
     seen, mine = {built}, dict[str, Surrogate]()
     for wanted in surrogates:
-        # "soft" alone means the defences' own temperatures where they have them
-        if wanted == "soft" and all(isinstance(surrogate, SoftAssignment) for surrogate in own):
-            continue
         made = meaning(classifier.defences, wanted)
         if made is None:
             continue
@@ -87,20 +77,14 @@ def gradient_sources(
         if mine.setdefault(name, made) != made:
             msg = f"two surrogates are called {name!r}; give them names of their own (Custom)"
             raise InputError(msg)
-        if name in seen or not (_changes(classifier, wanted) or (foreign and name == "identity")):
+        changes = any(change(defence, wanted) for defence in classifier.defences)
+        if name in seen or not (changes or (foreign and name == "identity")):
             continue
         seen.add(name)
         asked = wanted if isinstance(wanted, str) else name
         twin = classifier.with_surrogate(wanted)
         sources.append(Source(asked, twin, DEFENDED, known, name, wanted))
     return sources
-
-
-def _changes(classifier: WhiteBoxClassifier, wanted: SurrogateLike) -> bool:
-    """Whether a defence of ours is differentiated otherwise through this surrogate."""
-    ours = [d for d in classifier.defences if isinstance(d, MapPreprocessor)]
-    meant = [(d, d.meant(wanted)) for d in ours]
-    return any(new is not None and new != getattr(d, "surrogate", None) for d, new in meant)
 
 
 def wanted_surrogates(
@@ -126,30 +110,27 @@ def reference_source(classifier: WhiteBoxClassifier) -> Source:
     )
 
 
-def mixed_twin(classifier: WhiteBoxClassifier) -> WhiteBoxClassifier | None:
-    """Return the classifier with RandMix in place of each RandDisc; None where there is none.
+def relaxed_twin(classifier: WhiteBoxClassifier) -> tuple[str, WhiteBoxClassifier] | None:
+    """Return the classifier on which published attacks make their examples, and what is in it.
 
-    It mixes with the alpha through which the RandDisc is differentiated: the paper makes its
-    examples on RandMix and scores them on both (Zhang, Liang 2019, section 5).
+    It has the smooth relative in place of each defence that has one, RandMix for RandDisc, whose
+    name is the first of the two. None where no defence has one.
     """
-    if not any(isinstance(defence, RandDisc) for defence in classifier.defences):
+    smooth = [traits(defence).relaxed() for defence in classifier.defences]
+    names = dict.fromkeys(type(defence).__name__ for defence in smooth if defence is not None)
+    if not names:
         return None
-    return classifier.with_each_defence(lambda d: _as_mixture(d) if isinstance(d, RandDisc) else d)
+    return "+".join(names), classifier.with_each_defence(lambda d: traits(d).relaxed() or d)
 
 
-def _as_mixture(defence: RandDisc) -> RandMix:
-    own = ("n_clusters", "surrogate", "freeze", "place")
-    settings = {name: getattr(defence, name) for name in defence.params if name not in own}
-    made = RandMix(defence.slope, defence.n_clusters, **settings)
-    return made if defence.freeze is None else made.frozen(defence.freeze)
-
-
-def mixed_source(classifier: WhiteBoxClassifier) -> Source | None:
-    """Return the source of transfers from the RandMix twin of a RandDisc."""
-    twin = mixed_twin(classifier)
-    if twin is None:
+def relaxed_source(classifier: WhiteBoxClassifier) -> Source | None:
+    """Return the source of transfers from the twin of `relaxed_twin`, if there is one."""
+    found = relaxed_twin(classifier)
+    if found is None:
         return None
-    return Source("randmix", twin, DEFENDED, white_box(classifier), "transfer: RandMix twin")
+    name, twin = found
+    known = white_box(classifier)
+    return Source(name.lower(), twin, DEFENDED, known, f"transfer: {name} twin")
 
 
 def keep_only(sources: list[Source], classifier: WhiteBoxClassifier, through: str) -> list[Source]:

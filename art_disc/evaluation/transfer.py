@@ -25,7 +25,7 @@ from art_disc.estimators.contract import (
     images_and_labels,
 )
 from art_disc.estimators.describe import defence_lines, describe_voting, environment_of
-from art_disc.evaluation.sources import mixed_twin
+from art_disc.evaluation.sources import relaxed_twin
 from art_disc.trials import Scorer, Trial, run_trial
 
 
@@ -46,9 +46,9 @@ def transfer_sources(classifier: WhiteBoxClassifier, *, seed: int = 0) -> dict[s
     found: dict[str, Any] = {"own": classifier}
     if classifier.has_base and classifier.defences:
         found["base"] = classifier.base
-    twin = mixed_twin(classifier)
-    if twin is not None:
-        found["randmix"] = twin
+    relaxed = relaxed_twin(classifier)
+    if relaxed is not None:
+        found[relaxed[0].lower()] = relaxed[1]
     if classifier.is_random:
         found["frozen"] = check_draws(classifier).frozen(derive_seed(seed, "frozen"))
     return found

@@ -1,32 +1,34 @@
 """The exact step forward, a chosen gradient backward."""
 
-from art_disc.surrogates.levels import LevelCode, check_level_surrogate
-from art_disc.surrogates.pixels import Surrogate, channels_255
-from art_disc.surrogates.ramp import Ramp
-from art_disc.surrogates.smoothed import SmoothedStep
+from art_disc.surrogates.levels import LevelCode
+from art_disc.surrogates.pixels import PixelSurrogate, Surrogate, channels_255
+from art_disc.surrogates.smoothed import Ramp, SmoothedStep
 from art_disc.surrogates.step import HardStep, straight_through
 from art_disc.surrogates.surrogates import (
-    WORDS,
     Custom,
     Identity,
     SoftAssignment,
     SurrogateLike,
-    as_surrogate,
+    soft_spread,
 )
+from art_disc.surrogates.vocabulary import CODEWORDS, LEVELS, NO_SURROGATE, Vocabulary
 
 __all__ = [
-    "WORDS",
+    "CODEWORDS",
+    "LEVELS",
+    "NO_SURROGATE",
     "Custom",
     "HardStep",
     "Identity",
     "LevelCode",
+    "PixelSurrogate",
     "Ramp",
     "SmoothedStep",
     "SoftAssignment",
     "Surrogate",
     "SurrogateLike",
-    "as_surrogate",
+    "Vocabulary",
     "channels_255",
-    "check_level_surrogate",
+    "soft_spread",
     "straight_through",
 ]

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from art_disc.core.errors import InputError
 from art_disc.surrogates.pixels import Surrogate
-from art_disc.surrogates.ramp import Ramp
-from art_disc.surrogates.smoothed import SmoothedStep
+from art_disc.surrogates.smoothed import Ramp
 from art_disc.surrogates.surrogates import Custom, Identity, SoftAssignment
 
 
@@ -143,17 +142,3 @@ class LevelCode:
             scores = (x.unsqueeze(2) - middles) ** 2 / (-2 * width**2)
         code = self.from_shares(torch.softmax(scores, dim=2))
         return code if beyond is None else code + beyond.unsqueeze(2) * self._direction(x)
-
-
-def check_level_surrogate(surrogate: Surrogate) -> None:
-    """Refuse a surrogate that says nothing of level codes.
-
-    Raises:
-        InputError: None of soft, smooth, ramp, identity or a callable.
-    """
-    if not isinstance(surrogate, SoftAssignment | SmoothedStep | Ramp | Identity | Custom):
-        msg = (
-            "level codes know the surrogates soft, smooth, ramp, identity or a callable on images "
-            f"that returns codes, got {surrogate.name}"
-        )
-        raise InputError(msg)

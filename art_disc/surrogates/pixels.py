@@ -7,14 +7,18 @@ from torch import Tensor
 from art_disc.codebooks import Codebook
 
 
-@runtime_checkable
 class Surrogate(Protocol):
-    """A differentiable stand-in for the map of each pixel to its nearest codeword."""
+    """A differentiable stand-in for what a defence does; which ones, its `Vocabulary` says."""
 
     @property
     def name(self) -> str:
         """Short name for tables, with its parameter."""
         ...
+
+
+@runtime_checkable
+class PixelSurrogate(Surrogate, Protocol):
+    """A differentiable stand-in for the map of each pixel to its nearest codeword."""
 
     def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:
         """Return the smoothed images.

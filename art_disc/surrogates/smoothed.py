@@ -1,7 +1,7 @@
-"""Sigmoid steps: the hard map blurred at its borders."""
+"""Stand-ins of a width: steps blurred at their borders, and bits that rise along a line."""
 
-import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -9,12 +9,54 @@ from scipy.spatial.distance import pdist
 from torch import Tensor
 
 from art_disc.codebooks import Codebook
-from art_disc.core.errors import InputError
+from art_disc.core.checks import check_positive
 from art_disc.surrogates.pixels import channels_255
 
 
 @dataclass(frozen=True, slots=True)
-class SmoothedStep:
+class Widened:
+    """A stand-in with a width, in words `WORD[:WIDTH]`.
+
+    Raises:
+        InputError: `width` is not a positive number.
+    """
+
+    width: float | None = None
+    word: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if self.width is not None:
+            check_positive(self.width, "width", scale=" (range of [0, 1])")
+
+    @property
+    def name(self) -> str:
+        """Its word, with its width if one was given."""
+        return self.word if self.width is None else f"{self.word}(width={self.width:g})"
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp(Widened):
+    """The published stand-in for a thermometer code: each bit rises along a straight line.
+
+    Bit l, which is on above the border l / L, rises over the `width` below that border, so a pixel
+    differentiates the next bit above it alone, and one in the highest level none at all: attack
+    through another surrogate too. Codewords have no bits: it is for level codes alone.
+
+    Args:
+        width: Length > 0 of the rise on the [0, 1] scale; None: one level, 1 / L, as published.
+
+    Raises:
+        InputError: `width` is not a positive number.
+
+    Source: Athalye, Carlini, Wagner 2018, section 5.1 (thermometer encoding); the place and width
+    are those of their published code.
+    """
+
+    word: ClassVar[str] = "ramp"
+
+
+@dataclass(frozen=True, slots=True)
+class SmoothedStep(Widened):
     """Sigmoid steps at the cell borders: the mean codeword under Gaussian noise.
 
     s(x) = sum_j c_j exp(-|x - c_j|^2 / 2 w^2) / sum_j exp(-|x - c_j|^2 / 2 w^2) with Euclidean
@@ -33,20 +75,10 @@ class SmoothedStep:
     smooth approximation); the default width is ours.
     """
 
-    width: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.width is not None and not (math.isfinite(self.width) and self.width > 0):
-            msg = f"width must be a positive number (range of [0, 1]), got {self.width}"
-            raise InputError(msg)
-
-    @property
-    def name(self) -> str:
-        """`smooth`, with its width if one was given."""
-        return "smooth" if self.width is None else f"smooth(width={self.width:g})"
+    word: ClassVar[str] = "smooth"
 
     def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:
-        """Return s of every pixel; see `Surrogate`."""
+        """Return s of every pixel; see `PixelSurrogate`."""
         channels = channels_255(x, codebook)
         levels = codebook.levels
         width = 255 * self.width if self.width is not None else 0.3 * _smallest_gap(levels)

@@ -1,6 +1,5 @@
 """Differentiable stand-ins for a discretisation, for the backward pass of BPDA."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,9 +7,9 @@ import torch
 from torch import Tensor
 
 from art_disc.codebooks import Codebook
+from art_disc.core.checks import check_positive
 from art_disc.core.errors import InputError
 from art_disc.surrogates.pixels import Surrogate, channels_255
-from art_disc.surrogates.ramp import Ramp
 from art_disc.surrogates.smoothed import SmoothedStep
 from art_disc.surrogates.soft import soft_mean
 
@@ -39,12 +38,8 @@ class SoftAssignment:
     leak: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.leak) and self.leak >= 0):
-            msg = f"leak must be a number >= 0, got {self.leak}"
-            raise InputError(msg)
-        if not (math.isfinite(self.alpha) and self.alpha > 0):
-            msg = f"alpha must be a positive number (1 / range of [0, 1]), got {self.alpha}"
-            raise InputError(msg)
+        check_positive(self.leak, "leak", zero=True)
+        check_positive(self.alpha, "alpha", scale=" (1 / range of [0, 1])")
 
     @property
     def name(self) -> str:
@@ -53,7 +48,7 @@ class SoftAssignment:
         return f"soft(alpha={self.alpha:g}{leak})"
 
     def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:
-        """Return g of every pixel; see `Surrogate`."""
+        """Return g of every pixel; see `PixelSurrogate`."""
         levels = codebook.levels
         channels = channels_255(x, codebook)
         beyond = None
@@ -119,37 +114,13 @@ class Custom:
 
 
 SurrogateLike = Surrogate | Callable[[Tensor], Tensor] | str
-# those of codebooks; level codes have a ramp too
-WORDS = "identity, soft[:ALPHA[:LEAK]], smooth[:WIDTH]"
 
 
-def as_surrogate(surrogate: SurrogateLike) -> Surrogate:
-    """Return a surrogate from an object, a callable or a name.
+def soft_spread(own: Surrogate) -> tuple[Surrogate, ...]:
+    """Return the stand-ins of codewords or levels to attack through beside `own`.
 
-    Args:
-        surrogate: A surrogate of this package; a callable on images in [0, 1]; or `identity`,
-            `soft`, `soft:25.5` with its alpha, `soft:25.5:1` with its alpha and leak, `smooth`,
-            `smooth:0.1` with its width, or, for level codes, `ramp` and `ramp:0.1`.
-
-    Raises:
-        InputError: None of these.
+    A softmax at its temperature (or 10) and at a blunter one, one that leaks, and smoothed steps.
     """
-    if isinstance(surrogate, SoftAssignment | SmoothedStep | Ramp | Identity | Custom):
-        return surrogate
-    if isinstance(surrogate, str):
-        name, _, value = surrogate.partition(":")
-        if name == "identity" and not value:
-            return Identity()
-        kinds: dict[str, Callable[..., Surrogate]]
-        kinds = {"soft": SoftAssignment, "smooth": SmoothedStep, "ramp": Ramp}
-        if name in kinds:
-            try:
-                return kinds[name](*(float(part) for part in value.split(":") if value))
-            except (ValueError, TypeError):
-                pass
-    elif callable(surrogate) and hasattr(surrogate, "name"):
-        return surrogate  # type: ignore[return-value]  # a protocol cannot be told by call alone
-    elif callable(surrogate):
-        return Custom(surrogate, getattr(surrogate, "__name__", "custom"))
-    msg = f"surrogate must be {WORDS}, ramp[:WIDTH] or a callable, got {surrogate!r}"
-    raise InputError(msg)
+    alpha = own.alpha if isinstance(own, SoftAssignment) else 10.0
+    soft = SoftAssignment(alpha), SoftAssignment(alpha / 4), SoftAssignment(alpha, leak=1.0)
+    return (*soft, SmoothedStep())

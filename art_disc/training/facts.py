@@ -8,13 +8,8 @@ from torch import nn
 
 from art_disc.core.errors import InputError
 from art_disc.data import Dataset
-from art_disc.defences import (
-    ClusterPreprocessor,
-    CodebookPreprocessor,
-    MapPreprocessor,
-    ModelledPreprocessor,
-    SurrogatePreprocessor,
-)
+from art_disc.defences import MapPreprocessor, is_ours
+from art_disc.defences.preprocessor import learn_from
 from art_disc.networks import weights_hash
 from art_disc.surrogates import Custom
 from art_disc.training.objectives import CrossEntropy, Objective
@@ -28,11 +23,10 @@ def fit_defences(defences: Sequence[MapPreprocessor], data: Dataset) -> None:
         InputError: Something else than a defence of ours.
     """
     for defence in defences:
-        if not isinstance(defence, MapPreprocessor):
+        if not is_ours(defence):
             msg = f"defences must be defences of art_disc, got {type(defence).__name__}"
             raise InputError(msg)
-        if not defence.is_fitted:
-            defence.learn(data.x_train)
+    learn_from(defences, data.x_train)
 
 
 def training_facts(
@@ -62,14 +56,14 @@ def training_facts(
         "data": data.fingerprint,
         "seed": int(seed),
         **recipe.facts(),
-        "defences": [_defence_fact(defence) for defence in defences],
+        "defences": [defence.facts() for defence in defences],
     }
     return facts | _own_facts(objective, taken=facts)
 
 
 def can_be_told(defences: Sequence[MapPreprocessor], objective: Objective) -> bool:
     """Whether facts decide the training: a user's own surrogate has a name alone."""
-    own = any(isinstance(getattr(d, "surrogate", None), Custom) for d in defences)
+    own = any(isinstance(d.surrogate, Custom) for d in defences)
     # cross-entropy alone surely asks for no gradient of the images
     return not own or isinstance(objective, CrossEntropy)
 
@@ -88,12 +82,3 @@ def _own_facts(objective: Objective, taken: Collection[str]) -> dict[str, Any]:
         )
         raise InputError(msg)
     return own
-
-
-def _defence_fact(defence: MapPreprocessor) -> list[Any]:
-    if isinstance(defence, CodebookPreprocessor):
-        codes = [[float(level) for level in code] for code in defence.codebook.levels]
-        return [defence.describe(), defence.surrogate.name, codes]
-    if isinstance(defence, SurrogatePreprocessor | ClusterPreprocessor | ModelledPreprocessor):
-        return [defence.describe(), defence.surrogate.name]
-    return [defence.describe()]

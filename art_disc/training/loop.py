@@ -17,7 +17,7 @@ from art_disc.core.checks import Float32Array, check_images, check_labels
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import derive_seed
 from art_disc.data import Dataset
-from art_disc.defences import MapPreprocessor, RandomPreprocessor
+from art_disc.defences import MapPreprocessor
 from art_disc.estimators.module import DefendedModule
 from art_disc.networks import weights_hash
 from art_disc.training.adversary import Adversary, first_look
@@ -183,10 +183,7 @@ class _Training:
         for place, defence in enumerate(self.defences):
             # the loop's images are NCHW in [0, 1], whatever the defence was made for
             fit = defence.with_layout(channels_first=True, clip_values=(0.0, 1.0))
-            if isinstance(fit, RandomPreprocessor):
-                seed = derive_seed(self.seed, "defence", epoch)
-                fit = fit.with_place(place).with_seed(seed)
-            own.append(fit)
+            own.append(fit.with_place(place).with_seed(derive_seed(self.seed, "defence", epoch)))
         return DefendedModule(network, own)
 
     def begin(self, images: int, facts: dict[str, Any]) -> State:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from art_disc.core.seeds import derive_seed, global_seeds
-from art_disc.defences.draws import RandomMap
+from art_disc.defences.draws import own_generators
 
 
 @contextmanager
@@ -17,8 +17,7 @@ def own_streams(model: Any, seed: int) -> Iterator[None]:
     An attack must not depend on what drew before it: on a time estimate, on pictures, on rows that
     a resumed run need not run again. Afterwards the streams are where they were.
     """
-    modules = model.modules() if isinstance(model, torch.nn.Module) else ()
-    streams = [m.stream.generator for m in modules if isinstance(m, RandomMap)]
+    streams = own_generators(model) if isinstance(model, torch.nn.Module) else []
     before = [generator.get_state() for generator in streams]
     for i, generator in enumerate(streams):
         generator.manual_seed(derive_seed(seed, "stream", i))

@@ -5,7 +5,12 @@ import pytest
 from art.attacks.evasion import ProjectedGradientDescent
 from art.defences.preprocessor import ThermometerEncoding
 
-from art_disc.defences import DEFENCES, ClusterPreprocessor, GaussianNoise
+from art_disc.defences import (
+    DEFENCES,
+    ClusterPreprocessor,
+    CodebookPreprocessor,
+    GaussianNoise,
+)
 
 # a row that is added gets the options that it needs here
 OPTIONS = {
@@ -24,7 +29,7 @@ OPTIONS = {
     "tv": {"weight": 0.1, "steps": 5},
     "resizepad": {"lowest": 4, "highest": 8, "size": 9, "seed": 4},
 }
-BOOKS = [name for name, row in DEFENCES.items() if row.codebook]
+BOOKS = [name for name, row in DEFENCES.items() if issubclass(row.kind, CodebookPreprocessor)]
 
 
 class Case:
@@ -44,7 +49,7 @@ class Case:
         """Return what the defence must give, by other code: NumPy's, ART's or one added picture."""
         scale = np.float32(self.upper)
         unit = x.astype(np.float32) / (scale if x.dtype != np.uint8 else np.float32(255))
-        if hasattr(self.defence, "codebook"):
+        if self.defence.codebook is not None:
             return self.defence.codebook.quantize(unit, channels_first=self.first) * scale
         if hasattr(self.defence, "n_levels"):
             levels = self.defence.n_levels

@@ -10,7 +10,7 @@ from art.preprocessing.standardisation_mean_std.numpy import StandardisationMean
 
 from art_disc import build_classifier
 from art_disc.codebooks import BitDepthCodebook, Codebook, UniformCodebook
-from art_disc.defences import DEFENCES, InputBitDepth, PixelDiscretization
+from art_disc.defences import DEFENCES, CodebookPreprocessor, InputBitDepth, PixelDiscretization
 from art_disc.networks import DigitsNet
 
 
@@ -104,15 +104,14 @@ def test_the_gradient_is_slope_times_network(random_net, sample, book, surrogate
     assert_gradient_contract(built(random_net, defence, placement), off_grid, sample[1], slope)
 
 
-BOOKS = [name for name, row in DEFENCES.items() if row.codebook]
+BOOKS = [name for name, row in DEFENCES.items() if issubclass(row.kind, CodebookPreprocessor)]
 
 
 def whole(name, surrogate):
     """A defence of the table as one fixed function."""
-    if DEFENCES[name].surrogate:
-        return DEFENCES[name].make(surrogate=surrogate)
-    made = DEFENCES[name].make().with_surrogate(surrogate)
-    return made.frozen(3) if made.is_random else made
+    row = DEFENCES[name]
+    made = row.make(surrogate=surrogate) if row.kind.meant(surrogate) else row.make()
+    return made.frozen(3)
 
 
 def net_behind(defence, net):

@@ -14,7 +14,8 @@ from scipy.special import expit
 
 from art_disc import JpegCompression, build_classifier
 from art_disc.core.errors import InputError
-from art_disc.defences import DctModel, jpeg, parse_defence
+from art_disc.defences import DctModel, parse_defence
+from art_disc.defences import images as maps
 from art_disc.defences.jpeg_codec import JpegCodec, data_bytes, encoded, tables
 from art_disc.defences.jpeg_model import jpeg_model, soft_round
 from art_disc.surrogates import Identity
@@ -207,7 +208,7 @@ def test_chunks_of_the_backward_pass_change_nothing(monkeypatch):
         return leaf.grad.numpy()
 
     whole = slope()
-    monkeypatch.setattr(jpeg, "_MEMORY_BYTES", 1)
+    monkeypatch.setattr(maps, "MEMORY_BYTES", 1)
     assert np.allclose(slope(), whole, atol=1e-6)
 
 

@@ -9,7 +9,8 @@ from scipy.optimize import minimize
 
 from art_disc import TotalVariation, build_classifier
 from art_disc.core.errors import InputError
-from art_disc.defences import Unrolled, parse_defence, total_variation
+from art_disc.defences import Unrolled, parse_defence
+from art_disc.defences import images as maps
 from art_disc.surrogates import Identity
 
 KINDS = ("anisotropic", "isotropic")
@@ -185,7 +186,7 @@ def test_the_gradient_is_that_of_the_iteration(kind, monkeypatch):
     assert np.allclose(slope(), expected.numpy(), atol=1e-5)
     assert np.array_equal(slope("identity"), weights.astype(np.float32))
     assert not np.allclose(slope(), weights, atol=0.05)
-    monkeypatch.setattr(total_variation, "_MEMORY_BYTES", 1)
+    monkeypatch.setattr(maps, "MEMORY_BYTES", 1)
     assert np.allclose(slope(), expected.numpy(), atol=1e-5)
 
 

@@ -11,12 +11,14 @@ from art_disc.core.seeds import global_seeds
 from art_disc.defences import (
     DEFENCES,
     CodebookMap,
+    CodebookPreprocessor,
     ColorDepthReduction,
     InputBitDepth,
     PixelDiscretization,
 )
 from art_disc.networks import DigitsNet
 
+BOOKS = [name for name, row in DEFENCES.items() if issubclass(row.kind, CodebookPreprocessor)]
 SHAPE = {"input_shape": (1, 8, 8), "nb_classes": 10}
 
 
@@ -35,7 +37,7 @@ def placement(request):
     return request.param
 
 
-@pytest.mark.parametrize("name", [name for name, row in DEFENCES.items() if row.codebook])
+@pytest.mark.parametrize("name", BOOKS)
 def test_both_placements_give_the_network_behind_the_defence(digits, digits_net, x, y, name):
     made = [
         build_classifier(

@@ -17,11 +17,7 @@ from art_disc.certificates.divergence.models import (
 )
 from art_disc.certificates.inputs import applied_defences
 from art_disc.core.errors import CertificateError
-from art_disc.defences.noise import GaussianNoise
-from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
-from art_disc.defences.preprocessor import MapPreprocessor
-from art_disc.defences.randdisc import RandDisc
-from art_disc.defences.randdisc_base import ClusterPreprocessor
+from art_disc.defences import MapPreprocessor, PixelNoise, traits
 
 Float64Array = NDArray[np.float64]
 
@@ -40,7 +36,7 @@ def divergence_model(classifier: Any) -> DivergenceModel:
     """
     resizing = []
     for step in applied_defences(classifier):
-        if isinstance(step, MaxPoolDownsample | BilinearResize):
+        if traits(step).pools:
             resizing.append(_pool_of(step))
             continue
         found = _model_of(step)
@@ -72,24 +68,29 @@ def _pool_of(defence: MapPreprocessor) -> Callable[[Float64Array], Float64Array]
 
 def _model_of(defence: Any) -> DivergenceModel:
     """Return the model of a defence that draws."""
-    if not isinstance(defence, GaussianNoise | ClusterPreprocessor):
+    known = traits(defence)
+    noise = known.noise()
+    if noise is None:
         raise CertificateError(_needs(f"{type(defence).__name__} first"))
-    if not defence.is_random:
+    if not known.is_random:
         msg = (
             f"{type(defence).__name__} is frozen: it draws the same numbers in each call, so "
             "nothing is random; certify the classifier that it was frozen from"
         )
         raise CertificateError(msg)
-    adaptive = isinstance(defence, ClusterPreprocessor) and isinstance(defence.centres, str)
-    if defence.sigma == 0 or (adaptive and defence.tau == 0):
-        msg = f"{defence.describe()} adds no noise to some pixels, so no divergence is finite"
+    if noise.sigma == 0 or (noise.n_samples and noise.tau == 0):
+        msg = f"{known.describe()} adds no noise to some pixels, so no divergence is finite"
         raise CertificateError(msg)
-    if adaptive:
-        return AdaptiveModel(defence.n_samples, defence.tau, defence.sigma)
-    if isinstance(defence, RandDisc) and defence.codewords is not None:
-        levels = axis_levels(defence.codewords)
-        if levels is None:
-            codes = tuple(map(tuple, defence.codewords.astype(np.float64).tolist()))
-            return ColourCodesModel(codes, defence.sigma)
-        return FixedCodesModel(levels, defence.sigma)
-    return GaussianModel(defence.sigma)
+    return _model_of_noise(noise)
+
+
+def _model_of_noise(noise: PixelNoise) -> DivergenceModel:
+    if noise.n_samples:
+        return AdaptiveModel(noise.n_samples, noise.tau, noise.sigma)
+    if noise.codewords is None:
+        return GaussianModel(noise.sigma)
+    levels = axis_levels(noise.codewords)
+    if levels is None:
+        codes = tuple(map(tuple, noise.codewords.astype(np.float64).tolist()))
+        return ColourCodesModel(codes, noise.sigma)
+    return FixedCodesModel(levels, noise.sigma)

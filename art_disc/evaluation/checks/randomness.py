@@ -47,9 +47,9 @@ def randomness_found(ctx: Context) -> Finding:
     random = spread > ctx.thresholds.spread
     largest = float(spread.max())
     if not ctx.classifier.is_random:
-        told = f"five predictions of one image differ by {largest:.2g}"
+        differ = f"five predictions of one image differ by {largest:.2g}"
         ids = ctx.ids(random)
-        return judged(not random.any(), f"{told}; the classifier averages no draws", ids)
+        return judged(not random.any(), f"{differ}; the classifier averages no draws", ids)
     asked = _frozen_rows(ctx)
     frozen = ctx.done(asked, "frozen")
     fresh = [o for o in ctx.done(asked) if o.knowledge == "bpda+eot"]
@@ -117,11 +117,11 @@ def enough_draws(ctx: Context) -> Finding:
         gained |= hit & ~usual
     drop = float(gained.sum()) / ctx.n
     cosine = _cosine(ctx)
-    told = ", ".join(f"{share:.1%} {name}" for name, share in left.items())
+    shares = ", ".join(f"{share:.1%} {name}" for name, share in left.items())
     lucky = drop > ctx.thresholds.eot and not ctx.beyond_luck(gained, mine, others)
     return judged(
         drop <= ctx.thresholds.eot or lucky,
-        f"accuracy left: {told}; they break {100 * drop:.1f} points that the evaluation did not"
+        f"accuracy left: {shares}; they break {100 * drop:.1f} points that the evaluation did not"
         f"{LUCK if lucky else ''}; "
         f"two gradients of one image have a cosine of {cosine:.2f}",
         ctx.ids(gained & correct),
@@ -155,9 +155,9 @@ def fresh_draws(ctx: Context) -> Finding:
     # what is beyond the budget is not adversarial
     inside = np.array(worst.perturbation) <= worst.eps + worst.tolerance
     drawn = np.array(worst.draw_correct)[inside]
-    told = {"vote": worst.share.value}
+    shares = {"vote": worst.share.value}
     if inside.any():
-        told |= {
+        shares |= {
             "mean": float(drawn.mean()) / worst.draws,
             "any": float((drawn > 0).mean()),
             "all": float((drawn == worst.draws).mean()),
@@ -169,7 +169,7 @@ def fresh_draws(ctx: Context) -> Finding:
         left = list(unbroken(tuple(drawn.tolist()), worst.draws, worst.draws).mean(axis=1))
     persist = {f"after_{k}": float(left[min(k, len(left)) - 1]) for k in (1, 10, 100)}
     names = {"vote": "as it votes", "mean": "of single draws", "any": "in any", "all": "in all"}
-    words = ", ".join(f"{share:.1%} {names[name]}" for name, share in told.items())
+    words = ", ".join(f"{share:.1%} {names[name]}" for name, share in shares.items())
     again = ", ".join(
         f"{'at most ' if int(k[6:]) > worst.draws else ''}{v:.1%} after {k[6:]}"
         for k, v in persist.items()
@@ -177,7 +177,7 @@ def fresh_draws(ctx: Context) -> Finding:
     return passed(
         f"{least} fresh draws an image; under {worst.attack}: {words}; asked again and again: "
         f"{again} queries",
-        **told,
+        **shares,
         **persist,
     )
 

@@ -35,14 +35,14 @@ def gain(ctx: Context) -> Finding:
     if record is None or ctx.reference is None:
         return not_run("no adversarially trained network was given to compare with")
     numbers: dict[str, float] = {}
-    told = []
+    gains = []
     if ctx.classifier.has_base:
         numbers["inference_cost"] = _cost_factor(ctx)
     ours = np.array(record.survives(ctx.eps))[: ctx.n]
     names = {"base": "the undefended network", "reference": "the adversarially trained network"}
     for model, name in names.items():
         if model not in ctx.run.models:
-            told.append(NO_BASE)
+            gains.append(NO_BASE)
             continue
         rows = record.select(scored_on=model, eps=ctx.eps)
         if not any(len(o.correct) >= ctx.n for o in rows):
@@ -50,12 +50,12 @@ def gain(ctx: Context) -> Finding:
         theirs = np.array(record.survives(ctx.eps, model=model))[: ctx.n]
         value, low, high = _compare(ours, theirs)
         sign = "a gain" if low > 0 else "a loss" if high < 0 else "no difference shown"
-        told.append(f"{100 * value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}] over {name}: "
-                    f"{sign}")  # fmt: skip
+        interval = f"[{100 * low:+.1f}, {100 * high:+.1f}]"
+        gains.append(f"{100 * value:+.1f} points {interval} over {name}: {sign}")
         numbers |= {f"over_{model}": value, f"over_{model}_low": low, f"over_{model}_high": high}
     if "inference_cost" in numbers:
-        told.append(f"inference costs {numbers['inference_cost']:.2f} times the base's")
-    return passed("; ".join(told), **numbers)
+        gains.append(f"inference costs {numbers['inference_cost']:.2f} times the base's")
+    return passed("; ".join(gains), **numbers)
 
 
 def _cost_factor(ctx: Context) -> float:
@@ -93,11 +93,11 @@ def valid_images(ctx: Context) -> Finding:
     raw, grid = (None, None) if record is None else (
         record.worst(ctx.eps), record.worst(ctx.eps, grid=True)
     )  # fmt: skip
-    told = f"{len(rows)} sets of images within budget and range"
+    kept = f"{len(rows)} sets of images within budget and range"
     if raw is None or grid is None:
-        return passed(told)
+        return passed(kept)
     return passed(
-        f"{told}; worst of all attacks {raw.value:.1%}, after rounding to the 8-bit grid "
+        f"{kept}; worst of all attacks {raw.value:.1%}, after rounding to the 8-bit grid "
         f"{grid.value:.1%}",
         worst=raw.value,
         worst_on_grid=grid.value,

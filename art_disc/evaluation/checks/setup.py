@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from art_disc.core.records import Share
 from art_disc.core.records.randomness import LOSSES
-from art_disc.defences import CodebookPreprocessor, Thermometer
+from art_disc.defences import traits
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.probes import (
@@ -39,12 +39,12 @@ def threat_model(ctx: Context) -> Finding:
     there = [model for model in ("base", "defended") if model in ctx.run.models]
     shares = {m: Share(int(ctx.clean_correct(m).sum()), n) for m in there}
     chance = 1 / ctx.classifier.nb_classes
-    told = ", ".join(f"{share} {model}" for model, share in shares.items())
+    accuracies = ", ".join(f"{share} {model}" for model, share in shares.items())
     numbers = {f"clean_{model}": share.value for model, share in shares.items()}
     without = "" if "base" in there else f"; {NO_BASE}"
     return judged(
         shares["defended"].interval[0] > chance,
-        f"clean accuracy {told}{without}",
+        f"clean accuracy {accuracies}{without}",
         (),
         **numbers,
     )
@@ -60,12 +60,7 @@ def in_the_path(ctx: Context) -> Finding:
     strange = np.zeros(len(x), dtype=bool)
     for defence in model.defences:
         defended = np.asarray(defence(defended)[0], dtype=np.float32)
-        if isinstance(defence, CodebookPreprocessor):
-            unit = defended / np.float32(ctx.run.upper)
-            strange |= _strange(defence.codebook, unit, first=model.channels_first)
-        if isinstance(defence, Thermometer):
-            again = np.asarray(defence(defence.decode(defended))[0])
-            strange |= (again != defended).reshape(len(x), -1).any(axis=1)
+        strange |= traits(defence).impossible(defended)
     direct = logits_of(model, x)
     by_hand = network_logits(ctx.classifier if ctx.classifier.has_base else model, defended)
     off = differs(_logp(direct), _logp(by_hand), ctx.thresholds.forward)
@@ -74,22 +69,12 @@ def in_the_path(ctx: Context) -> Finding:
     if ctx.classifier.has_base:
         hit = differs(direct, logits_of(ctx.classifier.base, x), ctx.thresholds.forward)
         matters, without = bool(hit.any()), f"the defence changes the logits of {hit.sum()}"
-    told = (
+    summary = (
         f"predict(x) differs from network(defence(x)) on {off.sum()} of {len(x)} images; pixels "
         f"that are no codeword on {strange.sum()}; {without}"
     )
-    return judged(not off.any() and not strange.any() and matters, told,
+    return judged(not off.any() and not strange.any() and matters, summary,
                   ctx.ids(off | strange), differ=float(off.sum()))  # fmt: skip
-
-
-def _strange(book: Any, images: Any, *, first: bool) -> NDArray[np.bool_]:
-    """For each image, whether it holds a pixel that is no codeword."""
-    pixels = np.moveaxis(images, 1, -1) if first else images
-    nearest: Any = np.inf
-    for code in book.codewords_:
-        away = np.abs(pixels - code)
-        nearest = np.minimum(nearest, away if book.per_channel else away.max(axis=-1))
-    return np.asarray((nearest > _SMALL).reshape(len(images), -1).any(axis=1))
 
 
 def _logp(logits: Any) -> Any:
@@ -112,7 +97,7 @@ def gradient_health(ctx: Context) -> Finding:
         if (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1, atol=1e-4):
             return failed("the outputs are probabilities, whose gradients vanish", ctx.ids(right))
     dead = np.zeros(len(x), dtype=bool)
-    told = []
+    counts = []
     for loss in LOSSES:
         try:
             gradient = input_gradients(one_draw(ctx.own.classifier), x, y, loss)
@@ -121,11 +106,11 @@ def gradient_health(ctx: Context) -> Finding:
             return failed(f"no gradient: {type(error).__name__}: {error}", ctx.ids(right))
         flat = gradient.reshape(len(x), -1)
         bad = right & (~np.isfinite(flat).all(axis=1) | ~flat.any(axis=1))
-        told.append(f"{bad.sum()} of {right.sum()} under {loss.replace('_', '-')}")
+        counts.append(f"{bad.sum()} of {right.sum()} under {loss.replace('_', '-')}")
         dead |= bad
     return judged(
         not dead.any(),
-        f"zero, NaN or no gradient on {' and '.join(told)}",
+        f"zero, NaN or no gradient on {' and '.join(counts)}",
         ctx.ids(dead),
         dead=float(dead.sum()),
     )
@@ -145,19 +130,19 @@ def surrogate_fidelity(ctx: Context) -> Finding:
     if off.any():
         return failed(f"the attacked graph has another value on {off.sum()} images", ctx.ids(off))
     step, along, random = _steps(ctx, model, np.sign(np.nan_to_num(gradient)))
-    told = ctx.clean_correct()[: ctx.n] & _moves(along, random)
-    if told.sum() < _ENOUGH:
+    moved = ctx.clean_correct()[: ctx.n] & _moves(along, random)
+    if moved.sum() < _ENOUGH:
         return not_run(
-            f"a step of {step:.3g} changes the loss of {told.sum()} images, {_ENOUGH} are needed"
+            f"a step of {step:.3g} changes the loss of {moved.sum()} images, {_ENOUGH} are needed"
         )
-    rises = (along > _SMALL)[told]
-    by_chance = float((random > _SMALL)[:, told].mean())
+    rises = (along > _SMALL)[moved]
+    by_chance = float((random > _SMALL)[:, moved].mean())
     share = float(rises.mean())
     hit = np.zeros(len(x), dtype=bool)
-    hit[np.flatnonzero(told)[~rises]] = True
+    hit[np.flatnonzero(moved)[~rises]] = True
     return judged(
         share >= ctx.thresholds.surrogate_step and share > by_chance,
-        f"one signed step of {step:.3g} raises the true loss of {share:.0%} of {told.sum()} "
+        f"one signed step of {step:.3g} raises the true loss of {share:.0%} of {moved.sum()} "
         f"images, random signs of {by_chance:.0%}",
         ctx.ids(hit),
         rises=share,

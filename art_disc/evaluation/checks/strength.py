@@ -80,9 +80,9 @@ def monotone_in_eps(ctx: Context) -> Finding:
     ]
     lost = np.any([found[i - 1] & ~found[i] for i in falls], axis=0) if falls else ~correct & False
     pairs = list(zip(budgets, shares, strict=True))
-    told = ", ".join(f"{share:.1%} at {eps:.3g}" for eps, share in pairs)
+    shown = ", ".join(f"{share:.1%} at {eps:.3g}" for eps, share in pairs)
     numbers = {f"success_at_{eps:.6g}": share for eps, share in pairs}
-    return judged(not falls, f"success {told}", ctx.ids(lost), **numbers)
+    return judged(not falls, f"success {shown}", ctx.ids(lost), **numbers)
 
 
 def _unbounded_rows(ctx: Context) -> list[PlannedTrial]:

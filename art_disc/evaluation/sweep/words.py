@@ -10,9 +10,8 @@ from typing import Any
 from art_disc.attacks import SUITES, AttackSpec, attack_table
 from art_disc.core.errors import ArtDiscError, InputError
 from art_disc.defences import MapPreprocessor, parse_defences
-from art_disc.defences.meaning import check_known
+from art_disc.defences.meaning import change, check_known
 from art_disc.estimators import encoded_shape
-from art_disc.surrogates import SoftAssignment
 from art_disc.training.adversary import METHODS, Adversary
 from art_disc.training.words import NetworkWords
 
@@ -136,7 +135,8 @@ def gradient_sources(defence: str, surrogates: Sequence[str]) -> tuple[str, ...]
             name = "base" if made else "own"
         elif word != "own":
             check_known(word)
-            name = " + ".join(filter(None, (_change(d, word) for d in made))) or "own"
+            changed = (change(defence, word) for defence in made)
+            name = " + ".join(surrogate.name for surrogate in changed if surrogate) or "own"
         seen.setdefault(name, name if name in ("own", "base") else word)
     return tuple(seen.values())
 
@@ -147,16 +147,6 @@ def _encodes(defences: Sequence[MapPreprocessor]) -> bool:
     return (len(shapes) > 1 and shapes != {(1, side, side) for side in _SIDES}) or any(
         shape[0] != 1 for shape in shapes
     )
-
-
-def _change(defence: MapPreprocessor, word: str) -> str:
-    """Return the name of the surrogate that `word` gives this defence; empty: it keeps its own."""
-    own, meant = getattr(defence, "surrogate", None), defence.meant(word)
-    # "soft" alone means the defence's own temperature where it has one
-    kept = word == "soft" and isinstance(own, SoftAssignment)
-    if kept or own is None or meant is None or meant.name == own.name:
-        return ""
-    return meant.name
 
 
 def parse_number(value: Any, kind: type, name: str) -> Any:

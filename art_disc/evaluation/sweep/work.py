@@ -17,7 +17,6 @@ from art_disc.core.records import EvaluationRecord
 from art_disc.core.records.sweep import SweepCell
 from art_disc.core.seeds import derive_seed
 from art_disc.data import Dataset
-from art_disc.defences import RandomPreprocessor
 from art_disc.estimators import DefendedClassifier, RandomizedClassifier
 from art_disc.evaluation.run import evaluate
 from art_disc.evaluation.sweep.cells import PlannedCell
@@ -116,8 +115,7 @@ def classifier_of(job: CellJob, device: str) -> tuple[DefendedClassifier, Datase
     weights = setting.folder / job.weights
     classifier = copy.deepcopy(_built(data, weights, cell.defence, device))
     if isinstance(classifier, RandomizedClassifier):
-        own = [d.seed for d in classifier.defences if isinstance(d, RandomPreprocessor)]
-        classifier = classifier.with_seed(derive_seed(cell.seed, "draws", *own))
+        classifier = classifier.with_seed(derive_seed(cell.seed, "draws", *classifier.seeds))
     return classifier, data
 
 
