@@ -43,7 +43,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
         eps: l_inf budget in the classifier's input range.
         method: `enumeration`.
         max_free: Images are enumerated up to 2^max_free code images (Chen et al.'s b), 0 to 40.
-        rule: `exact` or `paper`; see `reachable_codes`.
+        rule: Which codewords count as reached: `exact`, or `paper`, the superset of eq. (2).
         domain: `real`, or `8bit`: the adversary, too, is confined to the levels v/255.
         batch_size: Code images classified at once.
         verbose: Show a progress bar.

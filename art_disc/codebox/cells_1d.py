@@ -36,7 +36,7 @@ def reachable_1d(
         low: Lower ends, shape (m,).
         high: Upper ends, shape (m,).
         levels: Shape (k,).
-        tau: See `cells`.
+        tau: Distance by which a codeword may be farther than a rival and still count as nearest.
 
     Returns:
         Shape (m, k).

@@ -133,33 +133,29 @@ def defend(
     clip = check_clip_values([v.item() if v.size == 1 else v for v in limits])
     old = list(classifier.preprocessing_defences or [])
     _check_order(old, placement)
-    if isinstance(classifier, DefendedClassifier):
-        inside = [*classifier.model.preprocessors]
-        if inside and placement == "preprocessor":
-            msg = "this classifier's defences live in its module; keep placement='module'"
-            raise InputError(msg)
-        result = classifier.with_defences([*inside, *added], placement=placement, keep=old)
-    else:
-        result = _convert(classifier, added, placement, old, clip)
+    ours = hasattr(classifier, "with_defences")
+    bare = classifier if ours else _converted(classifier, clip)
+    inside = bare.model.preprocessors
+    if inside and placement == "preprocessor":
+        msg = "this classifier's defences live in its module; keep placement='module'"
+        raise InputError(msg)
+    result: DefendedClassifier = bare.with_defences(
+        [*inside, *added], placement=placement, keep=old
+    )
     result.model.eval()
     _dry_run(result)
     return result
 
 
-def _convert(
-    classifier: PyTorchClassifier,
-    added: list[Any],
-    placement: str,
-    old: list[Any],
-    clip: ClipValues,
-) -> DefendedClassifier:
+def _converted(classifier: PyTorchClassifier, clip: ClipValues) -> DefendedClassifier:
+    """Return an ART classifier's network in a classifier of ours, without its preprocessors."""
     module = DefendedModule(
         classifier.model,
         standardisation=_standardisation(classifier),
         channels_first=classifier.channels_first,
         upper=clip[1],
     )
-    bare = DefendedClassifier(
+    return DefendedClassifier(
         model=module,
         loss=classifier._loss,
         input_shape=classifier.input_shape,
@@ -171,7 +167,6 @@ def _convert(
         preprocessing=None,
         device_type=classifier.device_type,
     )
-    return bare.with_defences(added, placement=placement, keep=old)
 
 
 def _standardisation(classifier: PyTorchClassifier) -> tuple[Any, Any] | None:
@@ -264,13 +259,12 @@ def _dry_run(classifier: DefendedClassifier) -> None:
     except Exception as error:
         if isinstance(error, InputError):
             raise
-        told = f"{type(error).__name__}: {error}"
-        msg = f"the network fails on images of shape {classifier.input_shape}: {told}"
+        what, shape, cure = "images", classifier.input_shape, ""
         if not classifier.has_base:
             shape = classifier.encoded_shape
-            msg = (
-                f"the network fails on encoded images of shape {shape}: {told}; make it for {shape}"
-            )
+            what, cure = "encoded images", f"; make it for {shape}"
+        reason = f"{type(error).__name__}: {error}"
+        msg = f"the network fails on {what} of shape {shape}: {reason}{cure}"
         raise InputError(msg) from error
     if logits.shape != (2, classifier.nb_classes) or not np.isfinite(logits).all():
         msg = (

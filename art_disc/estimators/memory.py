@@ -15,9 +15,9 @@ def bytes_for_backward(network: nn.Module, run: Callable[[Tensor], Any], row: Te
     """Return the bytes that a pass of one row needs, weights apart; from memory if known.
 
     Args:
-        network: See `measure_bytes`.
-        run: See `measure_bytes`.
-        row: See `measure_bytes`.
+        network: Whose weights are not counted; measured once for each shape of row.
+        run: Passes a batch through it.
+        row: One image, shape (1, ...).
     """
     known = _KNOWN.setdefault(network, {})
     shape = tuple(row.shape)

@@ -46,7 +46,7 @@ def _behind(defence: Any, shape: Shape, *, channels_first: bool) -> Shape:
         # asking for a shape must not move a stream that the caller draws from
         with global_seeds(0), torch.random.fork_rng(devices=[]):
             made = np.asarray(defence(np.zeros((1, *shape), dtype=np.float32))[0])
-    # somebody else's code; what it raises is told where the classifier is tried
+    # somebody else's code; what it raises is reported where the classifier is tried
     except Exception:
         return shape
     return (made.shape[1], made.shape[2], made.shape[3]) if made.ndim == 4 else shape

@@ -23,7 +23,7 @@ class EquivalenceClasses:
             pixel can be assigned to.
         n_codes: What a pixel can be assigned to at all: k, or k^c for a `per_channel` codebook.
         eps: l_inf budget on the [0, 1] scale.
-        rule: `exact`, `paper` or `paper_float`, see `reachable_codes`.
+        rule: How reach was decided: `exact`, `paper` or `paper_float`.
         domain: `real` or `8bit`.
     """
 

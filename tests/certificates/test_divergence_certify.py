@@ -10,7 +10,7 @@ from torch import nn
 from art_disc import build_classifier, load_dataset
 from art_disc.certificates.divergence.centres import adaptive_shift
 from art_disc.certificates.divergence.decide import ORDERS, decide
-from art_disc.certificates.divergence.task import Task, let_vote
+from art_disc.certificates.divergence.task import Poll, Task
 from art_disc.certificates.divergence.votes import (
     VoteLimits,
     count_votes,
@@ -358,7 +358,7 @@ def test_a_chosen_label_is_held_against_votes_that_did_not_choose_it(x):
     coins = Coins()
     images = x.astype(np.float64)
     task = Task(coins, GaussianModel(0.1), x, images, 1.0)
-    votes = let_vote(task, None, (100, 3, 1000), 0.9, verbose=False)
+    votes = Poll(100, 0.9, 3, 1000, verbose=False).ballot(task, None)
     assert len(coins.seeds) == len(set(coins.seeds)) == 2
     # on the votes that chose it, the label would always have a third of them and more
     share = votes.counts[np.arange(len(x)), votes.labels] / 100

@@ -19,6 +19,7 @@ Source: Zhang, Liang 2019, Proposition 1 and eq. (5).
 """
 
 import math
+from typing import Any
 
 from art_disc.core.checks import check_count, check_positive
 
@@ -49,12 +50,12 @@ def adaptive_shift(
     """Distance of the two Gaussian laws behind adaptive centres, in standard deviations.
 
     Args:
-        eps: As for `centre_term`, as are the rest; here on the scale of `sigma` too.
+        eps: l_inf budget >= 0, on the scale of `tau` and `sigma`.
         pixels: n, pixels that are assigned.
-        n_samples: See there.
-        tau: See there.
+        n_samples: s, noisy pixels among which the centres are chosen.
+        tau: Standard deviation of their noise, > 0.
         sigma: Standard deviation of the noise before the assignment, > 0.
-        channels: See there.
+        channels: q, values of a pixel.
 
     Returns:
         eps sqrt(q (s / tau^2 + n / sigma^2)).
@@ -62,12 +63,8 @@ def adaptive_shift(
     Raises:
         InputError: A number outside its range.
     """
-    return math.sqrt(
-        2
-        * proposition1_kl(
-            eps, pixels=pixels, n_samples=n_samples, tau=tau, sigma=sigma, channels=channels
-        )
-    )
+    law: dict[str, Any] = {"pixels": pixels, "n_samples": n_samples, "channels": channels}
+    return math.sqrt(2 * proposition1_kl(eps, tau=tau, sigma=sigma, **law))
 
 
 def proposition1_kl(
@@ -76,12 +73,12 @@ def proposition1_kl(
     """Upper bound of KL(clean || shifted) for adaptive centres, in nats; never estimated.
 
     Args:
-        eps: As for `adaptive_shift`, as are the rest.
-        pixels: See there.
-        n_samples: See there.
-        tau: See there.
-        sigma: See there.
-        channels: See there.
+        eps: l_inf budget >= 0, on the scale of `tau` and `sigma`.
+        pixels: n, pixels that are assigned.
+        n_samples: s, noisy pixels among which the centres are chosen.
+        tau: Standard deviation of their noise, > 0.
+        sigma: Standard deviation of the noise before the assignment, > 0.
+        channels: q, values of a pixel.
 
     Raises:
         InputError: A number outside its range.
@@ -94,9 +91,9 @@ def vacuous_from(*, n_samples: int, tau: float, channels: int = 1) -> float:
     """Budget from which Proposition 1 by Pinsker certifies nothing, by its centre term alone.
 
     Args:
-        n_samples: As for `centre_term`, as are tau and channels.
-        tau: See there.
-        channels: See there.
+        n_samples: s, noisy pixels among which the centres are chosen.
+        tau: Standard deviation of their noise, > 0.
+        channels: q, values of a pixel.
 
     Returns:
         eps on the scale of `tau`; below it the pixels' own terms still count.

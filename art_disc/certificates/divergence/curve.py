@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,12 +14,11 @@ from art_disc.certificates.divergence.decide import BOUNDS, ORDERS, check_orders
 from art_disc.certificates.divergence.models import DivergenceModel
 from art_disc.certificates.divergence.task import (
     Ballot,
+    Poll,
     Task,
     all_assumed,
-    let_vote,
-    vote_settings,
 )
-from art_disc.certificates.divergence.votes import count_votes, vote_limits
+from art_disc.certificates.divergence.votes import vote_limits
 from art_disc.core.budget import Budget
 from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import InputError
@@ -44,7 +44,7 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
     eps: float | Sequence[float],
     draws: int = 1000,
     confidence: float = 0.999,
-    bounds: Sequence[str] = BOUNDS,
+    bounds: Sequence[str] = tuple(BOUNDS),
     orders: Sequence[float] = ORDERS,
     model: DivergenceModel | None = None,
     attack: AttackFactory | None = None,
@@ -64,21 +64,21 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
     ...     return ProjectedGradientDescent(classifier, eps=eps, eps_step=eps / 10, max_iter=40)
 
     Args:
-        classifier: As for `kl_certify`, as are the rest.
-        x: See there.
+        classifier: A `RandomizedClassifier`, or anything with `predict_draws(x, n, seed)`.
+        x: Images in its layout and input range, floats, or uint8.
         y: True labels; for a classifier's own choices there is `kl_certify`.
         eps: One or several l_inf budgets in the classifier's input range; a repeated one counts
             once.
-        draws: See there.
-        confidence: See there.
-        bounds: Which of its bounds.
-        orders: See there.
-        model: See there.
+        draws: Votes an image.
+        confidence: With which each single verdict holds, in (0, 1).
+        bounds: Which of `tight`, `pinsker` and `smoothing`, as `kl_certify` has them.
+        orders: Renyi orders >= 1 that `tight` tries; infinity is one.
+        model: How far the law can move; None: found from the classifier's defences.
         attack: Makes an ART attack for (classifier, eps); None: no empirical line.
         attack_draws: Votes an attacked image, >= 1.
-        seed: See there.
-        batch_size: See there.
-        verbose: See there.
+        seed: Of the draws and the attack.
+        batch_size: Images at once.
+        verbose: Show a progress bar.
 
     Raises:
         InputError: An argument does not fit.
@@ -88,8 +88,10 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
     eps = _asked(eps, bounds, y)
     task = Task.of(classifier, x, model)
     budgets = [task.budget(value) for value in eps]
-    votes = let_vote(task, y, (draws, seed, batch_size), confidence, verbose=verbose)
+    poll = Poll(draws, confidence, seed, batch_size, verbose)
+    votes = poll.ballot(task, y)
     limits = vote_limits(votes.counts, votes.labels, confidence)
+    again = replace(poll, draws=check_count(attack_draws, "attack_draws"), verbose=False)
     points, attacked = [], []
     for value, budget in zip(eps, budgets, strict=True):
         proved = np.zeros(len(votes.labels), bool)
@@ -100,7 +102,7 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
             limit = corrected_limit(number, total, confidence, 0.99)
             points.append(CurvePoint(float(value), bound, number, total, limit))
         if attack is not None:
-            fresh = _attacked(task, attack, float(value), votes, (attack_draws, seed, batch_size))
+            fresh = _attacked(task, attack, float(value), votes.labels, again)
             attacked.append(_point(float(value), votes.right, fresh, proved))
     return CertifiedCurve(
         points=tuple(points),
@@ -109,7 +111,7 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
         confidence=float(confidence),
         draws=draws,
         assumes=all_assumed(task.model),
-        settings=vote_settings(votes, orders, seed, batch_size),
+        settings=poll.settings(votes, orders),
         vacuous=tuple(filter(None, (task.vacuous(bound) for bound in bounds))),
         seconds=time.perf_counter() - start,
         environment=environment_of(classifier),
@@ -133,29 +135,24 @@ def _asked(eps: float | Sequence[float], bounds: Sequence[str], y: Any) -> list[
 
 
 def _attacked(
-    task: Task, attack: AttackFactory, eps: float, votes: Ballot, numbers: tuple[int, int, int]
+    task: Task, attack: AttackFactory, eps: float, labels: NDArray[np.int64], poll: Poll
 ) -> Ballot:
     """Votes on what an attack makes of the images; one that leaves the budget has made nothing."""
-    draws, seed, batch_size = numbers
-    check_count(draws, "attack_draws")
     budget = Budget(eps, upper=task.upper)
     trial = Trial(
         partial(attack, task.classifier, eps),
         task.classifier,
         task.given,
-        votes.labels,
+        labels,
         budget,
-        seeds=lambda _: derive_seed(seed, "attack", eps),
+        seeds=lambda _: derive_seed(poll.seed, "attack", eps),
         nan_is_clean=True,
     )
     images = run_trial(trial).images
     outside = ~budget.holds(images, task.given)
     images[outside] = task.given[outside]
-    own = derive_seed(seed, "attacked votes")
-    counts = count_votes(
-        task.classifier, images, draws=draws, seed=own, batch_size=batch_size, verbose=False
-    )
-    return Ballot(counts, votes.labels, given=True)
+    counts = poll.counts(task, images, derive_seed(poll.seed, "attacked votes"), poll.draws)
+    return Ballot(counts, labels, given=True)
 
 
 def _point(

@@ -1,7 +1,7 @@
 """From limits of vote probabilities and bounds of divergences to verdicts."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +19,10 @@ from art_disc.certificates.divergence.invert import (
 )
 from art_disc.certificates.divergence.models import DivergenceModel
 from art_disc.certificates.divergence.votes import VoteLimits
-from art_disc.core.errors import InputError
+from art_disc.core.checks import check_choice
 
 Float64Array = NDArray[np.float64]
 
-BOUNDS = ("tight", "pinsker", "smoothing")
 # KL, its neighbourhood, and on to the largest log ratio; finer grids gain nothing visible
 ORDERS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 16.0, 32.0, float("inf"))
 
@@ -56,6 +55,33 @@ def check_orders(orders: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted({1.0, *(check_order(order) for order in orders)}))
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is known of some images before a bound is applied.
+
+    Attributes:
+        model: Of the random defence.
+        images: Shape (n, c, h, w) in [0, 1].
+        budget: On that scale.
+        limits: Of the vote probabilities of the clean images.
+        orders: From `check_orders`.
+        kl: Bound of KL(clean || perturbed) for each image, in nats.
+    """
+
+    model: DivergenceModel
+    images: Float64Array
+    budget: float
+    limits: VoteLimits
+    orders: Sequence[float]
+    kl: Float64Array
+
+    def decision(
+        self, lowest: Float64Array, gap: Float64Array, certified: NDArray[np.bool_]
+    ) -> Decision:
+        """Return what a bound found."""
+        return Decision(certified, lowest, np.clip(gap, 0.0, 1.0), self.kl)
+
+
 def decide(
     model: DivergenceModel,
     images: Float64Array,
@@ -71,53 +97,52 @@ def decide(
         images: Shape (n, c, h, w) in [0, 1].
         budget: On that scale.
         limits: Of the vote probabilities of the clean images.
-        bound: `tight`, `pinsker` or `smoothing`.
+        bound: One of `BOUNDS`.
         orders: From `check_orders`.
 
     Raises:
         InputError: Another bound.
         CertificateError: The model refuses the images.
     """
+    by_bound = BOUNDS[check_choice(bound, "bound", BOUNDS)]
     kl = model.divergence(images, budget, 1.0)
-    if bound == "pinsker":
-        lost = np.sqrt(kl / 2)
-        lowest = np.maximum(0.0, limits.top - lost)
-        gap = limits.top - limits.other - 2 * lost
-        return _decision(kl < pinsker_needed(limits.top, limits.other), lowest, gap, kl)
-    if bound == "smoothing":
-        shift = model.shift(images, budget)
-        lowest = smoothing_lowest(limits.top, shift)
-        gap = lowest - smoothing_highest(limits.other, shift)
-        return _decision(gap > 0, lowest, gap, kl)
-    if bound != "tight":
-        msg = f"bound must be one of {', '.join(BOUNDS)}, got {bound!r}"
-        raise InputError(msg)
-    return _tight(model, images, budget, limits, (kl, orders))
+    return by_bound(Case(model, images, budget, limits, orders, kl))
 
 
-def _tight(
-    model: DivergenceModel,
-    images: Float64Array,
-    budget: float,
-    limits: VoteLimits,
-    known: tuple[Float64Array, Sequence[float]],
-) -> Decision:
-    kl, orders = known
-    certified = np.zeros(len(images), dtype=np.bool_)
-    lowest, highest = np.zeros(len(images)), np.ones(len(images))
-    for order, reverse in itertools.product(orders, (False, True)):
-        first = order == 1 and not reverse
-        far = kl if first else model.divergence(images, budget, order, reverse=reverse)
-        needed = divergence_needed(limits.top, limits.other, order, reverse=reverse)
-        certified |= far < needed
+def _pinsker(case: Case) -> Decision:
+    limits, lost = case.limits, np.sqrt(case.kl / 2)
+    lowest = np.maximum(0.0, limits.top - lost)
+    gap = limits.top - limits.other - 2 * lost
+    return case.decision(lowest, gap, case.kl < pinsker_needed(limits.top, limits.other))
+
+
+def _smoothing(case: Case) -> Decision:
+    shift = case.model.shift(case.images, case.budget)
+    lowest = smoothing_lowest(case.limits.top, shift)
+    gap = lowest - smoothing_highest(case.limits.other, shift)
+    return case.decision(lowest, gap, gap > 0)
+
+
+def _tight(case: Case) -> Decision:
+    n, limits = len(case.images), case.limits
+    certified, lowest, highest = np.zeros(n, dtype=np.bool_), np.zeros(n), np.ones(n)
+    for order, reverse in itertools.product(case.orders, (False, True)):
+        known = order == 1 and not reverse
+        far = (
+            case.kl
+            if known
+            else case.model.divergence(case.images, case.budget, order, reverse=reverse)
+        )
+        certified |= far < divergence_needed(limits.top, limits.other, order, reverse=reverse)
         both = np.stack([limits.top, 1 - limits.other])
         kept, lost = lowest_probability(both, far, order, reverse=reverse)
         lowest, highest = np.maximum(lowest, kept), np.minimum(highest, 1 - lost)
     gap = lowest - np.minimum(highest, 1 - lowest)
-    return _decision(certified | (gap > 0), lowest, gap, kl)
+    return case.decision(lowest, gap, certified | (gap > 0))
 
 
-def _decision(
-    certified: NDArray[np.bool_], lowest: Float64Array, gap: Float64Array, kl: Float64Array
-) -> Decision:
-    return Decision(certified, lowest, np.clip(gap, 0.0, 1.0), kl)
+BOUNDS: dict[str, Callable[[Case], Decision]] = {
+    "tight": _tight,
+    "pinsker": _pinsker,
+    "smoothing": _smoothing,
+}

@@ -9,10 +9,9 @@ import numpy as np
 from art_disc.certificates.divergence.decide import BOUNDS, ORDERS, Decision, check_orders, decide
 from art_disc.certificates.divergence.models import DivergenceModel
 from art_disc.certificates.divergence.task import (
+    Poll,
     Task,
     all_assumed,
-    let_vote,
-    vote_settings,
 )
 from art_disc.certificates.divergence.votes import VoteLimits, vote_limits
 from art_disc.core.checks import check_choice
@@ -70,7 +69,8 @@ def kl_certify(  # noqa: PLR0913 - everything after the labels is a keyword
     start, orders = time.perf_counter(), check_orders(orders)
     task = Task.of(classifier, x, model)
     budget = task.budget(eps)
-    votes = let_vote(task, y, (draws, seed, batch_size), confidence, verbose=verbose)
+    poll = Poll(draws, confidence, seed, batch_size, verbose)
+    votes = poll.ballot(task, y)
     limits = vote_limits(votes.counts, votes.labels, confidence)
     decision = decide(task.model, task.images, budget, limits, bound, orders)
     rows = np.arange(len(votes.labels))
@@ -80,7 +80,7 @@ def kl_certify(  # noqa: PLR0913 - everything after the labels is a keyword
         confidence=float(confidence),
         draws=draws,
         assumes=all_assumed(task.model),
-        settings=vote_settings(votes, orders, seed, batch_size),
+        settings=poll.settings(votes, orders),
         verdicts=tuple("certified" if ok else "undecided" for ok in decision.certified),
         reasons=_reasons(task, decision, limits, float(eps), bound),
         votes=tuple(votes.counts[rows, votes.labels].tolist()),

@@ -82,9 +82,9 @@ def gaussian_kl(eps: float, sigma: float, d: int) -> float:
     """Largest KL divergence of noisy images within `eps`, d eps^2 / (2 sigma^2), in nats.
 
     Args:
-        eps: As for `gaussian_shift`, as are the rest.
-        sigma: See there.
-        d: See there.
+        eps: l_inf budget >= 0, on the scale of `sigma`.
+        sigma: Standard deviation of the noise, > 0.
+        d: Values of an image.
 
     Raises:
         InputError: A number outside its range.

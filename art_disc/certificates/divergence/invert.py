@@ -45,7 +45,7 @@ Float64Array = NDArray[np.float64]
 
 # far above the rounding of a binary divergence, far below any that matters
 _SLACK_FACTOR, _SLACK = 1 + 1e-12, 1e-13
-# below it the sum of powers is told from 1 by its excess, which is exact however near the order
+# below it the sum of powers is computed by its excess over 1, which is exact however near the order
 _NEAR = 1.5
 # the least order above 1 at which rounding leaves something of the power means
 _LEAST = 1.01
@@ -129,9 +129,9 @@ def highest_probability(
 
     Args:
         p: Probability under the clean image, or an upper limit of it, any shape.
-        divergence: As for `lowest_probability`, as are the rest and the errors.
-        order: See there.
-        reverse: See there.
+        divergence: Upper bound of D_order(clean || perturbed) in nats, >= 0, broadcast to `p`.
+        order: At least 1; 1 is KL.
+        reverse: The bound is of D_order(perturbed || clean).
 
     Raises:
         InputError: A number outside its range.

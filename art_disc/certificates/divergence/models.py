@@ -6,6 +6,7 @@ comes before must not widen the budget: max-pooling does not, since maxima of va
 most eps move by at most eps.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -54,9 +55,34 @@ class DivergenceModel(Protocol):
         ...
 
 
+class _GaussianLaws(ABC):
+    """Divergences of two Gaussian laws, in closed form and the same in both directions."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _distance(self, x: Float64Array, eps: float) -> float:
+        """Distance of the means in standard deviations."""
+
+    def divergence(
+        self,
+        x: Float64Array,
+        eps: float,
+        order: float,
+        *,
+        reverse: bool = False,  # noqa: ARG002 - the same for Gaussian laws
+    ) -> Float64Array:
+        """Order times half the square of `shift`; see `DivergenceModel`."""
+        return np.full(len(x), gaussian_renyi(self._distance(x, eps), order))
+
+    def shift(self, x: Float64Array, eps: float) -> Float64Array:
+        """Distance of the means, the same for every image; see `DivergenceModel`."""
+        return np.full(len(x), self._distance(x, eps))
+
+
 @dataclass(frozen=True, slots=True)
-class GaussianModel:
-    """x + sigma N, and whatever is made of it.
+class GaussianModel(_GaussianLaws):
+    """x + sigma N, and whatever is made of it: eps sqrt(d) / sigma apart.
 
     Attributes:
         sigma: Standard deviation on the [0, 1] scale, > 0.
@@ -72,20 +98,8 @@ class GaussianModel:
         """What the bounds hold for."""
         return f"independent exact Gaussian noise of deviation {self.sigma:g}"
 
-    def divergence(
-        self,
-        x: Float64Array,
-        eps: float,
-        order: float,
-        *,
-        reverse: bool = False,  # noqa: ARG002 - the same for Gaussian laws
-    ) -> Float64Array:
-        """Order times d eps^2 / (2 sigma^2); see `DivergenceModel`."""
-        return np.full(len(x), gaussian_renyi(gaussian_shift(eps, self.sigma, x[0].size), order))
-
-    def shift(self, x: Float64Array, eps: float) -> Float64Array:
-        """Eps sqrt(d) / sigma; see `DivergenceModel`."""
-        return np.full(len(x), gaussian_shift(eps, self.sigma, x[0].size))
+    def _distance(self, x: Float64Array, eps: float) -> float:
+        return gaussian_shift(eps, self.sigma, x[0].size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +147,10 @@ class FixedCodesModel:
 
 
 @dataclass(frozen=True, slots=True)
-class AdaptiveModel:
+class AdaptiveModel(_GaussianLaws):
     """Centres drawn from the noisy image, then x + sigma N and the nearest of them.
+
+    By Proposition 1 of Zhang and Liang 2019; see `adaptive_shift`.
 
     Attributes:
         n_samples: Noisy pixels among which centres are chosen.
@@ -158,22 +174,7 @@ class AdaptiveModel:
             f"pixels, which the centres are made of, and of deviation {self.sigma:g} on all"
         )
 
-    def divergence(
-        self,
-        x: Float64Array,
-        eps: float,
-        order: float,
-        *,
-        reverse: bool = False,  # noqa: ARG002 - the same for Gaussian laws
-    ) -> Float64Array:
-        """Order times Proposition 1's bound; see `proposition1_kl`."""
-        return np.full(len(x), gaussian_renyi(self._shift(x, eps), order))
-
-    def shift(self, x: Float64Array, eps: float) -> Float64Array:
-        """See `adaptive_shift`."""
-        return np.full(len(x), self._shift(x, eps))
-
-    def _shift(self, x: Float64Array, eps: float) -> float:
+    def _distance(self, x: Float64Array, eps: float) -> float:
         return adaptive_shift(
             eps,
             pixels=x[0, 0].size,

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from art_disc.certificates.divergence.centres import vacuous_from
 from art_disc.certificates.divergence.finding import divergence_model
 from art_disc.certificates.divergence.models import AdaptiveModel, DivergenceModel
-from art_disc.certificates.divergence.votes import count_votes
+from art_disc.certificates.divergence.votes import check_confidence, count_votes
 from art_disc.certificates.inputs import input_top
 from art_disc.core.budget import BUDGET_TOLERANCE
 from art_disc.core.checks import check_count, check_eps, check_images, check_labels
-from art_disc.core.errors import InputError
 from art_disc.core.records.base import Setting
 from art_disc.core.seeds import derive_seed
 
@@ -94,47 +93,64 @@ class Ballot:
         return ahead
 
 
-def let_vote(
-    task: Task, y: Any, numbers: tuple[int, int, int], confidence: float, *, verbose: bool
-) -> Ballot:
-    """Return the votes, and labels chosen by other votes where none are given.
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """How votes are taken.
 
-    Args:
-        task: What is voted on.
-        y: Labels, or None.
-        numbers: Votes an image, seed, images at once.
-        confidence: Of the verdicts; checked here.
+    Attributes:
+        draws: Votes an image, >= 1.
+        confidence: With which each verdict about them holds, in (0, 1).
+        seed: Of the draws.
+        batch_size: Images at once.
         verbose: Show a progress bar.
 
     Raises:
-        InputError: A number or a label does not fit.
+        InputError: A number outside its range.
     """
-    draws, seed, batch_size = numbers
-    check_count(draws, "draws")
-    if not 0 < confidence < 1:
-        msg = f"confidence must lie in (0, 1), got {confidence!r}"
-        raise InputError(msg)
-    labels = None if y is None else check_labels(y, len(task.given))
-    options: dict[str, Any] = {"batch_size": batch_size, "verbose": verbose}
-    if labels is None:
-        own = derive_seed(seed, "choosing")
-        chosen = count_votes(task.classifier, task.given, draws=_CHOOSING, seed=own, **options)
-        labels = chosen.argmax(axis=1)
-    counts = count_votes(task.classifier, task.given, draws=draws, seed=seed, **options)
-    return Ballot(counts, check_labels(labels, len(counts), counts.shape[1]), y is not None)
 
+    draws: int
+    confidence: float
+    seed: int
+    batch_size: int
+    verbose: bool
 
-def vote_settings(
-    votes: Ballot, orders: Sequence[float], seed: int, batch_size: int
-) -> dict[str, Setting]:
-    """Return how the verdicts come about, for the record."""
-    return {
-        "labels": "given" if votes.given else "chosen by 100 other votes",
-        "orders": ", ".join(f"{order:g}" for order in orders),
-        "seed": seed,
-        "batch_size": batch_size,
-        "classes": votes.counts.shape[1],
-    }
+    def __post_init__(self) -> None:
+        check_count(self.draws, "draws")
+        check_confidence(self.confidence)
+
+    def counts(self, task: Task, images: NDArray[np.float32], seed: int, draws: int) -> Int64Array:
+        """Return votes on images, shape (n, classes)."""
+        return count_votes(
+            task.classifier,
+            images,
+            draws=draws,
+            seed=seed,
+            batch_size=self.batch_size,
+            verbose=self.verbose,
+        )
+
+    def ballot(self, task: Task, y: Any) -> Ballot:
+        """Return the votes, and labels chosen by other votes where none are given.
+
+        Raises:
+            InputError: A label does not fit.
+        """
+        labels = None if y is None else check_labels(y, len(task.given))
+        if labels is None:
+            own = derive_seed(self.seed, "choosing")
+            labels = self.counts(task, task.given, own, _CHOOSING).argmax(axis=1)
+        counts = self.counts(task, task.given, self.seed, self.draws)
+        return Ballot(counts, check_labels(labels, len(counts), counts.shape[1]), y is not None)
+
+    def settings(self, ballot: Ballot, orders: Sequence[float]) -> dict[str, Setting]:
+        """Return how the verdicts come about, for the record."""
+        return {
+            "labels": "given" if ballot.given else f"chosen by {_CHOOSING} other votes",
+            "orders": ", ".join(f"{order:g}" for order in orders),
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "classes": ballot.counts.shape[1],
+        }
 
 
 def all_assumed(model: DivergenceModel) -> str:

@@ -96,6 +96,17 @@ def _votes(scores: Any, n: int, images: int) -> Int64Array:
     return counts
 
 
+def check_confidence(confidence: float) -> None:
+    """Refuse a confidence that is no probability between 0 and 1.
+
+    Raises:
+        InputError: It is not.
+    """
+    if not 0 < confidence < 1:
+        msg = f"confidence must lie in (0, 1), got {confidence!r}"
+        raise InputError(msg)
+
+
 def share_limits(
     counts: Int64Array, total: int, failure: float, *, upper: bool = False
 ) -> Float64Array:
@@ -136,9 +147,7 @@ def vote_limits(counts: Int64Array, labels: Int64Array, confidence: float) -> Vo
     Raises:
         InputError: A number outside its range.
     """
-    if not 0 < confidence < 1:
-        msg = f"confidence must lie in (0, 1), got {confidence!r}"
-        raise InputError(msg)
+    check_confidence(confidence)
     (n, classes), total = counts.shape, int(counts[0].sum())
     rows, failure = np.arange(n), 1 - confidence
     if classes == 2:
