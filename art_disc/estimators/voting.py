@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from art_disc.core.checks import check_count
-from art_disc.core.errors import InputError
+from art_disc.core.checks import check_choice, check_count
 from art_disc.estimators.mean_loss import carrying
 from art_disc.surrogates import straight_through
 
@@ -57,9 +56,7 @@ class Voting:
             check_count(getattr(self, name), name)
         words = (("vote", VOTES), ("output", OUTPUTS), ("gradient", GRADIENTS))
         for name, known in words:
-            if getattr(self, name) not in known:
-                msg = f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"
-                raise InputError(msg)
+            check_choice(getattr(self, name), name, known)
 
     def count(self, draws: Tensor) -> Tensor:
         """Return one row an image.

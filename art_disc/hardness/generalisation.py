@@ -1,6 +1,5 @@
 """The adversarial generalisation gap: robust accuracy on training images less that on test ones."""
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.core.budget import Budget
-from art_disc.core.checks import Float32Array, check_count, check_eps
+from art_disc.core.checks import Float32Array, check_count, check_eps, check_positive
 from art_disc.core.errors import InputError
 from art_disc.core.intervals import unpaired_difference
 from art_disc.core.records import Share
@@ -149,11 +148,7 @@ def _check_attack(eps: float, steps: int, step_size: float | None) -> float:
         msg = "eps must be > 0: without a budget there is no attack"
         raise InputError(msg)
     check_count(steps, "steps")
-    step = 2.5 * eps / steps if step_size is None else step_size
-    if not 0 < step < math.inf:
-        msg = f"step_size must be a number > 0, got {step_size!r}"
-        raise InputError(msg)
-    return step
+    return 2.5 * eps / steps if step_size is None else check_positive(step_size, "step_size")
 
 
 def _parts(

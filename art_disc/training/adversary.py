@@ -1,12 +1,11 @@
 """The inner maximisation of adversarial training, in l_inf."""
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from art_disc.core.checks import check_count, check_eps
+from art_disc.core.checks import check_choice, check_count, check_eps, check_positive
 from art_disc.core.errors import InputError
 from art_disc.training.recipe import evaluating
 
@@ -46,13 +45,10 @@ class Adversary:
         if check_eps(self.eps) == 0:
             msg = "eps must be > 0; for natural training leave the adversary out"
             raise InputError(msg)
-        if self.method not in METHODS:
-            msg = f"method must be one of {', '.join(METHODS)}, got {self.method!r}"
-            raise InputError(msg)
+        check_choice(self.method, "method", METHODS)
         check_count(self.steps, "steps")
-        if self.step_size is not None and not 0 < self.step_size < math.inf:
-            msg = f"step_size must be a number > 0, got {self.step_size!r}"
-            raise InputError(msg)
+        if self.step_size is not None:
+            check_positive(self.step_size, "step_size")
         if not 0 <= self.ramp < 1:
             msg = f"ramp must be a share of the training in [0, 1), got {self.ramp!r}"
             raise InputError(msg)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from art_disc.core.checks import check_count
+from art_disc.core.checks import check_count, check_positive
 from art_disc.core.errors import InputError
 
 OPTIMIZERS = ("adam", "sgd")
@@ -38,12 +38,8 @@ class Recipe:
     def __post_init__(self) -> None:
         check_count(self.epochs, "epochs")
         check_count(self.batch_size, "batch_size")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            msg = f"learning_rate must be a positive number, got {self.learning_rate}"
-            raise InputError(msg)
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            msg = f"weight_decay must be a number >= 0, got {self.weight_decay}"
-            raise InputError(msg)
+        check_positive(self.learning_rate, "learning_rate")
+        check_positive(self.weight_decay, "weight_decay", zero=True)
         if not 0 <= self.warm_up < 1:
             msg = f"warm_up must be a share of the run in [0, 1), got {self.warm_up}"
             raise InputError(msg)

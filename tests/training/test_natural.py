@@ -149,7 +149,7 @@ def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path, small):
     [
         ({"epochs": 0}, "epochs must be"),
         ({"epochs": 1.5}, "epochs must be"),
-        ({"learning_rate": 0}, "learning_rate must be a positive"),
+        ({"learning_rate": 0}, "learning_rate must be a number > 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be"),
         ({"batch_size": 0}, "batch_size must be"),
     ],

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import joblib
 
-from art_disc.core.checks import check_count
+from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import ArtDiscError, InputError, MissingExtraError
 from art_disc.evaluation.sweep.work import CellJob, CellResult, run_job
 
@@ -42,9 +42,7 @@ class Execution:
     scheduler: str | None = None
 
     def __post_init__(self) -> None:
-        if self.backend not in BACKENDS:
-            msg = f"backend must be one of {', '.join(BACKENDS)}, got {self.backend!r}"
-            raise InputError(msg)
+        check_choice(self.backend, "backend", BACKENDS)
         if (self.backend == "dask") != (self.scheduler is not None):
             msg = (
                 "backend='dask' and scheduler='tcp://host:8786' belong together, got "
