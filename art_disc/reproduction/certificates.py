@@ -79,7 +79,7 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
         table=name,
         title=CERTIFICATES[name],
         rows=tuple(rows),
-        network=f"{stage.experiment.network_words}: {setting.told}",
+        network=f"{stage.experiment.network_words}: {setting.training}",
         settings={
             "n_ex": n_ex,
             "max_free": max_free,

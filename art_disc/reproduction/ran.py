@@ -62,7 +62,7 @@ class Ran:
             worst_of="; ".join(
                 dict.fromkeys(_words(o, o.surrogate or _from(o.knowledge)) for o in done)
             ),
-            network=f"{self.stage.experiment.network_words}: {self.setting.told}",
+            network=f"{self.stage.experiment.network_words}: {self.setting.training}",
             codes_found=0 if defence is None else len(defence.codebook.levels),
             differs=self.differences(papers),
             gradients=sum(o.gradients for o in done) / len(record.labels),

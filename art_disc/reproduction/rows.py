@@ -121,6 +121,6 @@ def _attacked(
         seed=request.seed,
         out=request.out,
         resume=True,
-        training=setting.told,
+        training=setting.training,
         verbose=request.verbose,
     ).record

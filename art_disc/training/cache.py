@@ -18,7 +18,7 @@ from art_disc.defences import MapPreprocessor
 from art_disc.networks import load_weights, save_weights
 from art_disc.training.adversary import Adversary
 from art_disc.training.checkpoint import facts_of
-from art_disc.training.facts import can_be_told, fit_defences, training_facts
+from art_disc.training.facts import facts_decide, fit_defences, training_facts
 from art_disc.training.loop import OnEpoch, TrainingResult, check_seed, train
 from art_disc.training.objectives import Objective, objective_of
 from art_disc.training.recipe import recipe_of
@@ -73,7 +73,7 @@ def trained(  # noqa: PLR0913 - each is a choice of its own
     facts = training_facts(model, data, recipe, seed, step, defences)
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:20]
     file = (Path(cache) if cache else cache_dir()) / f"{data.name}-{type(model).__name__}-{key}.npz"
-    known = can_be_told(defences, step)
+    known = facts_decide(defences, step)
     if known and (result := _cached(model, file)) is not None:
         return model, result
     part = file.with_suffix(".part.npz")

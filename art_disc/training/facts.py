@@ -61,7 +61,7 @@ def training_facts(
     return facts | _own_facts(objective, taken=facts)
 
 
-def can_be_told(defences: Sequence[MapPreprocessor], objective: Objective) -> bool:
+def facts_decide(defences: Sequence[MapPreprocessor], objective: Objective) -> bool:
     """Whether facts decide the training: a user's own surrogate has a name alone."""
     own = any(isinstance(d.surrogate, Custom) for d in defences)
     # cross-entropy alone surely asks for no gradient of the images

@@ -16,6 +16,7 @@ from art_disc.estimators import DefendedClassifier, build_classifier
 from art_disc.training.adversary import Adversary
 from art_disc.training.cache import trained
 from art_disc.training.loop import TrainingResult
+from art_disc.training.objectives import objective_of
 from art_disc.training.recipe import recipe_of
 
 Options = Mapping[str, Any]
@@ -28,12 +29,12 @@ class Trained:
     Attributes:
         classifier: With the defences, or without for `nat_pre` and `adv_pre`.
         result: Of the network's last training.
-        told: How the network was trained, in one line.
+        training: How the network was trained, in one line.
     """
 
     classifier: DefendedClassifier
     result: TrainingResult
-    told: str
+    training: str
 
 
 @dataclass(frozen=True)
@@ -106,16 +107,17 @@ class SixSettings:
         adversary = self.adversary if "adv" in name else None
         options = self.natural if adversary is None else self.adversarial
         network, result = self._train(self.factory, options, adversary)
-        told = _words(adversary, options, result)
+        training = _words(adversary, options, result)
         if name.endswith("_re"):
             options = self.natural_again if adversary is None else self.adversarial_again
             base = network
             network, result = self._train(
                 lambda: copy.deepcopy(base), options, adversary, self.defences
             )
-            told += "; retrained behind the defence: " + _words(adversary, options, result)
+            training += "; retrained behind the defence: " + _words(adversary, options, result)
         defences = self.defences if name.startswith("disc") else ()
-        return Trained(build_classifier(network, data=self.data, defences=defences), result, told)
+        classifier = build_classifier(network, data=self.data, defences=defences)
+        return Trained(classifier, result, training)
 
     def _train(
         self,
@@ -137,5 +139,5 @@ class SixSettings:
 
 
 def _words(adversary: Adversary | None, options: Options, result: TrainingResult) -> str:
-    kind = "natural" if adversary is None else adversary.describe()
+    kind = objective_of(None, adversary).describe()
     return f"{kind}, {recipe_of(**options).describe()}, weights {result.weights}"

@@ -383,8 +383,8 @@ def test_the_six_settings_are_what_their_names_say(small, tmp_path):
     for name, setting in found.items():
         assert bool(setting.classifier.defences) == name.startswith("disc")
         assert setting.result.weights == weights[name]
-        assert ("adversarial" in setting.told) == ("adv" in name)
-        assert ("retrained" in setting.told) == name.endswith("_re")
+        assert ("adversarial" in setting.training) == ("adv" in name)
+        assert ("retrained" in setting.training) == name.endswith("_re")
     # a retraining starts from its base: one epoch changes little of what three taught
     base, again = (found[n].classifier.base_network for n in ("adv_pre", "disc_adv_re"))
     before, after, other = (net.head[3].weight for net in (base, again, fresh(9)))
