@@ -4,15 +4,14 @@ python -m studies.tables
 """
 
 from pathlib import Path
+from typing import Any
 
 from art_disc.core.files import replace_file
 from art_disc.core.intervals import holm
-from art_disc.core.records import Environment, load_record
-from art_disc.core.records.certificate_table import CertificateTableRecord
-from art_disc.core.records.classes import ClassesRecord
+from art_disc.core.records import load_record
 from art_disc.core.records.table import Gain, TableRecord, TableRow
-from art_disc.reproduction import as_markdown, certificates_text, classes_text
-from art_disc.reproduction.text import eps_words
+from art_disc.report import as_markdown
+from art_disc.report.kinds.tables import eps_words
 from studies.common import RESULTS
 
 TABLES = RESULTS / "tables"
@@ -111,22 +110,14 @@ def _line(row: TableRow, base: TableRow, gain: Gain, p: float) -> str:
 
 
 def page() -> str:
-    lines, tables = [], []
-    for path in sorted(TABLES.glob("*.json")):
-        record = load_record(path)
-        if isinstance(record, TableRecord):
-            tables.append(record)
-            lines += ["#" + as_markdown(record), _made(record.environment)]
-        elif isinstance(record, CertificateTableRecord):
-            lines += [f"## {record.table}", "", "```", certificates_text(record), "```"]
-            lines += ["", _made(record.environment)]
-        elif isinstance(record, ClassesRecord):
-            lines += [f"## {record.figure}", "", "```", classes_text(record), "```", ""]
-            lines += [_made(record.environment)]
+    records = [load_record(path) for path in sorted(TABLES.glob("*.json"))]
+    tables = [record for record in records if isinstance(record, TableRecord)]
+    lines = [line for record in records for line in (f"#{as_markdown(record)}", _made(record))]
     return "\n".join([INTRODUCTION, *conclusions(tables), *lines]).rstrip() + "\n"
 
 
-def _made(where: Environment) -> str:
+def _made(record: Any) -> str:
+    where = record.environment
     return (
         f"({where.created[:10]}, {where.platform}, {where.threads} thread, torch "
         f"{where.packages['torch']}, ART {where.packages['adversarial-robustness-toolbox']})\n"

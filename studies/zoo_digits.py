@@ -16,9 +16,11 @@ from art_disc.cli.zoo import DEFENCES
 from art_disc.core.files import replace_file
 from art_disc.core.records.zoo import ZooRecord
 from art_disc.defences import parse_defence
+from art_disc.evaluation.zoo.listing import attack_list, left_out_list
 from art_disc.evaluation.zoo.matrix import zoo_matrix
-from art_disc.evaluation.zoo.text import LEGEND, attack_list, left_out_list, matrix
 from art_disc.networks import DigitsNet
+from art_disc.report import as_text
+from art_disc.report.kinds.zoo import matrix
 from art_disc.training import trained
 from studies import common
 
@@ -57,8 +59,7 @@ def main() -> None:
     )
     if options.column or options.attacks:
         record = merged(ZooRecord.load(FILE), record)
-    print(matrix(record))
-    print(*record.flaws(), sep="\n")
+    print(as_text(record))
     common.save(record, "zoo_digits")
 
 
@@ -89,9 +90,9 @@ def write_docs() -> Path:
     """Put the generated tables between their marks in docs/attacks.md."""
     record = ZooRecord.load(FILE)
     parts = {
-        "attacks": f"{len(discover())} classes of ART found.\n\n{attack_list(markdown=True)}",
-        "left out": left_out_list(markdown=True),
-        "matrix": f"{matrix(record, markdown=True)}\n\n{LEGEND}",
+        "attacks": f"{len(discover())} classes of ART found.\n\n{attack_list().markdown()}",
+        "left out": left_out_list().markdown(),
+        "matrix": "\n\n".join(part.markdown() for part in matrix(record).parts),
     }
     text = DOCS.read_text(encoding="utf-8")
     for name, content in parts.items():

@@ -46,9 +46,10 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Certify at every budget and print one line each."""
+    """Certify at every budget and print one line each, also of those before a Ctrl-C."""
     from art_disc.cli.setup import budgets, load_data, make_classifier
     from art_disc.metrics import certify
+    from art_disc.report import certificate_counts
 
     data = load_data(options)
     classifier, _ = make_classifier(options, data)
@@ -59,23 +60,24 @@ def run(options: Namespace) -> int:
         ("draws", "confidence"),
         "of the certificate of a defence that draws; this one is enumerated, without any doubt",
     )
-    print(f"{'eps':>10} {'certified':>10} {'falsified':>10} {'undecided':>10}  99 % lower limit")
-    for eps in budgets(options, data):
-        result = certify(
-            classifier,
-            data.x_test,
-            data.y_test,
-            eps=eps,
-            max_free=12 if options.max_free is None else options.max_free,
-            rule=options.rule or "exact",
-            domain=options.domain or "real",
-            verbose=not options.quiet,
-        )
-        record = result.record
-        counts = "".join(f"{record.count(v):11d}" for v in ("certified", "falsified", "undecided"))
-        print(f"{eps:10.4g}{counts}  {record.lower_limit():.2%} of {len(record.verdicts)}")
-        if options.out:
-            result.report(Path(options.out) / f"eps-{eps:.10g}")
+    records = []
+    try:
+        for eps in budgets(options, data):
+            result = certify(
+                classifier,
+                data.x_test,
+                data.y_test,
+                eps=eps,
+                max_free=12 if options.max_free is None else options.max_free,
+                rule=options.rule or "exact",
+                domain=options.domain or "real",
+                verbose=not options.quiet,
+            )
+            records.append(result.record)
+            if options.out:
+                result.report(Path(options.out) / f"eps-{eps:.10g}")
+    finally:
+        print(certificate_counts(records).text())
     if options.out:
         print(f"reports: {options.out}")
     return DONE
@@ -93,7 +95,7 @@ def _certify_draws(options: Namespace, data: Any, classifier: Any) -> int:
     """Certify a classifier that draws, by all bounds, and print one line for each budget."""
     from art_disc.cli.setup import budgets
     from art_disc.metrics import certified_accuracy_curve
-    from art_disc.report import write_report
+    from art_disc.report import as_text, write_report
 
     _refuse(
         options,
@@ -110,15 +112,7 @@ def _certify_draws(options: Namespace, data: Any, classifier: Any) -> int:
         seed=options.seed,
         verbose=not options.quiet,
     )
-    print(f"{record.clean} of {record.total} right by {record.draws} votes")
-    heads = "".join(f"{bound:>11}" for bound in record.bounds)
-    print(f"{'eps':>10}{heads}  99 % lower limit of {record.bounds[0]}")
-    for eps in sorted({point.eps for point in record.points}):
-        line = [point for point in record.points if point.eps == eps]
-        counts = "".join(f"{point.certified:11d}" for point in line)
-        print(f"{eps:10.4g}{counts}  {line[0].limit:.2%}")
-    for words in record.vacuous:
-        print(words)
+    print(as_text(record))
     if options.out:
         print(f"report: {write_report(record, options.out)}")
     return DONE

@@ -25,6 +25,7 @@ def run(options: Namespace) -> int:
     from art_disc.cli.setup import load_data
     from art_disc.codebooks import PixelCounts
     from art_disc.defences import parse_defences
+    from art_disc.report import Table
     from art_disc.training.words import usual_defence
 
     data = load_data(options)
@@ -40,11 +41,14 @@ def run(options: Namespace) -> int:
     index = book.assign(counts.values.astype(np.float32) / np.float32(255))
     weights: Any = counts.counts if index.ndim == 1 else np.repeat(counts.counts, index.shape[1])
     share = np.bincount(index.ravel(), weights=weights, minlength=book.n_codes_)
+    rows = (
+        (str(j), *(f"{level:.6g}" for level in code), f"{part:.2%}", "of pixels")
+        for j, (code, part) in enumerate(zip(book.levels, share / share.sum(), strict=True))
+    )
+    heads = ("#code", *(f"#level {c}" for c in range(len(book.levels[0]))), "#share", "")
+    print(Table.of("Codewords", "Codewords and the pixels that fall on them", heads, rows).text())
     gap = 255 * book.separation()
     print(f"{type(book).__name__}  {book.n_codes_} codewords, separation {gap:.4g} levels")
-    for j, (code, part) in enumerate(zip(book.levels, share / share.sum(), strict=True)):
-        levels = " ".join(f"{level:7.6g}" for level in code)
-        print(f"{j:4d}  {levels}   {part:7.2%} of pixels")
     if options.out:
         file = Path(options.out)
         print(f"saved: {book.save(file if file.suffix == '.npz' else f'{file}.npz')}")

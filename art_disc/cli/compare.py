@@ -2,14 +2,9 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from art_disc.cli.exits import DONE
 from art_disc.cli.options import Subparsers
-from art_disc.core.errors import InputError
-
-if TYPE_CHECKING:
-    from art_disc.core.records import EvaluationRecord
 
 
 def add(subparsers: Subparsers) -> None:
@@ -33,10 +28,10 @@ def add(subparsers: Subparsers) -> None:
 
 def run(options: Namespace) -> int:
     """Print the comparison and write its page and its JSON."""
-    from art_disc.report import compare, write_comparison
+    from art_disc.report import compare, read_evaluation, write_comparison
 
     names = _names(options.run_a, options.run_b)
-    found = compare(_record(options.run_a), _record(options.run_b), names=names)
+    found = compare(*map(read_evaluation, (options.run_a, options.run_b)), names=names)
     print(found)
     out = options.out or Path("runs") / f"compare-{names[0]}-{names[1]}".replace("/", "-")
     print(f"comparison: {write_comparison(found, out)}")
@@ -49,14 +44,3 @@ def _names(a: str, b: str) -> tuple[str, str]:
     if one.name != two.name:
         return one.name, two.name
     return f"{one.parent.name}/{one.name}", f"{two.parent.name}/{two.name}"
-
-
-def _record(folder: str) -> "EvaluationRecord":
-    from art_disc.core.records import EvaluationRecord
-    from art_disc.report import read_run
-
-    record, _ = read_run(folder)
-    if not isinstance(record, EvaluationRecord):
-        msg = f"{folder} must hold the record of an evaluation, got one of a {record.kind}"
-        raise InputError(msg)
-    return record

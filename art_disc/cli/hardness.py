@@ -47,6 +47,7 @@ def run(options: Namespace) -> int:
     from art_disc.codebooks import PixelCounts
     from art_disc.core.records import Environment
     from art_disc.core.records.hardness import HardnessRecord
+    from art_disc.report import as_text
     from art_disc.training.words import fitted_defences, usual_defence
 
     data = load_data(options)
@@ -55,29 +56,20 @@ def run(options: Namespace) -> int:
     if codebook is None:
         msg = f"--defence {options.defence} is not one codebook; see art-disc evaluate --help"
         raise InputError(msg)
-    print(f"{data.name}  {options.defence or usual_defence(data)}  {codebook.n_codes_} codewords")
-    print(
-        f"{'eps':>8} {'exponent':>9} {'per pixel':>10} {'free':>7} {'gap':>6} {'separable':>10}  "
-        "neighbours 10 % / 50 % / 90 % / most"
-    )
-    rows, folder = [], Path(options.out) if options.out else None
+    folder = Path(options.out) if options.out else None
     counts = PixelCounts.of(data.x_train if len(data.x_train) else data.x_test)
-    for eps in budgets(options, data):
-        rows.append(_measure((data, counts), codebook, eps, options, folder))
-        print(_line(rows[-1]), flush=True)
-    print(
-        "exponent: median log_k of the code images in reach; per pixel: over the number of pixels; "
-        "free: pixels that can\nchange their codeword; gap: between pixels of two cells, in grey "
-        "levels; neighbours: pixels within eps of a colour"
+    record = HardnessRecord(
+        dataset={"name": data.name, "fingerprint": data.fingerprint},
+        defence=options.defence or usual_defence(data),
+        codewords_255=tuple(map(tuple, codebook.levels)),
+        budgets=tuple(
+            _measure((data, counts), codebook, eps, options, folder)
+            for eps in budgets(options, data)
+        ),
+        environment=Environment.here(),
     )
+    print(as_text(record))
     if folder is not None:
-        record = HardnessRecord(
-            dataset={"name": data.name, "fingerprint": data.fingerprint},
-            defence=options.defence or usual_defence(data),
-            codewords_255=tuple(map(tuple, codebook.levels)),
-            budgets=tuple(rows),
-            environment=Environment.here(),
-        )
         print(f"written: {record.save(folder / 'hardness.json').parent}")
     return DONE
 
@@ -116,14 +108,4 @@ def _measure(
         equivalence_classes=ClassesFacts(**classes.facts()),
         separability=SeparabilityFacts(**apart.facts()),
         neighbourhoods=NeighbourhoodFacts(**around.facts()),
-    )
-
-
-def _line(row: "HardnessRow") -> str:
-    classes, apart, sizes = row.equivalence_classes, row.separability, row.neighbourhoods
-    gap = "inf" if apart.gap_in_grey_levels is None else f"{apart.gap_in_grey_levels:g}"
-    return (
-        f"{row.eps:8.4g} {classes.median_exponent:9.1f} {classes.median_per_pixel:10.4f} "
-        f"{apart.share_of_pixels_free:7.2%} {gap:>6} {'yes' if apart.separable else 'no':>10}  "
-        + " / ".join(f"{sizes.size_quantiles[share]:,}" for share in ("0.1", "0.5", "0.9", "1"))
     )

@@ -11,8 +11,8 @@ def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "report",
         help="render the report of a run again",
-        description="Evaluations, certificates, certified curves and sweeps have a page; a record "
-        "of another kind is refused by name.",
+        description="Prints the record and makes its page and summary again; a record of a kind "
+        "without a page is refused, with the reason.",
     )
     parser.add_argument("folder", help="a folder with record.json")
     parser.set_defaults(run=run)
@@ -20,7 +20,9 @@ def add(subparsers: Subparsers) -> None:
 
 def run(options: Namespace) -> int:
     """Render a run's report again from its record."""
-    from art_disc.report import render_run
+    from art_disc.report import as_text, read_run, render_run
 
-    print(f"report: {render_run(options.folder)}")
+    page = render_run(options.folder)
+    print(as_text(read_run(options.folder)[0]))
+    print(f"report: {page}")
     return DONE

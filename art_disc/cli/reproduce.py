@@ -127,8 +127,8 @@ def _refuse(options: Namespace, names: tuple[str, ...]) -> None:
 
 def _accuracies(options: Namespace) -> int:
     from art_disc.core.files import replace_file
-    from art_disc.report import eps_figures
-    from art_disc.reproduction import as_markdown, as_text, reproduce
+    from art_disc.report import as_markdown, as_text, eps_figures
+    from art_disc.reproduction import reproduce
     from art_disc.reproduction.rows import ATTACKS
     from art_disc.reproduction.run import file_name
 
@@ -160,7 +160,8 @@ def _accuracies(options: Namespace) -> int:
 
 
 def _certificates(options: Namespace) -> int:
-    from art_disc.reproduction import certificates_text, reproduce_certificates
+    from art_disc.report import as_text
+    from art_disc.reproduction import reproduce_certificates
 
     record = reproduce_certificates(
         options.table,
@@ -172,17 +173,18 @@ def _certificates(options: Namespace) -> int:
         data_dir=options.data_dir,
         verbose=not options.quiet,
     )
-    print(certificates_text(record))
+    print(as_text(record))
     _copy(options, Path(options.out) / f"{record.table}.json")
     return DONE
 
 
 def _figure5(options: Namespace) -> int:
-    from art_disc.reproduction import FIGURE5, classes_text, reproduce_figure5
+    from art_disc.report import as_text
+    from art_disc.reproduction import FIGURE5, reproduce_figure5
 
     n_ex = 1000 if options.n_ex is None else options.n_ex
     record = reproduce_figure5(out=options.out, n_ex=n_ex, data_dir=options.data_dir)
-    print(classes_text(record))
+    print(as_text(record))
     _copy(options, Path(options.out) / f"{FIGURE5}.json")
     return DONE
 

@@ -11,8 +11,6 @@ from art_disc.core.errors import InputError
 if TYPE_CHECKING:
     from art_disc.core.records.supplied import SuppliedRecord
 
-_NAMED = 10
-
 
 def add(subparsers: Subparsers) -> None:
     """Add the command to the parser of `art-disc`."""
@@ -75,7 +73,7 @@ def run(options: Namespace) -> int:
     """Print the table, name what is out of budget, and write the record and its plot."""
     from art_disc.cli.setup import load_data, make_classifier, once_each
     from art_disc.evaluation import score_images
-    from art_disc.report.randomness import supplied_table
+    from art_disc.report.kinds.supplied import supplied_notices, supplied_table
     from art_disc.training.words import usual_defence
 
     data = load_data(options)
@@ -96,9 +94,9 @@ def run(options: Namespace) -> int:
         settings={"dataset": data.name, "fingerprint": data.fingerprint, "training": line},
     )
     print(f"{data.name}  l_inf eps {options.eps:.4g}  network: {line}")
-    print(supplied_table(record, plain=options.plain))
-    for text in _notices(record):
-        print(f"NOTICE: {text}")
+    print(supplied_table(record, plain=options.plain).text())
+    for notice in supplied_notices(record):
+        print(notice.text())
     if options.out:
         _write(record, Path(options.out))
     return DONE
@@ -120,31 +118,6 @@ def _sets(paths: list[str]) -> dict[str, Path]:
                 raise InputError(msg)
             found[name] = path
     return found
-
-
-def _notices(record: "SuppliedRecord") -> list[str]:
-    told = []
-    for found in record.sets:
-        far = found.out_of_budget
-        if far:
-            told.append(
-                f"{found.name}: {len(far)} images are farther than eps from their clean ones and "
-                f"count as these, at most {max(found.distances):.4g}: {_listed(far)}"
-            )
-        if found.misplaced:
-            near = ", ".join(f"{a} near {b}" for a, b in found.misplaced[:_NAMED])
-            told.append(f"{found.name}: within eps of another clean image: {near}")
-        if found.unmatched:
-            told.append(
-                f"{found.name}: {len(found.unmatched)} images belong to no test image in use: "
-                f"{_listed(found.unmatched)}"
-            )
-    return told
-
-
-def _listed(ids: tuple[int, ...]) -> str:
-    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-    return ", ".join(map(str, ids[:_NAMED])) + more
 
 
 def _write(record: "SuppliedRecord", folder: Path) -> None:

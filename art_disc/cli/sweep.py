@@ -7,7 +7,6 @@ from art_disc.cli.exits import DONE, INTERRUPTED
 from art_disc.cli.options import Subparsers, say
 
 if TYPE_CHECKING:
-    from art_disc.core.records.sweep import SweepRecord
     from art_disc.evaluation.sweep import SweepPlan
 
 
@@ -52,6 +51,7 @@ def add(subparsers: Subparsers) -> None:
 def run(options: Namespace) -> int:
     """Run the plan; on Ctrl-C report what was finished and return 130."""
     from art_disc.evaluation.sweep import Execution, SweepInterrupted, SweepPlan, run_sweep
+    from art_disc.report import as_text
 
     plan = SweepPlan.from_toml(options.plan)
     if options.dry_run:
@@ -72,7 +72,10 @@ def run(options: Namespace) -> int:
         code, why = DONE, "stopped by the time limit"
     except SweepInterrupted as stop:
         record, code, why = stop.partial, INTERRUPTED, "interrupted"
-    _tell(record, why)
+    print(as_text(record))
+    if not record.complete:
+        left = record.planned - len(record.cells)
+        print(f"{why}: {left} cells left; the same command goes on with them")
     print(f"report: {out}/report.html")
     return code
 
@@ -87,19 +90,3 @@ def _dry_run(plan: "SweepPlan") -> int:
     gradients, queries = (sum(counts) for counts in zip(*(c.passes for c in cells), strict=True))
     print(f"{len(cells)} cells, {gradients:.0f} gradients and {queries:.0f} queries an image")
     return DONE
-
-
-def _tell(record: "SweepRecord", why: str) -> None:
-    for (dataset, training, defence), merged in record.merged().items():
-        print(f"{dataset}, {training}, {defence}")
-        print(f"  clean {merged.clean()}")
-        for eps in merged.eps:
-            print(f"  eps {eps:.4g}   worst of all attacks {merged.worst(eps) or 'not attacked'}")
-    counts = ", ".join(f"{record.count(s)} {s}" for s in ("done", "failed", "skipped"))
-    spent = f"{sum(c.gradients for c in record.cells)} gradients, "
-    spent += f"{sum(c.queries for c in record.cells)} queries, "
-    spent += f"{sum(c.seconds for c in record.cells):.0f} s of cells"
-    print(f"{len(record.cells)} of {record.planned} cells: {counts}; {spent}")
-    if not record.complete:
-        left = record.planned - len(record.cells)
-        print(f"{why}: {left} cells left; the same command goes on with them")

@@ -45,10 +45,11 @@ def add(subparsers: Subparsers) -> None:
 
 def run(options: Namespace) -> int:
     """Run the zoo, or list the attacks; return 1 where the matrix shows a flaw."""
-    from art_disc.evaluation.zoo.text import LEGEND, attack_list, left_out_list, matrix
+    from art_disc.evaluation.zoo.listing import attack_list, left_out_list
+    from art_disc.report import as_text
 
     if options.list:
-        print(f"{attack_list()}\n\n{left_out_list()}")
+        print(f"{attack_list().text()}\n\n{left_out_list().text()}")
         return DONE
     from art_disc.cli.setup import load_data, network_words, once_each
     from art_disc.estimators import build_classifier
@@ -79,9 +80,7 @@ def run(options: Namespace) -> int:
         training=line,
         verbose=not options.quiet,
     )
-    print(f"{matrix(record)}\n\n{LEGEND}")
+    print(as_text(record))
     if options.out:
         print(f"record: {record.save(Path(options.out) / 'zoo.json')}")
-    for flaw in record.flaws():
-        print(f"FLAW: {flaw}")
     return FLAWED if record.flaws() else DONE

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from art_disc.core.errors import InputError
 from art_disc.core.records import EvaluationRecord, Share
-from art_disc.report import Pictures, write_report
+from art_disc.report import Pictures, as_text, write_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +48,7 @@ class Evaluation:
         return share
 
     def __str__(self) -> str:
-        record = self.record
-        base = bool(record.base_correct)
-        clean = f"base {record.clean('base')}   " if base else ""
-        lines = [f"clean   {clean}defended {record.clean()}"]
-        for eps in record.eps:
-            other = f"base {record.worst(eps, model='base') or 'not attacked'}   " if base else ""
-            worst = record.worst(eps) or "not attacked"
-            lines.append(f"eps {eps:.4g}   {other}defended, worst of all attacks {worst}")
-        if record.checks:
-            lines.append(f"checks ({record.checks_tier}): {record.verdict}")
-            lines += [
-                f"  {check.id} {check.status}: {check.summary}"
-                for check in record.checks
-                if check.status != "pass"
-            ]
-        return "\n".join(lines if record.complete else [*lines, "interrupted: incomplete"])
+        return as_text(self.record)
 
 
 class EvaluationInterrupted(KeyboardInterrupt):

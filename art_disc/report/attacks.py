@@ -12,17 +12,7 @@ from art_disc.report.reading import (
     show_eps,
     show_setting,
 )
-from art_disc.report.table import (
-    Body,
-    Cell,
-    Column,
-    Row,
-    Table,
-    columns,
-    number_cell,
-    plain,
-    share_cell,
-)
+from art_disc.report.table import Body, Cell, Row, Table, body, number_cell, row, share_cell
 
 # the defended model is the subject, so it stands before the others
 _MODELS = ("defended", "base", "reference", "frozen")
@@ -39,37 +29,33 @@ def attack_table(record: EvaluationRecord) -> Table | None:
     grid = any(row.grid_correct for row in record.outcomes)
     drawn = any(row.draw_correct for row in record.outcomes)
     breakers = {eps: record.breakers(eps) for eps in {row.eps for row in record.outcomes}}
-    bodies = []
+    bodies: list[Body] = []
     for key in sorted(groups):
         rows = sorted(groups[key], key=_strength)
         alone = breakers[rows[0].eps] if rows[0].scored_on == "defended" else {}
-        made = tuple(_row(row, alone, grid=grid, drawn=drawn) for row in rows)
-        bodies.append(Body(made, _title(record, rows[0])))
-    return Table(
-        label="All attacks",
-        caption=_caption(drawn=drawn),
-        columns=_columns(grid=grid, drawn=drawn),
-        bodies=tuple(bodies),
-    )
+        made = (_row(row, alone, grid=grid, drawn=drawn) for row in rows)
+        bodies.append(body(made, _title(record, rows[0])))
+    heads = _heads(grid=grid, drawn=drawn)
+    return Table.of("All attacks", _caption(drawn=drawn), heads, bodies)
 
 
 def _caption(*, drawn: bool) -> str:
-    told = (
+    caption = (
         "Scored on the model, in the norm and at the eps of each heading; strongest first, skipped "
         "and failed runs last. \u201cOnly this attack\u201d counts the examples that no other "
         "attack broke at the same budget. Costs are per image attacked."
     )
     if drawn:
-        told += (
+        caption += (
             " Fresh draws of a randomised defence: mean is the share of right answers over all "
             "draws; vote, any and all are the shares of examples that more than half of the "
             "draws, at least one, and every one had right."
         )
-    return told
+    return caption
 
 
-def _columns(*, grid: bool, drawn: bool) -> tuple[Column, ...]:
-    return columns(
+def _heads(*, grid: bool, drawn: bool) -> tuple[str, ...]:
+    return (
         "Attack",
         "Still correct",
         *(("Rounded to 8 bits",) if grid else ()),
@@ -116,26 +102,24 @@ def model_words(name: str) -> str:
     return MODEL_WORDS.get(name, name)
 
 
-def _row(row: AttackOutcome, alone: dict[str, int], *, grid: bool, drawn: bool) -> Row:
-    done = row.status == "done" and bool(row.correct)
-    judged = row.status == "done" and row.scored_on == "defended"
-    part = bool(row.positions)
-    n = len(row.correct)
-    rounded = share_cell(_rounded(row), part=part) if row.grid_correct else Cell()
-    return Row(
-        (
-            Cell(row.attack),
-            share_cell(row.share, part=part) if done else Cell(),
-            *((rounded,) if grid else ()),
-            *((_draws(row),) if drawn else ()),
-            number_cell(alone.get(row.attack, 0) if judged else None),
-            Cell(_knowledge(row)),
-            Cell(row.surrogate or "none"),
-            Cell("yes" if row.targeted else "no"),
-            *(per_image(spent, n) for spent in (row.gradients, row.queries, row.seconds)),
-            Cell(f"{row.status}: {row.reason}" if row.reason else row.status, look="status"),
-        ),
-        look="" if row.status == "done" else "not-done",
+def _row(run: AttackOutcome, alone: dict[str, int], *, grid: bool, drawn: bool) -> Row:
+    done = run.status == "done" and bool(run.correct)
+    judged = run.status == "done" and run.scored_on == "defended"
+    part = bool(run.positions)
+    n = len(run.correct)
+    rounded = share_cell(_rounded(run), part=part) if run.grid_correct else ""
+    return row(
+        run.attack,
+        share_cell(run.share, part=part) if done else "",
+        *((rounded,) if grid else ()),
+        *((_draws(run),) if drawn else ()),
+        number_cell(alone.get(run.attack, 0) if judged else None),
+        _knowledge(run),
+        run.surrogate or "none",
+        "yes" if run.targeted else "no",
+        *(per_image(spent, n) for spent in (run.gradients, run.queries, run.seconds)),
+        Cell(f"{run.status}: {run.reason}" if run.reason else run.status, look="status"),
+        look="" if run.status == "done" else "not-done",
     )
 
 
@@ -151,13 +135,13 @@ def _draws(row: AttackOutcome) -> Cell:
     if not within.any():
         return Cell("every change is beyond the budget")
     right = np.asarray(row.draw_correct)[within] / row.draws
-    told = {
+    shares = {
         "mean": right.mean(),
         "vote": np.asarray(row.correct)[within].mean(),
         "any": (right > 0).mean(),
         "all": (right == 1).mean(),
     }
-    words = ", ".join(f"{name} {value:.1%}" for name, value in told.items())
+    words = ", ".join(f"{name} {value:.1%}" for name, value in shares.items())
     left_out = f", {(~within).sum()} beyond the budget left out" if not within.all() else ""
     note = f"{row.draws} draws each{left_out}"
     return Cell(words, sort=round(float(right.mean()), 9), note=note)
@@ -173,29 +157,26 @@ def per_image(spent: float, n: int) -> Cell:
 
 def settings_table(record: EvaluationRecord) -> Table | None:
     """For each outcome: attack, model, knowledge, surrogate, eps, asker, seed, settings."""
-    rows = tuple(
-        (
-            row.attack,
-            model_words(row.scored_on),
-            row.knowledge,
-            row.surrogate or "none",
-            show_eps(row.eps, grey_levels=in_unit_range(record)),
-            row.asked_by,
-            str(row.seed),
-            ", ".join(f"{name} = {show_setting(v)}" for name, v in row.settings.items())
-            or "defaults",
-        )
-        for row in record.outcomes
-    )
-    if not rows:
+    if not record.outcomes:
         return None
-    return Table(
-        label="Settings of the attacks",
-        caption="Settings of every attack run, in the order in which they ran",
-        columns=columns(
-            "Attack", "Scored on", "Knowledge", "Surrogate", "eps", "For", "#Seed", "Settings"
+    return Table.of(
+        "Settings of the attacks",
+        "Settings of every attack run, in the order in which they ran",
+        ("Attack", "Scored on", "Knowledge", "Surrogate", "eps", "For", "#Seed", "Settings"),
+        (
+            (
+                row.attack,
+                model_words(row.scored_on),
+                row.knowledge,
+                row.surrogate or "none",
+                show_eps(row.eps, grey_levels=in_unit_range(record)),
+                row.asked_by,
+                str(row.seed),
+                ", ".join(f"{name} = {show_setting(v)}" for name, v in row.settings.items())
+                or "defaults",
+            )
+            for row in record.outcomes
         ),
-        bodies=(plain(rows),),
         look="wide attacks settings",
     )
 
@@ -216,12 +197,12 @@ def budget_table(record: EvaluationRecord) -> Table:
                 f"{sum(row.seconds for row in chosen):,.1f}",
             )
         )
-    return Table(
-        label="Budget spent",
-        caption="Budget spent, runs that did not finish included. One attack scored on two models "
-        "is told for both.",
-        columns=columns("Scored on", "#Attack runs", "#Gradients", "#Queries", "#Seconds"),
-        bodies=(plain(tuple(rows)),),
+    return Table.of(
+        "Budget spent",
+        "Budget spent, runs that did not finish included. One attack scored on two models is "
+        "counted for both.",
+        ("Scored on", "#Attack runs", "#Gradients", "#Queries", "#Seconds"),
+        rows,
         look="attacks",
         sortable=False,
     )

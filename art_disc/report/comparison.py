@@ -11,6 +11,7 @@ from art_disc.core.intervals import mcnemar, paired_difference
 from art_disc.core.records import EvaluationRecord
 from art_disc.core.records.base import SCHEMA_VERSION, Share
 from art_disc.report.reading import dataset_name, network_name
+from art_disc.report.table import Table
 from art_disc.report.verdict import verdict_title
 
 Bools = NDArray[np.bool_]
@@ -24,7 +25,7 @@ METHOD = (
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class ComparedPairs:
     """How many of the same examples each run left correct at one budget.
 
     Attributes:
@@ -112,7 +113,7 @@ class Comparison:
     a: Side
     b: Side
     dataset: str
-    rows: tuple[Pairs, ...]
+    rows: tuple[ComparedPairs, ...]
     left_out: tuple[float, ...]
     cautions: tuple[str, ...]
 
@@ -130,7 +131,6 @@ class Comparison:
         }
 
     def __str__(self) -> str:
-        heads = ("eps", "a", "b", "a - b", "95% interval", "only a", "only b", "McNemar p")
         lines = [
             (
                 f"{row.eps:.4g}" if row.eps else "clean",
@@ -144,13 +144,15 @@ class Comparison:
             )
             for row in self.rows
         ]
-        widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
-        told = [f"a: {self.a.name} ({self.a.verdict})", f"b: {self.b.name} ({self.b.verdict})"]
-        told += [
-            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            for row in (heads, *lines)
-        ]
-        return "\n".join([*told, *(f"caution: {line}" for line in self.cautions)])
+        heads = ("#eps", "#a", "#b", "#a - b", "#95% interval", "#only a", "#only b", "#McNemar p")
+        return "\n".join(
+            [
+                f"a: {self.a.name} ({self.a.verdict})",
+                f"b: {self.b.name} ({self.b.verdict})",
+                Table.of("Comparison", "In percentage points", heads, lines).text(),
+                *(f"caution: {line}" for line in self.cautions),
+            ]
+        )
 
 
 def _plain(side: Side) -> dict[str, Any]:
@@ -186,9 +188,9 @@ def compare(
         else:
             rows.append(_pairs(eps, a.survives(eps), b.survives(eps), order))
     if len(rows) == 1:
-        told = " and ".join(", ".join(f"{e:g}" for e in r.eps) or "none" for r in (a, b))
+        budgets = " and ".join(", ".join(f"{e:g}" for e in r.eps) or "none" for r in (a, b))
         msg = (
-            f"no budget was attacked in both runs, their budgets are {told}; "
+            f"no budget was attacked in both runs, their budgets are {budgets}; "
             "evaluate both at the same eps"
         )
         raise InputError(msg)
@@ -226,10 +228,12 @@ def _matched(a: EvaluationRecord, b: EvaluationRecord) -> NDArray[np.int64]:
     return order
 
 
-def _pairs(eps: float, a: tuple[bool, ...], b: tuple[bool, ...], order: NDArray[np.int64]) -> Pairs:
+def _pairs(
+    eps: float, a: tuple[bool, ...], b: tuple[bool, ...], order: NDArray[np.int64]
+) -> ComparedPairs:
     left: Bools = np.asarray(a, dtype=bool)
     right: Bools = np.asarray(b, dtype=bool)[order]
-    return Pairs(
+    return ComparedPairs(
         eps,
         int((left & right).sum()),
         int((left & ~right).sum()),
@@ -252,17 +256,19 @@ def _attacks(record: EvaluationRecord) -> tuple[str, ...]:
 def _cautions(
     a: EvaluationRecord, b: EvaluationRecord, sides: tuple[Side, Side]
 ) -> tuple[str, ...]:
-    told = []
+    cautions = []
     for record, side in zip((a, b), sides, strict=True):
         if record.verdict != "complete":
-            told.append(f"{side.name}: {side.verdict}. Its numbers may be too good.")
+            cautions.append(f"{side.name}: {side.verdict}. Its numbers may be too good.")
         if not record.complete:
-            told.append(f"{side.name} was interrupted; later attacks can only lower its numbers.")
+            cautions.append(
+                f"{side.name} was interrupted; later attacks can only lower its numbers."
+            )
     one, two = (set(side.attacks) for side in sides)
     for side, more in ((sides[0], one - two), (sides[1], two - one)):
         if more:
-            told.append(
+            cautions.append(
                 f"Only {side.name} was attacked by {', '.join(sorted(more))}: the other's numbers "
                 "are the less tested."
             )
-    return tuple(told)
+    return tuple(cautions)

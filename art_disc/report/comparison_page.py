@@ -5,13 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from art_disc.core.files import replace_file, write_json
-from art_disc.report.comparison import METHOD, Comparison, Pairs
-from art_disc.report.drawing import BLUE, INK, Drawing, draw
-from art_disc.report.notices import Notice
-from art_disc.report.page import fill
-from art_disc.report.table import Body, Cell, Row, Table, columns, number_cell, share_cell
+from art_disc.report.comparison import METHOD, ComparedPairs, Comparison, Side
+from art_disc.report.document import (
+    Document,
+    Facts,
+    Notice,
+    Pairs,
+    Paragraph,
+    Section,
+)
+from art_disc.report.drawing import BLUE, INK, Drawing
+from art_disc.report.page import render
+from art_disc.report.table import Cell, Row, Table, number_cell, row, share_cell
 
-TEMPLATE = "compare.html.j2"
 JSON, PAGE = "compare.json", "compare.html"
 
 
@@ -26,86 +32,89 @@ def write_comparison(comparison: Comparison, out: str | Path) -> Path:
     """
     folder = Path(out)
     write_json(folder / JSON, comparison.to_dict())
-    return replace_file(folder / PAGE, comparison_page(comparison).encode())
-
-
-def comparison_page(comparison: Comparison) -> str:
-    """Return the page of a comparison as HTML, complete in itself.
-
-    Raises:
-        MissingExtraError: jinja2 or matplotlib is not installed.
-    """
     a, b = comparison.a, comparison.b
-    return fill(
-        TEMPLATE,
-        title=f"{a.name} against {b.name}",
-        made_by=f"Made from the records of {a.name} ({a.environment}) and {b.name} "
-        f"({b.environment}).",
-        sub=f"Defended models on {comparison.rows[0].total} examples of {comparison.dataset}",
-        notices=tuple(Notice("warning", "Caution", line) for line in comparison.cautions),
-        rows=_rows(comparison),
-        method=METHOD,
-        left_out=", ".join(f"{eps:g}" for eps in comparison.left_out),
-        plot=_plot(comparison),
-        facts=tuple(
-            (
-                f"{letter}: {side.name}",
-                (
-                    ("Verdict", side.verdict),
-                    ("Network", side.network),
-                    ("Defence", "; then ".join(side.defences) or "none"),
-                    ("Attacks", ", ".join(side.attacks) or "none"),
-                ),
-            )
-            for letter, side in (("a", a), ("b", b))
+    made_by = f"Made from the records of {a.name} ({a.environment}) and {b.name} ({b.environment})."
+    page = render(comparison_document(comparison), made_by)
+    return replace_file(folder / PAGE, page.encode())
+
+
+def comparison_document(comparison: Comparison) -> Document:
+    """Return what a comparison is shown as."""
+    a, b = comparison.a, comparison.b
+    left_out = ", ".join(f"{eps:g}" for eps in comparison.left_out)
+    sides = (("a", a), ("b", b))
+    return Document.of(
+        f"{a.name} against {b.name}",
+        f"Defended models on {comparison.rows[0].total} examples of {comparison.dataset}",
+        Section.of(
+            "Difference",
+            *(Notice("warning", "Caution", line) for line in comparison.cautions),
+            _table(comparison),
+            Paragraph(METHOD),
+            Paragraph(f"Attacked in one run alone, so not compared: eps {left_out}.")
+            if left_out
+            else None,
+            _plot(comparison.rows),
+        ),
+        Section.of("The two runs", Facts(tuple(_side(*pair) for pair in sides))),
+    )
+
+
+def _side(letter: str, side: Side) -> tuple[str, Pairs]:
+    return (
+        f"{letter}: {side.name}",
+        (
+            ("Verdict", side.verdict),
+            ("Network", side.network),
+            ("Defence", "; then ".join(side.defences) or "none"),
+            ("Attacks", ", ".join(side.attacks) or "none"),
         ),
     )
 
 
-def _rows(comparison: Comparison) -> Table:
-    return Table(
-        label="Comparison",
-        caption="Examples still correct under every attack of each run, and the same examples "
-        "pair by pair. Differences in percentage points.",
-        columns=columns(
+def _table(comparison: Comparison) -> Table:
+    return Table.of(
+        "Comparison",
+        "Examples still correct under every attack of each run, and the same examples pair by "
+        "pair. Differences in percentage points.",
+        (
             *("eps", f"a: {comparison.a.name}", f"b: {comparison.b.name}", "#a minus b"),
             *("95% interval", "#Only a", "#Only b", "#McNemar p"),
         ),
-        bodies=(Body(tuple(_row(row) for row in comparison.rows)),),
+        map(_row, comparison.rows),
     )
 
 
-def _row(row: Pairs) -> Row:
-    low, high = row.interval
-    return Row(
-        (
-            Cell(f"{row.eps:.4g}" if row.eps else "clean", sort=row.eps),
-            share_cell(row.a),
-            share_cell(row.b),
-            number_cell(round(row.difference, 9), f"{100 * row.difference:+.1f}"),
-            Cell(f"[{100 * low:+.1f}, {100 * high:+.1f}]", sort=round(low, 9)),
-            number_cell(row.only_a),
-            number_cell(row.only_b),
-            number_cell(row.p_value, f"{row.p_value:.3g}"),
-        )
+def _row(pair: ComparedPairs) -> Row:
+    low, high = pair.interval
+    return row(
+        Cell(f"{pair.eps:.4g}" if pair.eps else "clean", sort=pair.eps),
+        share_cell(pair.a),
+        share_cell(pair.b),
+        number_cell(round(pair.difference, 9), f"{100 * pair.difference:+.1f}"),
+        Cell(f"[{100 * low:+.1f}, {100 * high:+.1f}]", sort=round(low, 9)),
+        number_cell(pair.only_a),
+        number_cell(pair.only_b),
+        number_cell(pair.p_value, f"{pair.p_value:.3g}"),
     )
 
 
-def _plot(comparison: Comparison) -> Drawing:
-    told = "; ".join(
+def _plot(rows: tuple[ComparedPairs, ...]) -> Drawing:
+    numbers = "; ".join(
         f"{100 * row.difference:+.1f} points [{100 * row.interval[0]:+.1f}, "
         f"{100 * row.interval[1]:+.1f}] at eps {row.eps:.4g}"
-        for row in comparison.rows
+        for row in rows
     )
-    caption = (
+    return Drawing(
+        partial(_paint, rows=rows),
+        f"Plot of the paired difference over eps. {numbers}.",
         "Accuracy of a minus that of b over eps, with paired 95% intervals; eps 0 is the clean "
-        "accuracy. An interval that holds 0 leaves open which one is better."
+        "accuracy. An interval that holds 0 leaves open which one is better.",
+        height=3.4,
     )
-    uri = draw(partial(_paint, rows=comparison.rows), height=3.4)
-    return Drawing(uri, f"Plot of the paired difference over eps. {told}.", caption)
 
 
-def _paint(figure: Any, *, rows: tuple[Pairs, ...]) -> None:
+def _paint(figure: Any, *, rows: tuple[ComparedPairs, ...]) -> None:
     axes = figure.add_subplot()
     values = [100 * row.difference for row in rows]
     limits = [row.interval for row in rows]

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from art_disc.core.records import KNOWLEDGE, WHITE_BOX, EvaluationRecord, Share
-from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, Drawing, draw
+from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, Drawing
 from art_disc.report.reading import (
     KNOWLEDGE_SHORT,
     clean_share,
@@ -73,16 +73,12 @@ def _points(record: EvaluationRecord, model: str, knowledge: tuple[str, ...]) ->
 
 
 def accuracy_plot(record: EvaluationRecord) -> Drawing | None:
-    """Draw the curves, or return None where no attack finished.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
+    """Draw the curves, or return None where no attack finished."""
     lines = curves(record)
     if not lines:
         return None
     grey_levels = in_unit_range(record)
-    told = "; ".join(
+    numbers = "; ".join(
         f"{line.label}: "
         + ", ".join(
             f"{percent(share.value, share.total)} at {eps:.4g}"
@@ -97,8 +93,8 @@ def accuracy_plot(record: EvaluationRecord) -> Drawing | None:
     )
     if record.certificates:
         caption += " No attack can go below the certified line; what lies between is unknown."
-    uri = draw(partial(_paint, lines=lines, grey_levels=grey_levels), height=4.4)
-    return Drawing(uri, f"Line plot of accuracy over eps. {told}.", caption)
+    paint = partial(_paint, lines=lines, grey_levels=grey_levels)
+    return Drawing(paint, f"Line plot of accuracy over eps. {numbers}.", caption, height=4.4)
 
 
 def _paint(figure: Any, *, lines: tuple[Curve, ...], grey_levels: bool) -> None:

@@ -4,8 +4,9 @@ import base64
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+from art_disc.report.document import Part
 from art_disc.report.extras import need
 
 INK, GRID, SHADE = "#1f2933", "#d5dae0", "#eef1f4"
@@ -33,22 +34,38 @@ STYLE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
-    """A picture for the page.
+class Drawing(Part):
+    """A plot for the page, painted when the page is made.
 
     Attributes:
-        uri: Data URI of an SVG or PNG.
+        paint: Paints a figure of matplotlib.
         alt: What the picture shows, in words and numbers.
         caption: What the reader must know to read it.
+        height: Of the figure in inches.
     """
 
-    uri: str
+    shape: ClassVar[str] = "drawing"
+    paint: Callable[[Any], None]
     alt: str
     caption: str
+    height: float = 3.9
+
+    @property
+    def uri(self) -> str:
+        """Data URI of an SVG; see `svg`."""
+        return data_uri(self.svg(), "image/svg+xml")
+
+    def svg(self) -> bytes:
+        """Return the painted figure as SVG.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        return draw(self.paint, height=self.height)
 
 
-def draw(paint: Callable[[Any], None], *, height: float = 3.9) -> str:
-    """Return a figure painted by `paint(figure)` as an SVG data URI.
+def draw(paint: Callable[[Any], None], *, height: float = 3.9) -> bytes:
+    """Return a figure painted by `paint(figure)` as SVG.
 
     Matplotlib's defaults are used whatever the user's own style, and nothing of it is changed.
 
@@ -64,7 +81,7 @@ def draw(paint: Callable[[Any], None], *, height: float = 3.9) -> str:
         figure = figures.Figure(figsize=(5.7, height), layout="constrained")
         paint(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return data_uri(buffer.getvalue(), "image/svg+xml")
+    return buffer.getvalue()
 
 
 def data_uri(content: bytes, mime: str) -> str:

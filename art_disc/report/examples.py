@@ -8,7 +8,7 @@ import numpy as np
 
 from art_disc.core.records import EvaluationRecord
 from art_disc.report.reading import in_unit_range, show_eps
-from art_disc.report.table import Body, Cell, Row, Table, columns, number_cell
+from art_disc.report.table import Body, Cell, Table, body, number_cell
 
 EXAMPLES_SHOWN = 200
 
@@ -94,12 +94,12 @@ def breaker_table(record: EvaluationRecord) -> Table | None:
     bodies = tuple(body for eps in record.eps if (body := _breakers(record, eps)).rows)
     if not bodies:
         return None
-    return Table(
-        label="Which attack broke what",
-        caption="Examples that the defended model had right and that the attack broke within eps, "
+    return Table.of(
+        "Which attack broke what",
+        "Examples that the defended model had right and that the attack broke within eps, "
         "over all its surrogates, also where it was run at a smaller budget.",
-        columns=columns("Attack", "#Broke", "#Broke alone"),
-        bodies=bodies,
+        ("Attack", "#Broke", "#Broke alone"),
+        bodies,
         look="attacks",
     )
 
@@ -113,11 +113,8 @@ def _breakers(record: EvaluationRecord, eps: float) -> Body:
     broken = sum(bool(names) for names in hits)
     wrong = len(hits) - sum(record.defended_correct)
     at = show_eps(eps, grey_levels=in_unit_range(record))
-    return Body(
-        tuple(
-            Row((Cell(name), number_cell(counts[name]), number_cell(alone.get(name, 0))))
-            for name in ordered
-        ),
+    return body(
+        ((name, number_cell(counts[name]), number_cell(alone.get(name, 0))) for name in ordered),
         f"eps {at}: {broken} of {len(hits)} broken, {wrong} wrong without any change",
     )
 
@@ -130,27 +127,22 @@ def example_table(record: EvaluationRecord) -> Table | None:
     n = len(record.labels)
     more = f" The first {EXAMPLES_SHOWN} of {n}; all are in examples.csv." * (n > EXAMPLES_SHOWN)
     at = show_eps(max(record.eps), grey_levels=in_unit_range(record))
-    rows = tuple(
-        Row(
+    return Table.of(
+        "Examples one by one",
+        "Clean predictions, the smallest change found that broke the defended model at any budget, "
+        f"and what broke it within eps {at}.{more}",
+        ("Example", "#Label", "Undefended", "Defended", "#Smallest change", "Broken by"),
+        (
             (
                 Cell(f"#{record.example_ids[i]}", sort=record.example_ids[i]),
                 number_cell(record.labels[i]),
-                Cell(_right(record.base_correct[i]) if record.base_correct else "there is none"),
-                Cell(_right(record.defended_correct[i])),
+                _right(record.base_correct[i]) if record.base_correct else "there is none",
+                _right(record.defended_correct[i]),
                 number_cell(changes[i], None if changes[i] is None else f"{changes[i]:.4g}"),
-                Cell(", ".join(hits[i]) or "nothing"),
+                ", ".join(hits[i]) or "nothing",
             )
-        )
-        for i in range(min(n, EXAMPLES_SHOWN))
-    )
-    return Table(
-        label="Examples one by one",
-        caption="Clean predictions, the smallest change found that broke the defended model at "
-        f"any budget, and what broke it within eps {at}.{more}",
-        columns=columns(
-            "Example", "#Label", "Undefended", "Defended", "#Smallest change", "Broken by"
+            for i in range(min(n, EXAMPLES_SHOWN))
         ),
-        bodies=(Body(rows),),
     )
 
 

@@ -66,7 +66,7 @@ def cdf_plot(
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    axes = new_axes() if ax is None else ax
+    axes = ax or new_axes()
     for (name, values), (colour, dashes) in zip(lines.items(), cycle(_LOOKS), strict=False):
         order = np.argsort(values, kind="stable")
         rising = np.asarray(values)[order]
@@ -114,7 +114,7 @@ def level_histogram(
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    axes = new_axes() if ax is None else ax
+    axes = ax or new_axes()
     looks = _CHANNELS.get(
         len(histogram), tuple((_LOOKS[i][0], f"channel {i}") for i in range(len(histogram)))
     )
@@ -177,7 +177,7 @@ def colour_scatter(
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    axes = new_axes(solid=True) if ax is None else ax
+    axes = ax or new_axes(solid=True)
     shade = np.log(sizes) / np.log(max(largest, 2))
     points = axes.scatter(
         *(colours.T / 255), c=shade, cmap="cividis", vmin=0, vmax=1, s=1.5, linewidths=0
@@ -207,7 +207,7 @@ def history_plot(
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    axes = new_axes() if ax is None else ax
+    axes = ax or new_axes()
     markers = cycle("os^Dv")
     for (name, counts), (colour, dashes), marker in zip(
         lines.items(), cycle(_LOOKS), markers, strict=False

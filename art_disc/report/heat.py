@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from art_disc.core.records import Share
-from art_disc.report.drawing import Drawing, draw
+from art_disc.report.drawing import Drawing
 
 # all broken, half, none broken; two hues that every colour vision tells apart
 _ENDS = ((0x8C, 0x2D, 0x04), (0xF7, 0xF7, 0xF7), (0x08, 0x51, 0x9C))
@@ -48,25 +48,22 @@ def heat_plot(title: str, grids: dict[str, Grid]) -> Drawing | None:
     Args:
         title: What all maps are about.
         grids: For each budget in words, the share of each (defence, attack).
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
     """
-    told = [
+    numbers = [
         f"{at}: " + ", ".join(f"{d} under {a} {s.value:.0%}" for (d, a), s in grid.items() if s)
         for at, grid in grids.items()
         if any(grid.values())
     ]
-    if not told:
+    if not numbers:
         return None
     rows = len({defence for grid in grids.values() for defence, _ in grid})
     height = 1.0 + len(grids) * (0.45 + 0.38 * rows)
-    uri = draw(partial(_paint, grids=grids), height=min(height, 40.0))
     caption = (
         f"{title}: share of examples that this attack did not break, over all its surrogates and "
         "seeds. Dark orange: all broken; dark blue: none broken."
     )
-    return Drawing(uri, f"Heat map of accuracy, defence by attack. {'; '.join(told)}.", caption)
+    alt = f"Heat map of accuracy, defence by attack. {'; '.join(numbers)}."
+    return Drawing(partial(_paint, grids=grids), alt, caption, height=min(height, 40.0))
 
 
 def _paint(figure: Any, *, grids: dict[str, Grid]) -> None:
@@ -86,8 +83,8 @@ def _paint(figure: Any, *, grids: dict[str, Grid]) -> None:
                 edgecolor="white",
                 linewidth=1,
             )
-            told = f"{share.value:.0%}" if share else "-"
-            axes.text(x, y, told, ha="center", va="center", color=ink, fontsize=9)
+            words = f"{share.value:.0%}" if share else "-"
+            axes.text(x, y, words, ha="center", va="center", color=ink, fontsize=9)
         axes.set(xlim=(-0.5, len(attacks) - 0.5), ylim=(len(defences) - 0.5, -0.5))
         axes.set_xticks(range(len(attacks)), attacks, rotation=30, ha="right", fontsize=9)
         axes.set_yticks(range(len(defences)), [_short(d) for d in defences], fontsize=9)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.core.records import VERDICTS, CertificateRecord, EvaluationRecord
-from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, SHADE, Drawing, draw
+from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, SHADE, Drawing
 
 Floats = NDArray[np.float64]
 
@@ -33,25 +33,20 @@ def cell_borders(words: Floats) -> Floats:
 
 
 def pixel_plot(record: EvaluationRecord) -> Drawing | None:
-    """Draw the histogram of the training images' pixels, or return None where it is empty.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
+    """Draw the histogram of the training images' pixels, or return None where it is empty."""
     counts = np.asarray(record.histogram, dtype=np.float64)
     if counts.ndim != 2 or counts.size == 0 or not counts.any():
         return None
     words = codewords(record)
-    told, caption = _pixel_words(counts, words)
-    strip = words.shape[1] == 3
-    uri = draw(partial(_paint_pixels, counts=counts, words=words), height=4.2 if strip else 3.6)
-    return Drawing(uri, told, caption)
+    alt, caption = _pixel_words(counts, words)
+    height = 4.2 if words.shape[1] == 3 else 3.6
+    return Drawing(partial(_paint_pixels, counts=counts, words=words), alt, caption, height)
 
 
 def _pixel_words(counts: Floats, words: Floats) -> tuple[str, str]:
     channels, bins = counts.shape
     peaks = ", ".join(str(int(row.argmax())) for row in counts)
-    told = (
+    alt = (
         f"Histogram of pixel values 0 to {bins - 1} with a logarithmic count axis, {channels} "
         f"channel(s); most frequent value: {peaks}."
     )
@@ -59,15 +54,15 @@ def _pixel_words(counts: Floats, words: Floats) -> tuple[str, str]:
     if words.shape[1] == 1:
         levels = ", ".join(f"{255 * value:.4g}" for value in np.sort(words[:, 0]))
         borders = ", ".join(f"{value:.4g}" for value in cell_borders(words)) or "none"
-        told += f" Codewords at {levels}; cell borders at {borders}."
+        alt += f" Codewords at {levels}; cell borders at {borders}."
         caption += (
             " Solid lines: codewords; dashed lines: borders of their cells, halfway between "
             "neighbours; alternate cells are shaded."
         )
     elif words.shape[1] == 3:
-        told += f" Below it a strip with the {len(words)} codewords as colours."
+        alt += f" Below it a strip with the {len(words)} codewords as colours."
         caption += f" Strip: the {len(words)} codewords as colours."
-    return told, caption
+    return alt, caption
 
 
 def _paint_pixels(figure: Any, *, counts: Floats, words: Floats) -> None:
@@ -107,17 +102,13 @@ def _paint_cells(axes: Any, words: Floats) -> None:
 
 
 def free_pixel_plot(record: CertificateRecord) -> Drawing | None:
-    """Draw how many pixels can reach more than one codeword, or return None without examples.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
+    """Draw how many pixels can reach more than one codeword, or return None without examples."""
     if not record.free_pixels:
         return None
     free = np.asarray(record.free_pixels)
     verdicts = np.asarray(record.verdicts)
     groups = {v: free[verdicts == v] for v in VERDICTS if (verdicts == v).any()}
-    told = "; ".join(
+    numbers = "; ".join(
         f"{verdict}: median {np.median(values):g}, largest {values.max()}"
         for verdict, values in groups.items()
     )
@@ -125,8 +116,9 @@ def free_pixel_plot(record: CertificateRecord) -> Drawing | None:
         "Free pixels of an example: those that can reach more than one codeword within eps. With "
         "none the defence shows the network one image only."
     )
-    uri = draw(partial(_paint_free, groups=groups, largest=int(free.max())), height=3.4)
-    return Drawing(uri, f"Stacked histogram of free pixels for each verdict. {told}.", caption)
+    paint = partial(_paint_free, groups=groups, largest=int(free.max()))
+    alt = f"Stacked histogram of free pixels for each verdict. {numbers}."
+    return Drawing(paint, alt, caption, height=3.4)
 
 
 def _paint_free(figure: Any, *, groups: dict[str, NDArray[Any]], largest: int) -> None:

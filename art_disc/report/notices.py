@@ -1,23 +1,8 @@
 """What a reader must know before any number, and the headline in plain words."""
 
-from dataclasses import dataclass
-
 from art_disc.core.records import AttackOutcome, EvaluationRecord
-from art_disc.report.reading import (
-    clean_share,
-    in_unit_range,
-    show_eps,
-    white_box,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A remark above the verdict; `level` is `alert`, `warning` or `remark`."""
-
-    level: str
-    title: str
-    text: str
+from art_disc.report.document import Notice
+from art_disc.report.reading import clean_share, in_unit_range, show_eps, white_box
 
 
 def notices(record: EvaluationRecord) -> tuple[Notice, ...]:
@@ -56,11 +41,11 @@ def _contradicted(record: EvaluationRecord) -> list[Notice]:
     if not found:
         return []
     title = f"{len(found)} certified examples were broken: the certificates here are wrong."
-    told = ", ".join(
+    named = ", ".join(
         f"#{record.example_ids[i]} at eps {_budgets(record, [eps])}" for i, eps in found[:5]
     )
     more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    return [Notice("alert", title, f"Trust neither them nor the defence's code: {told}{more}.")]
+    return [Notice("alert", title, f"Trust neither them nor the defence's code: {named}{more}.")]
 
 
 def _interrupted(record: EvaluationRecord) -> list[Notice]:
@@ -104,13 +89,13 @@ def _unfinished(record: EvaluationRecord, status: str) -> list[Notice]:
     if not rows:
         return []
     title = f"{len(rows)} of {len(record.outcomes)} attack runs {status}."
-    told = "; ".join(_told(record, row) for row in rows[:5])
+    named = "; ".join(_run_words(record, row) for row in rows[:5])
     more = f"; and {len(rows) - 5} more, all in the table of attacks" if len(rows) > 5 else ""
     level = "warning" if status == "failed" else "remark"
-    return [Notice(level, title, f"They broke nothing and prove nothing: {told}{more}.")]
+    return [Notice(level, title, f"They broke nothing and prove nothing: {named}{more}.")]
 
 
-def _told(record: EvaluationRecord, row: AttackOutcome) -> str:
+def _run_words(record: EvaluationRecord, row: AttackOutcome) -> str:
     reason = f" ({row.reason})" if row.reason else ""
     return f"{row.attack} on {row.scored_on} at eps {_budgets(record, [row.eps])}{reason}"
 
@@ -127,7 +112,7 @@ def _few_classes(record: EvaluationRecord) -> list[Notice]:
 
 def _masked(record: EvaluationRecord) -> list[Notice]:
     """Less knowledge must not make an attacker stronger; where it does, gradients mislead."""
-    told, allowed = [], white_box(record)
+    signs, allowed = [], white_box(record)
     others = tuple(known for known in ("base", "none") if known not in allowed)
     for eps in record.eps:
         strong = record.worst(eps, knowledge=allowed)
@@ -135,11 +120,11 @@ def _masked(record: EvaluationRecord) -> list[Notice]:
         clean = clean_share(record)
         if strong and weak and clean and weak.count < strong.count:
             at = _budgets(record, [eps])
-            told.append(f"at eps {at} they left {weak.count} correct, white box {strong.count}")
-    if not told:
+            signs.append(f"at eps {at} they left {weak.count} correct, white box {strong.count}")
+    if not signs:
         return []
     text = (
         f"This is a common sign of masked gradients, so the white-box attacks may be too weak: "
-        f"{'; '.join(told)}."
+        f"{'; '.join(signs)}."
     )
     return [Notice("warning", "Attacks that know less broke more than the white-box ones.", text)]

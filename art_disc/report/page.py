@@ -1,4 +1,4 @@
-"""Filling the templates: every value is escaped, and the page runs its one script alone."""
+"""From a document to HTML: every value is escaped, and the page runs its one script alone."""
 
 import base64
 import hashlib
@@ -7,24 +7,25 @@ from importlib.resources import files
 from typing import Any
 
 from art_disc.core.records import Environment
+from art_disc.report.document import Document, Pairs
 from art_disc.report.extras import need
 from art_disc.report.heat import PALETTE
 
-SCRIPT = "sort.js"
+TEMPLATE, SCRIPT = "document.html.j2", "sort.js"
 
 
-def fill(template: str, **values: Any) -> str:
-    """Fill a template of this room; an undefined name is an error, not a gap in the page.
+def render(document: Document, made_by: str) -> str:
+    """Return a page as HTML, complete in itself; its last line says what it was made of.
 
     Raises:
-        MissingExtraError: jinja2 is not installed.
+        MissingExtraError: jinja2 or matplotlib is not installed.
     """
     text = _script()
     # the page's policy names this script by its content, so no other one can run
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
     templates = _environment(need("jinja2"))
-    page: str = templates.get_template(template).render(
-        script=text, script_hash=digest, heat=PALETTE, **values
+    page: str = templates.get_template(TEMPLATE).render(
+        document=document, made_by=made_by, script=text, script_hash=digest, heat=PALETTE
     )
     return page
 
@@ -34,6 +35,7 @@ def _environment(jinja2: Any) -> Any:
     return jinja2.Environment(
         loader=jinja2.PackageLoader("art_disc.report"),
         autoescape=True,
+        # an undefined name is an error, not a gap in the page
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -53,7 +55,7 @@ def made_by(record: Any) -> str:
     )
 
 
-def environment_rows(environment: Environment) -> tuple[tuple[str, str], ...]:
+def environment_rows(environment: Environment) -> Pairs:
     """Where and when the record was made."""
     return (
         ("created", environment.created),
@@ -62,5 +64,5 @@ def environment_rows(environment: Environment) -> tuple[tuple[str, str], ...]:
         ("platform", environment.platform),
         ("device", environment.device),
         ("threads", str(environment.threads)),
-        *((name, version) for name, version in environment.packages.items()),
+        *environment.packages.items(),
     )

@@ -1,5 +1,6 @@
-"""Plots of randomness measured, and the table of supplied images, from records alone."""
+"""Plots of randomness measured, from records alone, on Axes that are given or new."""
 
+from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
@@ -12,36 +13,53 @@ from art_disc.core.records.supplied import SuppliedRecord, TransferRecord
 from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE
 from art_disc.report.hardness import new_axes
 
-_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, INK)
-_MARKERS = "os^Dv"
-_RULES = {
+RULE_WORDS = {
     "mean": "mean probability",
     "vote": "most votes",
     "any": "any draw right",
     "all": "all draws right",
 }
-# intervals leave no free corner inside
-_ABOVE: dict[str, Any] = {
-    "loc": "lower center",
-    "bbox_to_anchor": (0.5, 1.0),
-    "ncols": 3,
-    "fontsize": 9,
-    "title_fontsize": 9,
-}
-_EXACT = "bars: 95 % Clopper-Pearson intervals"
+_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, INK)
+_MARKERS = "os^Dv"
 
 
-def _bars(shares: list[Share]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the lower and upper lengths of error bars in percent, shape (2, n)."""
-    low = [share.value - share.interval[0] for share in shares]
-    high = [share.interval[1] - share.value for share in shares]
-    return np.asarray(np.maximum(100 * np.array([low, high]), 0))
+def _points(axes: Any, at: Any, shares: Sequence[Share], **look: Any) -> None:
+    """Draw shares in percent with their intervals."""
+    limits = np.array([share.interval for share in shares]).reshape(-1, 2)
+    values = np.array([share.value for share in shares])
+    bars = np.maximum(100 * np.array([values - limits[:, 0], limits[:, 1] - values]), 0)
+    axes.errorbar(at, 100 * values, yerr=bars, capsize=3, **look)
 
 
-def _points(axes: Any, at: Any, shares: list[Share], **look: Any) -> None:
-    axes.errorbar(
-        at, [100 * share.value for share in shares], yerr=_bars(shares), capsize=3, **look
+def _level(axes: Any, share: Share, label: str) -> None:
+    axes.axhline(100 * share.value, color=INK, linestyle="-.", linewidth=1.2, label=label)
+
+
+def _draws_below(axes: Any, numbers: Sequence[int], labels: Sequence[str]) -> None:
+    """Set a logarithmic axis of numbers of draws, each with its label."""
+    axes.set_xscale("log")
+    axes.set_xticks(numbers, labels, fontsize=9)
+    axes.set_xticks([], minor=True)
+
+
+def _names_below(axes: Any, names: Sequence[str], what: str) -> None:
+    axes.set_xticks(range(len(names)), names, rotation=20, ha="right", fontsize=9)
+    axes.set(xlim=(-0.5, max(len(names), 1) - 0.5), xlabel=what)
+
+
+def _correct(axes: Any, eps: float) -> Any:
+    """Finish Axes of shares still correct: limits, label and a legend above; return them."""
+    axes.set(ylim=(-2, 102), ylabel="still correct (%)")
+    # intervals leave no free corner inside
+    axes.legend(
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=3,
+        fontsize=9,
+        title_fontsize=9,
+        title=f"eps = {eps:.4g}; bars: 95 % Clopper-Pearson intervals",
     )
+    return axes
 
 
 def agreement_plot(record: AgreementRecord, ax: Any = None) -> Any:
@@ -54,7 +72,7 @@ def agreement_plot(record: AgreementRecord, ax: Any = None) -> Any:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    axes = new_axes() if ax is None else ax
+    axes = ax or new_axes()
     low, middle, high = zip(*(record.quartiles(m) for m in record.draws), strict=True)
     axes.fill_between(record.draws, low, high, color=BLUE, alpha=0.18, linewidth=0)
     axes.plot(record.draws, middle, color=BLUE, marker="o", label="median cosine; band: quartiles")
@@ -63,9 +81,7 @@ def agreement_plot(record: AgreementRecord, ax: Any = None) -> Any:
         record.draws, zeros, color=ORANGE, marker="s", linestyle="--", label="share of zero ones"
     )
     axes.axhline(0, color=GREY, linewidth=0.8, linestyle=":")
-    axes.set_xscale("log")
-    axes.set_xticks(record.draws, [str(m) for m in record.draws])
-    axes.set_xticks([], minor=True)
+    _draws_below(axes, record.draws, [str(m) for m in record.draws])
     axes.set(xlabel="draws M of each estimate", ylabel="two estimates of one gradient")
     axes.set_ylim(min(-0.05, min(low) - 0.05), 1.05)
     axes.legend(loc="best", fontsize=9)
@@ -82,22 +98,16 @@ def convergence_plot(record: ConvergenceRecord, ax: Any = None) -> Any:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    axes = new_axes() if ax is None else ax
+    axes = ax or new_axes()
     numbers = [point.draws for point in record.points]
-    shares: list[Share] = [point.share for point in record.points]
+    shares = [point.share for point in record.points]
     _points(axes, numbers, shares, color=BLUE, marker="o", label="PGD with EOT-M")
-    clean, worst = 100 * record.clean.value, 100 * record.worst.value
-    axes.axhline(clean, color=INK, linestyle="-.", linewidth=1.2, label="without a change")
+    _level(axes, record.clean, "without a change")
+    worst = 100 * record.worst.value
     axes.axhline(worst, color=ORANGE, linestyle="--", linewidth=1.2, label="worst of all M")
-    axes.set_xscale("log")
-    axes.set_xticks(
-        numbers, [f"{point.draws}\n{point.steps} steps" for point in record.points], fontsize=9
-    )
-    axes.set_xticks([], minor=True)
-    axes.set(ylim=(-2, 102), ylabel="still correct (%)")
+    _draws_below(axes, numbers, [f"{point.draws}\n{point.steps} steps" for point in record.points])
     axes.set_xlabel(f"draws M a gradient, at {record.gradients} gradients an image")
-    axes.legend(**_ABOVE, title=f"eps = {record.eps:.4g}; {_EXACT}")
-    return axes
+    return _correct(axes, record.eps)
 
 
 def draws_plot(record: DrawsRecord, ax: Any = None) -> Any:
@@ -110,14 +120,14 @@ def draws_plot(record: DrawsRecord, ax: Any = None) -> Any:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    axes = new_axes() if ax is None else ax
+    axes = ax or new_axes()
     counts = np.bincount(record.right, minlength=record.draws + 1)
     axes.bar(np.arange(record.draws + 1), counts, color=BLUE, width=0.9)
-    shares = {rule: record.share(rule) for rule in RULES}
-    for rule, share in shares.items():
+    for rule in RULES:
+        share = record.share(rule)
         low, high = share.interval
-        told = f"{_RULES[rule]}: {share.value:.1%} [{low:.1%}, {high:.1%}]"
-        axes.plot([], [], " ", label=told)
+        words = f"{RULE_WORDS[rule]}: {share.value:.1%} [{low:.1%}, {high:.1%}]"
+        axes.plot([], [], " ", label=words)
     axes.yaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel=f"right draws of {record.draws}", ylabel=f"images of {len(record.right)}")
     axes.legend(loc="best", fontsize=9, title="accuracy, 95 % exact interval", title_fontsize=9)
@@ -135,7 +145,7 @@ def persistent_plot(record: PersistentCurve, ax: Any = None, *, label: str = "")
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    axes = new_axes() if ax is None else ax
+    axes = ax or new_axes()
     drawn = sum(not line.get_label().startswith("_") for line in axes.lines)
     colour, marker = _COLOURS[drawn % len(_COLOURS)], _MARKERS[drawn % len(_MARKERS)]
     middle, half = 100 * np.array(record.broken), 196 * np.array(record.errors)
@@ -166,21 +176,16 @@ def transfer_plot(record: TransferRecord, ax: Any = None) -> Any:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    axes = new_axes() if ax is None else ax
+    axes = ax or new_axes()
     names = [row.source for row in record.rows if row.status == "done"]
     at = np.arange(len(names))
-    targets: list[Share] = [record.share(name) for name in names]
-    own: list[Share] = [record.source_share(name) for name in names]
+    targets = [record.share(name) for name in names]
+    own = [record.source_share(name) for name in names]
     _points(axes, at - 0.08, targets, color=BLUE, marker="o", linestyle="", label="target")
     _points(axes, at + 0.08, own, color=ORANGE, marker="s", linestyle="", label="source itself")
-    clean = 100 * record.clean.value
-    axes.axhline(clean, color=INK, linestyle="-.", linewidth=1.2, label="target, no change")
-    axes.set_xticks(at, names, rotation=20, ha="right", fontsize=9)
-    axes.set(ylim=(-2, 102), xlim=(-0.5, max(len(names), 1) - 0.5), ylabel="still correct (%)")
-    axes.set_xlabel("examples made on")
-    title = f"eps = {record.eps:.4g}; {_EXACT}"
-    axes.legend(**_ABOVE, title=title)
-    return axes
+    _level(axes, record.clean, "target, no change")
+    _names_below(axes, names, "examples made on")
+    return _correct(axes, record.eps)
 
 
 def supplied_plot(record: SuppliedRecord, ax: Any = None) -> Any:
@@ -193,50 +198,12 @@ def supplied_plot(record: SuppliedRecord, ax: Any = None) -> Any:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    axes = new_axes() if ax is None else ax
+    axes = ax or new_axes()
     at, width = np.arange(len(record.sets)), 0.7 / max(len(record.defences), 1)
     looks = zip(record.defences, cycle(_COLOURS), cycle(_MARKERS), strict=False)
     for i, (defence, colour, marker) in enumerate(looks):
-        shares: list[Share] = [record.share(found.name, defence) for found in record.sets]
+        shares = [record.share(found.name, defence) for found in record.sets]
         where = at + (i - (len(record.defences) - 1) / 2) * width
         _points(axes, where, shares, color=colour, marker=marker, linestyle="", label=defence)
-    names = [found.name for found in record.sets]
-    axes.set_xticks(at, names, rotation=20, ha="right", fontsize=9)
-    axes.set(ylim=(-2, 102), xlim=(-0.5, len(names) - 0.5), ylabel="still correct (%)")
-    axes.set_xlabel("supplied images")
-    title = f"eps = {record.eps:.4g}; {_EXACT}"
-    axes.legend(**_ABOVE, title=title)
-    return axes
-
-
-def supplied_table(record: SuppliedRecord, *, plain: bool = False) -> str:
-    """Return the table of supplied images as text: sets down, defences across, mean and worst.
-
-    Args:
-        record: Of `score_images`.
-        plain: As for `SuppliedRecord.share`.
-    """
-    names = list(record.defences)
-    head = ["images", "n", "out of budget", *names]
-    body = []
-    for found in record.sets:
-        shares = [record.share(found.name, name, plain=plain) for name in names]
-        far = len(found.out_of_budget)
-        values = (f"{share.value:.1%}" for share in shares)
-        body.append([found.name, str(len(found.within)), str(far), *values])
-    means = (f"{record.mean(name, plain=plain):.1%}" for name in names)
-    worst = (f"{record.worst(name, plain=plain).value:.1%}" for name in names)
-    body.append(["mean", "", "", *means])
-    body.append(["worst set", "", "", *worst])
-    if not plain:
-        together = (record.together(name) for name in names)
-        body.append(["worst by image", "", "", *(f"{share.value:.1%}" for share in together)])
-    widths = [max(len(row[i]) for row in (head, *body)) for i in range(len(head))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in (head, *body)
-    ]
-    return "\n".join(lines)
+    _names_below(axes, [found.name for found in record.sets], "supplied images")
+    return _correct(axes, record.eps)

@@ -2,26 +2,12 @@
 
 from pathlib import Path
 
-from art_disc.core.errors import FileFormatError
+from art_disc.core.errors import FileFormatError, InputError
 from art_disc.core.files import replace_file, write_json
-from art_disc.core.records import (
-    CertificateRecord,
-    CertifiedCurve,
-    DivergenceRecord,
-    EvaluationRecord,
-    load_record,
-)
-from art_disc.core.records.sweep import SweepRecord
-from art_disc.report.certificate import certificate_page
-from art_disc.report.certified_curve import certified_curve_page
-from art_disc.report.evaluation import evaluation_page
-from art_disc.report.examples import examples_csv
+from art_disc.core.records import EvaluationRecord, Record, load_record
+from art_disc.report.page import made_by, render
 from art_disc.report.pictures import Pictures
-from art_disc.report.summary import summarise
-from art_disc.report.sweep import sweep_page
-
-Record = EvaluationRecord | CertificateRecord | DivergenceRecord | CertifiedCurve | SweepRecord
-PAGES = (EvaluationRecord, CertificateRecord, DivergenceRecord, CertifiedCurve, SweepRecord)
+from art_disc.report.views import summarise, view_of
 
 RECORD, PICTURES = "record.json", "pictures.npz"
 SUMMARY, EXAMPLES, REPORT = "summary.json", "examples.csv", "report.html"
@@ -43,6 +29,7 @@ def write_report(record: Record, out: str | Path, *, pictures: Pictures | None =
         Path of `report.html`.
 
     Raises:
+        FileFormatError: Records of this kind have no page; the message says why.
         MissingExtraError: jinja2 or matplotlib is not installed.
     """
     folder = Path(out)
@@ -61,10 +48,24 @@ def read_run(folder: str | Path) -> tuple[Record, Pictures | None]:
         DataNotFoundError: No record in this folder.
         FileFormatError: The record or the pictures are damaged or of another version.
     """
-    source = Path(folder)
-    record = _load(source / RECORD)
-    pictures = source / PICTURES
+    pictures = Path(folder) / PICTURES
+    record = load_record(Path(folder) / RECORD)
     return record, Pictures.load(pictures) if pictures.is_file() else None
+
+
+def read_evaluation(folder: str | Path) -> EvaluationRecord:
+    """Read the record of a run folder of an evaluation.
+
+    Raises:
+        DataNotFoundError: No record in this folder.
+        FileFormatError: As for `read_run`.
+        InputError: It is the record of something else.
+    """
+    record, _ = read_run(folder)
+    if not isinstance(record, EvaluationRecord):
+        msg = f"{folder} must hold the record of an evaluation, got one of a {record.kind}"
+        raise InputError(msg)
+    return record
 
 
 def render_run(folder: str | Path) -> Path:
@@ -75,34 +76,22 @@ def render_run(folder: str | Path) -> Path:
 
     Raises:
         DataNotFoundError: No record in this folder.
-        FileFormatError: The record or the pictures are damaged or of another version.
+        FileFormatError: The record or the pictures are damaged or of another version, or records
+            of this kind have no page; the message says why.
         MissingExtraError: jinja2 or matplotlib is not installed.
     """
     record, pictures = read_run(folder)
     return _render(record, pictures, Path(folder))
 
 
-def _load(path: Path) -> Record:
-    record = load_record(path)
-    if not isinstance(record, PAGES):
-        msg = (
-            f"{path} is a record of kind '{record.kind}', which has no page; kinds with one are "
-            f"{', '.join(kind.kind for kind in PAGES)}"
-        )
-        raise FileFormatError(msg)
-    return record
-
-
 def _render(record: Record, pictures: Pictures | None, folder: Path) -> Path:
+    view = view_of(record)
+    if view.no_page:
+        msg = f"{folder / RECORD} is a record of kind {record.kind!r}: {view.no_page}"
+        raise FileFormatError(msg)
     write_json(folder / SUMMARY, summarise(record))
     (folder / EXAMPLES).unlink(missing_ok=True)
-    if isinstance(record, EvaluationRecord):
-        replace_file(folder / EXAMPLES, examples_csv(record).encode())
-        page = evaluation_page(record, pictures)
-    elif isinstance(record, SweepRecord):
-        page = sweep_page(record)
-    elif isinstance(record, CertifiedCurve):
-        page = certified_curve_page(record)
-    else:
-        page = certificate_page(record)
-    return replace_file(folder / REPORT, page.encode())
+    if view.examples is not None:
+        replace_file(folder / EXAMPLES, view.examples(record).encode())
+    document = view.document(record, pictures) if view.pictures else view.document(record)
+    return replace_file(folder / REPORT, render(document, made_by(record)).encode())

@@ -5,7 +5,7 @@ from itertools import cycle
 from typing import Any
 
 from art_disc.core.records import AttackOutcome, EvaluationRecord, Share
-from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing, draw
+from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing
 from art_disc.report.reading import in_unit_range, show_eps, white_box
 
 LINES_SHOWN = 10
@@ -34,17 +34,13 @@ def step_rows(record: EvaluationRecord) -> tuple[AttackOutcome, ...]:
 
 
 def step_plot(record: EvaluationRecord) -> Drawing | None:
-    """Draw the curves, or return None where no attack was followed step by step.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
+    """Draw the curves, or return None where no attack was followed step by step."""
     rows = step_rows(record)
     if not rows:
         return None
     shown, left = rows[:LINES_SHOWN], len(rows) - LINES_SHOWN
     at = show_eps(rows[0].eps, grey_levels=in_unit_range(record))
-    told = "; ".join(_told(row) for row in shown)
+    numbers = "; ".join(_numbers(row) for row in shown)
     loss = any(row.loss_by_step for row in shown)
     caption = (
         f"White-box attacks at eps {at}: share of the attacked examples that no iterate so far "
@@ -56,8 +52,9 @@ def step_plot(record: EvaluationRecord) -> Drawing | None:
         caption += " Below: mean cross-entropy at each step."
     if left > 0:
         caption += f" The strongest {LINES_SHOWN} of {len(rows)}."
-    uri = draw(partial(_paint, rows=shown, loss=loss), height=6.2 if loss else 4.4)
-    return Drawing(uri, f"Line plot of accuracy over attack steps. {told}.", caption)
+    paint = partial(_paint, rows=shown, loss=loss)
+    alt = f"Line plot of accuracy over attack steps. {numbers}."
+    return Drawing(paint, alt, caption, height=6.2 if loss else 4.4)
 
 
 def step_label(row: AttackOutcome) -> str:
@@ -67,7 +64,7 @@ def step_label(row: AttackOutcome) -> str:
     return f"{row.attack} ({through}{asked})"
 
 
-def _told(row: AttackOutcome) -> str:
+def _numbers(row: AttackOutcome) -> str:
     first, last = (row.by_step[i] / len(row.correct) for i in (0, -1))
     return f"{step_label(row)}: {first:.1%} after step 1, {last:.1%} after step {len(row.by_step)}"
 

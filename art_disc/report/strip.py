@@ -2,13 +2,16 @@
 
 import io
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.core.checks import Float32Array
+from art_disc.report.document import Part
 from art_disc.report.drawing import data_uri
 from art_disc.report.pictures import Pictures
+from art_disc.report.reading import show_eps
 
 ROWS = {
     "clean": "clean",
@@ -46,18 +49,17 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
+class Strip(Part):
     """The strip: columns are examples, rows are versions of each."""
 
-    attack: str
-    eps: float
-    scale: str
+    shape: ClassVar[str] = "strip"
+    caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, tuple[Picture, ...]], ...]
 
 
-def make_strip(pictures: Pictures) -> Strip:
-    """Turn pictures into PNG data URIs with their words."""
+def make_strip(pictures: Pictures, *, grey_levels: bool = True) -> Strip:
+    """Turn pictures into PNG data URIs with their words; `grey_levels`: budgets in them too."""
     change = pictures.adversarial.astype(np.float64) - pictures.clean
     scale = float(np.abs(change).max())
     images = {
@@ -80,7 +82,11 @@ def make_strip(pictures: Pictures) -> Strip:
         (title, tuple(_picture(key, *pair) for pair in zip(images[key], columns, strict=True)))
         for key, title in ROWS.items()
     )
-    return Strip(pictures.attack, pictures.eps, _scale_words(change, scale), columns, rows)
+    caption = (
+        f"Attack {pictures.attack} at eps {show_eps(pictures.eps, grey_levels=grey_levels)}. "
+        f"Predictions are the defended model's. {_scale_words(change, scale)}"
+    )
+    return Strip(caption, columns, rows)
 
 
 def _scale_words(change: NDArray[np.float64], scale: float) -> str:

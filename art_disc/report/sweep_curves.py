@@ -6,7 +6,7 @@ from typing import Any
 
 from art_disc.core.records import EvaluationRecord, Share
 from art_disc.core.records.sweep import SweepRecord
-from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, Drawing, draw
+from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, Drawing
 from art_disc.report.reading import clean_share, percent
 
 Line = dict[float, Share]
@@ -20,7 +20,6 @@ def sweep_curves(record: SweepRecord) -> tuple[Drawing, ...]:
     """Draw a plot for each (data set, training) that has a number.
 
     Raises:
-        MissingExtraError: matplotlib is not installed.
         FileFormatError: Cells of one classifier are about different examples.
     """
     plots: dict[str, dict[str, Line]] = {}
@@ -43,7 +42,7 @@ def _line(record: EvaluationRecord) -> Line:
 
 def _drawing(title: str, lines: dict[str, Line]) -> Drawing:
     shown = dict(list(lines.items())[:LINES_SHOWN])
-    told = "; ".join(
+    numbers = "; ".join(
         f"{name}: "
         + ", ".join(f"{percent(s.value, s.total)} at {eps:.4g}" for eps, s in line.items())
         for name, line in shown.items()
@@ -54,8 +53,8 @@ def _drawing(title: str, lines: dict[str, Line]) -> Drawing:
     )
     if len(lines) > LINES_SHOWN:
         caption += f" The first {LINES_SHOWN} of {len(lines)} defences."
-    uri = draw(partial(_paint, lines=shown), height=4.0 + 0.16 * len(shown))
-    return Drawing(uri, f"Line plot of accuracy over eps for each defence. {told}.", caption)
+    alt = f"Line plot of accuracy over eps for each defence. {numbers}."
+    return Drawing(partial(_paint, lines=shown), alt, caption, height=4.0 + 0.16 * len(shown))
 
 
 def _paint(figure: Any, *, lines: dict[str, Line]) -> None:

@@ -1,8 +1,11 @@
-"""Tables as data: the page has one macro that draws any of them."""
+"""Tables as data: drawn on a page, aligned for a terminal, written as Markdown."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
 from art_disc.core.records import Share
+from art_disc.report.document import Part
 from art_disc.report.reading import ShareText, percent, show_share
 
 
@@ -32,6 +35,13 @@ class Cell:
     look: str = ""
     note: str = ""
 
+    @property
+    def words(self) -> str:
+        """All of it in one line."""
+        share = self.share
+        shown = () if share is None else (share.value, share.interval, share.counts)
+        return " ".join(filter(None, (self.text, *shown, self.note)))
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -49,10 +59,14 @@ class Body:
     title: str = ""
 
 
+AnyRow = Row | Iterable[Cell | str]
+
+
 @dataclass(frozen=True, slots=True)
-class Table:
+class Table(Part):
     """A table; `label` names the box that it scrolls in."""
 
+    shape: ClassVar[str] = "table"
     label: str
     caption: str
     columns: tuple[Column, ...]
@@ -60,22 +74,99 @@ class Table:
     look: str = "wide attacks"
     sortable: bool = True
 
+    @classmethod
+    def of(
+        cls,
+        label: str,
+        caption: str,
+        heads: Sequence[str],
+        rows: Iterable[AnyRow | Body],
+        *,
+        look: str = "wide attacks",
+        sortable: bool = True,
+    ) -> Self:
+        """Build a table.
 
-def columns(*titles: str) -> tuple[Column, ...]:
-    """Headings; one that begins with `#` is of numbers.
+        Args:
+            label: Name of the table.
+            caption: What the reader must know to read it.
+            heads: Headings; one that begins with `#` is of numbers.
+            rows: Rows, each a `Row` or its cells, or bodies of them; a cell of words alone may
+                be a string.
+            look: Classes of the stylesheet.
+            sortable: Whether a click on a heading sorts.
+        """
+        made = tuple(rows)
+        bodies = tuple(part for part in made if isinstance(part, Body))
+        plain = [part for part in made if not isinstance(part, Body)]
+        if plain:
+            bodies = (body(plain), *bodies)
+        columns = tuple(Column(head.removeprefix("#"), head.startswith("#")) for head in heads)
+        return cls(label, caption, columns, bodies, look, sortable)
 
-    >>> columns("eps", "#Seconds")[1]
-    Column(title='Seconds', number=True)
+    def text(self) -> str:
+        """Return the rows in aligned columns, numbers to the right."""
+        heads = [column.title for column in self.columns]
+        lines = [heads, *self._words()]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        aligned = (
+            "  ".join(
+                cell.rjust(width) if column.number else cell.ljust(width)
+                for cell, width, column in zip(line, widths, self.columns, strict=True)
+            ).rstrip()
+            for line in lines
+        )
+        found = [next(aligned)]
+        for part in self.bodies:
+            found += [part.title] if part.title else []
+            found += [next(aligned) for _ in part.rows]
+        return "\n".join(found)
+
+    def markdown(self) -> str:
+        """Return the rows as a table of Markdown; titles of bodies are left out."""
+        heads = [column.title for column in self.columns]
+        lines = [heads, ["---"] * len(heads), *self._words()]
+        return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
+
+    def _words(self) -> Iterator[list[str]]:
+        for part in self.bodies:
+            for one in part.rows:
+                yield [cell.words for cell in one.cells]
+
+
+def _escaped(words: str) -> str:
+    return words.replace("|", r"\|")
+
+
+@dataclass(frozen=True, slots=True)
+class Folded(Part):
+    """A table that is shown at a click, of the page alone."""
+
+    shape: ClassVar[str] = "folded"
+    title: str
+    table: Table
+
+
+def row(*cells: Cell | str, look: str = "") -> Row:
+    """Return a row; a cell of words alone may be a string.
+
+    >>> row("pgd", look="headline-row").cells[0].text
+    'pgd'
     """
-    return tuple(Column(title.removeprefix("#"), title.startswith("#")) for title in titles)
+    return Row(tuple(Cell(cell) if isinstance(cell, str) else cell for cell in cells), look)
+
+
+def body(rows: Iterable[AnyRow], title: str = "") -> Body:
+    """Return rows that belong together."""
+    return Body(tuple(one if isinstance(one, Row) else row(*one) for one in rows), title)
 
 
 def share_cell(share: Share | None, *, part: bool = False, look: str = "") -> Cell:
     """A share, or `not measured`."""
     if share is None:
         return Cell("not measured", sort="", look=f"missing {look}".strip())
-    told = show_share(share, part=part)
-    return Cell(share=told, sort=round(share.value, 9), look=look)
+    shown = show_share(share, part=part)
+    return Cell(share=shown, sort=round(share.value, 9), look=look)
 
 
 def number_cell(value: float | None, text: str | None = None) -> Cell:
@@ -83,11 +174,6 @@ def number_cell(value: float | None, text: str | None = None) -> Cell:
     if value is None:
         return Cell()
     return Cell(f"{value:,}" if text is None else text, sort=value)
-
-
-def plain(rows: tuple[tuple[str, ...], ...], *, title: str = "") -> Body:
-    """Rows of words alone."""
-    return Body(tuple(Row(tuple(Cell(text) for text in row)) for row in rows), title)
 
 
 def heat_cell(share: Share | None) -> Cell:

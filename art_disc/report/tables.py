@@ -19,7 +19,7 @@ from art_disc.report.reading import (
     show_eps,
     show_setting,
 )
-from art_disc.report.table import Body, Cell, Column, Row, Table, columns, plain, share_cell
+from art_disc.report.table import Cell, Table, row, share_cell
 
 HEADINGS = {
     "base": "Undefended network",
@@ -35,27 +35,27 @@ def result_table(record: EvaluationRecord) -> Table:
     grid = any(row.grid_correct for row in record.select(scored_on="defended"))
     clean = tuple(share_cell(clean_share(record, model)) for model in models)
     blank = (Cell(),) if grid else ()
-    rows = [Row((Cell("Clean accuracy"), *clean, *blank))]
+    rows = [row("Clean accuracy", *clean, *blank)]
     for eps in record.eps:
         cells = tuple(share_cell(record.worst(eps, model=model)) for model in models)
         rounded = (share_cell(record.worst(eps, grid=True)),) if grid else ()
-        name = Cell(f"Not broken by any attack, eps {_at(record, eps)}")
-        rows.append(Row((name, *cells, *rounded), look="headline-row"))
+        name = f"Not broken by any attack, eps {_at(record, eps)}"
+        rows.append(row(name, *cells, *rounded, look="headline-row"))
     for certificate in record.certificates:
-        name = Cell(f"Certified (proved), eps {_at(record, certificate.eps)}")
+        name = f"Certified (proved), eps {_at(record, certificate.eps)}"
         rest = (Cell("no certificate", look="missing"),) * (len(models) - 1)
-        rows.append(Row((name, *rest, share_cell(_certified(certificate)), *blank)))
-    return Table(
-        label="Accuracy under attack",
-        caption=f"{len(record.labels)} examples; percentages with the 95% Wilson interval and "
+        rows.append(row(name, *rest, share_cell(_certified(certificate)), *blank))
+    return Table.of(
+        "Accuracy under attack",
+        f"{len(record.labels)} examples; percentages with the 95% Wilson interval and "
         "counts. An example counts as broken if its clean prediction is wrong or any attack "
         "changed it within eps.",
-        columns=columns(
+        (
             "Examples still correct",
             *(HEADINGS[model] for model in models),
             *((GRID_HEADING,) if grid else ()),
         ),
-        bodies=(Body(tuple(rows)),),
+        rows,
         look="verdict",
         sortable=False,
     )
@@ -74,25 +74,21 @@ def certificate_table(record: EvaluationRecord) -> Table | None:
     """For each certificate: eps, method, the three counts, exact lower limit, what it assumes."""
     if not record.certificates:
         return None
-    rows = tuple(
+    return Table.of(
+        "Certificates",
+        "Verdicts on the defended model, proved under what each assumes. The lower limit is the "
+        "exact one-sided 99% limit of the certified accuracy, for examples drawn independently.",
+        ("eps", "Method", "#Certified", "#Falsified", "#Undecided", "#Lower limit", "Assumes"),
         (
-            _at(record, row.eps),
-            row.method,
-            *(str(row.count(verdict)) for verdict in VERDICTS),
-            lower_percent(row.lower_limit(0.99)) if row.verdicts else "not measured",
-            row.assumes,
-        )
-        for row in record.certificates
-    )
-    return Table(
-        label="Certificates",
-        caption="Verdicts on the defended model, proved under what each assumes. The lower limit "
-        "is the exact one-sided 99% limit of the certified accuracy, for examples drawn "
-        "independently.",
-        columns=columns(
-            "eps", "Method", "#Certified", "#Falsified", "#Undecided", "#Lower limit", "Assumes"
+            (
+                _at(record, found.eps),
+                found.method,
+                *(str(found.count(verdict)) for verdict in VERDICTS),
+                lower_percent(found.lower_limit(0.99)) if found.verdicts else "not measured",
+                found.assumes,
+            )
+            for found in record.certificates
         ),
-        bodies=(plain(rows),),
         look="wide attacks assuming",
     )
 
@@ -103,24 +99,17 @@ def knowledge_table(record: EvaluationRecord) -> Table | None:
         return None
     known = knowledge_there(record)
     ways = (*((word,) for word in known), KNOWLEDGE)
-    rows = tuple(
-        Row(
+    return Table.of(
+        "Defended accuracy by knowledge",
+        "Defended model: examples that no attack with this knowledge broke",
+        ("eps", *(KNOWLEDGE_SHORT[word] for word in known), "all together"),
+        (
             (
                 Cell(_at(record, eps), sort=eps),
                 *(share_cell(record.worst(eps, knowledge=way)) for way in ways),
             )
-        )
-        for eps in record.eps
-    )
-    return Table(
-        label="Defended accuracy by knowledge",
-        caption="Defended model: examples that no attack with this knowledge broke",
-        columns=(
-            Column("eps"),
-            *(Column(KNOWLEDGE_SHORT[word]) for word in known),
-            Column("all together"),
+            for eps in record.eps
         ),
-        bodies=(Body(rows),),
     )
 
 

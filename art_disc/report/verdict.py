@@ -1,24 +1,13 @@
 """The verdict of the checks in colour and words, and the table of the checks."""
 
-from dataclasses import dataclass
-
 from art_disc.core.records import CheckResult, EvaluationRecord
-from art_disc.report.table import Body, Cell, Row, Table, columns
+from art_disc.report.document import Banner
+from art_disc.report.table import Cell, Row, Table, row
 
 # A symbol and a word beside each colour: colour alone tells nothing to many readers and printers.
 SYMBOLS = {"flawed": "\u2716", "incomplete": "\u25d0", "complete": "\u2713", "unchecked": "?"}
 STATUS_SYMBOLS = {"pass": "\u2713", "fail": "\u2716", "not run": "\u25cb"}
 IDS_SHOWN = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Banner:
-    """The verdict: `level` is the record's word, `title` the verdict in words."""
-
-    level: str
-    symbol: str
-    title: str
-    text: str
 
 
 def verdict_title(record: EvaluationRecord) -> str:
@@ -37,7 +26,7 @@ def verdict_title(record: EvaluationRecord) -> str:
 def banner(record: EvaluationRecord) -> Banner:
     """Return the verdict with what follows from it."""
     level, n = record.verdict, len(record.checks)
-    texts = {
+    words = {
         "flawed": "The numbers below may be far too good: read the failed checks and their cures "
         "before any of them.",
         "incomplete": "No check failed, but the evaluation is not whole: what is missing may "
@@ -47,7 +36,7 @@ def banner(record: EvaluationRecord) -> Banner:
         "unchecked": "Nothing here says whether the attacks really saw the defence. Run the "
         "evaluation with checks.",
     }
-    return Banner(level, SYMBOLS[level], verdict_title(record), texts[level])
+    return Banner(level, SYMBOLS[level], verdict_title(record), words[level])
 
 
 def _ids(record: EvaluationRecord, status: str) -> str:
@@ -60,13 +49,13 @@ def check_table(record: EvaluationRecord) -> Table | None:
         return None
     count = {s: sum(check.status == s for check in record.checks) for s in STATUS_SYMBOLS}
     tier = f", tier {record.checks_tier}" if record.checks_tier else ""
-    return Table(
-        label="Checks",
-        caption=f"{len(record.checks)} checks of the evaluation{tier}: {count['fail']} failed, "
+    return Table.of(
+        "Checks",
+        f"{len(record.checks)} checks of the evaluation{tier}: {count['fail']} failed, "
         f"{count['not run']} not run, {count['pass']} passed. Example ids are those of the data "
         "set's test split.",
-        columns=columns("Check", "Status", "Looks at", "What was found", "Examples", "Tier"),
-        bodies=(Body(tuple(_row(check) for check in record.checks)),),
+        ("Check", "Status", "Looks at", "What was found", "Examples", "Tier"),
+        map(_row, record.checks),
         look="wide attacks checks",
     )
 
@@ -74,15 +63,13 @@ def check_table(record: EvaluationRecord) -> Table | None:
 def _row(check: CheckResult) -> Row:
     kind = check.status.replace(" ", "-")
     number = check.id.lstrip("C")
-    return Row(
-        (
-            Cell(check.id, sort=int(number) if number.isdigit() else check.id),
-            Cell(f"{STATUS_SYMBOLS[check.status]} {check.status}", look=f"verdict-{kind}"),
-            Cell(check.title),
-            Cell(check.summary, note=_cure(check), look="finding"),
-            _examples(check),
-            Cell(check.tier),
-        ),
+    return row(
+        Cell(check.id, sort=int(number) if number.isdigit() else check.id),
+        Cell(f"{STATUS_SYMBOLS[check.status]} {check.status}", look=f"verdict-{kind}"),
+        check.title,
+        Cell(check.summary, note=_cure(check), look="finding"),
+        _examples(check),
+        check.tier,
         look=kind,
     )
 

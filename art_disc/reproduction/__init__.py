@@ -10,7 +10,6 @@ from art_disc.reproduction.published import (
 )
 from art_disc.reproduction.run import reproduce
 from art_disc.reproduction.tables import TABLES
-from art_disc.reproduction.text import as_markdown, as_text, certificates_text, classes_text
 
 __all__ = [
     "CERTIFICATES",
@@ -18,10 +17,6 @@ __all__ = [
     "TABLES",
     "Published",
     "PublishedCertificate",
-    "as_markdown",
-    "as_text",
-    "certificates_text",
-    "classes_text",
     "published",
     "published_certificates",
     "reproduce",

@@ -8,7 +8,7 @@ import art_disc as ad
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.core.records.supplied import SuppliedRecord
 from art_disc.evaluation import score_images
-from art_disc.report.randomness import supplied_table
+from art_disc.report.kinds.supplied import supplied_table
 
 EPS = 16 / 255
 
@@ -202,7 +202,7 @@ def test_several_defences_side_by_side_with_mean_and_worst(noisy, digits, defend
     assert 0 < np.mean(found.sets[0].draw_right["noise"]) < 12
     again = scored({"noise": drawing}, tmp_path, digits, draws=12)
     assert again.sets[0].draw_right["noise"] == found.sets[0].draw_right["noise"]
-    lines = supplied_table(found).splitlines()
+    lines = supplied_table(found).text().splitlines()
     assert lines[0].split() == ["images", "n", "out", "of", "budget", "none", "codes", "noise"]
     first = (f"{found.share('a', n).value:.1%}" for n in models)
     assert lines[1].split() == ["a", "25", "0", *first]

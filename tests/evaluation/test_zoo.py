@@ -18,8 +18,9 @@ from art_disc.cli import main
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.core.records.zoo import ZooCell, ZooRecord
 from art_disc.defences import GaussianNoise
+from art_disc.evaluation.zoo.listing import attack_list, left_out_list
 from art_disc.evaluation.zoo.matrix import zoo_matrix
-from art_disc.evaluation.zoo.text import attack_list, left_out_list, matrix
+from art_disc.report import as_markdown, as_text
 from art_disc.trials.time_limit import TrialTimeoutError, time_limit
 
 # more than a second for a cell here; `make zoo` runs them
@@ -107,14 +108,14 @@ def test_the_same_seed_repeats_what_can_be_repeated(models, digits, record):
 
 
 def test_the_matrix_shows_every_cell(record):
-    text = matrix(record)
+    text = as_text(record)
     for name in record.attacks:
         assert sum(line.split()[0] == name for line in text.splitlines() if line) >= 1
     cell = record.cell("pgd", "none")
     row = next(line for line in text.splitlines() if line.startswith("pgd "))
     assert f"{cell.clean}>{cell.attacked}*" in row
     assert "inside ART under NumPy 2" in text or not ATTACKS["laser_beam"].breaks_inside_art
-    assert matrix(record, markdown=True).startswith("| attack | none | density |\n| --- |")
+    assert "\n| attack | none | density |\n| --- |" in as_markdown(record)
 
 
 # planted attacks
@@ -419,10 +420,10 @@ def test_a_cell_has_a_status_and_a_record_its_cells(record):
 
 
 def test_lists_name_every_attack_and_every_class_left_out():
-    text = attack_list()
+    text = attack_list().text()
     assert all(f"\n{name} " in text for name in ATTACKS)
-    assert "SNAL" in left_out_list()
-    assert attack_list(markdown=True).count("\n") == len(ATTACKS) + 1
+    assert "SNAL" in left_out_list().text()
+    assert attack_list().markdown().count("\n") == len(ATTACKS) + 1
 
 
 def test_the_command_prints_writes_and_judges(tmp_path, capsys, monkeypatch):

@@ -88,11 +88,11 @@ def test_the_strip_states_its_scale_and_what_became_of_each_example(make):
             clean=clean, discretised=clean, adversarial=adversarial, **map_arrays(numbers)
         )
     )
-    assert "-0.2 (51/255)" in strip.scale
+    assert "-0.2 (51/255)" in strip.caption
     assert [column.outcome for column in strip.columns] == ["held", "broken", "already wrong"]
     assert [len(images) for _, images in strip.rows] == [3, 3, 3, 3]
     same = make.pictures(adversarial=make.pictures().clean)
-    assert "changed nothing" in make_strip(same).scale
+    assert "changed nothing" in make_strip(same).caption
 
 
 def map_arrays(lists):

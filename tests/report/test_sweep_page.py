@@ -9,7 +9,7 @@ from art_disc.core.errors import FileFormatError
 from art_disc.core.files import write_json
 from art_disc.report import read_run, write_report
 from art_disc.report.heat import PALETTE, contrast, heat_colour, luminance
-from art_disc.report.sweep import heat_maps
+from art_disc.report.kinds.sweep import heat_maps
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 

@@ -14,10 +14,9 @@ from art_disc.core.records.certificate_table import CertificateTableRecord
 from art_disc.core.records.table import TableRecord
 from art_disc.defences import parse_defences
 from art_disc.metrics import free_pixels
+from art_disc.report import as_markdown, as_text
 from art_disc.reproduction import (
     TABLES,
-    as_markdown,
-    as_text,
     figure5,
     published,
     published_certificates,

@@ -1,0 +1,202 @@
+"""Certificates: one verdict an example, by enumeration or by divergence."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from art_disc.core.records import VERDICTS, CertificateRecord, DivergenceRecord, Setting
+from art_disc.report.document import Document, Facts, Pairs, Paragraph, Section
+from art_disc.report.drawing import Drawing
+from art_disc.report.histograms import free_pixel_plot
+from art_disc.report.page import environment_rows
+from art_disc.report.reading import lower_percent, percent
+from art_disc.report.table import Cell, Table, number_cell, row
+from art_disc.report.tables import setting_rows
+from art_disc.report.views import View
+
+AnyCertificate = CertificateRecord | DivergenceRecord
+_EXACT = "exact one-sided limit after Clopper and Pearson, for examples drawn independently"
+_PROVED = {
+    "certified": "every input within eps is classified correctly",
+    "falsified": "some input within eps, possibly the clean one, is classified wrongly",
+    "undecided": "neither was shown; counts against the defence",
+}
+_VOTED = {
+    **_PROVED,
+    "certified": "with the confidence below, a single draw favours the label over every other "
+    "class for every input within eps, so that a majority of enough draws is right",
+    "undecided": "that was not shown; counts against the defence",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Wording:
+    """What each verdict means, of what the share is, and how its limit is known."""
+
+    meanings: dict[str, str]
+    quantity: str
+    limit: str
+
+
+def certificate_counts(records: Sequence[AnyCertificate]) -> Table:
+    """The verdicts of several certificates, one budget a row."""
+    return Table.of(
+        "Verdicts",
+        "Verdicts by budget",
+        ("#eps", *(f"#{verdict}" for verdict in VERDICTS), "99 % lower limit"),
+        (
+            (
+                f"{record.eps:.4g}",
+                *(str(record.count(verdict)) for verdict in VERDICTS),
+                f"{record.lower_limit():.2%} of {len(record.verdicts)}" if record.verdicts else "",
+            )
+            for record in records
+        ),
+    )
+
+
+def _text(record: AnyCertificate) -> str:
+    return certificate_counts([record]).text()
+
+
+def _summary(record: AnyCertificate) -> dict[str, Any]:
+    total = len(record.verdicts)
+    return {
+        "method": record.method,
+        "eps": record.eps,
+        "assumes": record.assumes,
+        "total": total,
+        **{verdict: record.count(verdict) for verdict in VERDICTS},
+        "certified_acc": record.certified_accuracy if total else None,
+        "lower_limit_99": record.lower_limit(0.99) if total else None,
+        "reasons": dict(Counter(filter(None, record.reasons)).most_common()),
+        "seconds": record.seconds,
+    }
+
+
+def _proved(record: CertificateRecord) -> Document:
+    return _document(
+        record,
+        _Wording(_PROVED, "predictions", _EXACT),
+        run={"method": record.method, "eps": record.eps},
+        spent=_enumerated(record),
+        plot=free_pixel_plot(record),
+    )
+
+
+def _voted(record: DivergenceRecord) -> Document:
+    facts = {name: getattr(record, name) for name in ("bound", "draws", "confidence")}
+    limit = f"{_EXACT}, less the {1 - record.confidence:.3g} with which a verdict may be wrong"
+    return _document(
+        record,
+        _Wording(_VOTED, "votes", limit),
+        run={"method": record.method, "eps": record.eps, **facts},
+        spent=_counted(record),
+    )
+
+
+def _document(
+    record: AnyCertificate,
+    said: _Wording,
+    *,
+    run: dict[str, Setting],
+    spent: Pairs,
+    plot: Drawing | None = None,
+) -> Document:
+    total = len(record.verdicts)
+    given = record.settings.get("labels", "given") == "given"
+    of = "certified accuracy" if given else f"share of certified {said.quantity} (right or wrong)"
+    headline = "No example was judged."
+    if total:
+        headline = (
+            f"With 99% confidence the {of} on the distribution of the examples is at least "
+            f"{lower_percent(record.lower_limit(0.99))} ({said.limit})."
+        )
+    return Document.of(
+        f"Certificate by {record.method} at eps {record.eps:.4g}",
+        f"{total} examples",
+        Section.of(
+            "Verdict",
+            _verdicts(record, said.meanings),
+            Paragraph(headline, look="headline" if total else ""),
+            Paragraph(record.assumes, title="What the verdicts assume"),
+        ),
+        Section.of("Why examples are undecided", _reasons(record)),
+        Section.of("Free pixels", plot),
+        Section.of(
+            "Settings and cost",
+            Facts(
+                (
+                    ("Cost", spent),
+                    ("Run", setting_rows(run | record.settings)),
+                    ("Environment", environment_rows(record.environment)),
+                )
+            ),
+        ),
+    )
+
+
+def _verdicts(record: AnyCertificate, meanings: dict[str, str]) -> Table:
+    total = len(record.verdicts)
+    counts = {verdict: record.count(verdict) for verdict in VERDICTS}
+    return Table.of(
+        "Verdict",
+        f"Verdicts at eps {record.eps:.4g} for {total} examples",
+        ("Verdict", "Meaning", "#Examples", "#Share"),
+        (
+            row(
+                verdict,
+                meanings[verdict],
+                f"{count} of {total}",
+                Cell(percent(count / total, total) if total else "not measured", look="value"),
+                look="headline-row" if verdict == "certified" else "",
+            )
+            for verdict, count in counts.items()
+        ),
+        look="verdict",
+        sortable=False,
+    )
+
+
+def _reasons(record: AnyCertificate) -> Table | None:
+    found = Counter(filter(None, record.reasons)).most_common()
+    if not found:
+        return None
+    return Table.of(
+        "Reasons",
+        "Reasons, the most frequent first",
+        ("Reason", "#Examples"),
+        ((why, number_cell(count)) for why, count in found),
+        look="attacks",
+    )
+
+
+def _counted(record: DivergenceRecord) -> Pairs:
+    if not record.verdicts:
+        return ()
+    return (
+        ("votes, in all", f"{record.draws * len(record.verdicts):,}"),
+        ("lowest probability under attack, median", f"{np.median(record.lowest):.3g}"),
+        ("seconds", f"{record.seconds:,.1f}"),
+    )
+
+
+def _enumerated(record: CertificateRecord) -> Pairs:
+    if not record.verdicts:
+        return ()
+    sizes = np.asarray(record.log2_images)
+    return (
+        ("free pixels, median", f"{np.median(record.free_pixels):g}"),
+        ("free pixels, largest", f"{max(record.free_pixels):,}"),
+        ("reachable code images, median", f"2^{np.median(sizes):.3g}"),
+        ("reachable code images, largest", f"2^{sizes.max():.3g}"),
+        ("code images classified, in all", f"{sum(record.evaluated):,}"),
+        ("seconds", f"{record.seconds:,.1f}"),
+    )
+
+
+ENUMERATION = View(_proved, _text, _summary)
+DIVERGENCE = View(_voted, _text, _summary)

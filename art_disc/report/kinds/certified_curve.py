@@ -1,0 +1,161 @@
+"""Certified accuracy over budgets."""
+
+from functools import partial
+from typing import Any
+
+from art_disc.core.records.base import Share
+from art_disc.core.records.divergence import CertifiedCurve
+from art_disc.report.document import Document, Facts, Paragraph, Section
+from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing
+from art_disc.report.page import environment_rows
+from art_disc.report.reading import lower_percent, percent
+from art_disc.report.table import Cell, Table, number_cell, share_cell
+from art_disc.report.tables import setting_rows
+from art_disc.report.views import View
+
+_LOOKS = {
+    "tight": (BLUE, "o", "-", "certified: inverted divergence"),
+    "pinsker": (ORANGE, "^", "--", "certified: Pinsker"),
+    "smoothing": (GREEN, "D", "-.", "certified: l2 smoothing in l-inf"),
+}
+
+
+def _document(record: CertifiedCurve) -> Document:
+    contradicted = sum(point.contradicted for point in record.attacked)
+    wrong = (
+        f"{contradicted} certified image(s) were broken by the attack: an assumption below does "
+        "not hold, and no number of this page does."
+    )
+    run = {"draws": record.draws, "confidence": record.confidence, **record.settings}
+    return Document.of(
+        "Certified accuracy over budgets",
+        f"{record.total} images",
+        Section.of(
+            "Certified accuracy",
+            Paragraph(wrong, look="headline") if contradicted else None,
+            *(Paragraph(line) for line in record.vacuous),
+            _plot(record),
+            _table(record),
+            Paragraph(
+                "Lower limit: of the robust accuracy on the distribution of the images, with 99% "
+                "confidence, the verdicts' own failures counted (each verdict holds with "
+                f"probability {record.confidence})."
+            ),
+            Paragraph(record.assumes, title="What the verdicts assume"),
+        ),
+        Section.of(
+            "Settings and cost",
+            Facts(
+                (
+                    ("Cost", (("seconds", f"{record.seconds:,.1f}"),)),
+                    ("Run", setting_rows(run)),
+                    ("Environment", environment_rows(record.environment)),
+                )
+            ),
+        ),
+    )
+
+
+def _plot(record: CertifiedCurve) -> Drawing:
+    lines = [f"clean: {percent(record.clean / record.total, record.total)}"]
+    for bound in record.bounds:
+        line = record.line(bound)
+        numbers = (f"{percent(p.share, p.total)} at {p.eps:.4g}" for p in line)
+        lines.append(f"{bound}: " + ", ".join(numbers))
+    if record.attacked:
+        numbers = (f"{percent(p.share.value, p.total)} at {p.eps:.4g}" for p in record.attacked)
+        lines.append("under attack: " + ", ".join(numbers))
+    return Drawing(
+        partial(_paint, record=record),
+        f"Line plot of certified accuracy over eps. {'; '.join(lines)}.",
+        f"Share of {record.total} images, against the budget eps. The dotted line is the clean "
+        "accuracy of the vote. What lies between attack and certificate is unknown.",
+        height=4.4,
+    )
+
+
+def _table(record: CertifiedCurve) -> Table:
+    attacked = {point.eps: point for point in record.attacked}
+    heads = ["eps", *(f"#{bound}" for bound in record.bounds)]
+    heads += [f"#{bound}, lower limit" for bound in record.bounds]
+    rows = []
+    for eps in sorted({point.eps for point in record.points}):
+        line = {p.bound: p for p in record.points if p.eps == eps}
+        cells = [Cell(f"{eps:.4g}", sort=eps)]
+        cells += [share_cell(Share(line[b].certified, line[b].total)) for b in record.bounds]
+        cells += [number_cell(line[b].limit, lower_percent(line[b].limit)) for b in record.bounds]
+        if attacked:
+            cells.append(share_cell(attacked[eps].share if eps in attacked else None))
+        rows.append(cells)
+    return Table.of(
+        "Certified accuracy",
+        f"Certified accuracy of {record.total} images by budget and bound",
+        (*heads, *(["#under attack"] if attacked else [])),
+        rows,
+    )
+
+
+def _text(record: CertifiedCurve) -> str:
+    rows = []
+    for eps in sorted({point.eps for point in record.points}):
+        line = [point for point in record.points if point.eps == eps]
+        counts = (str(point.certified) for point in line)
+        rows.append((f"{eps:.4g}", *counts, f"{line[0].limit:.2%}"))
+    bounds = record.bounds
+    heads = ("#eps", *(f"#{bound}" for bound in bounds), f"99 % lower limit of {bounds[0]}")
+    table = Table.of("Certified", "Images certified by budget and bound", heads, rows)
+    right = f"{record.clean} of {record.total} right by {record.draws} votes"
+    return "\n".join([right, table.text(), *record.vacuous])
+
+
+def _summary(record: CertifiedCurve) -> dict[str, Any]:
+    fields = ("eps", "bound", "certified", "limit")
+    return {
+        "assumes": record.assumes,
+        "total": record.total,
+        "clean": record.clean,
+        "confidence": record.confidence,
+        "certified": [{f: getattr(p, f) for f in fields} for p in record.points],
+        "attacked": [{"eps": p.eps, "right": p.right} for p in record.attacked],
+        "contradictions": sum(p.contradicted for p in record.attacked),
+        "vacuous": list(record.vacuous),
+        "seconds": record.seconds,
+    }
+
+
+def _paint(figure: Any, *, record: CertifiedCurve) -> None:
+    axes = figure.add_subplot()
+    axes.axhline(100 * record.clean / record.total, color=INK, linestyle=":", label="clean")
+    for bound in record.bounds:
+        colour, marker, dashes, label = _LOOKS[bound]
+        line = record.line(bound)
+        axes.plot(
+            [p.eps for p in line],
+            [100 * p.share for p in line],
+            color=colour,
+            marker=marker,
+            linestyle=dashes,
+            label=label,
+            clip_on=False,
+        )
+    if record.attacked:
+        points = sorted(record.attacked, key=lambda p: p.eps)
+        limits = [tuple(100 * limit for limit in p.share.interval) for p in points]
+        values = [100 * p.share.value for p in points]
+        axes.errorbar(
+            [p.eps for p in points],
+            values,
+            yerr=[
+                [value - low for value, (low, _) in zip(values, limits, strict=True)],
+                [high - value for value, (_, high) in zip(values, limits, strict=True)],
+            ],
+            color=PURPLE,
+            marker="v",
+            label=f"under attack ({record.attack})",
+        )
+    axes.set(ylim=(0, 100), ylabel="accuracy (%)", xlabel="eps (classifier's input range)")
+    axes.set_xlim(left=0)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=10)
+
+
+VIEW = View(_document, _text, _summary)

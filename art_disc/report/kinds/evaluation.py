@@ -1,0 +1,136 @@
+"""Evaluations: checks, accuracy under attack, every attack that was run."""
+
+from art_disc.core.records import EvaluationRecord
+from art_disc.report import attacks, tables
+from art_disc.report.curves import accuracy_plot
+from art_disc.report.document import Document, Facts, Pairs, Paragraph, Section
+from art_disc.report.examples import breaker_table, example_table, examples_csv
+from art_disc.report.histograms import codewords, pixel_plot
+from art_disc.report.notices import headlines, notices
+from art_disc.report.page import environment_rows
+from art_disc.report.pictures import Pictures
+from art_disc.report.reading import dataset_name, in_unit_range, network_name
+from art_disc.report.steps import step_plot
+from art_disc.report.strip import make_strip
+from art_disc.report.summary import evaluation_summary
+from art_disc.report.table import Folded
+from art_disc.report.verdict import banner, check_table
+from art_disc.report.views import View
+
+CODEWORDS_SHOWN = 16
+NO_CHECKS = (
+    "No checks were asked for. They tell whether the attacks saw the defence: art-disc evaluate "
+    '--checks standard, or evaluate(..., checks="standard").'
+)
+
+
+def _document(record: EvaluationRecord, pictures: Pictures | None = None) -> Document:
+    grey_levels = in_unit_range(record)
+    examples = example_table(record)
+    strip = None if pictures is None else make_strip(pictures, grey_levels=grey_levels)
+    known = Facts((("What the attacker knew", tables.knowledge_words(record)),))
+    return Document.of(
+        f"Evaluation on {dataset_name(record)}",
+        ", ".join((network_name(record), *record.defences)),
+        Section.of("Verdict", banner(record), *notices(record)),
+        Section.of("Checks", check_table(record) or Paragraph(NO_CHECKS)),
+        Section.of(
+            "Accuracy under attack",
+            *(Paragraph(line, look="headline") for line in headlines(record)),
+            tables.result_table(record),
+            Facts((("What was evaluated", _subject(record)),)),
+        ),
+        Section.of(
+            "Accuracy over eps",
+            accuracy_plot(record) or Paragraph("No attack finished, so there is no curve."),
+            tables.knowledge_table(record),
+        ),
+        Section.of("Accuracy over attack steps", step_plot(record)),
+        Section.of(
+            "Which attack broke what",
+            breaker_table(record),
+            None if examples is None else Folded("Example by example", examples),
+        ),
+        Section.of("Certificates", tables.certificate_table(record)),
+        Section.of("Pixels and codewords", pixel_plot(record)),
+        Section.of("Examples", strip),
+        Section.of(
+            "All attacks", attacks.attack_table(record) or Paragraph("No attack was run."), known
+        ),
+        Section.of(
+            "Settings and cost",
+            attacks.budget_table(record),
+            _facts(record),
+            attacks.settings_table(record),
+        ),
+    )
+
+
+def _subject(record: EvaluationRecord) -> Pairs:
+    """What was evaluated."""
+    rows = [
+        ("Data set", f"{dataset_name(record)}, n = {len(record.labels)}"),
+        ("Network", network_name(record)),
+        ("Defence", "; then ".join(record.defences) or "none"),
+    ]
+    if record.reference:
+        rows.append(("Reference", str(record.reference.get("name") or "unnamed network")))
+    return tuple(rows)
+
+
+def _facts(record: EvaluationRecord) -> Facts:
+    run = {
+        "seed": record.seed,
+        "norm": record.norm,
+        "eps": ", ".join(f"{value:.6g}" for value in record.eps),
+        "clip values": ", ".join(f"{value:g}" for value in record.clip_values),
+        "examples": len(record.example_ids),
+        **record.settings,
+    }
+    return Facts(
+        (
+            ("Run", tables.setting_rows(run)),
+            ("Data set", tables.setting_rows(record.dataset)),
+            ("Network", tables.setting_rows(record.network)),
+            ("Adversarially trained reference", tables.setting_rows(record.reference)),
+            ("Codebook", _codebook_rows(record)),
+            ("Environment", environment_rows(record.environment)),
+        )
+    )
+
+
+def _codebook_rows(record: EvaluationRecord) -> Pairs:
+    plain = {name: value for name, value in record.codebook.items() if name != "codewords"}
+    rows = tables.setting_rows(plain)
+    words = codewords(record)
+    if not words.size:
+        return rows
+    shown = " ".join(_codeword(word) for word in words[:CODEWORDS_SHOWN].tolist())
+    more = f" and {len(words) - CODEWORDS_SHOWN} more" if len(words) > CODEWORDS_SHOWN else ""
+    return (*rows, ("codewords (0 to 255)", f"{len(words)}: {shown}{more}"))
+
+
+def _codeword(word: list[float]) -> str:
+    levels = ", ".join(f"{255 * value:.4g}" for value in word)
+    return levels if len(word) == 1 else f"({levels})"
+
+
+def _text(record: EvaluationRecord) -> str:
+    base = bool(record.base_correct)
+    clean = f"base {record.clean('base')}   " if base else ""
+    lines = [f"clean   {clean}defended {record.clean()}"]
+    for eps in record.eps:
+        other = f"base {record.worst(eps, model='base') or 'not attacked'}   " if base else ""
+        worst = record.worst(eps) or "not attacked"
+        lines.append(f"eps {eps:.4g}   {other}defended, worst of all attacks {worst}")
+    if record.checks:
+        lines.append(f"checks ({record.checks_tier}): {record.verdict}")
+        lines += [
+            f"  {check.id} {check.status}: {check.summary}"
+            for check in record.checks
+            if check.status != "pass"
+        ]
+    return "\n".join(lines if record.complete else [*lines, "interrupted: incomplete"])
+
+
+VIEW = View(_document, _text, evaluation_summary, examples_csv, pictures=True)

@@ -1,0 +1,126 @@
+"""Images that were made elsewhere: transfers, and supplied sets."""
+
+from collections.abc import Iterator
+
+from art_disc.core.records.base import Setting
+from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet, TransferRecord
+from art_disc.report import randomness as plots
+from art_disc.report.document import Document, Notice, Section
+from art_disc.report.kinds.randomness import plot_of, settings
+from art_disc.report.table import Cell, Table, row, share_cell
+from art_disc.report.views import View
+
+_NAMED = 10
+
+
+def supplied_table(record: SuppliedRecord, *, plain: bool = False) -> Table:
+    """The table of supplied images: sets down, defences across, mean and worst.
+
+    Args:
+        record: Of `score_images`.
+        plain: As for `SuppliedRecord.share`.
+    """
+    names = list(record.defences)
+    rows = []
+    for found in record.sets:
+        shares = (record.share(found.name, name, plain=plain) for name in names)
+        sizes = (str(len(found.within)), str(len(found.out_of_budget)))
+        rows.append((found.name, *sizes, *(f"{share.value:.1%}" for share in shares)))
+    means = (f"{record.mean(name, plain=plain):.1%}" for name in names)
+    worst = (f"{record.worst(name, plain=plain).value:.1%}" for name in names)
+    rows += [("mean", "", "", *means), ("worst set", "", "", *worst)]
+    if not plain:
+        together = (record.together(name) for name in names)
+        rows.append(("worst by image", "", "", *(f"{share.value:.1%}" for share in together)))
+    return Table.of(
+        "Supplied images",
+        f"Still correct on supplied images within eps {record.eps:.4g}",
+        ("images", "#n", "#out of budget", *(f"#{name}" for name in names)),
+        rows,
+    )
+
+
+def supplied_notices(record: SuppliedRecord) -> tuple[Notice, ...]:
+    """What is odd about the sets: images out of budget, misplaced, or of no test image."""
+    return tuple(
+        Notice("warning", "NOTICE:", f"{found.name}: {words}")
+        for found in record.sets
+        for words in _oddities(found)
+    )
+
+
+def _oddities(found: SuppliedSet) -> Iterator[str]:
+    far = found.out_of_budget
+    if far:
+        yield (
+            f"{len(far)} images are farther than eps from their clean ones and count as these, at "
+            f"most {max(found.distances):.4g}: {_listed(far)}"
+        )
+    if found.misplaced:
+        near = ", ".join(f"{a} near {b}" for a, b in found.misplaced[:_NAMED])
+        yield f"within eps of another clean image: {near}"
+    if found.unmatched:
+        yield (
+            f"{len(found.unmatched)} images belong to no test image in use: "
+            f"{_listed(found.unmatched)}"
+        )
+
+
+def _listed(ids: tuple[int, ...]) -> str:
+    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+    return ", ".join(map(str, ids[:_NAMED])) + more
+
+
+def _supplied(record: SuppliedRecord) -> Document:
+    table = supplied_table(record)
+    run = {"eps": record.eps, "draws": record.draws, "seed": record.seed, **record.settings}
+    defences = [f"{name}: {'; '.join(lines)}" for name, lines in record.defences.items()]
+    return Document.of(
+        f"Supplied images at eps {record.eps:.4g}",
+        f"{len(record.sets)} sets, {len(record.defences)} defences",
+        Section.of(
+            "Accuracy",
+            table,
+            plot_of(plots.supplied_plot, record, table),
+            *supplied_notices(record),
+        ),
+        settings(run, defences, record.environment),
+    )
+
+
+def _transfer(record: TransferRecord) -> Document:
+    rows = [
+        row(
+            found.source,
+            found.attack,
+            *(
+                (share_cell(share(found.source)) for share in (record.share, record.source_share))
+                if found.status == "done"
+                else ("", "")
+            ),
+            Cell(f"{found.status}: {found.reason}" if found.reason else found.status),
+            look="" if found.status == "done" else "not-done",
+        )
+        for found in record.rows
+    ]
+    table = Table.of(
+        "Transfer",
+        f"Still correct at eps {record.eps:.4g} on what was made on each source",
+        ("made on", "attack", "target", "source itself", "status"),
+        (
+            *rows,
+            row("no change", "", share_cell(record.clean), "", ""),
+            row("worst of all", "", share_cell(record.worst), "", ""),
+        ),
+    )
+    run: dict[str, Setting] = {"eps": record.eps, "draws": record.draws, "seed": record.seed}
+    return Document.of(
+        f"Transfer to one target at eps {record.eps:.4g}",
+        f"{len(record.clean_correct)} images",
+        Section.of("Transfer", table, plot_of(plots.transfer_plot, record, table)),
+        settings(run | record.voting, record.defences, record.environment),
+    )
+
+
+SUPPLIED = View(_supplied)
+TRANSFER = View(_transfer)

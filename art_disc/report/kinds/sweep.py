@@ -1,0 +1,187 @@
+"""Sweeps: plan and progress, results side by side, every cell and its cost."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from art_disc.core.records.base import Setting
+from art_disc.core.records.outcomes import RUN_STATUSES
+from art_disc.core.records.sweep import SweepRecord
+from art_disc.report.document import (
+    Banner,
+    Document,
+    Facts,
+    Notice,
+    Paragraph,
+    Section,
+)
+from art_disc.report.heat import Grid, heat_plot
+from art_disc.report.page import environment_rows
+from art_disc.report.reading import clean_share, in_unit_range, show_eps
+from art_disc.report.summary import share_facts
+from art_disc.report.sweep_curves import sweep_curves
+from art_disc.report.sweep_tables import (
+    cell_table,
+    cost_tables,
+    ledger,
+    merged_table,
+    progress_table,
+    unfinished_table,
+)
+from art_disc.report.table import Table, body, heat_cell
+from art_disc.report.tables import setting_rows
+from art_disc.report.verdict import SYMBOLS
+from art_disc.report.views import View
+
+UNCHECKED = Banner(
+    "unchecked",
+    SYMBOLS["unchecked"],
+    "Not checked",
+    "A sweep runs attacks, not the checks of an evaluation: evaluate the defence that looks best "
+    "with checks before you believe its numbers.",
+)
+
+
+def _document(record: SweepRecord) -> Document:
+    maps = heat_maps(record)
+    return Document.of(
+        f"Sweep {record.name}",
+        f"{len(record.cells):,} of {record.planned:,} cells",
+        Section.of("Verdict", UNCHECKED, *_notices(record)),
+        Section.of(
+            "Result",
+            merged_table(record) or Paragraph("No cell finished, so there is no number."),
+            progress_table(record),
+        ),
+        Section.of("Accuracy over eps", *sweep_curves(record)),
+        Section.of(
+            "Defence by attack",
+            *(
+                part
+                for title, grids in maps.items()
+                for part in (heat_plot(title, grids), heat_table(title, grids))
+            ),
+        ),
+        Section.of("Failures and skips", unfinished_table(record)),
+        Section.of("Cost", *cost_tables(record)),
+        Section.of("All cells", cell_table(record) or Paragraph("No cell was run.")),
+        Section.of(
+            "Settings",
+            Facts(
+                (
+                    ("Plan", setting_rows({key: _flat(v) for key, v in record.plan.items()})),
+                    ("Environment", environment_rows(record.environment)),
+                )
+            ),
+        ),
+    )
+
+
+def _text(record: SweepRecord) -> str:
+    lines = []
+    for (dataset, training, defence), merged in record.merged().items():
+        lines += [f"{dataset}, {training}, {defence}", f"  clean {merged.clean()}"]
+        lines += [
+            f"  eps {eps:.4g}   worst of all attacks {merged.worst(eps) or 'not attacked'}"
+            for eps in merged.eps
+        ]
+    counts = ", ".join(f"{record.count(s)} {s}" for s in RUN_STATUSES)
+    spent = ledger(record.cells)
+    lines.append(
+        f"{len(record.cells)} of {record.planned} cells: {counts}; {spent['gradients']} gradients, "
+        f"{spent['queries']} queries, {spent['seconds']:.0f} s of cells"
+    )
+    return "\n".join(lines)
+
+
+def _summary(record: SweepRecord) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "complete": record.complete,
+        "planned": record.planned,
+        "cells": {status: record.count(status) for status in RUN_STATUSES},
+        **ledger(record.cells),
+        "results": [
+            {
+                "dataset": dataset,
+                "training": training,
+                "defence": defence,
+                "clean": share_facts(clean_share(one)),
+                "robust_acc": [{"eps": eps, **share_facts(one.worst(eps))} for eps in one.eps],
+            }
+            for (dataset, training, defence), one in record.merged().items()
+        ],
+    }
+
+
+def _notices(record: SweepRecord) -> Iterator[Notice]:
+    left = record.planned - len(record.cells)
+    if not record.complete:
+        title = f"Interrupted: {left:,} of {record.planned:,} cells were not run."
+        yield Notice("alert", title, "Later cells can only lower the numbers on this page.")
+    for status, level in (("failed", "warning"), ("skipped", "remark")):
+        if count := record.count(status):
+            title = f"{count:,} of {len(record.cells):,} cells {status}."
+            yield Notice(level, title, "They broke nothing and prove nothing; reasons are below.")
+
+
+def _flat(value: Any) -> Setting:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(_flat(item)) for item in value)
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def heat_maps(record: SweepRecord) -> dict[str, dict[str, Grid]]:
+    """For each (data set, training) and budget: the worst of each attack on each defence.
+
+    An attack's worst is over its surrogates and seeds, example by example.
+    """
+    attacks = list(dict.fromkeys(cell.attack for cell in record.cells))
+    groups = list(dict.fromkeys(cell.group for cell in record.cells))
+    found = {
+        attack: replace(
+            record, cells=tuple(cell for cell in record.cells if cell.attack == attack)
+        ).merged()
+        for attack in attacks
+    }
+    budgets = _words_of_eps(record)
+    maps: dict[str, dict[str, Grid]] = {}
+    for group in groups:
+        grids = maps.setdefault(" / ".join(group[:2]), {words: {} for words in budgets.values()})
+        for eps, words in budgets.items():
+            for attack in attacks:
+                one = found[attack].get(group)
+                grids[words][group[2], attack] = one.worst(eps) if one else None
+    return maps
+
+
+def _words_of_eps(record: SweepRecord) -> dict[float, str]:
+    ranges = [in_unit_range(cell.record) for cell in record.cells if cell.record is not None]
+    grey = bool(ranges) and all(ranges)
+    return {
+        eps: f"eps {show_eps(eps, grey_levels=grey)}"
+        for eps in sorted({cell.eps for cell in record.cells})
+    }
+
+
+def heat_table(title: str, grids: dict[str, Grid]) -> Table:
+    """The same as a table of coloured cells, one body a budget."""
+    attacks = list(dict.fromkeys(a for grid in grids.values() for _, a in grid))
+    defences = list(dict.fromkeys(d for grid in grids.values() for d, _ in grid))
+    return Table.of(
+        f"Defence by attack, {title}",
+        f"{title}: share of examples that this attack did not break, over all its surrogates and "
+        "seeds; clean mistakes count as broken.",
+        ("Defence", *(f"#{attack}" for attack in attacks)),
+        (
+            body(((d, *(heat_cell(grid.get((d, a))) for a in attacks)) for d in defences), at)
+            for at, grid in grids.items()
+        ),
+        look="wide attacks heatmap",
+    )
+
+
+VIEW = View(_document, _text, _summary)

@@ -1,0 +1,118 @@
+"""The views of the kinds of records: document, text, summary, examples."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pkgutil import resolve_name
+from typing import Any
+
+from art_disc.core.errors import InputError
+from art_disc.core.records import SCHEMA_VERSION, Record
+from art_disc.report.document import Document
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How records of one kind are shown.
+
+    Attributes:
+        document: Makes the document of a record; called with the record, or with the record and
+            its pictures where `pictures` is set.
+        text: Words it for a terminal; None: the text of its document.
+        summary: Plain JSON for `summary.json`; None: the record's single values.
+        examples: The content of `examples.csv`; None: there is none.
+        pictures: Whether the document shows pictures.
+        no_page: Why there is no page, in one sentence; empty: there is one.
+    """
+
+    document: Callable[..., Document]
+    text: Callable[[Any], str] | None = None
+    summary: Callable[[Any], dict[str, Any]] | None = None
+    examples: Callable[[Any], str] | None = None
+    pictures: bool = False
+    no_page: str = ""
+
+
+# a kind of ours is one line here; its module is read when such a record is shown
+VIEWS: dict[str, str | View] = {
+    "certificate": "certificate:ENUMERATION",
+    "certificate table": "tables:CERTIFICATES",
+    "certified curve": "certified_curve:VIEW",
+    "divergence certificate": "certificate:DIVERGENCE",
+    "eot convergence": "randomness:CONVERGENCE",
+    "equivalence classes": "tables:CLASSES",
+    "evaluation": "evaluation:VIEW",
+    "gradient agreement": "randomness:AGREEMENT",
+    "hardness": "hardness:VIEW",
+    "persistent attacker": "randomness:PERSISTENT",
+    "scored draws": "randomness:DRAWS",
+    "study": "study:VIEW",
+    "supplied images": "supplied:SUPPLIED",
+    "sweep": "sweep:VIEW",
+    "table": "tables:ACCURACIES",
+    "transfer": "supplied:TRANSFER",
+    "zoo": "zoo:VIEW",
+}
+
+
+def register_view(kind: str, view: View) -> None:
+    """Show records of a kind of your own by this view.
+
+    Raises:
+        InputError: The kind has another view.
+    """
+    if VIEWS.setdefault(kind, view) is not view:
+        msg = f"records of kind {kind!r} have a view; give your own kind another name"
+        raise InputError(msg)
+
+
+def view_of(record: Record) -> View:
+    """Return the view of a record.
+
+    Raises:
+        InputError: Its kind has none.
+    """
+    found = VIEWS.get(record.kind)
+    if found is None:
+        msg = (
+            f"records of kind {record.kind!r} have no view, kinds with one are "
+            f"{', '.join(sorted(VIEWS))}; call art_disc.report.register_view"
+        )
+        raise InputError(msg)
+    if isinstance(found, str):
+        view: View = resolve_name(f"art_disc.report.kinds.{found}")
+        return view
+    return found
+
+
+def as_text(record: Record) -> str:
+    """Word a record for a terminal.
+
+    Raises:
+        InputError: Its kind has no view.
+    """
+    view = view_of(record)
+    return view.text(record) if view.text else view.document(record).text()
+
+
+def as_markdown(record: Record) -> str:
+    """Return a record's document as Markdown.
+
+    Raises:
+        InputError: Its kind has no view.
+    """
+    return view_of(record).document(record).markdown()
+
+
+def summarise(record: Record) -> dict[str, Any]:
+    """Return the summary of a record, in plain JSON types.
+
+    Raises:
+        InputError: Its kind has no view.
+    """
+    summary = view_of(record).summary or _single_values
+    return {"kind": record.kind, "schema_version": SCHEMA_VERSION, **summary(record)}
+
+
+def _single_values(record: Any) -> dict[str, Any]:
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    return {name: v for name, v in values.items() if isinstance(v, str | int | float | None)}
