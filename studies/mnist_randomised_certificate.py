@@ -221,16 +221,16 @@ def main() -> None:
 
     for column, eps in enumerate(BUDGETS):
         best = chosen_for(curves, column)
-        told = {"eps": eps, **counted_on_test(best, column)}
+        chosen = {"eps": eps, **counted_on_test(best, column)}
         # a bound that certifies no training image has no choice of its own
         own = {b: chosen_for(curves, column, b) for b in BOUNDS[1:]}
-        told["chosen by"] = {
+        chosen["chosen by"] = {
             b: counted_on_test(candidate, column)
             for b, candidate in own.items()
             if counted(curves[candidate], column)[b]
         }
-        told["PGD-40, mean of 20 gradients"] = attacked(best, data, eps, options.attacked, work)
-        rows.append(told)
+        chosen["PGD-40, mean of 20 gradients"] = attacked(best, data, eps, options.attacked, work)
+        rows.append(chosen)
     common.write(
         "mnist_randomised_certificate",
         {

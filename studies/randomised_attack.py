@@ -49,7 +49,7 @@ class Attack:
     budgets: tuple[float, ...] | None = None
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         many = f", mean of {self.draws} gradients" if self.draws > 1 else ""
         return f"PGD on {self.through}, {self.steps} steps of {self.step:g} eps{many}, one start"
 
@@ -260,7 +260,7 @@ def rows(
             row["clean"] = share(kept[None])
             row["attacks"] = [
                 {
-                    "attack": f"{a.name}: {a.told}",
+                    "attack": f"{a.name}: {a.summary}",
                     **share(ok),
                     "by 20 votes": share(right(by[a][0], labels[a])),
                 }

@@ -194,13 +194,13 @@ def own_choice(row: dict[str, Any], bound: str) -> str:
 
 def level_with_pinsker(rows: list[dict[str, Any]]) -> list[str]:
     """Say at which budgets the tight bound certifies no more than Pinsker does."""
-    told = [
+    lines = [
         f"At eps {row['eps']:g} the tight bound and Pinsker certify the same "
         f"{row['certified']['tight']} of the {row['clean']} images that are right when clean."
         for row in rows
         if row["certified"]["tight"] == row["certified"]["pinsker"] > 0
     ]
-    return [*told, ""] if told else []
+    return [*lines, ""] if lines else []
 
 
 def paint_certified(figure: Any, *, rows: list[dict[str, Any]]) -> None:

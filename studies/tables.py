@@ -87,14 +87,14 @@ def conclusions(records: list[TableRecord]) -> list[str]:
         rows = [found[key][0] for key in keys]
         masked = [row for row in rows if row.worst.count < row.white_box.count]
         if masked:
-            told = "; ".join(
+            words = "; ".join(
                 f"{row.setting}, {row.defence} ({row.white_box.value:.1%} white box, "
                 f"{row.worst.value:.1%} all)"
                 for row in masked
             )
             lines += [
                 "- Masked gradients, transfer or queries broke more than any white-box attack: "
-                f"{told}."
+                f"{words}."
             ]
         lines += [""]
     return lines

@@ -17,6 +17,8 @@ from art_disc.data import Dataset
 if TYPE_CHECKING:
     from torch import nn
 
+    from art_disc.training.adversary import Adversary
+
 _ROWS = 250
 
 
@@ -212,10 +214,13 @@ class RobustnessHistory:
             epoch: Epochs done, from 1.
             model: The network with its defences; its mode, gradients and weights are left alone.
         """
+        from art_disc.training.adversary import Adversary
+
         if epoch % self.every:
             return
         (train, clean_train), (test, clean_test) = (
-            _attacked(model, x, y, (self.eps, self.steps, self.seed)) for x, y in self._images
+            _attacked(model, x, y, Adversary(self.eps, steps=self.steps), self.seed)
+            for x, y in self._images
         )
         words = f"PGD-{self.steps}, step {2.5 * self.eps / self.steps:.4g}, 1 random start(s)"
         self.epochs.append(epoch)
@@ -252,15 +257,15 @@ def _attacked(
     model: "nn.Module",
     x: Float32Array,
     y: NDArray[np.int64],
-    setting: tuple[float, int, int],
+    adversary: "Adversary",
+    seed: int,
 ) -> tuple[Share, Share]:
     """Robust and clean accuracy under PGD from a random start."""
     import torch
 
-    from art_disc.training.adversary import Adversary, perturbed
+    from art_disc.training.adversary import perturbed
     from art_disc.training.recipe import evaluating
 
-    eps, steps, seed = setting
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(derive_seed(seed, "robustness history"))
     clean = robust = 0
@@ -268,7 +273,7 @@ def _attacked(
         for start in range(0, len(x), _ROWS):
             images = torch.tensor(x[start : start + _ROWS]).to(device)
             labels = torch.tensor(y[start : start + _ROWS]).to(device)
-            moved = perturbed(model, images, labels, Adversary(eps, steps=steps), generator)
+            moved = perturbed(model, images, labels, adversary, generator)
             with torch.no_grad():
                 right = model(images).argmax(dim=1) == labels
                 still = right & (model(moved).argmax(dim=1) == labels)
