@@ -1,4 +1,8 @@
-"""Plots of randomness measured, from records alone, on Axes that are given or new."""
+"""Plots of randomness measured, from records alone.
+
+Each takes a record and the Axes to draw on (None: new ones), and returns the Axes; without
+matplotlib it raises a `MissingExtraError`.
+"""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -63,15 +67,7 @@ def _correct(axes: Any, eps: float) -> Any:
 
 
 def agreement_plot(record: AgreementRecord, ax: Any = None) -> Any:
-    """Draw median and quartiles of the cosine over draws a gradient, and zero gradients; Axes.
-
-    Args:
-        record: Of `gradient_agreement`.
-        ax: Axes to draw on; None: new ones.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
+    """Draw median and quartiles of the cosine over draws a gradient, and the zero gradients."""
     axes = ax or new_axes()
     low, middle, high = zip(*(record.quartiles(m) for m in record.draws), strict=True)
     axes.fill_between(record.draws, low, high, color=BLUE, alpha=0.18, linewidth=0)
@@ -89,15 +85,7 @@ def agreement_plot(record: AgreementRecord, ax: Any = None) -> Any:
 
 
 def convergence_plot(record: ConvergenceRecord, ax: Any = None) -> Any:
-    """Draw robust accuracy over draws a gradient at equal gradients and return the Axes.
-
-    Args:
-        record: Of `eot_convergence`.
-        ax: Axes to draw on; None: new ones.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
+    """Draw robust accuracy over draws a gradient at equal gradients."""
     axes = ax or new_axes()
     numbers = [point.draws for point in record.points]
     shares = [point.share for point in record.points]
@@ -111,15 +99,7 @@ def convergence_plot(record: ConvergenceRecord, ax: Any = None) -> Any:
 
 
 def draws_plot(record: DrawsRecord, ax: Any = None) -> Any:
-    """Draw how many draws of an image are right, and accuracy by each rule; return the Axes.
-
-    Args:
-        record: Of `score_draws`.
-        ax: Axes to draw on; None: new ones.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
+    """Draw how many draws of an image are right, and accuracy by each rule."""
     axes = ax or new_axes()
     counts = np.bincount(record.right, minlength=record.draws + 1)
     axes.bar(np.arange(record.draws + 1), counts, color=BLUE, width=0.9)
@@ -135,16 +115,7 @@ def draws_plot(record: DrawsRecord, ax: Any = None) -> Any:
 
 
 def persistent_plot(record: PersistentCurve, ax: Any = None, *, label: str = "") -> Any:
-    """Draw the share of images that fall to repeated submissions and return the Axes.
-
-    Args:
-        record: Of `persistent_curve`.
-        ax: Axes to draw on, others' curves may be there; None: new ones.
-        label: Of the curve.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
+    """Draw the share of images that fall to repeated submissions, beside others' curves."""
     axes = ax or new_axes()
     drawn = sum(not line.get_label().startswith("_") for line in axes.lines)
     colour, marker = _COLOURS[drawn % len(_COLOURS)], _MARKERS[drawn % len(_MARKERS)]
@@ -167,15 +138,7 @@ def persistent_plot(record: PersistentCurve, ax: Any = None, *, label: str = "")
 
 
 def transfer_plot(record: TransferRecord, ax: Any = None) -> Any:
-    """Draw what each source's examples leave the target and the source; return the Axes.
-
-    Args:
-        record: Of `transfer`.
-        ax: Axes to draw on; None: new ones.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
+    """Draw what each source's examples leave the target and the source."""
     axes = ax or new_axes()
     names = [row.source for row in record.rows if row.status == "done"]
     at = np.arange(len(names))
@@ -189,15 +152,7 @@ def transfer_plot(record: TransferRecord, ax: Any = None) -> Any:
 
 
 def supplied_plot(record: SuppliedRecord, ax: Any = None) -> Any:
-    """Draw the accuracy of each defence on each set of supplied images and return the Axes.
-
-    Args:
-        record: Of `score_images`.
-        ax: Axes to draw on; None: new ones.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
+    """Draw the accuracy of each defence on each set of supplied images."""
     axes = ax or new_axes()
     at, width = np.arange(len(record.sets)), 0.7 / max(len(record.defences), 1)
     looks = zip(record.defences, cycle(_COLOURS), cycle(_MARKERS), strict=False)
