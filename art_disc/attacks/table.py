@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from fractions import Fraction
 
 from art_disc.attacks.spec import TIERS, AttackSpec
 from art_disc.attacks.zoo import ROWS
 from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
+from art_disc.core.words import parse_number
 
 ATTACKS: dict[str, AttackSpec] = {spec.name: spec for spec in ROWS}
 
@@ -113,14 +113,6 @@ def parse_settings(
             known = ", ".join(own) or f"ATTACK.SETTING, where ATTACK is {', '.join(ATTACKS)}"
             msg = f"unknown setting {key!r}; known: {known}"
             raise InputError(msg)
-        try:
-            number = Fraction(value)
-        except (TypeError, ValueError, OverflowError, ZeroDivisionError):
-            msg = f"{key} must be a number, got {value!r}"
-            raise InputError(msg) from None
         kind = type(ATTACKS[name].settings[setting])
-        if kind is int and number.denominator != 1:
-            msg = f"{key} must be a whole number, got {value!r}"
-            raise InputError(msg)
-        result.setdefault(name, {})[setting] = kind(number)
+        result.setdefault(name, {})[setting] = parse_number(value, kind, key)
     return result

@@ -3,10 +3,10 @@
 import argparse
 import sys
 from argparse import ArgumentParser, Namespace
-from fractions import Fraction
 from typing import Any, TypeAlias
 
 from art_disc.core.errors import InputError
+from art_disc.core.words import parse_number
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[ArgumentParser]"
 
@@ -14,10 +14,9 @@ Subparsers: TypeAlias = "argparse._SubParsersAction[ArgumentParser]"
 def number(text: str) -> float:
     """Return `0.1` or `8/255` as a float."""
     try:
-        return float(Fraction(text))
-    except (ValueError, ZeroDivisionError):
-        msg = f"expected a number such as 0.1 or 8/255, got {text!r}"
-        raise argparse.ArgumentTypeError(msg) from None
+        return float(parse_number(text, float, "a budget"))
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 class Once(argparse.Action):

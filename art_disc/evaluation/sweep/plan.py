@@ -11,13 +11,13 @@ from art_disc.attacks import TIERS
 from art_disc.core.budget import check_norm
 from art_disc.core.checks import check_count, check_eps
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
+from art_disc.core.words import parse_number
 from art_disc.evaluation.sweep.words import (
     PlannedAttack,
     gradient_sources,
     naming,
     parse_attacks,
     parse_duration,
-    parse_number,
     parse_training,
 )
 from art_disc.training.words import NetworkWords

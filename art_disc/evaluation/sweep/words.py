@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from art_disc.attacks import SUITES, AttackSpec, attack_table
 from art_disc.core.errors import ArtDiscError, InputError
+from art_disc.core.words import parse_number
 from art_disc.defences import MapPreprocessor, parse_defences
 from art_disc.defences.meaning import change, check_known
 from art_disc.estimators import encoded_shape
@@ -147,25 +147,6 @@ def _encodes(defences: Sequence[MapPreprocessor]) -> bool:
     return (len(shapes) > 1 and shapes != {(1, side, side) for side in _SIDES}) or any(
         shape[0] != 1 for shape in shapes
     )
-
-
-def parse_number(value: Any, kind: type, name: str) -> Any:
-    """Return a whole number or a float; `8/255` is read too.
-
-    Raises:
-        InputError: Not such a number.
-    """
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = Fraction(value)
-    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
-        msg = f"{name} must be a number such as 3, 0.1 or 8/255, got {value!r}"
-        raise InputError(msg) from None
-    if kind is int and number.denominator != 1:
-        msg = f"{name} must be a whole number, got {value!r}"
-        raise InputError(msg)
-    return kind(number)
 
 
 def parse_duration(value: Any) -> float:
