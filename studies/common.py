@@ -4,8 +4,12 @@ import argparse
 import json
 import os
 import platform
+import resource
+import time
 from pathlib import Path
 from typing import Any
+
+import torch
 
 import art_disc as ad
 from art_disc.core.files import replace_file
@@ -31,6 +35,33 @@ def mnist_network(data: ad.Dataset) -> Any:
     """Return Madry's network, trained naturally once (see MNIST_TRAINING)."""
     network, _ = trained(MadryMnistNet, data, seed=0, epochs=6, batch_size=64)
     return network
+
+
+def mnist_two_codes(options: argparse.Namespace) -> tuple[ad.Dataset, ad.DefendedClassifier]:
+    """Set the threads; return MNIST and `mnist_network` behind the papers' two codewords."""
+    torch.set_num_threads(options.threads)
+    data = ad.load_dataset("mnist", data_dir=options.data_dir)
+    codebook = ad.DensityCodebook(n_codes=2, radius=0.6).fit(data.x_train)
+    defence = ad.PixelDiscretization(codebook, ad.SoftAssignment(10))
+    return data, ad.build_classifier(mnist_network(data), data=data, defences=[defence])
+
+
+class Clock:
+    """What has been spent since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter(), time.process_time()
+
+    def facts(self) -> dict[str, float]:
+        """Return wall and processor seconds so far, rounded."""
+        now = time.perf_counter(), time.process_time()
+        spent = (round(b - a, 2) for a, b in zip(self._start, now, strict=True))
+        return dict(zip(("seconds", "cpu_seconds"), spent, strict=True))
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory that the process has held; it only ever rises."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
 def machine() -> dict[str, Any]:

@@ -9,8 +9,6 @@ neighbourhood of 1,567,080 pixels of all 50,000 CIFAR-10 training images.
 """
 
 import itertools
-import resource
-import time
 
 import numpy as np
 
@@ -47,10 +45,9 @@ def classes(
     """Every rule and domain on the first test images."""
     rows = []
     for rule, domain in (("exact", "8bit"), ("exact", "real"), ("paper", "real")):
-        start, cpu = time.perf_counter(), time.process_time()
+        clock = common.Clock()
         found = equivalence_classes(data.x_test[:images], book, eps=eps, rule=rule, domain=domain)
-        seconds = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
-        rows.append(found.facts() | {key: round(value, 2) for key, value in seconds.items()})
+        rows.append(found.facts() | clock.facts())
     return rows
 
 
@@ -85,14 +82,11 @@ def one(data: ad.Dataset, counts: ad.PixelCounts, book: ad.Codebook, eps: float)
 
 def around(data: ad.Dataset, counts: ad.PixelCounts, eps: float) -> dict:
     """Neighbourhood sizes and what they cost."""
-    start, cpu = time.perf_counter(), time.process_time()
+    clock = common.Clock()
     found = neighbourhood_sizes(counts, eps=eps)
-    seconds = round(time.perf_counter() - start, 2)
-    cpu = round(time.process_time() - cpu, 2)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    row = {"dataset": data.name, "training_images": len(data.x_train), "seconds": seconds}
-    row["cpu_seconds"] = cpu
-    row |= found.facts() | {"peak_memory_of_the_process_mb": peak}
+    spent = clock.facts()
+    row = {"dataset": data.name, "training_images": len(data.x_train)} | spent | found.facts()
+    row["peak_memory_of_the_process_mb"] = common.peak_memory_mb()
     if data.name == "cifar10":
         row["largest_times_50000_over_images"] = row["largest"] * 50_000 / len(data.x_train)
         row["printed_largest_of_50000_images"] = 1_567_080

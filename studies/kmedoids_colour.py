@@ -4,8 +4,6 @@ python -m studies.kmedoids_colour --data-dir DIR
 """
 
 import argparse
-import resource
-import time
 from typing import Any
 
 import art_disc as ad
@@ -15,12 +13,11 @@ SAMPLE = 20_000
 
 
 def timed(codebook: Any, pixels: Any) -> dict[str, Any]:
-    start, cpu = time.perf_counter(), time.process_time()
+    clock = common.Clock()
     codebook.fit(pixels)
     return {
-        "seconds": round(time.perf_counter() - start, 2),
-        "cpu_seconds": round(time.process_time() - cpu, 2),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+        **clock.facts(),
+        "peak_memory_mb": common.peak_memory_mb(),
         "codewords": codebook.n_codes_,
         "cost": getattr(codebook, "cost_", None),
         "sample_cost": getattr(codebook, "sample_cost_", None),

@@ -3,8 +3,6 @@
 python -m studies.mnist_certificate --data-dir DIR
 """
 
-import torch
-
 import art_disc as ad
 from studies import common
 
@@ -15,12 +13,7 @@ MAX_FREE = 12
 
 def main() -> None:
     options = common.parser(__doc__.splitlines()[0]).parse_args()
-    torch.set_num_threads(options.threads)
-    data = ad.load_dataset("mnist", data_dir=options.data_dir)
-    codebook = ad.DensityCodebook(n_codes=2, radius=0.6).fit(data.x_train)
-    classifier = ad.build_classifier(
-        common.mnist_network(data), data=data, defences=[ad.PixelDiscretization(codebook)]
-    )
+    data, classifier = common.mnist_two_codes(options)
     subset = data.subset(n_test=N_EX)
     rows = []
     for eps in EPS:
@@ -47,7 +40,7 @@ def main() -> None:
         {
             "dataset": {"name": data.name, "fingerprint": data.fingerprint, "test": "first 1,000"},
             "network": {"name": "MadryMnistNet", "training": common.MNIST_TRAINING},
-            "codewords_255": [level[0] for level in codebook.levels],
+            "codewords_255": [level[0] for level in classifier.defences[0].codebook.levels],
             "max_free": MAX_FREE,
             "rule": "exact",
             "domain": "real",

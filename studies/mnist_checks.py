@@ -90,12 +90,7 @@ def spent(record: EvaluationRecord) -> dict:
 
 def main() -> None:
     options = common.parser(__doc__.splitlines()[0]).parse_args()
-    torch.set_num_threads(options.threads)
-    data = ad.load_dataset("mnist", data_dir=options.data_dir)
-    codebook = ad.DensityCodebook(n_codes=2, radius=0.6).fit(data.x_train)
-    defence = ad.PixelDiscretization(codebook, ad.SoftAssignment(10))
-    network = common.mnist_network(data)
-    classifier = ad.build_classifier(network, data=data, defences=[defence])
+    data, classifier = common.mnist_two_codes(options)
     out = Path(options.work) / "mnist_checks"
     result = ad.evaluate(
         classifier,

@@ -13,8 +13,6 @@ Finished pieces are kept under --work, so an interrupted run goes on where it st
 
 from pathlib import Path
 
-import torch
-
 import art_disc as ad
 from art_disc.core.records import EvaluationRecord, Share
 from art_disc.networks import weights_hash
@@ -108,14 +106,8 @@ def worst(records: dict[str, EvaluationRecord], n_ex: int, knowledge: tuple[str,
 
 def main() -> None:
     options = common.parser(__doc__.splitlines()[0]).parse_args()
-    torch.set_num_threads(options.threads)
     work = Path(options.work) / "mnist_two_codes"
-    data = ad.load_dataset("mnist", data_dir=options.data_dir)
-    codebook = ad.DensityCodebook(n_codes=2, radius=0.6).fit(data.x_train)
-    network = common.mnist_network(data)
-    classifier = ad.build_classifier(
-        network, data=data, defences=[ad.PixelDiscretization(codebook, ad.SoftAssignment(10))]
-    )
+    data, classifier = common.mnist_two_codes(options)
     clean = {}
     for name, model in (("base", classifier.base), ("defended", classifier)):
         right = int((model.predict(data.x_test).argmax(axis=1) == data.y_test).sum())
@@ -131,7 +123,7 @@ def main() -> None:
     body = {
         "dataset": {"name": data.name, "fingerprint": data.fingerprint, "test": "first 1,000"},
         "network": {"name": "MadryMnistNet", "training": common.MNIST_TRAINING},
-        "codewords_255": [row[0] for row in codebook.levels],
+        "codewords_255": [row[0] for row in classifier.defences[0].codebook.levels],
         "eps": EPS,
         "clean_10000": clean,
         "published": {"clean": 98.81, "bpda": 75.35, "source": "Chen et al. 2019, Table II"},

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from art.attacks.evasion import ProjectedGradientDescent
 
 import art_disc as ad
@@ -82,12 +81,7 @@ def record_overhead(folder: Path) -> dict:
 
 def main() -> None:
     options = common.parser(__doc__.splitlines()[0]).parse_args()
-    torch.set_num_threads(options.threads)
-    data = ad.load_dataset("mnist", data_dir=options.data_dir)
-    codebook = ad.DensityCodebook(n_codes=2, radius=0.6).fit(data.x_train)
-    defence = ad.PixelDiscretization(codebook, ad.SoftAssignment(10))
-    network = common.mnist_network(data)
-    classifier = ad.build_classifier(network, data=data, defences=[defence])
+    data, classifier = common.mnist_two_codes(options)
     body = {
         "pgd20_defended_over_base": attack_overhead(classifier, data),
         "records_and_report": record_overhead(Path(options.work) / "mnist_checks"),
