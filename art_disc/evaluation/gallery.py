@@ -12,7 +12,7 @@ from art_disc.core.checks import Float32Array
 from art_disc.core.records import AttackOutcome
 from art_disc.defences import traits
 from art_disc.estimators.contract import WhiteBoxClassifier, top_of
-from art_disc.evaluation.rows import PlannedTrial
+from art_disc.evaluation.planned import PlannedTrial
 from art_disc.report import Pictures
 from art_disc.trials.score import predict_labels
 
@@ -37,36 +37,36 @@ class Gallery:
     _rank: tuple[float, int] | None = None
 
     def offer(
-        self, row: PlannedTrial, adversarial: Float32Array, left: int, out: Path | None
+        self, trial: PlannedTrial, adversarial: Float32Array, left: int, out: Path | None
     ) -> None:
         """Take the attack's pictures if it left fewer images standing than the best so far.
 
         Args:
-            row: The attack.
+            trial: The attack.
             adversarial: What it made of all images.
             left: How many of them it left standing.
             out: Folder that the pictures are kept in too.
         """
-        if self._better(row, left):
-            self.pictures = self._drawn(row, adversarial)
+        if self._better(trial, left):
+            self.pictures = self._drawn(trial, adversarial)
             if out is not None:
                 self.pictures.save(out / "pictures.npz")
 
-    def remember(self, row: PlannedTrial, outcomes: Iterable[AttackOutcome]) -> None:
+    def remember(self, trial: PlannedTrial, outcomes: Iterable[AttackOutcome]) -> None:
         """Rank what an interrupted run had found; its pictures were loaded with it."""
         for outcome in outcomes:
             if outcome.scored_on == "defended":
-                self._better(row, outcome.share.count)
+                self._better(trial, outcome.share.count)
 
-    def _better(self, row: PlannedTrial, left: int) -> bool:
+    def _better(self, trial: PlannedTrial, left: int) -> bool:
         """Tell whether the attack is the best so far, and remember it if so."""
-        rank = (row.eps, -left)
+        rank = (trial.eps, -left)
         better = self._rank is None or rank > self._rank
         if better:
             self._rank = rank
         return better
 
-    def _drawn(self, row: PlannedTrial, adversarial: Float32Array) -> Pictures:
+    def _drawn(self, trial: PlannedTrial, adversarial: Float32Array) -> Pictures:
         clean = predict_labels(self.classifier, self.x)
         after = predict_labels(self.classifier, adversarial)
         # examples that the attack broke come first, in data order
@@ -79,8 +79,8 @@ class Gallery:
             clean_predictions=clean[order],
             adversarial_predictions=after[order],
             example_ids=self.ids[order],
-            attack=row.attack,
-            eps=row.eps,
+            attack=trial.attack,
+            eps=trial.eps,
         )
 
     def _nchw(self, x: Any) -> Float32Array:

@@ -1,4 +1,4 @@
-"""From names and attack objects to the rows of an evaluation."""
+"""From names and attack objects to the trials of an evaluation."""
 
 import time
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from art_disc.core.errors import InputError
 from art_disc.core.records import Setting
 from art_disc.defences import traits
 from art_disc.estimators.contract import WhiteBoxClassifier
-from art_disc.evaluation.rows import PlannedTrial, preset_row
+from art_disc.evaluation.planned import PlannedTrial, preset_trial
 from art_disc.evaluation.sources import (
     BOTH,
     DEFENDED,
@@ -26,7 +26,7 @@ from art_disc.evaluation.sources import (
 from art_disc.surrogates import SurrogateLike
 
 
-def plan_rows(  # noqa: PLR0913 - what an evaluation is made of
+def plan_trials(  # noqa: PLR0913 - what an evaluation is made of
     classifier: WhiteBoxClassifier,
     *,
     eps: Sequence[float],
@@ -37,7 +37,7 @@ def plan_rows(  # noqa: PLR0913 - what an evaluation is made of
     targeted: bool,
     through: str | None = None,
 ) -> list[PlannedTrial]:
-    """Return the rows of an evaluation: named attacks at every budget, the user's own once.
+    """Return the trials of an evaluation: named attacks at every budget, the user's own once.
 
     Raises:
         InputError: Unknown attack, setting, surrogate or `through`.
@@ -52,20 +52,20 @@ def plan_rows(  # noqa: PLR0913 - what an evaluation is made of
     if through is not None:
         sources = keep_only(sources, classifier, through)
     blind = [blind_source(classifier)]
-    rows = [_own_row(classifier, attack, max(eps), norm) for attack in own]
-    rows += [
-        preset_row(spec, source, eps=budget, norm=norm, settings=settings, targeted=targeted)
+    trials = [_own_trial(classifier, attack, max(eps), norm) for attack in own]
+    trials += [
+        preset_trial(spec, source, eps=budget, norm=norm, settings=settings, targeted=targeted)
         for budget in eps
         for spec, settings in table
         for source in (sources if spec.gradients else blind)
     ]
-    return rows
+    return trials
 
 
-def _own_row(
+def _own_trial(
     classifier: WhiteBoxClassifier, attack: EvasionAttack, eps: float, norm: str
 ) -> PlannedTrial:
-    """Return the row of a user's attack.
+    """Return the trial of a user's attack.
 
     Raises:
         InputError: It works in another norm than the evaluation counts in.
@@ -129,11 +129,13 @@ def _plain(value: Any) -> Setting:
     return str(getattr(value, "__name__", type(value).__name__))
 
 
-def estimate_seconds(classifier: WhiteBoxClassifier, rows: Sequence[PlannedTrial], x: Any) -> float:
-    """Return roughly how long the rows take on these images, from one timed batch."""
+def estimate_seconds(
+    classifier: WhiteBoxClassifier, trials: Sequence[PlannedTrial], x: Any
+) -> float:
+    """Return roughly how long the trials take on these images, from one timed batch."""
     batch = x[: min(len(x), 32)]
     classifier.predict(batch)
     start = time.perf_counter()
     classifier.predict(batch)
     one = (time.perf_counter() - start) / len(batch)
-    return one * sum(row.cost * (row.first or len(x)) for row in rows)
+    return one * sum(trial.cost * (trial.first or len(x)) for trial in trials)

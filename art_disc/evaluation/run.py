@@ -1,4 +1,4 @@
-"""The evaluation itself: clean accuracy, every row of the plan, the checks, then the record."""
+"""The evaluation itself: clean accuracy, every trial of the plan, the checks, then the record."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,12 +14,12 @@ from art_disc.data import Dataset
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.estimators.describe import describe_voting
 from art_disc.evaluation.certified import certificates_of, refuse_early
-from art_disc.evaluation.checks import Checks, Context, check_rows, run_checks
+from art_disc.evaluation.checks import Checks, Context, check_trials, run_checks
 from art_disc.evaluation.describe import describe_network, describe_run
 from art_disc.evaluation.door import budgets_of, check_choices, examples_of, models_of
-from art_disc.evaluation.plan import estimate_seconds, plan_rows
+from art_disc.evaluation.plan import estimate_seconds, plan_trials
+from art_disc.evaluation.planned import PlannedTrial, merge_trials
 from art_disc.evaluation.result import Evaluation
-from art_disc.evaluation.rows import PlannedTrial, merge_rows
 from art_disc.evaluation.runner import Runner
 from art_disc.evaluation.sources import (
     USUAL,
@@ -123,7 +123,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     if n_ex is not None:
         data = data.subset(n_test=check_count(n_ex, "n_ex"), stratified=stratified, seed=seed)
     x, y = examples_of(classifier, data, upper)
-    rows = plan_rows(
+    trials = plan_trials(
         classifier,
         eps=budgets,
         attacks=attacks,
@@ -145,14 +145,14 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     ctx = None
     if checks is not None:
         ctx = _context(run, checks, gradient_sources(classifier, surrogates), settings or {})
-        rows += check_rows(ctx)
-    rows = merge_rows(rows)
+        trials += check_trials(ctx)
+    trials = merge_trials(trials)
     if announce is not None:
-        seconds = estimate_seconds(classifier, rows, x)
-        announce(f"{len(rows)} attacks on {len(x)} images, about {_duration(seconds)}")
+        seconds = estimate_seconds(classifier, trials, x)
+        announce(f"{len(trials)} attacks on {len(x)} images, about {_duration(seconds)}")
     if out is not None:
-        _open(run, Path(out), resume=resume, export=export, rows=rows)
-    return _finish(run, rows, ctx, max_free if certify else None, verbose=verbose)
+        _open(run, Path(out), resume=resume, export=export, trials=trials)
+    return _finish(run, trials, ctx, max_free if certify else None, verbose=verbose)
 
 
 def _facts(run: Runner, norm: str, budgets: tuple[float, ...]) -> dict[str, Any]:
@@ -184,14 +184,14 @@ def _context(
 
 
 def _open(
-    run: Runner, folder: Path, *, resume: bool, export: str | None, rows: Sequence[PlannedTrial]
+    run: Runner, folder: Path, *, resume: bool, export: str | None, trials: Sequence[PlannedTrial]
 ) -> None:
     """Make the folder the run's own, or take up what an interrupted one left there."""
     if not resume:
         fresh_folder(folder)
     else:
         run.finished = FinishedTrials.of(folder, run.record(complete=False))
-        run.finished.check_nothing_lost(rows, run.facts.get("checks_tier", ""))
+        run.finished.check_nothing_lost(trials, run.facts.get("checks_tier", ""))
         run.facts["certificates"] = run.finished.certificates
         if (folder / "pictures.npz").is_file():
             run.gallery.pictures = Pictures.load(folder / "pictures.npz")
@@ -200,13 +200,13 @@ def _open(
 
 def _finish(
     run: Runner,
-    rows: Sequence[PlannedTrial],
+    trials: Sequence[PlannedTrial],
     ctx: Context | None,
     max_free: int | None,
     *,
     verbose: bool,
 ) -> Evaluation:
-    run.through(rows, verbose=verbose)
+    run.through(trials, verbose=verbose)
     if max_free is not None:
         run.facts["certificates"] = ()
         for certificate in certificates_of(run, max_free, verbose=verbose):

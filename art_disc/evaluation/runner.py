@@ -1,4 +1,4 @@
-"""Running the rows of a plan one by one, and keeping what they found."""
+"""Running the trials of a plan one by one, and keeping what they found."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,8 +16,8 @@ from art_disc.core.records import AttackOutcome, EvaluationRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.gallery import Gallery
+from art_disc.evaluation.planned import PlannedTrial
 from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
-from art_disc.evaluation.rows import PlannedTrial
 from art_disc.evaluation.store import FinishedTrials, set_path, write_set
 from art_disc.trials import Score, Scorer, Trial, TrialResult, run_trial
 from art_disc.trials.grid import round_to_grid
@@ -73,34 +73,34 @@ class Runner:
             seed = derive_seed(self.seed, "score", name, "fresh")
             self.scorers[name] = Scorer(model, self.x, self.y, draws=self.draws, seed=seed)
 
-    def through(self, rows: Sequence[PlannedTrial], *, verbose: bool) -> None:
-        """Run every row and write the record, as incomplete, after each.
+    def through(self, trials: Sequence[PlannedTrial], *, verbose: bool) -> None:
+        """Run every trial and write the record, as incomplete, after each.
 
         Raises:
             EvaluationInterrupted: Ctrl-C; what was finished is kept.
         """
-        total = max(1, round(sum(row.cost * self._count(row) for row in rows)))
+        total = max(1, round(sum(trial.cost * self._count(trial) for trial in trials)))
         with tqdm(total=total, unit="pass", unit_scale=True, disable=not verbose) as bar:
             try:
-                for row in rows:
-                    bar.set_description(f"{row.attack} eps {row.eps:.3g}")
-                    known = [] if self._lacks_set(row) else self.finished.take(row, len(self.x))
+                for trial in trials:
+                    bar.set_description(f"{trial.attack} eps {trial.eps:.3g}")
+                    known = [] if self._lacks_set(trial) else self.finished.take(trial, len(self.x))
                     if known:
-                        bar.update(round(row.cost * self._count(row)))
-                        if self._may_show(row):
-                            self.gallery.remember(row, known)
-                    self.outcomes += known or self._row(row, bar)
+                        bar.update(round(trial.cost * self._count(trial)))
+                        if self._may_show(trial):
+                            self.gallery.remember(trial, known)
+                    self.outcomes += known or self._outcomes(trial, bar)
                     if not known and self.out is not None:
                         self.partial().save(self.out / "record.json")
             except KeyboardInterrupt:
                 raise self.interrupted() from None
         self.outcomes += self.finished.left_over(self.outcomes)
 
-    def _lacks_set(self, row: PlannedTrial) -> bool:
-        """Whether images are asked for that a finished row has not left in the folder."""
-        if self.out is None or self.export is None or row.refusal:
+    def _lacks_set(self, trial: PlannedTrial) -> bool:
+        """Whether images are asked for that a finished trial has not left in the folder."""
+        if self.out is None or self.export is None or trial.refusal:
             return False
-        path = set_path(self.out, row, self.seed)
+        path = set_path(self.out, trial, self.seed)
         return not path.is_file() or (self.export == "png" and not path.with_suffix("").is_dir())
 
     def interrupted(self) -> EvaluationInterrupted:
@@ -121,61 +121,61 @@ class Runner:
             **{"outcomes": tuple(self.outcomes), **self.facts, **more}, complete=complete
         )
 
-    def _count(self, row: PlannedTrial) -> int:
-        return min(row.first or len(self.x), len(self.x))
+    def _count(self, trial: PlannedTrial) -> int:
+        return min(trial.first or len(self.x), len(self.x))
 
-    def _row(self, row: PlannedTrial, bar: Any) -> list[AttackOutcome]:
-        if row.refusal:
-            return self._not_run(row, "skipped", row.refusal)
+    def _outcomes(self, trial: PlannedTrial, bar: Any) -> list[AttackOutcome]:
+        if trial.refusal:
+            return self._not_run(trial, "skipped", trial.refusal)
         try:
-            result = self._attack(row, bar)
+            result = self._attack(trial, bar)
         # a package that ART needs for this attack alone
         except ImportError as error:
             reason = f"needs a package that is not installed: {error.name or error}"
-            return self._not_run(row, "skipped", reason)
-        # an attack that fails is a row of the record, not the end of the run
+            return self._not_run(trial, "skipped", reason)
+        # an attack that fails is an outcome of the record, not the end of the run
         except Exception as error:
-            return self._not_run(row, "failed", f"{type(error).__name__}: {error}")
-        if row.own is not None and not result.gradients:
-            row = replace(row, knowledge="none", models=("defended",))
-        return self._scored(row, result)
+            return self._not_run(trial, "failed", f"{type(error).__name__}: {error}")
+        if trial.own is not None and not result.gradients:
+            trial = replace(trial, knowledge="none", models=("defended",))
+        return self._scored(trial, result)
 
-    def _not_run(self, row: PlannedTrial, status: str, reason: str) -> list[AttackOutcome]:
-        return [self._outcome(row, m, status=status, reason=reason) for m in row.models]
+    def _not_run(self, trial: PlannedTrial, status: str, reason: str) -> list[AttackOutcome]:
+        return [self._outcome(trial, m, status=status, reason=reason) for m in trial.models]
 
-    def _attack(self, row: PlannedTrial, bar: Any) -> TrialResult:
-        count = self._count(row)
+    def _attack(self, trial: PlannedTrial, bar: Any) -> TrialResult:
+        count = self._count(trial)
         return run_trial(
             Trial(
-                make=partial(row.make, self.batch_size),
-                source=row.source,
+                make=partial(trial.make, self.batch_size),
+                source=trial.source,
                 x=self.x[:count],
                 y=self.y[:count],
-                budget=self._budget(row),
-                seeds=partial(derive_seed, self.seed, *row.key),
+                budget=self._budget(trial),
+                seeds=partial(derive_seed, self.seed, *trial.key),
                 batch_size=self.batch_size,
-                targeted=row.targeted,
-                follow=row.follows,
+                targeted=trial.targeted,
+                follow=trial.follows,
                 # an attack object of the user's own may be on a classifier of ART's around ours
-                counted_at=getattr(row.source, "base_network", self.classifier.base_network),
-                advance=lambda n: bar.update(round(row.cost * n)),
+                counted_at=getattr(trial.source, "base_network", self.classifier.base_network),
+                advance=lambda n: bar.update(round(trial.cost * n)),
             )
         )
 
-    def _budget(self, row: PlannedTrial) -> Budget:
-        return Budget(row.eps, row.norm, self.upper)
+    def _budget(self, trial: PlannedTrial) -> Budget:
+        return Budget(trial.eps, trial.norm, self.upper)
 
-    def _scored(self, row: PlannedTrial, result: TrialResult) -> list[AttackOutcome]:
+    def _scored(self, trial: PlannedTrial, result: TrialResult) -> list[AttackOutcome]:
         adversarial, n = result.images, len(result.images)
-        sizes = perturbation_norm(adversarial, self.x[:n], row.norm)
-        rounded, inside = round_to_grid(adversarial, self.x[:n], self._budget(row))
+        sizes = perturbation_norm(adversarial, self.x[:n], trial.norm)
+        rounded, inside = round_to_grid(adversarial, self.x[:n], self._budget(trial))
         done = []
-        for model in row.models:
+        for model in trial.models:
             scorer = self.scorers[model]
             clean = scorer.clean.correct[:n]
             found, on_grid = scorer.score(adversarial), scorer.score(rounded)
             outcome = self._outcome(
-                row,
+                trial,
                 model,
                 correct=tuple((clean & found.correct).tolist()),
                 # what is wrong already needs no change
@@ -188,19 +188,21 @@ class Runner:
                 seconds=result.seconds,
                 **result.steps.fields(n),
             )
-            if model == "defended" and self._may_show(row):
-                self.gallery.offer(row, adversarial, outcome.share.count, self.out)
+            if model == "defended" and self._may_show(trial):
+                self.gallery.offer(trial, adversarial, outcome.share.count, self.out)
             done.append(outcome)
-        self._export(row, adversarial, rounded)
+        self._export(trial, adversarial, rounded)
         return done
 
-    def _export(self, row: PlannedTrial, adversarial: Float32Array, rounded: Float32Array) -> None:
+    def _export(
+        self, trial: PlannedTrial, adversarial: Float32Array, rounded: Float32Array
+    ) -> None:
         if self.out is None or self.export is None:
             return
         n = len(adversarial)
         write_set(
             self.out,
-            row,
+            trial,
             self.seed,
             clean=self.x[:n],
             adversarial=adversarial,
@@ -212,24 +214,24 @@ class Runner:
             png=self.export == "png",
         )
 
-    def _may_show(self, row: PlannedTrial) -> bool:
+    def _may_show(self, trial: PlannedTrial) -> bool:
         """Whether it is a picture of the evaluation: no budget or part of a check alone."""
-        return row.eps <= max(self.facts.get("eps", (row.eps,))) and not row.first
+        return trial.eps <= max(self.facts.get("eps", (trial.eps,))) and not trial.first
 
-    def _outcome(self, row: PlannedTrial, model: str, **rest: Any) -> AttackOutcome:
-        count = self._count(row)
+    def _outcome(self, trial: PlannedTrial, model: str, **rest: Any) -> AttackOutcome:
+        count = self._count(trial)
         return AttackOutcome(
-            attack=row.attack,
+            attack=trial.attack,
             scored_on=model,
-            knowledge=row.knowledge,
-            surrogate=row.surrogate,
-            norm=row.norm,
-            eps=row.eps,
-            targeted=row.targeted,
-            settings=row.settings,
+            knowledge=trial.knowledge,
+            surrogate=trial.surrogate,
+            norm=trial.norm,
+            eps=trial.eps,
+            targeted=trial.targeted,
+            settings=trial.settings,
             seed=self.seed,
             positions=tuple(range(count)) if count < len(self.x) else (),
-            asked_by=row.asked_by,
-            tolerance=self._budget(row).tolerance,
+            asked_by=trial.asked_by,
+            tolerance=self._budget(trial).tolerance,
             **rest,
         )

@@ -13,7 +13,7 @@ from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError
 from art_disc.core.files import write_npz
 from art_disc.core.records import AttackOutcome, CertificateRecord, EvaluationRecord
-from art_disc.evaluation.rows import PlannedTrial
+from art_disc.evaluation.planned import PlannedTrial, identity_of
 
 _FILES = ("record.json", "pictures.npz", "summary.json", "examples.csv", "report.html")
 # facts that decide the numbers; where and when they were made does not
@@ -53,7 +53,7 @@ class FinishedTrials:
         self._by_key: dict[object, list[AttackOutcome]] = {}
         for outcome in outcomes:
             if outcome.status == "done":
-                self._by_key.setdefault((row_identity(outcome), outcome.scored_on), []).append(
+                self._by_key.setdefault((identity_of(outcome), outcome.scored_on), []).append(
                     outcome
                 )
 
@@ -83,15 +83,15 @@ class FinishedTrials:
                 raise InputError(msg)
         return cls(before.outcomes, before.checks_tier, before.certificates)
 
-    def check_nothing_lost(self, rows: Sequence[PlannedTrial], tier: str) -> None:
+    def check_nothing_lost(self, trials: Sequence[PlannedTrial], tier: str) -> None:
         """Refuse a call that would write a record without what an earlier one found.
 
         Args:
-            rows: What is to run.
-            tier: Of the checks, which ask for rows of their own; empty for none.
+            trials: What is to run.
+            tier: Of the checks, which ask for trials of their own; empty for none.
 
         Raises:
-            InputError: Finished attacks are not among `rows`, or finished checks not in the tier.
+            InputError: Finished attacks are not among `trials`, or finished checks not in the tier.
         """
         if _TIERS.index(tier) < _TIERS.index(self.tier):
             msg = (
@@ -99,9 +99,9 @@ class FinishedTrials:
                 "own; go on with as many checks, or give another folder, or resume=False"
             )
             raise InputError(msg)
-        asked = {(row.identity, model) for row in rows for model in row.models}
+        asked = {(identity_of(trial), model) for trial in trials for model in trial.models}
         # what an attack object of the user's own differentiates shows when it runs
-        own = {_work(row) for row in rows if row.own is not None}
+        own = {_work(trial) for trial in trials if trial.own is not None}
         lost = [
             f"{o.attack} at eps {o.eps:.4g}"
             for key, outcomes in self._by_key.items()
@@ -126,21 +126,21 @@ class FinishedTrials:
             if (_work(o), o.surrogate, o.scored_on, o.positions) not in there
         ]
 
-    def take(self, row: PlannedTrial, n: int) -> list[AttackOutcome]:
-        """Return the outcomes of a row on `n` examples, or nothing if it has to run."""
+    def take(self, trial: PlannedTrial, n: int) -> list[AttackOutcome]:
+        """Return the outcomes of a trial on `n` examples, or nothing if it has to run."""
         # an attack object of the user's own may differ in what its parameters do not tell
-        if row.own is not None:
+        if trial.own is not None:
             return []
-        first = row.first if row.first < n else 0
+        first = trial.first if trial.first < n else 0
         found = [
             outcome
-            for model in row.models
-            for outcome in self._by_key.get((row.identity, model), [])
+            for model in trial.models
+            for outcome in self._by_key.get((identity_of(trial), model), [])
             if len(outcome.positions) == first
         ]
-        if len(found) != len(row.models):
+        if len(found) != len(trial.models):
             return []
-        return [replace(outcome, asked_by=row.asked_by) for outcome in found]
+        return [replace(outcome, asked_by=trial.asked_by) for outcome in found]
 
 
 def _work(work: PlannedTrial | AttackOutcome) -> tuple[object, ...]:
@@ -149,24 +149,18 @@ def _work(work: PlannedTrial | AttackOutcome) -> tuple[object, ...]:
     return work.attack, work.norm, work.eps, work.targeted, settings
 
 
-def row_identity(outcome: AttackOutcome) -> tuple[object, ...]:
-    """What `PlannedTrial.identity` is of the row that an outcome is of."""
-    o = outcome
-    what = (o.attack, o.knowledge, o.surrogate, o.norm, o.eps, o.targeted)
-    return what, tuple(sorted(o.settings.items()))
-
-
-def set_path(folder: Path, row: PlannedTrial, seed: int) -> Path:
-    """Return where `write_set` writes a row's images: no other row, and no other seed, has it."""
-    words = (row.attack, row.knowledge, row.surrogate, row.norm, f"{row.eps:.4g}")
+def set_path(folder: Path, trial: PlannedTrial, seed: int) -> Path:
+    """Return where `write_set` writes a trial's images: no other trial or seed has it."""
+    t = trial
+    words = (t.attack, t.knowledge, t.surrogate, t.norm, f"{t.eps:.4g}")
     name = re.sub(r"[^A-Za-z0-9.=]+", "-", "-".join(str(w) for w in words if w)).strip("-")
-    mark = hashlib.sha256(repr((row.identity, row.first, seed)).encode()).hexdigest()[:8]
+    mark = hashlib.sha256(repr((identity_of(trial), trial.first, seed)).encode()).hexdigest()[:8]
     return folder / "adversarial" / f"{name}-{mark}.npz"
 
 
 def write_set(  # noqa: PLR0913 - what a set is
     folder: Path,
-    row: PlannedTrial,
+    trial: PlannedTrial,
     seed: int,
     *,
     clean: Float32Array,
@@ -185,7 +179,7 @@ def write_set(  # noqa: PLR0913 - what a set is
     """
     eight = np.rint(rounded * (255 / upper)).astype(np.uint8)
     path = write_npz(
-        set_path(folder, row, seed),
+        set_path(folder, trial, seed),
         {"x_adv": adversarial, "x_adv_8bit": eight, "x": clean, "y": labels, "example_ids": ids},
     )
     if png:

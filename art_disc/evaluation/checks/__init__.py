@@ -4,7 +4,7 @@ from art_disc.core.records.outcomes import CHECK_TIERS
 from art_disc.evaluation.checks.base import Check
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.options import Checks, Thresholds
-from art_disc.evaluation.checks.running import TABLE, check_rows, run_checks
+from art_disc.evaluation.checks.running import TABLE, check_trials, run_checks
 
 __all__ = [
     "CHECK_TIERS",
@@ -13,6 +13,6 @@ __all__ = [
     "Checks",
     "Context",
     "Thresholds",
-    "check_rows",
+    "check_trials",
     "run_checks",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from art_disc.evaluation.checks.context import Context
-from art_disc.evaluation.rows import PlannedTrial
+from art_disc.evaluation.planned import PlannedTrial
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Check:
         tier: The first tier that it belongs to.
         cure: What to do if it fails.
         judge: Looks at the finished run.
-        rows: Attacks that it needs.
+        trials: Attacks that it needs.
     """
 
     id: str
@@ -60,4 +60,4 @@ class Check:
     tier: str
     cure: str
     judge: Callable[[Context], Finding]
-    rows: Callable[[Context], list[PlannedTrial]] | None = None
+    trials: Callable[[Context], list[PlannedTrial]] | None = None

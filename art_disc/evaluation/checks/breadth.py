@@ -4,7 +4,7 @@ from art_disc.core.records import WHITE_BOX, AttackOutcome
 from art_disc.defences import traits
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run, passed
 from art_disc.evaluation.checks.context import LUCK, Context
-from art_disc.evaluation.rows import PlannedTrial
+from art_disc.evaluation.planned import PlannedTrial
 from art_disc.evaluation.sources import Source, blind_source, gradient_sources, relaxed_source
 from art_disc.surrogates import Surrogate, SurrogateLike
 
@@ -33,8 +33,8 @@ def _surrogate_sources(ctx: Context) -> list[Source]:
     return [s for s in gradient_sources(ctx.classifier, spread_of(ctx)) if s.name != "base"]
 
 
-def _surrogate_rows(ctx: Context) -> list[PlannedTrial]:
-    return [ctx.row("C5", "pgd", source) for source in _surrogate_sources(ctx)]
+def _surrogate_trials(ctx: Context) -> list[PlannedTrial]:
+    return [ctx.trial("C5", "pgd", source) for source in _surrogate_sources(ctx)]
 
 
 def surrogate_spread(ctx: Context) -> Finding:
@@ -42,11 +42,11 @@ def surrogate_spread(ctx: Context) -> Finding:
     needed = [s.surrogate for s in _surrogate_sources(ctx) if s.surrogate]
     if not needed:
         return passed("nothing is discretised: no surrogate to exchange")
-    rows = [o for o in ctx.outcomes(scored_on="defended") if _white(ctx, o)]
+    outcomes = [o for o in ctx.outcomes(scored_on="defended") if _white(ctx, o)]
     left = {
-        name: float((~ctx.broken(o for o in rows if o.surrogate == name)[: ctx.n]
+        name: float((~ctx.broken(o for o in outcomes if o.surrogate == name)[: ctx.n]
                      & ctx.clean_correct()[: ctx.n]).sum()) / ctx.n
-        for name in sorted({o.surrogate for o in rows if o.surrogate})
+        for name in sorted({o.surrogate for o in outcomes if o.surrogate})
     }  # fmt: skip
     shares = ", ".join(f"{share:.1%} {name}" for name, share in left.items()) or "none"
     if any(name not in left for name in needed):
@@ -54,11 +54,11 @@ def surrogate_spread(ctx: Context) -> Finding:
     return passed(f"accuracy left through each: {shares}", **left)
 
 
-def _black_box_rows(ctx: Context) -> list[PlannedTrial]:
+def _black_box_trials(ctx: Context) -> list[PlannedTrial]:
     blind = blind_source(ctx.classifier)
     return [
-        ctx.row("C10", SQUARE, blind, settings={"max_iter": SQUARE_QUERIES}),
-        ctx.row("C10", DECISION, blind, first=min(ctx.options.n_decision, ctx.n)),
+        ctx.trial("C10", SQUARE, blind, settings={"max_iter": SQUARE_QUERIES}),
+        ctx.trial("C10", DECISION, blind, first=min(ctx.options.n_decision, ctx.n)),
     ]
 
 
@@ -70,9 +70,9 @@ def _gain(ctx: Context, mine: list[AttackOutcome], limit: float, what: str) -> F
     """
     if not mine:
         return not_run(f"no {what} finished")
-    rows = [o for o in ctx.outcomes(scored_on="defended") if o.eps <= ctx.eps]
+    outcomes = [o for o in ctx.outcomes(scored_on="defended") if o.eps <= ctx.eps]
     ours = {id(o) for o in mine}
-    usual = [o for o in rows if o.knowledge in WHITE_BOX and id(o) not in ours]
+    usual = [o for o in outcomes if o.knowledge in WHITE_BOX and id(o) not in ours]
     white = ctx.broken(usual, eps=ctx.eps)
     new = ctx.clean_correct() & ~white
     gained = ctx.broken(mine, eps=ctx.eps) & new
@@ -91,26 +91,26 @@ def _gain(ctx: Context, mine: list[AttackOutcome], limit: float, what: str) -> F
 
 def black_box(ctx: Context) -> Finding:
     """C10: attacks that see no gradient find nothing that gradients did not."""
-    mine = ctx.done(_black_box_rows(ctx))
+    mine = ctx.done(_black_box_trials(ctx))
     return _gain(ctx, mine, ctx.thresholds.black_box, "attacks by queries alone")
 
 
-def _random_rows(ctx: Context) -> list[PlannedTrial]:
+def _random_trials(ctx: Context) -> list[PlannedTrial]:
     first = min(ctx.options.n_random, ctx.n)
     settings = {"max_iter": RANDOM_DRAWS}
     source = blind_source(ctx.classifier)
-    return [ctx.row("C11", "random_search", source, first=first, settings=settings)]
+    return [ctx.trial("C11", "random_search", source, first=first, settings=settings)]
 
 
 def random_search(ctx: Context) -> Finding:
     """C11: blind guessing finds nothing that the attacks missed."""
-    mine = ctx.done(_random_rows(ctx))
+    mine = ctx.done(_random_trials(ctx))
     if mine and len(mine[0].correct) < min(ctx.options.n_random, ctx.n):
         return not_run(f"random search on {len(mine[0].correct)} images alone")
     return _gain(ctx, mine, 0.0, "random search")
 
 
-def _transfer_rows(ctx: Context) -> list[PlannedTrial]:
+def _transfer_trials(ctx: Context) -> list[PlannedTrial]:
     sources = [s for s in ctx.sources if s.name == "base"]
     if ctx.reference is not None:
         sources.append(ctx.reference)
@@ -119,7 +119,7 @@ def _transfer_rows(ctx: Context) -> list[PlannedTrial]:
     twin = relaxed_source(ctx.classifier)
     if twin is not None:
         sources.append(twin)
-    return [ctx.row("C12", "pgd", source) for source in sources]
+    return [ctx.trial("C12", "pgd", source) for source in sources]
 
 
 def frozen_source(ctx: Context) -> Source:
@@ -142,19 +142,19 @@ def transfers_add_nothing(ctx: Context) -> Finding:
     return finding
 
 
-def _loss_rows(ctx: Context) -> list[PlannedTrial]:
+def _loss_trials(ctx: Context) -> list[PlannedTrial]:
     margin = "sign_adam" if ctx.norm == "inf" else "apgd_dlr"
-    rows = [ctx.row("C13", name, s) for s in ctx.white_box for name in ("pgd", margin)]
-    return rows + [ctx.row("C13", "pgd", s, targeted=True) for s in ctx.white_box]
+    trials = [ctx.trial("C13", name, s) for s in ctx.white_box for name in ("pgd", margin)]
+    return trials + [ctx.trial("C13", "pgd", s, targeted=True) for s in ctx.white_box]
 
 
 def diverse_losses(ctx: Context) -> Finding:
     """C13: cross-entropy, a margin, and a target were attacked with; the worst counts."""
-    rows = [o for o in ctx.outcomes(scored_on="defended") if _white(ctx, o)]
+    outcomes = [o for o in ctx.outcomes(scored_on="defended") if _white(ctx, o)]
     kinds = {
-        "cross-entropy": [o for o in rows if o.attack in ("pgd", "apgd_ce") and not o.targeted],
-        "margin": [o for o in rows if o.attack in ("sign_adam", "apgd_dlr") and not o.targeted],
-        "targeted": [o for o in rows if o.targeted],
+        "cross-entropy": [o for o in outcomes if o.attack in ("pgd", "apgd_ce") and not o.targeted],
+        "margin": [o for o in outcomes if o.attack in ("sign_adam", "apgd_dlr") and not o.targeted],
+        "targeted": [o for o in outcomes if o.targeted],
     }
     missing = [name for name, found in kinds.items() if not found]
     if missing:
@@ -166,7 +166,7 @@ def diverse_losses(ctx: Context) -> Finding:
         name: float((correct & ~ctx.broken(found)[: ctx.n]).sum()) / ctx.n
         for name, found in kinds.items()
     }
-    worst = float((correct & ~ctx.broken(rows)[: ctx.n]).sum()) / ctx.n
+    worst = float((correct & ~ctx.broken(outcomes)[: ctx.n]).sum()) / ctx.n
     shares = ", ".join(f"{share:.1%} {name}" for name, share in left.items())
     return passed(f"accuracy left: {shares}; together {worst:.1%}", **left, together=worst)
 
@@ -176,28 +176,28 @@ CHECKS = (
         "C5", "Several surrogates", "standard",
         "attack through identity and what the defence names: soft assignment at two temperatures "
         "and a smoothed step for codewords, models of itself for others",
-        surrogate_spread, _surrogate_rows,
+        surrogate_spread, _surrogate_trials,
     ),
     Check(
         "C10", "Queries find nothing new", "standard",
         "the white-box attack is too weak: the examples listed have no gradient that leads to "
         "them; attack longer, or through another surrogate or loss",
-        black_box, _black_box_rows,
+        black_box, _black_box_trials,
     ),
     Check(
         "C11", "Random search finds nothing new", "full",
         "the white-box attack is too weak: guessing beats it on the examples listed",
-        random_search, _random_rows,
+        random_search, _random_trials,
     ),
     Check(
         "C12", "Transfers find nothing new", "standard",
         "gradients are masked: examples made elsewhere beat those made here; add the transfer to "
         "the attacks and mend the surrogate",
-        transfers_add_nothing, _transfer_rows,
+        transfers_add_nothing, _transfer_trials,
     ),
     Check(
         "C13", "Several losses", "standard",
         "attack with cross-entropy, with a margin or DLR loss, and targeted",
-        diverse_losses, _loss_rows,
+        diverse_losses, _loss_trials,
     ),
 )  # fmt: skip

@@ -12,10 +12,9 @@ from art_disc.attacks import ATTACKS
 from art_disc.core.records import WHITE_BOX, AttackOutcome, EvaluationRecord
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.checks.options import Checks, Thresholds
-from art_disc.evaluation.rows import PlannedTrial, preset_row
+from art_disc.evaluation.planned import PlannedTrial, identity_of, preset_trial
 from art_disc.evaluation.runner import Runner
 from art_disc.evaluation.sources import Source
-from art_disc.evaluation.store import row_identity
 
 Bools = NDArray[np.bool_]
 # images of which a standard error says something
@@ -35,7 +34,7 @@ class Context:
         sources: Where gradients come from, `own` among them, and `base` where there is one.
         reference: The adversarially trained network to transfer from, if there is one.
         changes: The user's own settings by attack, over the tier's.
-        record: What was found, once every row has run.
+        record: What was found, once every trial has run.
     """
 
     run: Runner
@@ -77,11 +76,11 @@ class Context:
         tier = "smoke" if self.options.tier == "quick" else "standard"
         return {**ATTACKS[attack].tiers[tier], **self.changes.get(attack, {}), **changed}
 
-    def row(self, check: str, attack: str, source: Source, **options: Any) -> PlannedTrial:
-        """Return a row of a preset that a check asks for, on the checks' examples."""
+    def trial(self, check: str, attack: str, source: Source, **options: Any) -> PlannedTrial:
+        """Return the trial of a preset that a check asks for, on the checks' examples."""
         changed = options.pop("settings", {})
         first = min(options.pop("first", self.n), len(self.run.x))
-        return preset_row(
+        return preset_trial(
             ATTACKS[attack],
             source,
             eps=options.pop("eps", self.eps),
@@ -100,20 +99,20 @@ class Context:
             if o.status == "done" and all(getattr(o, k) == v for k, v in wanted.items())
         ]
 
-    def of(self, rows: Iterable[PlannedTrial], **wanted: object) -> list[AttackOutcome]:
-        """Outcomes of these rows, whoever asked for them first, with the attributes given."""
-        identities = {row.identity for row in rows}
+    def of(self, trials: Iterable[PlannedTrial], **wanted: object) -> list[AttackOutcome]:
+        """Outcomes of these trials, whoever asked for them first, with the attributes given."""
+        identities = {identity_of(trial) for trial in trials}
         return [
             o
             for o in self.run.outcomes
-            if row_identity(o) in identities and all(getattr(o, k) == v for k, v in wanted.items())
+            if identity_of(o) in identities and all(getattr(o, k) == v for k, v in wanted.items())
         ]
 
     def done(
-        self, rows: Iterable[PlannedTrial], scored_on: str = "defended"
+        self, trials: Iterable[PlannedTrial], scored_on: str = "defended"
     ) -> list[AttackOutcome]:
-        """Finished outcomes of these rows."""
-        return self.of(rows, status="done", scored_on=scored_on)
+        """Finished outcomes of these trials."""
+        return self.of(trials, status="done", scored_on=scored_on)
 
     def unfinished(self, *, asked_by: str) -> list[AttackOutcome]:
         """Rows that a check asked for and that did not run to their end."""
@@ -130,7 +129,7 @@ class Context:
 
         Args:
             outcomes: Finished ones.
-            eps: Budget; None: each row's own.
+            eps: Budget; None: each outcome's own.
             where: Which of them count.
         """
         hit = np.zeros(len(self.run.x), dtype=bool)

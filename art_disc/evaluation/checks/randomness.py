@@ -12,7 +12,7 @@ from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_
 from art_disc.evaluation.checks.breadth import frozen_source
 from art_disc.evaluation.checks.context import LUCK, Context, standard_error
 from art_disc.evaluation.checks.probes import logits_of
-from art_disc.evaluation.rows import PlannedTrial
+from art_disc.evaluation.planned import PlannedTrial
 from art_disc.evaluation.sources import DEFENDED, Source
 from art_disc.metrics.input_gradients import directions, input_gradients
 
@@ -35,10 +35,10 @@ def _spread(ctx: Context) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return np.asarray(np.ptp(each, axis=0).max(axis=1))
 
 
-def _frozen_rows(ctx: Context) -> list[PlannedTrial]:
+def _frozen_trials(ctx: Context) -> list[PlannedTrial]:
     if "frozen" not in ctx.run.models:
         return []
-    return [ctx.row("C14", "pgd", frozen_source(ctx)), ctx.row("C14", "pgd", ctx.own)]
+    return [ctx.trial("C14", "pgd", frozen_source(ctx)), ctx.trial("C14", "pgd", ctx.own)]
 
 
 def randomness_found(ctx: Context) -> Finding:
@@ -50,16 +50,16 @@ def randomness_found(ctx: Context) -> Finding:
         differ = f"five predictions of one image differ by {largest:.2g}"
         ids = ctx.ids(random)
         return judged(not random.any(), f"{differ}; the classifier averages no draws", ids)
-    asked = _frozen_rows(ctx)
+    asked = _frozen_trials(ctx)
     frozen = ctx.done(asked, "frozen")
     fresh = [o for o in ctx.done(asked) if o.knowledge == "bpda+eot"]
     if not frozen or not fresh:
         return not_run("PGD did not finish on the model and on its frozen twin")
     right = {m: ctx.clean_correct(m)[: ctx.n] for m in ("frozen", "defended")}
     shares = {}
-    for name, rows in (("frozen", frozen), ("defended", fresh)):
+    for name, outcomes in (("frozen", frozen), ("defended", fresh)):
         n = int(right[name].sum())
-        shares[name] = (float((ctx.broken(rows)[: ctx.n] & right[name]).sum()) / max(n, 1), n)
+        shares[name] = (float((ctx.broken(outcomes)[: ctx.n] & right[name]).sum()) / max(n, 1), n)
     slack = 2 * standard_error(*shares.values())
     return judged(
         shares["frozen"][0] >= shares["defended"][0] - slack,
@@ -83,12 +83,12 @@ def _eot_sources(ctx: Context) -> list[tuple[Source, int]]:
     return [(source(1), m), (source(m), 1), (source(2 * m), 1)]
 
 
-def _eot_rows(ctx: Context) -> list[PlannedTrial]:
+def _eot_trials(ctx: Context) -> list[PlannedTrial]:
     if not ctx.classifier.is_random:
         return []
     steps = ctx.settings("pgd")["max_iter"]
     return [
-        ctx.row("C15", "pgd", source, settings={"max_iter": steps * factor, "num_random_init": 1})
+        ctx.trial("C15", "pgd", source, settings={"max_iter": steps * factor, "num_random_init": 1})
         for source, factor in _eot_sources(ctx)
     ]
 
@@ -100,7 +100,7 @@ def enough_draws(ctx: Context) -> Finding:
     left = {}
     correct = ctx.clean_correct()[: ctx.n]
     gained = np.zeros(ctx.n, dtype=bool)
-    mine = ctx.done(_eot_rows(ctx))
+    mine = ctx.done(_eot_trials(ctx))
     ours = {id(o) for o in mine}
     others = [
         o for o in ctx.outcomes(scored_on="defended", eps=ctx.eps)
@@ -108,11 +108,11 @@ def enough_draws(ctx: Context) -> Finding:
     ]  # fmt: skip
     usual = ctx.broken(others)[: ctx.n]
     for source, _ in _eot_sources(ctx):
-        rows = ctx.outcomes(scored_on="defended", eps=ctx.eps, surrogate=source.surrogate)
-        if not rows:
+        outcomes = ctx.outcomes(scored_on="defended", eps=ctx.eps, surrogate=source.surrogate)
+        if not outcomes:
             lost = ctx.unfinished(asked_by="C15")
             return not_run(lost[0].reason if lost else f"no PGD with {source.name}")
-        hit = ctx.broken(rows)[: ctx.n] & correct
+        hit = ctx.broken(outcomes)[: ctx.n] & correct
         left[source.name] = float((correct & ~hit).sum()) / ctx.n
         gained |= hit & ~usual
     drop = float(gained.sum()) / ctx.n
@@ -143,15 +143,15 @@ def fresh_draws(ctx: Context) -> Finding:
     """C16: every image was scored on draws that no attack saw."""
     if not ctx.classifier.is_random:
         return passed(DETERMINISTIC)
-    rows = [o for o in ctx.outcomes(scored_on="defended") if o.eps == ctx.eps]
-    if not rows:
+    outcomes = [o for o in ctx.outcomes(scored_on="defended") if o.eps == ctx.eps]
+    if not outcomes:
         return not_run(f"no attack finished at eps {ctx.eps:.4g}")
-    least = min(o.draws for o in rows)
+    least = min(o.draws for o in outcomes)
     if least < ctx.thresholds.draws:
         return failed(
             f"scored on {least} draws, {ctx.thresholds.draws} are needed", draws=float(least)
         )
-    worst = min(rows, key=lambda o: o.share.value)
+    worst = min(outcomes, key=lambda o: o.share.value)
     # what is beyond the budget is not adversarial
     inside = np.array(worst.perturbation) <= worst.eps + worst.tolerance
     drawn = np.array(worst.draw_correct)[inside]
@@ -186,12 +186,12 @@ CHECKS = (
     Check(
         "C14", "Randomness is found", "quick",
         "build the classifier with eot_samples and vote_samples, so that attacks average over it",
-        randomness_found, _frozen_rows,
+        randomness_found, _frozen_trials,
     ),
     Check(
         "C15", "Gradients average enough draws", "standard",
         "raise eot_samples, or take more steps with one draw each, until nothing changes",
-        enough_draws, _eot_rows,
+        enough_draws, _eot_trials,
     ),
     Check(
         "C16", "Scored on fresh draws", "quick",

@@ -9,13 +9,13 @@ from art_disc.core.intervals import paired_difference
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
 from art_disc.evaluation.checks.context import Bools, Context
 from art_disc.evaluation.checks.probes import NO_BASE
-from art_disc.evaluation.rows import PlannedTrial
+from art_disc.evaluation.planned import PlannedTrial
 
 
-def _reference_rows(ctx: Context) -> list[PlannedTrial]:
+def _reference_trials(ctx: Context) -> list[PlannedTrial]:
     if ctx.reference is None:
         return []
-    return [ctx.row("C17", name, ctx.reference) for name in ("pgd", "apgd_ce")]
+    return [ctx.trial("C17", name, ctx.reference) for name in ("pgd", "apgd_ce")]
 
 
 def _compare(ours: Bools, theirs: Bools) -> tuple[float, float, float]:
@@ -44,8 +44,8 @@ def gain(ctx: Context) -> Finding:
         if model not in ctx.run.models:
             gains.append(NO_BASE)
             continue
-        rows = record.select(scored_on=model, eps=ctx.eps)
-        if not any(len(o.correct) >= ctx.n for o in rows):
+        outcomes = record.select(scored_on=model, eps=ctx.eps)
+        if not any(len(o.correct) >= ctx.n for o in outcomes):
             return not_run(f"{name} was not attacked at eps {ctx.eps:.4g}")
         theirs = np.array(record.survives(ctx.eps, model=model))[: ctx.n]
         value, low, high = _compare(ours, theirs)
@@ -75,17 +75,17 @@ def valid_images(ctx: Context) -> Finding:
     """C19: attacks kept within their budget, and the result holds for 8-bit images too."""
     offending = np.zeros(len(ctx.run.x), dtype=bool)
     over: list[str] = []
-    rows = ctx.outcomes(scored_on="defended")
-    for row in rows:
-        if row.attack in ATTACKS and not ATTACKS[row.attack].bounded:
+    outcomes = ctx.outcomes(scored_on="defended")
+    for outcome in outcomes:
+        if outcome.attack in ATTACKS and not ATTACKS[outcome.attack].bounded:
             continue
-        sizes = np.array(row.perturbation)
-        far = sizes > row.eps + row.tolerance
+        sizes = np.array(outcome.perturbation)
+        far = sizes > outcome.eps + outcome.tolerance
         if far.any():
-            positions = np.array(row.positions or range(len(sizes)))
+            positions = np.array(outcome.positions or range(len(sizes)))
             offending[positions[far]] = True
-            over.append(f"{row.attack} up to {sizes.max():.4g} with eps {row.eps:.4g}")
-    if not rows:
+            over.append(f"{outcome.attack} up to {sizes.max():.4g} with eps {outcome.eps:.4g}")
+    if not outcomes:
         return not_run("no attack finished")
     if over:
         return failed(f"beyond the budget: {'; '.join(dict.fromkeys(over))}", ctx.ids(offending))
@@ -93,7 +93,7 @@ def valid_images(ctx: Context) -> Finding:
     raw, grid = (None, None) if record is None else (
         record.worst(ctx.eps), record.worst(ctx.eps, grid=True)
     )  # fmt: skip
-    kept = f"{len(rows)} sets of images within budget and range"
+    kept = f"{len(outcomes)} sets of images within budget and range"
     if raw is None or grid is None:
         return passed(kept)
     return passed(
@@ -124,7 +124,7 @@ CHECKS = (
     Check(
         "C17", "Gain over undefended networks", "standard",
         "give evaluate(..., reference=) an adversarially trained network of the same architecture",
-        gain, _reference_rows,
+        gain, _reference_trials,
     ),
     Check(
         "C19", "Images within the budget", "quick",

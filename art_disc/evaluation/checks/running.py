@@ -11,7 +11,7 @@ from art_disc.evaluation.checks import breadth, planted, randomness, results, se
 from art_disc.evaluation.checks.base import Check, Finding, not_run
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.options import Thresholds
-from art_disc.evaluation.rows import PlannedTrial
+from art_disc.evaluation.planned import PlannedTrial
 
 TABLE: tuple[Check, ...] = tuple(
     sorted(
@@ -33,10 +33,10 @@ def of_tier(tier: str) -> list[Check]:
     return [c for c in TABLE if CHECK_TIERS.index(c.tier) <= CHECK_TIERS.index(tier)]
 
 
-def check_rows(ctx: Context) -> list[PlannedTrial]:
+def check_trials(ctx: Context) -> list[PlannedTrial]:
     """Return the attacks that the checks of the context's tier ask for."""
     asked = (check for check in of_tier(ctx.options.tier) if _wanted(check, ctx))
-    return [row for check in asked if check.rows is not None for row in check.rows(ctx)]
+    return [trial for check in asked if check.trials is not None for trial in check.trials(ctx)]
 
 
 def run_checks(ctx: Context, *, verbose: bool) -> tuple[CheckResult, ...]:
@@ -74,7 +74,7 @@ def _judge(check: Check, ctx: Context) -> Finding:
         return not_run("not asked for")
     try:
         finding = check.judge(ctx)
-        lost = [o for o in ctx.of(check.rows(ctx)) if o.status != "done"] if check.rows else []
+        lost = [o for o in ctx.of(check.trials(ctx)) if o.status != "done"] if check.trials else []
         if finding.status == "pass" and lost:
             return not_run(f"{lost[0].attack}: {lost[0].status}: {lost[0].reason}")
         return finding

@@ -5,7 +5,7 @@ import numpy as np
 from art_disc.core.records import WHITE_BOX
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run
 from art_disc.evaluation.checks.context import LUCK, Context, standard_error
-from art_disc.evaluation.rows import PlannedTrial
+from art_disc.evaluation.planned import PlannedTrial
 
 FRACTIONS = (0.25, 0.5, 0.75, 1.0, 1.5)
 
@@ -23,8 +23,8 @@ def _missing(ctx: Context, check: str) -> Finding | None:
     return None
 
 
-def _one_step_rows(ctx: Context) -> list[PlannedTrial]:
-    return [ctx.row("C6", name, s) for s in ctx.white_box for name in ("fgsm", "pgd")]
+def _one_step_trials(ctx: Context) -> list[PlannedTrial]:
+    return [ctx.trial("C6", name, s) for s in ctx.white_box for name in ("fgsm", "pgd")]
 
 
 def iterative_beats_one_step(ctx: Context) -> Finding:
@@ -32,10 +32,10 @@ def iterative_beats_one_step(ctx: Context) -> Finding:
     correct = ctx.clean_correct()[: ctx.n]
     done = {}
     for name in ("fgsm", "pgd"):
-        rows = [o for o in ctx.done(_one_step_rows(ctx)) if o.attack == name]
-        if not rows:
+        outcomes = [o for o in ctx.done(_one_step_trials(ctx)) if o.attack == name]
+        if not outcomes:
             return _missing(ctx, "C6") or not_run(f"no {name} at eps {ctx.eps:.4g}")
-        done[name] = ctx.broken(rows)[: ctx.n] & correct
+        done[name] = ctx.broken(outcomes)[: ctx.n] & correct
     n = int(correct.sum())
     if not n:
         return not_run("no image is classified rightly without an attack")
@@ -55,8 +55,8 @@ def _budgets(ctx: Context) -> list[float]:
     return sorted({min(fraction * ctx.eps, top) for fraction in FRACTIONS})
 
 
-def _budget_rows(ctx: Context) -> list[PlannedTrial]:
-    return [ctx.row("C7", "pgd", s, eps=eps) for eps in _budgets(ctx) for s in ctx.white_box]
+def _budget_trials(ctx: Context) -> list[PlannedTrial]:
+    return [ctx.trial("C7", "pgd", s, eps=eps) for eps in _budgets(ctx) for s in ctx.white_box]
 
 
 def monotone_in_eps(ctx: Context) -> Finding:
@@ -66,10 +66,10 @@ def monotone_in_eps(ctx: Context) -> Finding:
     budgets = _budgets(ctx)
     found = []
     for eps in budgets:
-        rows = [o for o in ctx.done(_budget_rows(ctx)) if o.eps == eps]
-        if not rows:
+        outcomes = [o for o in ctx.done(_budget_trials(ctx)) if o.eps == eps]
+        if not outcomes:
             return _missing(ctx, "C7") or not_run(f"no PGD at eps {eps:.4g}")
-        found.append(ctx.broken(rows)[: ctx.n] & correct)
+        found.append(ctx.broken(outcomes)[: ctx.n] & correct)
     if len(budgets) < 5 or not n:
         return not_run(f"{len(budgets)} budgets on {n} images, 5 are needed")
     shares = [float(hit.sum()) / n for hit in found]
@@ -85,17 +85,17 @@ def monotone_in_eps(ctx: Context) -> Finding:
     return judged(not falls, f"success {shown}", ctx.ids(lost), **numbers)
 
 
-def _unbounded_rows(ctx: Context) -> list[PlannedTrial]:
-    return [ctx.row("C8", "pgd", s, eps=_full_range(ctx)) for s in ctx.white_box]
+def _unbounded_trials(ctx: Context) -> list[PlannedTrial]:
+    return [ctx.trial("C8", "pgd", s, eps=_full_range(ctx)) for s in ctx.white_box]
 
 
 def unbounded(ctx: Context) -> Finding:
     """C8: an attack that may change everything succeeds."""
     correct = ctx.clean_correct()[: ctx.n]
-    rows = [o for o in ctx.outcomes(scored_on="defended", eps=_full_range(ctx))
+    outcomes = [o for o in ctx.outcomes(scored_on="defended", eps=_full_range(ctx))
             if o.knowledge in WHITE_BOX]  # fmt: skip
     n = int(correct.sum())
-    if not rows or not n:
+    if not outcomes or not n:
         return _missing(ctx, "C8") or not_run("no attack over the full range")
     # a change that a smaller budget allowed is allowed here too
     hit = ctx.broken(
@@ -116,23 +116,25 @@ def unbounded(ctx: Context) -> Finding:
     )
 
 
-def _doubled_rows(ctx: Context) -> list[PlannedTrial]:
+def _doubled_trials(ctx: Context) -> list[PlannedTrial]:
     now = ctx.settings("pgd")
     twice = {
         "max_iter": 2 * now["max_iter"],
         "num_random_init": 2 * max(1, now["num_random_init"]),
     }
-    return [ctx.row("C9", "pgd", s, settings=twice) for s in ctx.white_box]
+    return [ctx.trial("C9", "pgd", s, settings=twice) for s in ctx.white_box]
 
 
 def convergence(ctx: Context) -> Finding:
     """C9: more steps and restarts find nothing new, and the loss has come to rest."""
-    rows = [o for o in ctx.outcomes(scored_on="defended", eps=ctx.eps) if o.knowledge in WHITE_BOX]
-    doubled = ctx.done(_doubled_rows(ctx))
+    outcomes = [
+        o for o in ctx.outcomes(scored_on="defended", eps=ctx.eps) if o.knowledge in WHITE_BOX
+    ]
+    doubled = ctx.done(_doubled_trials(ctx))
     ours = {id(o) for o in doubled}
     if not doubled:
         return _missing(ctx, "C9") or not_run("no doubled attack")
-    usual = [o for o in rows if id(o) not in ours]
+    usual = [o for o in outcomes if id(o) not in ours]
     before = ctx.broken(usual)[: ctx.n]
     gained = ctx.broken(doubled)[: ctx.n] & ~before & ctx.clean_correct()[: ctx.n]
     moved = float(gained.sum()) / ctx.n
@@ -164,21 +166,21 @@ CHECKS = (
         "C6", "Many steps beat one", "quick",
         "take more steps or another step size: an iterative attack that loses to one step does "
         "not follow its gradient",
-        iterative_beats_one_step, _one_step_rows,
+        iterative_beats_one_step, _one_step_trials,
     ),
     Check(
         "C7", "Success grows with the budget", "quick",
         "look for a step size that does not grow with eps, or gradients that mislead",
-        monotone_in_eps, _budget_rows,
+        monotone_in_eps, _budget_trials,
     ),
     Check(
         "C8", "An unbounded attack succeeds", "quick",
         "gradients are masked: attack through another surrogate before reporting anything",
-        unbounded, _unbounded_rows,
+        unbounded, _unbounded_trials,
     ),
     Check(
         "C9", "The attack has converged", "standard",
         "raise max_iter and num_random_init until the accuracy stands still",
-        convergence, _doubled_rows,
+        convergence, _doubled_trials,
     ),
 )  # fmt: skip

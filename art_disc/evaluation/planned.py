@@ -8,7 +8,7 @@ from art.attacks.attack import EvasionAttack
 
 from art_disc.attacks import AttackRequest, AttackSpec
 from art_disc.core.errors import InputError
-from art_disc.core.records import Setting
+from art_disc.core.records import AttackOutcome, Setting
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.sources import Source
 
@@ -49,13 +49,8 @@ class PlannedTrial:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What the row's seed is derived from."""
+        """What the trial's seed is derived from."""
         return (self.attack, self.knowledge, self.surrogate, self.norm, self.eps, self.targeted)
-
-    @property
-    def identity(self) -> tuple[object, ...]:
-        """What makes two rows the same work; on how many examples, and who asked, aside."""
-        return self.key, tuple(sorted(self.settings.items()))
 
     @property
     def follows(self) -> bool:
@@ -77,7 +72,7 @@ class PlannedTrial:
         if self.own is not None:
             return self.own
         if self.spec is None:
-            msg = "a row needs a preset or an attack"
+            msg = "a trial needs a preset or an attack"
             raise InputError(msg)
         request = AttackRequest(self.source, self.eps, self.norm, self.targeted, batch_size)
         return self.spec.make(request, _numbers(self.settings))
@@ -87,7 +82,14 @@ def _numbers(settings: dict[str, Setting]) -> dict[str, float]:
     return {k: v for k, v in settings.items() if isinstance(v, int | float)}
 
 
-def preset_row(  # noqa: PLR0913 - what a row is made of
+def identity_of(work: PlannedTrial | AttackOutcome) -> tuple[object, ...]:
+    """What makes two trials the same work; on how many examples, and who asked, aside."""
+    w = work
+    key = (w.attack, w.knowledge, w.surrogate, w.norm, w.eps, w.targeted)
+    return key, tuple(sorted(w.settings.items()))
+
+
+def preset_trial(  # noqa: PLR0913 - what a trial is made of
     spec: AttackSpec,
     source: Source,
     *,
@@ -98,7 +100,7 @@ def preset_row(  # noqa: PLR0913 - what a row is made of
     first: int = 0,
     asked_by: str = "attacks",
 ) -> PlannedTrial:
-    """Return the row of a preset; one that cannot run so carries the reason."""
+    """Return the trial of a preset; one that cannot run so carries the reason."""
     refusal = spec.refuses(norm, source.classifier.nb_classes, targeted=targeted)
     return PlannedTrial(
         attack=spec.name,
@@ -117,19 +119,19 @@ def preset_row(  # noqa: PLR0913 - what a row is made of
     )
 
 
-def merge_rows(rows: Sequence[PlannedTrial]) -> list[PlannedTrial]:
-    """Return each piece of work once: on all examples if any of its rows asks for them.
+def merge_trials(trials: Sequence[PlannedTrial]) -> list[PlannedTrial]:
+    """Return each piece of work once: on all examples if any of its trials asks for them.
 
     The first that asked is named.
     """
     merged: dict[object, PlannedTrial] = {}
-    for row in rows:
-        key = id(row.own) if row.own is not None else row.identity
+    for trial in trials:
+        key = id(trial.own) if trial.own is not None else identity_of(trial)
         if key in merged:
             before = merged[key]
-            wide = 0 if 0 in (before.first, row.first) else max(before.first, row.first)
-            models = tuple(dict.fromkeys((*before.models, *row.models)))
+            wide = 0 if 0 in (before.first, trial.first) else max(before.first, trial.first)
+            models = tuple(dict.fromkeys((*before.models, *trial.models)))
             merged[key] = replace(before, first=wide, models=models)
         else:
-            merged[key] = row
+            merged[key] = trial
     return list(merged.values())
