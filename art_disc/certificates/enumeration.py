@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from art_disc.certificates.problem import Finding, Options, Problem
 from art_disc.certificates.target import margins
 from art_disc.codebox import point_for
-from art_disc.codebox.boxes import IntArray
 from art_disc.codebox.grid import nearest_on_grid
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import Float32Array, Float64Array, IntArray
 
 ONLY_TIES = "reachable only by a tie or rounding"
 ONLY_FLOAT_ERROR = "margin within float error"
@@ -104,7 +102,7 @@ class Enumeration:
         target = problem.target
         return target.images(target.codebook.codewords_[full], problem.images.shape[1:])
 
-    def judge(self, codes: IntArray, gaps: NDArray[np.float64], problem: Problem) -> None:
+    def judge(self, codes: IntArray, gaps: Float64Array, problem: Problem) -> None:
         """Look for a witness among the code images that are not classified with a clear margin."""
         bad = np.flatnonzero(~(gaps > 1))
         if not len(bad):

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from art_disc.certificates.target import TOLERANCE, Target, margins
 from art_disc.codebox import Threat, log2_images, masks_of
-from art_disc.codebox.boxes import BoolArray, IntArray
 from art_disc.codebox.grid import is_on_grid
 from art_disc.core.budget import BUDGET_TOLERANCE
-from art_disc.core.checks import Float32Array, check_count
+from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray, check_count
 from art_disc.core.errors import CertificateError, InputError
 
 # beyond this no enumeration ends, and code images are numbered below 2^63
@@ -80,7 +79,7 @@ class Problem:
     images: Float32Array
     labels: IntArray
     free: IntArray
-    log2: NDArray[np.float64]
+    log2: Float64Array
     packed: Mapping[int, NDArray[np.uint8]]
 
     @classmethod

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from art_disc.certificates.inputs import applied_defences, input_top
 from art_disc.codebooks import Codebook
 from art_disc.codebox import Threat, from_units, to_units, unit_mask
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import Float32Array, Float64Array, IntArray
 from art_disc.core.errors import CertificateError
 
 # relative to the largest score of an image, at least 1
@@ -75,7 +74,7 @@ class Target:
         x = from_units(units, shape, self.codebook, channels_first=self.channels_first)
         return x if self.upper == 1 else x * np.float32(self.upper)
 
-    def scores(self, x: Float32Array, batch_size: int) -> NDArray[np.float64]:
+    def scores(self, x: Float32Array, batch_size: int) -> Float64Array:
         """Return what the classifier predicts, shape (n, classes >= 2).
 
         Raises:
@@ -102,13 +101,13 @@ def _full_precision() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
-def margins(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def margins(scores: Float64Array, labels: IntArray) -> Float64Array:
     """Score of the label less the best other one, in multiples of the float tolerance."""
     rows = np.arange(len(scores))
     others = scores.copy()
     others[rows, labels] = -np.inf
     scale = np.maximum(1.0, np.abs(scores).max(axis=1))
-    gaps: NDArray[np.float64] = (scores[rows, labels] - others.max(axis=1)) / (TOLERANCE * scale)
+    gaps: Float64Array = (scores[rows, labels] - others.max(axis=1)) / (TOLERANCE * scale)
     return gaps
 
 

@@ -15,14 +15,9 @@ in float64 has to be widened to be a sound one:
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from art_disc.codebooks import Codebook, distance
-from art_disc.core.checks import Float32Array
-
-Float64Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.int64]
+from art_disc.core.checks import Float32Array, Float64Array
 
 WIDEN = 4e-4
 

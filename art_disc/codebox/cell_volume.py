@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from art_disc.codebooks import Codebook, distance
-from art_disc.codebox.boxes import WIDEN, BoolArray, IntArray
+from art_disc.codebox.boxes import WIDEN
 from art_disc.codebox.rules import paper_mask
+from art_disc.core.checks import BoolArray, Float32Array, IntArray
 
 _SIDE = 16
 MOST_CHANNELS = 3
@@ -58,7 +59,7 @@ class _Cells:
 
     low: IntArray
     codes: NDArray[Any]
-    nearest: NDArray[np.float32]
+    nearest: Float32Array
     first: IntArray
     stop: IntArray
 
@@ -135,9 +136,7 @@ def _blocks(
             yield corner, end, np.flatnonzero(mask)
 
 
-def _distances(
-    codebook: Codebook, codes: IntArray, low: IntArray, high: IntArray
-) -> NDArray[np.float32]:
+def _distances(codebook: Codebook, codes: IntArray, low: IntArray, high: IntArray) -> Float32Array:
     """Distance of all colours low <= v < high to some codewords, as `assign` takes it."""
     axes = [np.arange(a, b, dtype=np.float32) for a, b in zip(low, high, strict=True)]
     grid = np.meshgrid(*axes, indexing="ij", sparse=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from art_disc.codebox.boxes import BoolArray, Float64Array
+from art_disc.core.checks import BoolArray, Float64Array
 
 
 def cells(levels: Float64Array, tau: float) -> tuple[Float64Array, Float64Array]:

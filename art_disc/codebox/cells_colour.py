@@ -5,18 +5,11 @@ import itertools
 import numpy as np
 
 from art_disc.codebooks import Codebook
-from art_disc.codebox.boxes import (
-    BoolArray,
-    Float64Array,
-    box,
-    distances_to,
-    levels_of,
-    slack,
-)
+from art_disc.codebox.boxes import box, distances_to, levels_of, slack
 from art_disc.codebox.cells_linear import l2_reachable, projection_margin
 from art_disc.codebox.cells_linf import point_in_cell
 from art_disc.codebox.rules import paper_mask
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import BoolArray, Float32Array, Float64Array
 
 _CHUNK = 1 << 16
 _CORNERS_UP_TO = 4

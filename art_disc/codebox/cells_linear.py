@@ -10,7 +10,8 @@ over a box is one linear programme.
 
 import numpy as np
 
-from art_disc.codebox.boxes import Float64Array, distances_to, nearest_distance
+from art_disc.codebox.boxes import distances_to, nearest_distance
+from art_disc.core.checks import Float64Array
 
 
 def projection_margin(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from art_disc.codebox.boxes import Float64Array
+from art_disc.core.checks import Float64Array
 
 Point = list[float]
 _ROUNDING = 1e-9

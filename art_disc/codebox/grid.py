@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from art_disc.codebooks import Codebook
-from art_disc.codebox.boxes import WIDEN, BoolArray, IntArray
-from art_disc.core.checks import Float32Array
+from art_disc.codebox.boxes import WIDEN
+from art_disc.core.checks import BoolArray, Float32Array, IntArray
 from art_disc.core.errors import CertificateError
 
 # small, so that the pixels of a chunk have few codewords between them

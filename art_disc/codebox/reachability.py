@@ -4,16 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from art_disc.codebooks import Codebook
-from art_disc.codebox.boxes import BoolArray, IntArray, box, levels_of, slack, to_units
+from art_disc.codebox.boxes import box, levels_of, slack, to_units
 from art_disc.codebox.cells_1d import reachable_1d
 from art_disc.codebox.cells_colour import colour_mask
 from art_disc.codebox.grid import grid_mask_1d, grid_mask_colour
 from art_disc.codebox.rules import paper_mask, published_mask
 from art_disc.codebox.threat import Threat
-from art_disc.core.checks import Float32Array, check_images
+from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray, check_images
 
 _CHUNK_BITS = 1 << 24
 
@@ -87,7 +86,7 @@ def free_pixels(
     return np.concatenate([(mask.sum(axis=-1) > 1).sum(axis=1) for mask in masks]).astype(np.int64)
 
 
-def log2_images(mask: BoolArray) -> NDArray[np.float64]:
+def log2_images(mask: BoolArray) -> Float64Array:
     """log2 of the number of code images |S(x)| for each image.
 
     Args:
@@ -96,7 +95,7 @@ def log2_images(mask: BoolArray) -> NDArray[np.float64]:
     Returns:
         Shape (n,).
     """
-    sizes: NDArray[np.float64] = np.log2(mask.sum(axis=-1)).sum(axis=-1)
+    sizes: Float64Array = np.log2(mask.sum(axis=-1)).sum(axis=-1)
     return sizes
 
 

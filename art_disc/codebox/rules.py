@@ -3,15 +3,8 @@
 import numpy as np
 
 from art_disc.codebooks import Codebook
-from art_disc.codebox.boxes import (
-    WIDEN,
-    BoolArray,
-    Float64Array,
-    distances_to,
-    levels_of,
-    slack,
-)
-from art_disc.core.checks import Float32Array
+from art_disc.codebox.boxes import WIDEN, distances_to, levels_of, slack
+from art_disc.core.checks import BoolArray, Float32Array, Float64Array
 
 
 def paper_mask(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArray:

@@ -3,18 +3,20 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from art_disc.codebooks import Codebook
-from art_disc.codebox.boxes import IntArray
 from art_disc.codebox.cell_volume import MOST_CHANNELS, grid_reach, is_whole, reached_counts
 from art_disc.codebox.grid import as_pixels, is_on_grid
 from art_disc.codebox.reachability import unit_mask
 from art_disc.codebox.threat import Threat
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import Float32Array, IntArray
 
 _MASK_BITS = 1 << 22
 # looking at one colour costs about as much as the cells of so many colours of the cube
 _WORTH = 500
+# channels whose levels fit one number of 64 bits, and keys for which a table of all pays
+_KEYED, _FEW = 7, 256
 
 
 def grid_levels(pixels: Float32Array) -> IntArray | None:
@@ -23,15 +25,30 @@ def grid_levels(pixels: Float32Array) -> IntArray | None:
     return levels if is_on_grid(pixels).all() else None
 
 
-def distinct(pixels: Float32Array) -> tuple[Float32Array, IntArray]:
+def distinct(pixels: NDArray[Any]) -> tuple[NDArray[Any], IntArray]:
     """Distinct pixels (m, c) of pixels (n, c), and for each of the n its row among them."""
-    levels = grid_levels(pixels) if pixels.shape[1] <= 7 else None
-    if levels is None:
-        values, where = np.unique(pixels, axis=0, return_inverse=True)
-        return values, where.reshape(-1)
-    keys = levels @ (256 ** np.arange(levels.shape[1])[::-1])
-    _, first, where = np.unique(keys, return_index=True, return_inverse=True)
-    return pixels[first], where.reshape(-1)
+    levels = np.rint(255 * pixels).astype(np.int64)
+    if pixels.shape[1] <= _KEYED and ((levels >= 0) & (levels <= 255)).all():
+        # 8-bit colours are told apart as whole numbers, which spares sorting rows
+        first, place = _first_of(levels @ (256 ** np.arange(pixels.shape[1])[::-1]))
+        if np.array_equal(pixels[first][place], pixels):
+            return pixels[first], place
+    values, where = np.unique(pixels, axis=0, return_inverse=True)
+    return values, where.reshape(-1)
+
+
+def _first_of(keys: IntArray) -> tuple[IntArray, IntArray]:
+    """Where each different key, rising, occurs, and for each key its place among them."""
+    if keys.max() >= _FEW:
+        _, first, place = np.unique(keys, return_index=True, return_inverse=True)
+        return first, place.reshape(-1)
+    # far quicker than sorting
+    seen = np.zeros(_FEW, dtype=bool)
+    seen[keys] = True
+    place = (seen.cumsum() - 1)[keys]
+    first = np.empty(int(seen.sum()), dtype=np.int64)
+    first[place] = np.arange(len(keys))
+    return first, place
 
 
 def class_sizes(pixels: Float32Array, codebook: Codebook, threat: Threat) -> IntArray:

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from art_disc.core.errors import InputError
 
 Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 
 def check_images(x: Any, *, name: str = "x", upper: float = 1.0) -> Float32Array:

@@ -6,37 +6,33 @@ for `WhiteBoxClassifier`, and of one that draws for `RandomClassifier`.
 """
 
 from collections.abc import Callable
+from inspect import get_annotations
 from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from art_disc.core.checks import Float32Array, check_images, check_labels
+from art_disc.core.checks import Float32Array, IntArray, check_images, check_labels
 from art_disc.core.errors import InputError
 from art_disc.estimators.voting import Voting
 from art_disc.surrogates import SurrogateLike
 
 
 class Classifier(Protocol):
-    """ART's names for a classifier of images in a known range."""
+    """ART's names for a classifier of images in a known range.
 
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Shape of one image, in the classifier's layout."""
+    Attributes:
+        input_shape: Of one image, in the classifier's layout.
+        nb_classes: Number of classes.
+        clip_values: Bottom and top of the input range, numbers or arrays.
+        channels_first: Whether images are (c, h, w).
+    """
 
-    @property
-    def nb_classes(self) -> int:
-        """Number of classes."""
-
-    @property
-    def clip_values(self) -> Any:
-        """Bottom and top of the input range, numbers or arrays."""
-
-    @property
-    def channels_first(self) -> bool:
-        """Whether images are (c, h, w)."""
+    input_shape: tuple[int, int, int]
+    nb_classes: int
+    clip_values: Any
+    channels_first: bool
 
     def predict(self, x: Any, batch_size: int = 128, **options: Any) -> Any:
         """Return scores of images (n, ...), shape (n, classes)."""
@@ -45,44 +41,32 @@ class Classifier(Protocol):
 class WhiteBoxClassifier(Classifier, Protocol):
     """A classifier that an evaluation can attack, differentiate and look into.
 
-    ART's attacks ask for ART's own base classes besides, and for `loss_gradient`.
+    ART's attacks ask for ART's own base classes besides.
+
+    Attributes:
+        device: Where its network is.
+        model: Defences and network in one module, from images to scores: what attacks
+            differentiate.
+        base_network: The undefended network alone; queries and gradients are counted there.
+        standardisation: (mean, std) between defences and network, or None.
+        defences: The preprocessors in the order in which they are applied, each from images to
+            images.
+        placement: `module` or `preprocessor`: where the defences are.
+        is_random: Whether two predictions of the same images may differ; then it is a
+            `RandomClassifier`.
+        has_base: Whether the network takes images as they are, so that there is an undefended one.
+        base: The same network without a defence.
     """
 
-    @property
-    def device(self) -> torch.device:
-        """Where its network is."""
-
-    @property
-    def model(self) -> nn.Module:
-        """Defences and network in one module, from images to scores: what attacks differentiate."""
-
-    @property
-    def base_network(self) -> nn.Module:
-        """The undefended network alone; queries and gradients are counted there."""
-
-    @property
-    def standardisation(self) -> tuple[Any, Any] | None:
-        """(mean, std) between defences and network, or None."""
-
-    @property
-    def defences(self) -> tuple[Any, ...]:
-        """The preprocessors in the order in which they are applied; each maps images to images."""
-
-    @property
-    def placement(self) -> str:
-        """`module` or `preprocessor`: where the defences are."""
-
-    @property
-    def is_random(self) -> bool:
-        """Whether two predictions of the same images may differ; then it is `RandomClassifier`."""
-
-    @property
-    def has_base(self) -> bool:
-        """Whether the network takes images as they are, so that there is an undefended `base`."""
-
-    @property
-    def base(self) -> "WhiteBoxClassifier":
-        """The same network without a defence."""
+    device: torch.device
+    model: nn.Module
+    base_network: nn.Module
+    standardisation: tuple[Any, Any] | None
+    defences: tuple[Any, ...]
+    placement: str
+    is_random: bool
+    has_base: bool
+    base: "WhiteBoxClassifier"
 
     def standardised(self, given: Tensor) -> Tensor:
         """Return what defences made as the base network takes it."""
@@ -105,21 +89,19 @@ class WhiteBoxClassifier(Classifier, Protocol):
 
 
 class RandomClassifier(WhiteBoxClassifier, Protocol):
-    """A classifier whose defence makes fresh draws."""
+    """A classifier whose defence makes fresh draws.
 
-    @property
-    def voting(self) -> Voting:
-        """How draws become one row of scores."""
+    Attributes:
+        voting: How draws become one row of scores.
+        eot_samples: Draws an image where a gradient is taken.
+        vote_samples: Draws an image in `predict`.
+    """
 
-    @property
-    def eot_samples(self) -> int:
-        """Draws an image where a gradient is taken."""
+    voting: Voting
+    eot_samples: int
+    vote_samples: int
 
-    @property
-    def vote_samples(self) -> int:
-        """Draws an image in `predict`."""
-
-    def predict_draws(self, x: Any, n: int, seed: int | None = None) -> NDArray[np.float32]:
+    def predict_draws(self, x: Any, n: int, seed: int | None = None) -> Float32Array:
         """Return log-probabilities of single fresh draws, shape (n, images, classes)."""
 
     def with_samples(self, *, eot: int | None = None, vote: int | None = None) -> Self:
@@ -138,7 +120,8 @@ def lacking(classifier: Any, contract: type) -> tuple[str, ...]:
     >>> lacking(object(), Classifier)
     ('channels_first', 'clip_values', 'input_shape', 'nb_classes', 'predict')
     """
-    asked = {name for kind in contract.__mro__ for name in vars(kind) if not name.startswith("_")}
+    parts = [part for kind in contract.__mro__ for part in (vars(kind), get_annotations(kind))]
+    asked = {name for part in parts for name in part if not name.startswith("_")}
     kind = type(classifier)
     # the class first: a property that is there may raise, or build another classifier
     return tuple(n for n in sorted(asked) if not (hasattr(kind, n) or hasattr(classifier, n)))
@@ -186,9 +169,7 @@ def top_of(classifier: Classifier) -> float:
     return float(np.max(classifier.clip_values[1]))
 
 
-def images_and_labels(
-    classifier: Any, x: Any, y: Any
-) -> tuple[Float32Array, NDArray[np.int64], float]:
+def images_and_labels(classifier: Any, x: Any, y: Any) -> tuple[Float32Array, IntArray, float]:
     """Return images and labels as a classifier takes them, and the top of its input range.
 
     Raises:

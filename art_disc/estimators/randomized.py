@@ -7,13 +7,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from art_disc.core.checks import check_count
+from art_disc.core.checks import Float32Array, check_count
 from art_disc.core.seeds import derive_seed
 from art_disc.defences.draws import drawn, is_drawing
 from art_disc.defences.preprocessor import MapPreprocessor, is_ours
@@ -264,9 +263,7 @@ class RandomizedClassifier(DefendedClassifier):
         """The seeds of the defences that draw, in their order."""
         return tuple(d.seed for d in self.model.preprocessors if d.seed is not None)
 
-    def predict_draws(
-        self, x: NDArray[Any], n: int, seed: int | None = None
-    ) -> NDArray[np.float32]:
+    def predict_draws(self, x: NDArray[Any], n: int, seed: int | None = None) -> Float32Array:
         """Return what single fresh draws say, from streams of their own.
 
         This classifier's streams are left where they are, so no attack has seen these draws.
@@ -290,7 +287,7 @@ class RandomizedClassifier(DefendedClassifier):
         images, _ = self._apply_preprocessing(x, y=None, fit=False)
         with torch.no_grad():
             draws = module.log_probs(torch.as_tensor(images).to(self.device), n)
-        result: NDArray[np.float32] = draws.cpu().numpy()
+        result: Float32Array = draws.cpu().numpy()
         return result
 
 

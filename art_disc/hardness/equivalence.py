@@ -4,13 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from art_disc.codebooks import Codebook
 from art_disc.codebox import Threat, checked_units, class_sizes, distinct
-from art_disc.codebox.boxes import IntArray
-
-Floats = NDArray[np.float64]
+from art_disc.core.checks import Float64Array, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,16 +31,16 @@ class EquivalenceClasses:
     domain: str
 
     @property
-    def exponents(self) -> Floats:
+    def exponents(self) -> Float64Array:
         """log_k of the number of code images prod_i |C_i|, shape (n,); 0 where k is 1.
 
         With two codewords of grey images this is the number of pixels that can change their code.
         """
-        logs: Floats = np.log2(self.sizes).reshape(len(self.sizes), -1).sum(axis=1)
+        logs: Float64Array = np.log2(self.sizes).reshape(len(self.sizes), -1).sum(axis=1)
         return np.asarray(logs / np.log2(max(self.n_codes, 2)))
 
     @property
-    def per_pixel(self) -> Floats:
+    def per_pixel(self) -> Float64Array:
         """(1/d) log_k prod_i |C_i|, shape (n,), in [0, 1]; d is the number of pixels h * w.
 
         0: no perturbation changes the discretised image; 1: every discretised image is in reach.
@@ -55,7 +52,7 @@ class EquivalenceClasses:
         """Median of `per_pixel` over the images, in [0, 1]."""
         return float(np.median(self.per_pixel))
 
-    def cdf(self) -> tuple[Floats, Floats]:
+    def cdf(self) -> tuple[Float64Array, Float64Array]:
         """Return the distinct values of `per_pixel`, rising, and the share of images up to each."""
         values, counts = np.unique(self.per_pixel, return_counts=True)
         return values, counts.cumsum() / len(self.sizes)

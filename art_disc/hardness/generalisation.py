@@ -4,10 +4,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from art_disc.core.budget import Budget
-from art_disc.core.checks import Float32Array, check_count, check_eps, check_positive
+from art_disc.core.checks import Float32Array, IntArray, check_count, check_eps, check_positive
 from art_disc.core.errors import InputError
 from art_disc.core.intervals import unpaired_difference
 from art_disc.core.records import Share
@@ -155,7 +154,7 @@ def _check_attack(eps: float, steps: int, step_size: float | None) -> float:
 
 def _parts(
     data: Dataset, n_ex: int, seed: int
-) -> tuple[tuple[Float32Array, NDArray[np.int64]], tuple[Float32Array, NDArray[np.int64]]]:
+) -> tuple[tuple[Float32Array, IntArray], tuple[Float32Array, IntArray]]:
     """Training and test images with their labels, up to `n_ex` of each, by class share."""
     check_count(n_ex, "n_ex")
     if not len(data.x_train):
@@ -256,7 +255,7 @@ class RobustnessHistory:
 def _attacked(
     model: "nn.Module",
     x: Float32Array,
-    y: NDArray[np.int64],
+    y: IntArray,
     adversary: "Adversary",
     seed: int,
 ) -> tuple[Share, Share]:

@@ -9,12 +9,9 @@ from numpy.typing import NDArray
 
 from art_disc.codebooks import PixelCounts
 from art_disc.codebox import MOST_CHANNELS, grid_reach
-from art_disc.codebox.boxes import IntArray
-from art_disc.core.checks import check_count, check_eps
+from art_disc.core.checks import Float64Array, IntArray, check_count, check_eps
 from art_disc.core.errors import InputError
 from art_disc.data import Dataset
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +35,7 @@ class NeighbourhoodSizes:
     eps: float
     distinct: bool
 
-    def cdf(self) -> tuple[IntArray, Floats]:
+    def cdf(self) -> tuple[IntArray, Float64Array]:
         """Return the distinct sizes of `pixels`, rising, and the share of colours up to each.
 
         Of pixels, where not `distinct`.

@@ -4,13 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from art_disc.codebooks import Codebook, PixelCounts, distance
 from art_disc.codebox import Threat, class_sizes, cube_counts
-from art_disc.codebox.boxes import IntArray
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import BoolArray, Float32Array, IntArray
 from art_disc.hardness.neighbourhoods import counts_of
 
 # up to here all pairs are compared, which is quicker than filters over the cube
@@ -147,9 +145,7 @@ def separability(
     )
 
 
-def _is_free(
-    counts: PixelCounts, codebook: Codebook, threat: Threat, cube: Any
-) -> NDArray[np.bool_]:
+def _is_free(counts: PixelCounts, codebook: Codebook, threat: Threat, cube: Any) -> BoolArray:
     """Whether each distinct colour reaches more than one codeword in any of its channels."""
     levels = counts.values.astype(np.int64)
     if cube is None:

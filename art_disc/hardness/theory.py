@@ -7,18 +7,17 @@ from itertools import permutations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from art_disc.codebooks import Codebook, DensityCodebook
 from art_disc.codebox import reachable_codes
-from art_disc.core.checks import Float32Array, check_count
+from art_disc.core.checks import BoolArray, Float32Array, IntArray, check_count
 from art_disc.core.errors import CodebookWarning, InputError
 from art_disc.core.records.base import Share
 from art_disc.core.seeds import derive_seed
 from art_disc.data.idealized import IdealizedImages
 from art_disc.data.lemma1 import Lemma1
 
-_Ints = NDArray[np.int64]
+_Ints = IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +201,11 @@ def _worst_codes(model: IdealizedImages, nu: float, i: int, j: int) -> Float32Ar
     return codes.clip(0, 1).astype(np.float32)
 
 
-def _movable(pixels: Float32Array, codes: Float32Array, i: int, eps: float) -> NDArray[np.bool_]:
+def _movable(pixels: Float32Array, codes: Float32Array, i: int, eps: float) -> BoolArray:
     """Which pixels of code i, shape (m, c), some change of at most eps brings to another."""
     images = np.moveaxis(pixels[None, None], -1, 1)
     reach = reachable_codes(images, Codebook(codes), eps=eps)[0]
-    others: NDArray[np.bool_] = np.delete(reach, i, axis=1).any(axis=1)
+    others: BoolArray = np.delete(reach, i, axis=1).any(axis=1)
     return others
 
 

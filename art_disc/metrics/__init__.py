@@ -23,10 +23,9 @@ from art_disc.certificates.divergence.models import (
     GaussianModel,
     PooledModel,
 )
-from art_disc.certificates.divergence.printed import printed_rule, reference_rule
 from art_disc.certificates.divergence.votes import votes_for_gap, votes_needed
 from art_disc.certificates.front import certified_accuracy, certify, check_certifiable
-from art_disc.certificates.limits import printed_proposition2_limit
+from art_disc.certificates.printed import printed_proposition2_limit, printed_rule, reference_rule
 from art_disc.certificates.target import codebook_of
 from art_disc.codebox import free_pixels, log2_images, reachable_codes
 from art_disc.core.records.divergence import CertifiedCurve, DivergenceRecord

@@ -2,11 +2,10 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from art_disc.attacks import MarginLoss
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.estimators.mean_loss import MeanLoss
 
@@ -16,7 +15,7 @@ _BATCH = 100
 def input_gradients(
     classifier: WhiteBoxClassifier,
     x: Float32Array,
-    y: NDArray[np.int64],
+    y: IntArray,
     loss: str,
     *,
     batch_size: int = _BATCH,
@@ -46,7 +45,7 @@ def input_gradients(
     return np.concatenate(parts)
 
 
-def directions(gradients: Float32Array) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def directions(gradients: Float32Array) -> tuple[Float64Array, BoolArray]:
     """Return gradients (n, ...) as unit vectors (n, d), and which have no direction.
 
     A gradient that is zero, or not finite, has none; its row is zero.

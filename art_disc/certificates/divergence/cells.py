@@ -34,14 +34,13 @@ the conclusion does.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import log_ndtr, logsumexp
 
 from art_disc.certificates.divergence.gaussian import check_order
-from art_disc.core.checks import check_positive
+from art_disc.codebox import distinct
+from art_disc.core.checks import Float64Array, check_positive
 from art_disc.core.errors import InputError
-
-Float64Array = NDArray[np.float64]
 
 # relative error granted to log_ndtr (measured: below 2^-46), and to a few float64 operations
 _LOG_NDTR = 2.0**-44
@@ -257,7 +256,8 @@ def codeword_divergence(  # noqa: PLR0913 - everything after the codewords is a 
     """
     images = np.asarray(x, dtype=np.float64)
     eps = check_positive(eps, "eps", zero=True)
-    values, place = _distinct(images.reshape(-1))
+    values, place = distinct(images.reshape(-1, 1))
+    values = values[:, 0]
     floor = 0.0 if np.isfinite(upper) else -np.inf
     low = np.minimum(values, np.maximum(values - eps, floor))
     high = np.maximum(values, np.minimum(values + eps, upper))
@@ -266,16 +266,3 @@ def codeword_divergence(  # noqa: PLR0913 - everything after the codewords is a 
     )
     total: Float64Array = single[place.reshape(len(images), -1)].sum(axis=1)
     return total * (1 + 2.0**-40)
-
-
-def _distinct(images: Float64Array) -> tuple[Float64Array, NDArray[np.intp]]:
-    """Return values that hold all of the images', and for each of them its place there."""
-    level = np.rint(255 * images)
-    if ((level >= 0) & (level <= 255)).all():
-        # 8-bit images hold 256 values, found without sorting; absent ones stay 0
-        place, values = level.astype(np.intp), np.zeros(256)
-        values[place] = images
-        if np.array_equal(values[place], images):
-            return values, place
-    values, place = np.unique(images, return_inverse=True)
-    return values, place.reshape(-1)

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-Float64Array = NDArray[np.float64]
+from art_disc.core.checks import Float64Array
 
 # columns cover this many standard deviations, beyond lie the unbounded ones; up to the second
 # number all are about as wide, further out as wide as they are far

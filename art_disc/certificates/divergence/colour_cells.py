@@ -35,15 +35,14 @@ Rounding is outward: masses and moments are moved by a bound of their error.
 import itertools
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from art_disc.certificates.divergence.cells import shift_divergence
 from art_disc.certificates.divergence.colour_boxes import Boxes, interior_boxes
 from art_disc.certificates.divergence.gaussian import check_order
-from art_disc.core.checks import check_count, check_positive
+from art_disc.codebox import distinct
+from art_disc.core.checks import Float64Array, check_count, check_positive
 from art_disc.core.errors import CertificateError, InputError
-
-Float64Array = NDArray[np.float64]
 
 # along each of two axes; twice as many cost four times as much
 N_BOXES = 24
@@ -133,25 +132,12 @@ def colour_divergence(  # noqa: PLR0913 - everything after the codewords is a ke
     if not (np.abs(images - 0.5) <= 0.5 + 1e-6).all():
         msg = "expected images in [0, 1] without NaN; divide those in 0..255 by 255"
         raise InputError(msg)
-    colours, place = _distinct(np.moveaxis(images, 1, -1).reshape(-1, codes.shape[1]))
+    colours, place = distinct(np.moveaxis(images, 1, -1).reshape(-1, codes.shape[1]))
     low = np.minimum(colours, np.maximum(colours - eps, 0.0))
     high = np.maximum(colours, np.minimum(colours + eps, 1.0))
     single = _pixels(np.stack([colours, low, high]), codes, (sigma, order), n_boxes, reverse)
     total: Float64Array = single[place].reshape(len(images), -1).sum(axis=1)
     return total * _OUTWARD
-
-
-def _distinct(pixels: Float64Array) -> tuple[Float64Array, NDArray[np.intp]]:
-    """Return the different colours (m, c), and for each pixel its place among them."""
-    level = np.rint(255 * pixels).astype(np.int64)
-    if pixels.shape[1] <= _CHANNELS:
-        # 8-bit colours can be sorted as whole numbers, which spares sorting rows
-        number = level @ 256 ** np.arange(pixels.shape[1])
-        _, first, place = np.unique(number, return_index=True, return_inverse=True)
-        if np.array_equal(pixels[first][place], pixels):
-            return pixels[first], place.reshape(-1)
-    colours, place = np.unique(pixels, axis=0, return_inverse=True)
-    return colours, place.reshape(-1)
 
 
 def _pixels(

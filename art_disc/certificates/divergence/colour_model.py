@@ -2,15 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from art_disc.certificates.divergence.colour_cells import N_BOXES, colour_codes, colour_divergence
 from art_disc.certificates.divergence.models import GaussianModel
-from art_disc.core.checks import check_count, check_positive
+from art_disc.core.checks import Float64Array, check_count, check_positive
 from art_disc.core.errors import CertificateError
-
-Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

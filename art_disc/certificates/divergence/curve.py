@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from art_disc.attacks import AttackFactory
 from art_disc.certificates.divergence.decide import BOUNDS, ORDERS, check_orders, decide
@@ -20,7 +19,7 @@ from art_disc.certificates.divergence.task import (
 )
 from art_disc.certificates.divergence.votes import vote_limits
 from art_disc.core.budget import Budget
-from art_disc.core.checks import check_choice, check_count
+from art_disc.core.checks import BoolArray, IntArray, check_choice, check_count
 from art_disc.core.errors import InputError
 from art_disc.core.records.divergence import (
     AttackedPoint,
@@ -135,7 +134,7 @@ def _asked(eps: float | Sequence[float], bounds: Sequence[str], y: Any) -> list[
 
 
 def _attacked(
-    task: Task, attack: AttackFactory, eps: float, labels: NDArray[np.int64], poll: Poll
+    task: Task, attack: AttackFactory, eps: float, labels: IntArray, poll: Poll
 ) -> Ballot:
     """Votes on what an attack makes of the images; one that leaves the budget has made nothing."""
     budget = Budget(eps, upper=task.upper)
@@ -155,9 +154,7 @@ def _attacked(
     return Ballot(counts, labels, given=True)
 
 
-def _point(
-    eps: float, clean: NDArray[np.bool_], fresh: Ballot, proved: NDArray[np.bool_]
-) -> AttackedPoint:
+def _point(eps: float, clean: BoolArray, fresh: Ballot, proved: BoolArray) -> AttackedPoint:
     classes = fresh.counts.shape[1]
     winners = fresh.counts.argmax(axis=1)
     # the winner is found in the same votes, so the limits must hold for every class

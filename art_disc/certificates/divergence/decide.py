@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from art_disc.certificates.divergence.gaussian import (
     check_order,
@@ -19,9 +18,7 @@ from art_disc.certificates.divergence.invert import (
 )
 from art_disc.certificates.divergence.models import DivergenceModel
 from art_disc.certificates.divergence.votes import VoteLimits
-from art_disc.core.checks import check_choice
-
-Float64Array = NDArray[np.float64]
+from art_disc.core.checks import BoolArray, Float64Array, check_choice
 
 # KL, its neighbourhood, and on to the largest log ratio; finer grids gain nothing visible
 ORDERS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 16.0, 32.0, float("inf"))
@@ -38,7 +35,7 @@ class Decision:
         kl: Bound of KL(clean || perturbed), in nats.
     """
 
-    certified: NDArray[np.bool_]
+    certified: BoolArray
     lowest: Float64Array
     gap: Float64Array
     kl: Float64Array
@@ -75,9 +72,7 @@ class Case:
     orders: Sequence[float]
     kl: Float64Array
 
-    def decision(
-        self, lowest: Float64Array, gap: Float64Array, certified: NDArray[np.bool_]
-    ) -> Decision:
+    def decision(self, lowest: Float64Array, gap: Float64Array, certified: BoolArray) -> Decision:
         """Return what a bound found."""
         return Decision(certified, lowest, np.clip(gap, 0.0, 1.0), self.kl)
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from art_disc.certificates.divergence.colour_model import ColourCodesModel
 from art_disc.certificates.divergence.models import (
@@ -16,10 +15,9 @@ from art_disc.certificates.divergence.models import (
     axis_levels,
 )
 from art_disc.certificates.inputs import applied_defences
+from art_disc.core.checks import Float64Array
 from art_disc.core.errors import CertificateError
 from art_disc.defences import MapPreprocessor, PixelNoise, traits
-
-Float64Array = NDArray[np.float64]
 
 
 def divergence_model(classifier: Any) -> DivergenceModel:

@@ -15,13 +15,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from art_disc.core.checks import check_count, check_positive
+from art_disc.core.checks import Float64Array, check_count, check_positive
 from art_disc.core.errors import InputError
-
-Float64Array = NDArray[np.float64]
 
 # by which a probability is moved outward: far above the rounding of SciPy's functions
 OUTWARD = 1e-12

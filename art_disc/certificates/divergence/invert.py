@@ -30,7 +30,7 @@ does. Pinsker's inequality is the weakening kl(p || q) >= 2 (p - q)^2 of the fir
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import rel_entr, xlogy
 
 from art_disc.certificates.divergence.gaussian import (
@@ -39,9 +39,8 @@ from art_disc.certificates.divergence.gaussian import (
     check_probability,
     complement_below,
 )
+from art_disc.core.checks import Float64Array
 from art_disc.core.errors import InputError
-
-Float64Array = NDArray[np.float64]
 
 # far above the rounding of a binary divergence, far below any that matters
 _SLACK_FACTOR, _SLACK = 1 + 1e-12, 1e-13

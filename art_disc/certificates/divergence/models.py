@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from art_disc.certificates.divergence.cells import codeword_divergence
 from art_disc.certificates.divergence.centres import adaptive_shift
@@ -20,10 +20,8 @@ from art_disc.certificates.divergence.gaussian import (
     gaussian_renyi,
     gaussian_shift,
 )
-from art_disc.core.checks import check_positive
+from art_disc.core.checks import Float64Array, check_positive
 from art_disc.core.errors import CertificateError
-
-Float64Array = NDArray[np.float64]
 
 
 class DivergenceModel(Protocol):

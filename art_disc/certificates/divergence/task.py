@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from art_disc.certificates.divergence.centres import vacuous_from
 from art_disc.certificates.divergence.finding import divergence_model
@@ -13,12 +12,18 @@ from art_disc.certificates.divergence.models import AdaptiveModel, DivergenceMod
 from art_disc.certificates.divergence.votes import check_confidence, count_votes
 from art_disc.certificates.inputs import input_top
 from art_disc.core.budget import BUDGET_TOLERANCE
-from art_disc.core.checks import check_count, check_eps, check_images, check_labels
+from art_disc.core.checks import (
+    BoolArray,
+    Float32Array,
+    Float64Array,
+    IntArray,
+    check_count,
+    check_eps,
+    check_images,
+    check_labels,
+)
 from art_disc.core.records.base import Setting
 from art_disc.core.seeds import derive_seed
-
-Float64Array = NDArray[np.float64]
-Int64Array = NDArray[np.int64]
 
 # votes by which a label is chosen where none is given; what is certified are other votes
 _CHOOSING = 100
@@ -30,7 +35,7 @@ class Task:
 
     classifier: Any
     model: DivergenceModel
-    given: NDArray[np.float32]
+    given: Float32Array
     images: Float64Array
     upper: float
 
@@ -80,16 +85,16 @@ class Task:
 class Ballot:
     """Votes (n, classes), the labels they are held against, and where these came from."""
 
-    counts: Int64Array
-    labels: Int64Array
+    counts: IntArray
+    labels: IntArray
     given: bool
 
     @property
-    def right(self) -> NDArray[np.bool_]:
+    def right(self) -> BoolArray:
         """Where the label has more votes than any other class."""
         rows, others = np.arange(len(self.labels)), self.counts.copy()
         others[rows, self.labels] = -1
-        ahead: NDArray[np.bool_] = self.counts[rows, self.labels] > others.max(axis=1)
+        ahead: BoolArray = self.counts[rows, self.labels] > others.max(axis=1)
         return ahead
 
 
@@ -118,7 +123,7 @@ class Poll:
         check_count(self.draws, "draws")
         check_confidence(self.confidence)
 
-    def counts(self, task: Task, images: NDArray[np.float32], seed: int, draws: int) -> Int64Array:
+    def counts(self, task: Task, images: Float32Array, seed: int, draws: int) -> IntArray:
         """Return votes on images, shape (n, classes)."""
         return count_votes(
             task.classifier,

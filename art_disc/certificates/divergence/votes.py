@@ -5,17 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 from tqdm import tqdm
 
 from art_disc.certificates.divergence.gaussian import check_probability
-from art_disc.core.checks import Float32Array, check_count, check_positive
+from art_disc.core.checks import Float32Array, Float64Array, IntArray, check_count, check_positive
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.core.seeds import derive_seed
-
-Float64Array = NDArray[np.float64]
-Int64Array = NDArray[np.int64]
 
 _ROWS_AT_ONCE = 1 << 14
 # far above the rounding of SciPy's inverse of the incomplete beta function
@@ -43,7 +39,7 @@ def count_votes(
     seed: int,
     batch_size: int = 128,
     verbose: bool = True,
-) -> Int64Array:
+) -> IntArray:
     """Let single fresh draws vote: how often each class scores highest.
 
     Args:
@@ -79,11 +75,11 @@ def count_votes(
                 parts.append(_votes(classifier.predict_draws(part, n, seed=own), n, len(part)))
                 bar.update(n * len(part))
             rows.append(np.sum(parts, axis=0))
-    counts: Int64Array = np.concatenate(rows)
+    counts: IntArray = np.concatenate(rows)
     return counts
 
 
-def _votes(scores: Any, n: int, images: int) -> Int64Array:
+def _votes(scores: Any, n: int, images: int) -> IntArray:
     array = np.asarray(scores)
     if array.ndim != 3 or array.shape[:2] != (n, images) or array.shape[2] < 2:
         msg = f"expected scores of shape ({n}, {images}, classes >= 2), got {array.shape}"
@@ -92,7 +88,7 @@ def _votes(scores: Any, n: int, images: int) -> Int64Array:
         msg = "some draws score NaN, which is a vote for no class; repair the network first"
         raise CertificateError(msg)
     winners = array.argmax(axis=2)
-    counts: Int64Array = (winners[..., None] == np.arange(array.shape[2])).sum(axis=0)
+    counts: IntArray = (winners[..., None] == np.arange(array.shape[2])).sum(axis=0)
     return counts
 
 
@@ -108,7 +104,7 @@ def check_confidence(confidence: float) -> None:
 
 
 def share_limits(
-    counts: Int64Array, total: int, failure: float, *, upper: bool = False
+    counts: IntArray, total: int, failure: float, *, upper: bool = False
 ) -> Float64Array:
     """Exact one-sided limits of shares (Clopper, Pearson 1934), rounded outward.
 
@@ -132,7 +128,7 @@ def share_limits(
     return np.where(counts == 0, 0.0, limit * (1 - _OUTWARD))
 
 
-def vote_limits(counts: Int64Array, labels: Int64Array, confidence: float) -> VoteLimits:
+def vote_limits(counts: IntArray, labels: IntArray, confidence: float) -> VoteLimits:
     """Limits of the label's and of every other class's probability, all at once.
 
     Of two classes the votes of one tell those of the other, so one limit carries the whole
