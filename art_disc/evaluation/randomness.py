@@ -91,7 +91,7 @@ def eot_convergence(  # noqa: PLR0913 - each is a choice of its own
         gradients=gradients,
         step_factor=float(step_factor),
         random_start=bool(random_start),
-        fresh=fresh,
+        fresh=scorer.clean.draws,
         clean_correct=tuple(scorer.clean.correct.tolist()),
         points=tuple(points),
         seed=seed,

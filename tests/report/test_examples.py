@@ -137,7 +137,7 @@ def test_a_long_list_is_cut_on_the_page_but_not_in_the_file(tmp_path, show, make
     ("changes", "told"),
     [
         ({"positions": (5, 4)}, r"outcomes\[0\]: positions must rise, got 4 after 5"),
-        ({"positions": (4, 40)}, r"outcomes\[0\].positions must be at most 39, got 40"),
+        ({"positions": (4, 40)}, r"outcomes\[0\].positions must be at most 39, by labels, got 40"),
         ({"positions": (4, 6, 7)}, "correct must have 3 entries, as positions, got 2"),
         (
             {"positions": (4, 6), "grid_correct": (True,)},

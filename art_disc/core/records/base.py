@@ -35,7 +35,7 @@ class Share(Checked):
 
     def check(self) -> None:
         """Refuse a count above the total."""
-        check_most(self.count, self.total, "count")
+        check_most(self.count, self.total, "count", "total")
 
     @classmethod
     def of(cls, flags: Sequence[bool]) -> Self:

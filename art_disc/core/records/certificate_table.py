@@ -43,8 +43,8 @@ class CertificateTableRow(Checked):
 
     def check(self) -> None:
         """Refuse more images than were counted."""
-        check_most(self.unable_float, self.images, "unable_float")
-        check_most(self.unable_exact, self.images, "unable_exact")
+        check_most(self.unable_float, self.images, "unable_float", "images")
+        check_most(self.unable_exact, self.images, "unable_exact", "images")
 
     @property
     def total(self) -> int:

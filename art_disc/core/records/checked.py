@@ -113,15 +113,15 @@ def check_word(value: str, known: Sequence[str], name: str) -> None:
         raise InputError(msg)
 
 
-def check_most(found: float | Sequence[float], most: float, name: str) -> None:
-    """Refuse a count, or one of several, above the number that it is counted out of.
+def check_most(found: float | Sequence[float], most: float, name: str, like: str) -> None:
+    """Refuse a count, or one of several, above what it is counted out of, named by `like`.
 
     Raises:
         InputError: It is above.
     """
     largest = found if isinstance(found, int | float) else max(found, default=0)
     if largest > most:
-        msg = f"{name} must be at most {most}, got {largest!r}"
+        msg = f"{name} must be at most {most}, by {like}, got {largest!r}"
         raise InputError(msg)
 
 

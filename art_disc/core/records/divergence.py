@@ -108,7 +108,7 @@ class CurvePoint(Checked):
 
     def check(self) -> None:
         """Refuse more certified images than there are."""
-        check_most(self.certified, self.total, "certified")
+        check_most(self.certified, self.total, "certified", "total")
 
     @property
     def share(self) -> float:
@@ -135,8 +135,8 @@ class AttackedPoint(Checked):
 
     def check(self) -> None:
         """Refuse more right or contradicted images than there are."""
-        check_most(self.right, self.total, "right")
-        check_most(self.contradicted, self.total, "contradicted")
+        check_most(self.right, self.total, "right", "total")
+        check_most(self.contradicted, self.total, "contradicted", "total")
 
     @property
     def share(self) -> Share:
@@ -181,7 +181,7 @@ class CertifiedCurve(Record):
 
     def check(self) -> None:
         """Refuse counts above the total, and points of other images."""
-        check_most(self.clean, self.total, "clean")
+        check_most(self.clean, self.total, "clean", "total")
         for name in ("points", "attacked"):
             for i, point in enumerate(getattr(self, name)):
                 check_equal(point.total, self.total, f"{name}[{i}].total")

@@ -95,7 +95,7 @@ class PersistentCurve(Record):
         """Refuse lists without one entry for each number of submissions."""
         check_rising(self.submissions, "submissions")
         check_lengths(self, "submissions", "broken", "errors")
-        check_most(self.submissions, self.draws, "submissions")
+        check_most(self.submissions, self.draws, "submissions", "draws")
 
     def at(self, submissions: int) -> float:
         """Share broken within so many submissions.
@@ -133,7 +133,7 @@ class DrawsRecord(Record):
     def check(self) -> None:
         """Refuse lists without one entry for each image, and more right draws than draws."""
         check_lengths(self, "right", "mean_correct", "vote_correct")
-        check_most(self.right, self.draws, "right")
+        check_most(self.right, self.draws, "right", "draws")
 
     def share(self, rule: str) -> ExactShare:
         """Accuracy by a rule, with its Clopper-Pearson interval over images.

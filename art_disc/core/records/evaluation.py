@@ -97,7 +97,7 @@ class EvaluationRecord(Record):
         check_lengths(self, "labels", "base_correct", "reference_correct", optional=True)
         for i, row in enumerate(self.outcomes):
             if row.positions:
-                check_most(row.positions, n - 1, f"outcomes[{i}].positions")
+                check_most(row.positions, n - 1, f"outcomes[{i}].positions", "labels")
             elif row.status == "done":
                 check_lengths(row, "labels", "correct", size=n, before=f"outcomes[{i}].")
         for i, certificate in enumerate(self.certificates):

@@ -88,7 +88,7 @@ class AttackOutcome(Checked):
         check_word(self.norm, NORMS, "norm")
         check_word(self.status, RUN_STATUSES, "status")
         check_rising(self.positions, "positions")
-        check_most(self.draw_correct, self.draws, "draw_correct")
+        check_most(self.draw_correct, self.draws, "draw_correct", "draws")
         lists = ("correct", "perturbation", "grid_correct", "draw_correct")
         if self.status != "done":
             check_lengths(self, f"nothing was {self.status}", *lists, size=0)
@@ -96,7 +96,7 @@ class AttackOutcome(Checked):
             check_lengths(self, "positions", "correct")
         check_lengths(self, "correct", "perturbation")
         check_lengths(self, "correct", *lists, optional=True)
-        check_most(self.by_step, len(self.correct), "by_step")
+        check_most(self.by_step, len(self.correct), "by_step", "correct")
 
     def breaks(self, eps: float, *, grid: bool = False) -> tuple[bool, ...]:
         """For each attacked example, whether a change of at most `eps` broke it.

@@ -52,7 +52,7 @@ class AgreementRecord(Record):
         images = len(self.cosines[0]) if self.cosines else 0
         for i, row in enumerate(self.cosines):
             check_equal(len(row), images, f"length of cosines[{i}]")
-        check_most(self.zeros, 2 * images, "zeros")
+        check_most(self.zeros, 2 * images, "zeros", "cosines")
 
     def quartiles(self, draws: int) -> tuple[float, float, float]:
         """Lower quartile, median and upper quartile of the cosine over images.
@@ -144,7 +144,7 @@ class ConvergenceRecord(Record):
             before = f"points[{i}]."
             size = len(self.clean_correct)
             check_lengths(point, "clean_correct", "correct", size=size, before=before)
-            check_most(point.draw_correct, self.fresh, f"{before}draw_correct")
+            check_most(point.draw_correct, self.fresh, f"{before}draw_correct", "fresh")
 
     @property
     def clean(self) -> ExactShare:

@@ -96,7 +96,7 @@ class TransferRecord(Record):
         for i, row in enumerate(self.rows):
             size = len(self.clean_correct) if row.status == "done" else 0
             check_lengths(row, "clean_correct", "right", size=size, before=f"rows[{i}].")
-            check_most(row.draw_right, self.draws, f"rows[{i}].draw_right")
+            check_most(row.draw_right, self.draws, f"rows[{i}].draw_right", "draws")
 
     @property
     def clean(self) -> ExactShare:

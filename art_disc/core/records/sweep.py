@@ -79,7 +79,7 @@ class SweepRecord(Record):
     def check(self) -> None:
         """Refuse more cells than were planned."""
         check_plain(self.plan, "plan")
-        check_most(len(self.cells), self.planned, "number of cells")
+        check_most(len(self.cells), self.planned, "number of cells", "planned")
 
     def count(self, status: str) -> int:
         """Number of cells with this status.

@@ -137,7 +137,7 @@ class TableRecord(Record):
 
     def check(self) -> None:
         """Refuse more rows than were planned."""
-        check_most(len(self.rows), self.planned, "number of rows")
+        check_most(len(self.rows), self.planned, "number of rows", "planned")
 
     @property
     def complete(self) -> bool:

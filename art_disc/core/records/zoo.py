@@ -68,9 +68,9 @@ class ZooCell(Checked):
         """Refuse words that say nothing, and more of something than there is."""
         check_word(self.status, CELL_STATUSES, "status")
         check_word(self.norm, ("", *NORMS), "norm")
-        check_most(self.clean, self.total, "clean")
-        check_most(self.attacked, self.total, "attacked")
-        check_most(self.zero_gradients, self.seen_gradients, "zero_gradients")
+        check_most(self.clean, self.total, "clean", "total")
+        check_most(self.attacked, self.total, "attacked", "total")
+        check_most(self.zero_gradients, self.seen_gradients, "zero_gradients", "seen_gradients")
 
     @property
     def finished(self) -> bool:
@@ -123,7 +123,7 @@ class ZooRecord(Record):
         check_lengths(self, "labels", "example_ids")
         for i, cell in enumerate(self.cells):
             check_word(cell.defence, tuple(self.defences), f"cells[{i}].defence")
-            check_most(cell.total, len(self.labels), f"cells[{i}].total")
+            check_most(cell.total, len(self.labels), f"cells[{i}].total", "labels")
 
     @property
     def attacks(self) -> tuple[str, ...]:
