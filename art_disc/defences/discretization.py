@@ -46,12 +46,7 @@ class CodebookPreprocessor(SurrogatePreprocessor):
     def _make_map(self) -> CodebookMap | None:
         if not self.codebook.is_fitted:
             return None
-        return CodebookMap(
-            self.codebook,
-            self.surrogate,
-            channels_first=self.channels_first,
-            upper=self.clip_values[1],
-        )
+        return CodebookMap(self.codebook, self.surrogate, **self._layout())
 
     @property
     def map(self) -> CodebookMap:

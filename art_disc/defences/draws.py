@@ -2,6 +2,8 @@
 
 import copy
 from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import derive_seed
-from art_disc.defences.images import as_float_images
+from art_disc.defences.images import ImageMap
 from art_disc.defences.preprocessor import MapPreprocessor
 
 
@@ -48,18 +50,20 @@ class Draws:
 
     def normal(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
         """Return standard normal numbers, float32, of shape (n, ...)."""
-        numbers = torch.randn((self._rows or shape[0], *shape[1:]), generator=self._generator)
-        return numbers.expand(shape).to(device)
+        return self._numbers(torch.randn, shape, device)
 
     def uniform(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
         """Return numbers in [0, 1), float32, of shape (n, ...)."""
-        numbers = torch.rand((self._rows or shape[0], *shape[1:]), generator=self._generator)
-        return numbers.expand(shape).to(device)
+        return self._numbers(torch.rand, shape, device)
 
     def integers(self, high: int, shape: tuple[int, ...], device: torch.device) -> Tensor:
         """Return whole numbers 0..high-1, each as likely, int64, of shape (n, ...)."""
-        rows = self._rows or shape[0]
-        numbers = torch.randint(high, (rows, *shape[1:]), generator=self._generator)
+        return self._numbers(partial(torch.randint, high), shape, device)
+
+    def _numbers(
+        self, make: Callable[..., Tensor], shape: tuple[int, ...], device: torch.device
+    ) -> Tensor:
+        numbers = make((self._rows or shape[0], *shape[1:]), generator=self._generator)
         return numbers.expand(shape).to(device)
 
     def categorical(self, logits: Tensor) -> Tensor:
@@ -79,7 +83,7 @@ class Draws:
         return (below <= threshold).sum(dim=1).clamp(max=logits.shape[1] - 1)
 
 
-class RandomMap(nn.Module):
+class RandomMap(ImageMap):
     """A map that makes a fresh draw for each row of each call, in train and in eval mode alike.
 
     A subclass gives `transform`, and takes random numbers from the draws that it gets alone.
@@ -88,7 +92,7 @@ class RandomMap(nn.Module):
         seed: Of its own stream; the same seed and calls give the same draws.
         frozen: None, or the seed of numbers that are the same for every row and call: the map is
             then one function of the image, whatever the batch.
-        upper: Top of the input range, 1 or 255.
+        **options: Keyword options of `ImageMap`.
 
     Attributes:
         discrete: Whether its values are a few that are the same in every draw, so that images
@@ -97,11 +101,10 @@ class RandomMap(nn.Module):
 
     discrete = False
 
-    def __init__(self, *, seed: int, frozen: int | None = None, upper: float = 1.0) -> None:
-        super().__init__()
+    def __init__(self, *, seed: int, frozen: int | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self.stream = Stream(seed)
         self.frozen = frozen
-        self.upper = upper
 
     def forward(self, x: Tensor) -> Tensor:
         """Return one draw of every image; the first of the frozen ones where they are frozen.
@@ -124,17 +127,17 @@ class RandomMap(nn.Module):
         Raises:
             InputError: As for `forward`.
         """
-        images = as_float_images(x, self.upper)
-        if self.frozen is None:
-            return self.transform(images, Draws(self.stream.generator))
-        generator = torch.Generator().manual_seed(derive_seed(self.frozen, "draw", index))
-        return self.transform(images, Draws(generator, shared=True))
+        draws = Draws(self.stream.generator)
+        if self.frozen is not None:
+            generator = torch.Generator().manual_seed(derive_seed(self.frozen, "draw", index))
+            draws = Draws(generator, shared=True)
+        return self.leave(self.transform(self.enter(x), draws))
 
     def transform(self, images: Tensor, draws: Draws) -> Tensor:
         """Return the images of one draw.
 
         Args:
-            images: float32 (n, ...), in [0, upper] or outside it.
+            images: float32 (n, c, h, w), in [0, upper] or outside it.
             draws: The random numbers.
         """
         raise NotImplementedError
@@ -188,11 +191,12 @@ class RandomPreprocessor(MapPreprocessor):
         # two equal defences one after the other must not draw the same numbers
         own = (type(self).__name__, self.place)
         frozen = None if self.freeze is None else derive_seed(self.freeze, *own)
-        return self._random_map(derive_seed(self.seed, *own), frozen)
+        seed = derive_seed(self.seed, *own)
+        return self._random_map(seed=seed, frozen=frozen, **self._layout())
 
     @abstractmethod
-    def _random_map(self, seed: int, frozen: int | None) -> RandomMap:
-        """Return the map of the present attributes, with these seeds."""
+    def _random_map(self, **options: Any) -> RandomMap:
+        """Return the map of the present attributes, with these options of a `RandomMap`."""
 
     @property
     def is_random(self) -> bool:

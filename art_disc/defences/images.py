@@ -1,5 +1,7 @@
 """What every map does with the images that it is given, before and after its own work."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -59,8 +61,15 @@ class ImageMap(nn.Module):
         Raises:
             InputError: Not four axes, another integer type, or what the map refuses.
         """
+        return self.leave(self.changed(self.enter(x)))
+
+    def enter(self, x: Tensor) -> Tensor:
+        """Return images as (n, c, h, w), float32 in [0, upper]; see `forward`."""
         images = as_float_images(x, self.upper)
-        made = self.changed(images if self.channels_first else images.movedim(-1, 1))
+        return images if self.channels_first else images.movedim(-1, 1)
+
+    def leave(self, made: Tensor) -> Tensor:
+        """Return what was made of (n, c, h, w) in the layout and range that leave the map."""
         return made if self.channels_first else made.movedim(1, -1)
 
     def changed(self, images: Tensor) -> Tensor:
@@ -68,7 +77,7 @@ class ImageMap(nn.Module):
         raise NotImplementedError
 
 
-class StepMap(nn.Module):
+class StepMap(ImageMap):
     """An exact map of images on [0, 1] forward, bit for bit; a stand-in's gradient backward.
 
     Total on the reals: attacks step outside the clip range too. A NaN stays one: some attacks try
@@ -76,32 +85,19 @@ class StepMap(nn.Module):
 
     Args:
         copies: Float32 numbers that autograd keeps of the stand-in, for each value of an image.
-        channels_first: Images are (n, c, h, w); otherwise (n, h, w, c).
-        upper: Top of the input range, 1 or 255.
         scaled: Whether what comes out is in the range of the images; otherwise in [0, 1].
+        **options: Keyword options of `ImageMap`.
     """
 
-    def __init__(
-        self, copies: int, *, channels_first: bool = True, upper: float = 1.0, scaled: bool = True
-    ) -> None:
-        super().__init__()
+    def __init__(self, copies: int, *, scaled: bool = True, **options: Any) -> None:
+        super().__init__(**options)
         self.copies = copies
-        self.channels_first = channels_first
-        self.upper = upper
-        self.scale = upper if scaled else 1.0
+        self.scale = self.upper if scaled else 1.0
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return what the map makes, float32.
-
-        Args:
-            x: Images, floats of any precision in [0, upper], or uint8.
-
-        Raises:
-            InputError: Not four axes, another integer type, or what the map refuses.
-        """
-        images = self.enter(x)
+    def changed(self, images: Tensor) -> Tensor:
+        """Return the exact value; see `ImageMap`."""
         chunk = images_at_once(images, self.copies)
-        return self.leave(straight_through(images, self._hard, self.stand_in, chunk))
+        return straight_through(images, self._hard, self.stand_in, chunk)
 
     def soft(self, x: Tensor) -> Tensor:
         """Return the stand-in's own value, differentiable, in the layout and range of `forward`."""
@@ -124,8 +120,8 @@ class StepMap(nn.Module):
 
     def leave(self, made: Tensor) -> Tensor:
         """Return what was made of (n, c, h, w) in the layout and range that leave the map."""
-        made = made if self.channels_first else made.movedim(1, -1)
-        return made if self.scale == 1 else made * self.scale
+        left = super().leave(made)
+        return left if self.scale == 1 else left * self.scale
 
     def _hard(self, images: Tensor) -> Tensor:
         parts = [self.exact(part) for part in images.split(images_at_once(images, self.copies))]

@@ -142,12 +142,8 @@ class JpegCompression(SurrogatePreprocessor):
         super()._check_params()
 
     def _make_map(self) -> JpegMap:
-        return JpegMap(
-            JpegCodec(self.quality, self.ratio, self.subsampling),
-            self.surrogate,
-            channels_first=self.channels_first,
-            upper=self.clip_values[1],
-        )
+        codec = JpegCodec(self.quality, self.ratio, self.subsampling)
+        return JpegMap(codec, self.surrogate, **self._layout())
 
     def check_channels(self, channels: int) -> None:
         """Refuse images that are neither grey nor RGB.

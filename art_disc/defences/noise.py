@@ -62,10 +62,9 @@ class GaussianNoise(RandomPreprocessor):
         check_rate(self.sigma, "sigma")
         super()._check_params()
 
-    def _random_map(self, seed: int, frozen: int | None) -> NoiseMap:
-        return NoiseMap(
-            self.sigma, clip=self.clip, seed=seed, frozen=frozen, upper=self.clip_values[1]
-        )
+    def _random_map(self, **options: Any) -> NoiseMap:
+        # in the images' own layout, whatever that is
+        return NoiseMap(self.sigma, clip=self.clip, **options | {"channels_first": True})
 
     def noise(self) -> PixelNoise:
         """Return its own noise."""

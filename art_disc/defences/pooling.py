@@ -9,7 +9,7 @@ from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
 from art_disc.defences.images import ImageMap
 from art_disc.defences.preprocessor import MapPreprocessor
-from art_disc.defences.reshaping import ResizingPreprocessor, bilinear
+from art_disc.defences.resizing import ResizingPreprocessor, bilinear
 
 # eps up to which the paper takes a filter size and a stride
 TABLE_1 = ((0.02, 1, 1), (0.05, 1, 2), (0.07, 2, 3), (0.1, 2, 4), (0.3, 2, 7))
@@ -127,7 +127,7 @@ class MaxPoolDownsample(ResizingPreprocessor):
         super()._check_params()
 
     def _make_map(self) -> PoolMap:
-        return PoolMap(self.filter_size, self.stride, back=self.resize, **self._options())
+        return PoolMap(self.filter_size, self.stride, back=self.resize, **self._layout())
 
     def new_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the size of the pooled image, or that of the input.
@@ -170,7 +170,7 @@ class BilinearResize(ResizingPreprocessor):
         super()._check_params()
 
     def _make_map(self) -> ResizeMap:
-        return ResizeMap(self.height, self.width, **self._options())
+        return ResizeMap(self.height, self.width, **self._layout())
 
     def new_size(self, height: int, width: int) -> tuple[int, int]:  # noqa: ARG002 - of any image
         """Return the fixed size."""

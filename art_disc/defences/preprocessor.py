@@ -5,7 +5,10 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar, Self, TypeGuard
 
+import numpy as np
+import torch
 from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from art_disc.core.checks import Float32Array
@@ -130,6 +133,28 @@ class MapPreprocessor(Traits, PreprocessorPyTorch):
         """
         return self.map(x), y
 
+    def estimate_gradient(self, x: NDArray[Any], grad: NDArray[Any]) -> NDArray[Any]:
+        """Return the gradient of `estimate_forward` with respect to the images.
+
+        Args:
+            x: Images.
+            grad: Gradient with respect to what comes out, shape (n, ...), or of several classes,
+                (n, classes, ...): ART's own method knows gradients of the images' shape alone.
+
+        Returns:
+            Shape of `x`, with the axis of the classes if there is one.
+        """
+        several = grad.ndim == x.ndim + 1
+        leaf = torch.tensor(x, device=self.device).requires_grad_()
+        made = self.estimate_forward(leaf)
+        found = [
+            torch.autograd.grad(
+                made, leaf, torch.tensor(one, device=self.device).to(made), retain_graph=True
+            )[0].numpy(force=True)
+            for one in (grad.swapaxes(0, 1) if several else grad[None])
+        ]
+        return np.stack(found, axis=1) if several else found[0]
+
     def with_surrogate(self, surrogate: SurrogateLike) -> Self:
         """Return the same defence with another backward pass.
 
@@ -146,6 +171,10 @@ class MapPreprocessor(Traits, PreprocessorPyTorch):
         if CODEWORDS.find(surrogate) is None and LEVELS.find(surrogate) is None:
             self.vocabulary.read(surrogate)
         return self
+
+    def _layout(self) -> dict[str, Any]:
+        """Return what a map is told of the images."""
+        return {"channels_first": self.channels_first, "upper": self.clip_values[1]}
 
     def with_layout(self, *, channels_first: bool, clip_values: ClipValues) -> Self:
         """Return the same defence for another layout and input range."""

@@ -24,38 +24,26 @@ from art_disc.surrogates import Identity, Surrogate, SurrogateLike
 
 SAMPLERS = ("adaptive", "kmeans++")
 
+
+def _settings(n_clusters: int, noise: float, rate: float = 40.0) -> dict[str, Any]:
+    """Return a preset whose two noises are as strong, and whose gamma and alpha are equal."""
+    both = {"sigma": noise, "tau": noise, "gamma": rate, "alpha": rate}
+    return {"n_clusters": n_clusters, **both}
+
+
 # On [0, 1]. A range t times as long has sigma and tau t times as large, gamma and alpha t^2 times
 # as small: 0.25 and 10 on the reference's [-1, 1] are 0.125 (about 32 / 255) and 40 here.
 PRESETS: dict[str, dict[str, Any]] = {
-    "mnist": {"n_clusters": 2, "sigma": 0.15, "tau": 0.15, "gamma": 40.0, "alpha": 40.0},
-    "mnist-reference": {
-        "n_clusters": 2,
-        "sigma": 0.15,
-        "tau": 0.15,
-        "gamma": 20.0,
-        "alpha": 20.0,
-        "shared_positions": True,
-    },
-    "imagenet": {
-        "n_clusters": 5,
-        "sigma": 32 / 255,
-        "tau": 32 / 255,
-        "gamma": 40.0,
-        "alpha": 40.0,
-    },
+    "mnist": _settings(2, 0.15),
+    "mnist-reference": _settings(2, 0.15, 20.0) | {"shared_positions": True},
+    "imagenet": _settings(5, 32 / 255),
     "imagenet-fixed": {
         "n_clusters": 8,
         "sigma": 32 / 255,
         "alpha": 40.0,
         "centres": tuple(itertools.product((64 / 255, 192 / 255), repeat=3)),
     },
-    "competition": {
-        "n_clusters": 10,
-        "sigma": 16 / 255,
-        "tau": 16 / 255,
-        "gamma": 40.0,
-        "alpha": 40.0,
-    },
+    "competition": _settings(10, 16 / 255),
 }
 
 
@@ -190,17 +178,9 @@ class ClusterPreprocessor(SurrogatePreprocessor, RandomPreprocessor):
         own = self.surrogate.alpha if isinstance(self.surrogate, Mixture) else None
         return own or self._alphas()[1]
 
-    def _random_map(self, seed: int, frozen: int | None) -> ClusterMap:
-        return ClusterMap(
-            self._rule(),
-            self.sigma,
-            self._alphas()[0],
-            None if isinstance(self.surrogate, Identity) else self.slope,
-            channels_first=self.channels_first,
-            seed=seed,
-            frozen=frozen,
-            upper=self.clip_values[1],
-        )
+    def _random_map(self, **options: Any) -> ClusterMap:
+        slope = None if isinstance(self.surrogate, Identity) else self.slope
+        return ClusterMap(self._rule(), self.sigma, self._alphas()[0], slope, **options)
 
     def check_channels(self, channels: int) -> None:
         """Refuse pixels of another number of channels than fixed centres have.

@@ -65,7 +65,6 @@ class ClusterMap(RandomMap):
         sigma: Standard deviation of the noise, on the [0, 1] scale.
         alpha: Inverse temperature of the mean; None: the nearest centre.
         slope: Alpha of the mean that is differentiated; None: the identity is.
-        channels_first: Images are (n, c, h, w); otherwise (n, h, w, c).
         **options: Keyword options of `RandomMap`.
     """
 
@@ -75,8 +74,6 @@ class ClusterMap(RandomMap):
         sigma: float,
         alpha: float | None,
         slope: float | None,
-        *,
-        channels_first: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -84,20 +81,17 @@ class ClusterMap(RandomMap):
         self.sigma = sigma
         self.alpha = alpha
         self.slope = slope
-        self.channels_first = channels_first
         self.discrete = alpha is None and isinstance(centres, FixedCentres)
 
     def transform(self, images: Tensor, draws: Draws) -> Tensor:
         """Return images of centres or of means; see `RandomMap`."""
         unit = images if self.upper == 1 else images / self.upper
-        unit = unit if self.channels_first else unit.movedim(-1, 1)
         pixels = unit.flatten(2)
         with torch.no_grad():
             picked = self.centres(pixels, draws)
             noise = self.sigma * draws.normal(tuple(pixels.shape), pixels.device)
         made = assign(pixels + noise, picked.of(pixels), self.alpha, self.slope)
         made = made.reshape(unit.shape)
-        made = made if self.channels_first else made.movedim(1, -1)
         return made if self.upper == 1 else made * self.upper
 
 

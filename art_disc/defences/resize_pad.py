@@ -8,7 +8,7 @@ from torch import Tensor
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
 from art_disc.defences.draws import Draws, RandomMap, RandomPreprocessor
-from art_disc.defences.reshaping import ResizingPreprocessor, bilinear
+from art_disc.defences.resizing import ResizingPreprocessor, bilinear
 
 METHODS = ("nearest", "bilinear")
 # sides of the published images: that of the network's input, the smallest and the largest drawn
@@ -66,7 +66,6 @@ class ResizePadMap(RandomMap):
         fill: Value of the border, on [0, 1].
         per_image: Each image gets a size of its own.
         back: Resize to the size of the input.
-        channels_first: Images are (n, c, h, w); otherwise (n, h, w, c).
         **options: Keyword options of `RandomMap`.
     """
 
@@ -78,7 +77,6 @@ class ResizePadMap(RandomMap):
         fill: float,
         per_image: bool,
         back: bool,
-        channels_first: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -87,15 +85,11 @@ class ResizePadMap(RandomMap):
         self.fill = fill
         self.per_image = per_image
         self.back = back
-        self.channels_first = channels_first
 
     def transform(self, images: Tensor, draws: Draws) -> Tensor:
         """Return padded images, or the same at the size of the input; see `RandomMap`."""
-        images = images if self.channels_first else images.movedim(-1, 1)
-        height, width = images.shape[2:]
         made = self._placed(images, draws)
-        made = bilinear(made, height, width) if self.back else made
-        return made if self.channels_first else made.movedim(1, -1)
+        return bilinear(made, *images.shape[2:]) if self.back else made
 
     def _placed(self, images: Tensor, draws: Draws) -> Tensor:
         old, n = tuple(images.shape[2:]), len(images)
@@ -232,17 +226,9 @@ class ResizePad(ResizingPreprocessor, RandomPreprocessor):
     def _sides(self) -> Sides:
         return Sides(self.lowest, self.highest, self.size)
 
-    def _random_map(self, seed: int, frozen: int | None) -> ResizePadMap:
-        return ResizePadMap(
-            self._sides(),
-            self.method,
-            fill=float(self.fill),
-            per_image=bool(self.per_image),
-            back=bool(self.back),
-            seed=seed,
-            frozen=frozen,
-            **self._options(),
-        )
+    def _random_map(self, **options: Any) -> ResizePadMap:
+        flags = {"per_image": bool(self.per_image), "back": bool(self.back)}
+        return ResizePadMap(self._sides(), self.method, fill=float(self.fill), **flags, **options)
 
     def new_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the size of the padded image, or that of the input.

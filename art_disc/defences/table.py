@@ -59,17 +59,10 @@ class DefenceRow:
         return self.options | ({"surrogate": str} if self.takes_surrogate else {})
 
 
-def _density(surrogate: str = "soft", **options: Any) -> PixelDiscretization:
-    return PixelDiscretization(DensityCodebook(**options), surrogate)
-
-
-# one line names one codebook, so the seed of a line that gives none is fixed
-def _kmedoids(surrogate: str = "soft", **options: Any) -> PixelDiscretization:
-    return PixelDiscretization(KMedoidsCodebook(**{"random_state": 0} | options), surrogate)
-
-
-def _kmeans(surrogate: str = "soft", **options: Any) -> PixelDiscretization:
-    return PixelDiscretization(KMeansCodebook(**{"random_state": 0} | options), surrogate)
+def _learned(
+    kind: Callable[..., Codebook], surrogate: str = "soft", **options: Any
+) -> PixelDiscretization:
+    return PixelDiscretization(kind(**options), surrogate)
 
 
 def _clusters(
@@ -78,14 +71,6 @@ def _clusters(
     if options.get("centres", "").endswith(".npz"):
         options = {"n_clusters": None} | options | {"centres": Codebook.load(options["centres"])}
     return kind.preset(preset, **options)
-
-
-def _pool(filter_size: int = 2, stride: int = 2, **options: Any) -> MaxPoolDownsample:
-    return MaxPoolDownsample(filter_size, stride, **options)
-
-
-def _bilinear(height: int = 28, width: int = 28) -> BilinearResize:
-    return BilinearResize(height, width)
 
 
 _CLUSTERED: dict[str, type] = {
@@ -113,14 +98,17 @@ DEFENCES: dict[str, DefenceRow] = {
     "density": DefenceRow(
         PixelDiscretization,
         {"n_codes": int, "radius": float, "kernel": str, "bandwidth": float, "metric": str},
-        _density,
+        partial(_learned, DensityCodebook),
     ),
     "kmedoids": DefenceRow(
         PixelDiscretization,
         {**_CLUSTERED, "metric": str, "solver": str, "refinements": int},
-        _kmedoids,
+        # one line names one codebook, so the seed of a line that gives none is fixed
+        partial(_learned, KMedoidsCodebook, random_state=0),
     ),
-    "kmeans": DefenceRow(PixelDiscretization, _CLUSTERED, _kmeans),
+    "kmeans": DefenceRow(
+        PixelDiscretization, _CLUSTERED, partial(_learned, KMeansCodebook, random_state=0)
+    ),
     "colordepth": DefenceRow(ColorDepthReduction, {"n_codes": int}),
     "bitdepth": DefenceRow(InputBitDepth, {"bits": int}),
     "thermometer": DefenceRow(Thermometer, {"n_levels": int, "encoding": str}),
@@ -128,9 +116,15 @@ DEFENCES: dict[str, DefenceRow] = {
     "randdisc": DefenceRow(RandDisc, _CENTRES, partial(_clusters, RandDisc)),
     "randmix": DefenceRow(RandMix, {"alpha": float, **_CENTRES}, partial(_clusters, RandMix)),
     "maxpool": DefenceRow(
-        MaxPoolDownsample, {"filter_size": int, "stride": int, "resize": bool}, _pool
+        MaxPoolDownsample,
+        {"filter_size": int, "stride": int, "resize": bool},
+        partial(MaxPoolDownsample, filter_size=2, stride=2),
     ),
-    "bilinear": DefenceRow(BilinearResize, {"height": int, "width": int}, _bilinear),
+    "bilinear": DefenceRow(
+        BilinearResize,
+        {"height": int, "width": int},
+        partial(BilinearResize, height=28, width=28),
+    ),
     "jpeg": DefenceRow(JpegCompression, {"quality": int, "ratio": float, "subsampling": str}),
     "tv": DefenceRow(
         TotalVariation,

@@ -11,7 +11,6 @@ from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError
 from art_disc.defences.images import StepMap
 from art_disc.defences.preprocessor import SurrogatePreprocessor
-from art_disc.defences.reshaping import ReshapingPreprocessor
 from art_disc.surrogates import (
     LEVELS,
     LevelCode,
@@ -58,7 +57,7 @@ class LevelMap(StepMap):
         return self.code.soft(images, self.surrogate)
 
 
-class Thermometer(ReshapingPreprocessor, SurrogatePreprocessor):
+class Thermometer(SurrogatePreprocessor):
     """Replace every channel by the bits of its level; the network takes `encoded_shape`.
 
     Level p of L holds the values in (p / L, (p + 1) / L], level 0 also 0: a value on a border
@@ -116,8 +115,7 @@ class Thermometer(ReshapingPreprocessor, SurrogatePreprocessor):
         return LevelCode(int(self.n_levels), self.encoding == "one_hot")
 
     def _make_map(self) -> LevelMap:
-        options = {"channels_first": self.channels_first, "upper": self.clip_values[1]}
-        return LevelMap(self.level_code(), self.surrogate, **options)
+        return LevelMap(self.level_code(), self.surrogate, **self._layout())
 
     @property
     def map(self) -> LevelMap:

@@ -179,12 +179,7 @@ class TotalVariation(SurrogatePreprocessor):
         return Descent(self.weight, self.steps, isotropic, self.smoothing, self.step_size or safe)
 
     def _make_map(self) -> TotalVariationMap:
-        return TotalVariationMap(
-            self.descent,
-            self.surrogate,
-            channels_first=self.channels_first,
-            upper=self.clip_values[1],
-        )
+        return TotalVariationMap(self.descent, self.surrogate, **self._layout())
 
     def spread(self) -> tuple[Surrogate, ...]:
         """Return the exact gradient."""

@@ -179,8 +179,8 @@ class BlockedMap(ResizePadMap):
 
 
 class PlantedZero(ResizePad):
-    def _random_map(self, seed, frozen):
-        made = super()._random_map(seed, frozen)
+    def _random_map(self, **options):
+        made = super()._random_map(**options)
         made.__class__ = BlockedMap
         return made
 

@@ -259,8 +259,8 @@ def test_a_defended_classifier_is_saved_and_loaded(classifier, digits, tmp_path,
 class Shaken(RandomPreprocessor):
     """Noise of a user's own, which says what it is."""
 
-    def _random_map(self, seed, frozen):
-        made = RandomMap(seed=seed, frozen=frozen, upper=self.clip_values[1])
+    def _random_map(self, **options):
+        made = RandomMap(**options)
         made.transform = lambda images, draws: (
             images + 0.1 * draws.normal(tuple(images.shape), images.device)
         )

@@ -1,10 +1,6 @@
-"""Defences that may hand on another shape: their gradient, and how images are resized."""
+"""How images are resized, and defences that may change height and width."""
 
-from typing import Any
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from art_disc.defences.preprocessor import MapPreprocessor
@@ -35,37 +31,8 @@ def _along(images: Tensor, size: int, axis: int) -> Tensor:
     return first + (second - first) * share
 
 
-class ReshapingPreprocessor(MapPreprocessor):
-    """A defence whose images may leave with another shape: of the axes, the channels or both."""
-
-    def estimate_gradient(self, x: NDArray[Any], grad: NDArray[Any]) -> NDArray[Any]:
-        """Return the gradient of `estimate_forward` with respect to the images.
-
-        Args:
-            x: Images.
-            grad: Gradient with respect to what comes out, shape (n, ...), or of several classes,
-                (n, classes, ...): ART's own method knows gradients of the images' shape alone.
-
-        Returns:
-            Shape of `x`, with the axis of the classes if there is one.
-        """
-        several = grad.ndim == x.ndim + 1
-        leaf = torch.tensor(x, device=self.device).requires_grad_()
-        made = self.estimate_forward(leaf)
-        found = [
-            torch.autograd.grad(
-                made, leaf, torch.tensor(one, device=self.device).to(made), retain_graph=True
-            )[0].numpy(force=True)
-            for one in (grad.swapaxes(0, 1) if several else grad[None])
-        ]
-        return np.stack(found, axis=1) if several else found[0]
-
-
-class ResizingPreprocessor(ReshapingPreprocessor):
+class ResizingPreprocessor(MapPreprocessor):
     """A defence that may change height and width."""
-
-    def _options(self) -> dict[str, Any]:
-        return {"channels_first": self.channels_first, "upper": self.clip_values[1]}
 
     def new_size(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of the images that come out."""
