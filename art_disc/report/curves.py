@@ -10,7 +10,8 @@ from art_disc.report.reading import (
     KNOWLEDGE_SHORT,
     clean_share,
     in_unit_range,
-    percent,
+    line_words,
+    points,
 )
 
 
@@ -19,8 +20,7 @@ class Curve:
     """One line of the plot; points only where an attack finished, and clean accuracy at 0."""
 
     label: str
-    eps: tuple[float, ...]
-    shares: tuple[Share, ...]
+    points: dict[float, Share]
     colour: str
     marker: str
     dashes: str
@@ -43,13 +43,11 @@ def curves(record: EvaluationRecord) -> tuple[Curve, ...]:
     )
     made = []
     for label, model, knowledge, colour, marker, dashes in looks:
-        points = _points(record, model, knowledge)
-        if any(eps > 0 for eps in points):
-            shares = tuple(points.values())
-            made.append(Curve(label, tuple(points), shares, colour, marker, dashes))
+        line = points(record, model, knowledge)
+        if any(eps > 0 for eps in line):
+            made.append(Curve(label, line, colour, marker, dashes))
     if made and (proved := _certified(record)):
-        looks_of_proof = ("defended, certified", tuple(proved), tuple(proved.values()))
-        made.append(Curve(*looks_of_proof, colour=BLUE, marker="P", dashes="--"))
+        made.append(Curve("defended, certified", proved, colour=BLUE, marker="P", dashes="--"))
     return tuple(made)
 
 
@@ -62,30 +60,13 @@ def _certified(record: EvaluationRecord) -> dict[float, Share]:
     return {0.0: clean} | dict(sorted(shares.items()))
 
 
-def _points(record: EvaluationRecord, model: str, knowledge: tuple[str, ...]) -> dict[float, Share]:
-    clean = clean_share(record, model)
-    points = {} if clean is None else {0.0: clean}
-    for eps in record.eps:
-        share = record.worst(eps, model=model, knowledge=knowledge)
-        if share is not None:
-            points[float(eps)] = share
-    return points
-
-
 def accuracy_plot(record: EvaluationRecord) -> Drawing | None:
     """Draw the curves, or return None where no attack finished."""
     lines = curves(record)
     if not lines:
         return None
     grey_levels = in_unit_range(record)
-    numbers = "; ".join(
-        f"{line.label}: "
-        + ", ".join(
-            f"{percent(share.value, share.total)} at {eps:.4g}"
-            for eps, share in zip(line.eps, line.shares, strict=True)
-        )
-        for line in lines
-    )
+    numbers = "; ".join(f"{line.label}: {line_words(line.points)}" for line in lines)
     caption = (
         "Share of examples still classified correctly, against the budget eps in the classifier's "
         "input range; eps 0 is the clean accuracy. A point at a budget stands where an attack "
@@ -100,13 +81,14 @@ def accuracy_plot(record: EvaluationRecord) -> Drawing | None:
 def _paint(figure: Any, *, lines: tuple[Curve, ...], grey_levels: bool) -> None:
     axes = figure.add_subplot()
     for line in lines:
+        eps, shares = list(line.points), line.points.values()
         if line.band:
-            limits = [tuple(100 * limit for limit in share.interval) for share in line.shares]
+            limits = [tuple(100 * limit for limit in share.interval) for share in shares]
             low, high = zip(*limits, strict=True)
-            axes.fill_between(line.eps, low, high, color=line.colour, alpha=0.18, linewidth=0)
+            axes.fill_between(eps, low, high, color=line.colour, alpha=0.18, linewidth=0)
         axes.plot(
-            line.eps,
-            [100 * share.value for share in line.shares],
+            eps,
+            [100 * share.value for share in shares],
             color=line.colour,
             marker=line.marker,
             linestyle=line.dashes,

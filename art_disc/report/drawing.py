@@ -2,16 +2,22 @@
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
+from art_disc.core.records.base import Share
 from art_disc.report.document import Part
 from art_disc.report.extras import need
 
 INK, GRID, SHADE = "#1f2933", "#d5dae0", "#eef1f4"
 # Okabe and Ito's colours, told apart with any colour vision; each also has its own marker.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#b34700", "#007a5a", "#8a4a7a", "#66707a"
+
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, INK, GREY)
+MARKERS = "os^Dv"
 
 STYLE = {
     "svg.hashsalt": "art_disc",
@@ -82,6 +88,15 @@ def draw(paint: Callable[[Any], None], *, height: float = 3.9) -> bytes:
         paint(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
+
+
+def error_bars(axes: Any, at: Any, shares: Sequence[Share], **look: Any) -> None:
+    """Draw shares in percent with their intervals, on Axes of matplotlib."""
+    limits = np.array([share.interval for share in shares]).reshape(-1, 2)
+    values = np.array([share.value for share in shares])
+    # rounding may put a limit a hair on the wrong side of the share
+    bars = np.maximum(100 * np.array([values - limits[:, 0], limits[:, 1] - values]), 0)
+    axes.errorbar(at, 100 * values, yerr=bars, capsize=2, **look)
 
 
 def data_uri(content: bytes, mime: str) -> str:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from art_disc.core.intervals import wilson_interval
 from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SHADE, STYLE
 from art_disc.report.extras import need
-from art_disc.report.histograms import cell_borders
 
 Floats = NDArray[np.float64]
 
@@ -97,8 +96,22 @@ def cdf_plot(
     return axes
 
 
+def cell_borders(words: Floats) -> Floats:
+    """Borders between the cells of 1-D codewords, on the 255 scale: halfway between neighbours.
+
+    >>> cell_borders(np.array([[1.0], [0.0], [0.2]])).round(1).tolist()
+    [25.5, 153.0]
+    """
+    levels = np.sort(words[:, 0]) * 255
+    return np.asarray((levels[1:] + levels[:-1]) / 2, dtype=np.float64)
+
+
 def level_histogram(
-    histogram: NDArray[np.int64], codewords: NDArray[Any], ax: Any = None, *, eps: float
+    histogram: NDArray[Any],
+    codewords: NDArray[Any],
+    ax: Any = None,
+    *,
+    eps: float = 0.0,
 ) -> Any:
     """Draw pixel histograms with the codewords and return the Axes.
 
@@ -107,9 +120,9 @@ def level_histogram(
 
     Args:
         histogram: Pixels at each level of each channel, shape (c, 256).
-        codewords: Shape (k, c') with c' = 1 or c, in [0, 1].
+        codewords: Shape (k, c') with c' = 1 or c, in [0, 1]; c' = 0: none.
         ax: Axes to draw on; None: new ones.
-        eps: l_inf budget on the [0, 1] scale.
+        eps: l_inf budget on the [0, 1] scale; 0: none is shown.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -120,7 +133,13 @@ def level_histogram(
     )
     for row, (colour, label), (_, dashes) in zip(histogram, looks, cycle(_LOOKS), strict=False):
         axes.step(
-            np.arange(256), row, where="mid", color=colour, ls=dashes, linewidth=1.2, label=label
+            np.arange(len(row)),
+            row,
+            where="mid",
+            color=colour,
+            ls=dashes,
+            linewidth=1.2,
+            label=label,
         )
     axes.set(xlim=(-2, 257), xlabel="pixel value (8-bit level)", ylabel="pixels of the data")
     axes.set_yscale("log")
@@ -134,7 +153,7 @@ def level_histogram(
 
 def _mark_scalars(axes: Any, codewords: NDArray[Any], eps: float) -> None:
     borders = cell_borders(codewords)
-    for i, border in enumerate(borders):
+    for i, border in enumerate(borders if eps else ()):
         label = f"within eps = {255 * eps:.3g}/255 of a border" if i == 0 else None
         axes.axvspan(
             border - 255 * eps, border + 255 * eps, color=SHADE, zorder=0, linewidth=0, label=label

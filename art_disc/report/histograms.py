@@ -1,18 +1,17 @@
 """Histograms: pixel values with the codebook's cells, and a certificate's free pixels."""
 
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.core.records import VERDICTS, CertificateRecord, EvaluationRecord
-from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, SHADE, Drawing
+from art_disc.report.drawing import GREEN, ORANGE, Drawing
+from art_disc.report.hardness import cell_borders, level_histogram
 
 Floats = NDArray[np.float64]
 
-_CHANNELS = {1: ((INK, "pixels"),), 3: ((ORANGE, "red"), (GREEN, "green"), (BLUE, "blue"))}
 _VERDICT_COLOURS = {"certified": GREEN, "falsified": ORANGE, "undecided": "#8793a0"}
 
 
@@ -20,16 +19,6 @@ def codewords(record: EvaluationRecord) -> Floats:
     """Codewords of shape (k, c) in [0, 1]; (0, 0) where the record has none."""
     words = np.asarray(record.codebook.get("codewords", ()), dtype=np.float64)
     return words.reshape(len(words), -1) if words.size else np.zeros((0, 0))
-
-
-def cell_borders(words: Floats) -> Floats:
-    """Borders between the cells of 1-D codewords, on the 255 scale: halfway between neighbours.
-
-    >>> cell_borders(np.array([[1.0], [0.0], [0.2]])).round(1).tolist()
-    [25.5, 153.0]
-    """
-    levels = np.sort(words[:, 0]) * 255
-    return np.asarray((levels[1:] + levels[:-1]) / 2, dtype=np.float64)
 
 
 def pixel_plot(record: EvaluationRecord) -> Drawing | None:
@@ -56,8 +45,8 @@ def _pixel_words(counts: Floats, words: Floats) -> tuple[str, str]:
         borders = ", ".join(f"{value:.4g}" for value in cell_borders(words)) or "none"
         alt += f" Codewords at {levels}; cell borders at {borders}."
         caption += (
-            " Solid lines: codewords; dashed lines: borders of their cells, halfway between "
-            "neighbours; alternate cells are shaded."
+            " Solid lines: codewords, or marks below where there are many; dashed lines: borders "
+            "of their cells, halfway between neighbours."
         )
     elif words.shape[1] == 3:
         alt += f" Below it a strip with the {len(words)} codewords as colours."
@@ -73,32 +62,7 @@ def _paint_pixels(figure: Any, *, counts: Floats, words: Floats) -> None:
         strip.grid(visible=False)
     else:
         axes = figure.add_subplot()
-    bins = np.arange(counts.shape[1])
-    looks = _CHANNELS.get(len(counts), tuple((None, f"channel {i}") for i in range(len(counts))))
-    for row, (colour, label) in zip(counts, looks, strict=True):
-        axes.step(bins, row, where="mid", color=colour, linewidth=1.2, label=label)
-        if len(counts) == 1:
-            axes.fill_between(bins, row, step="mid", color=colour, alpha=0.25, linewidth=0)
-    axes.set(xlim=(-2, counts.shape[1] + 1), xlabel="8-bit pixel value", ylabel="pixels")
-    axes.set_yscale("log")
-    axes.grid(visible=False, axis="x")
-    if words.shape[1] == 1:
-        _paint_cells(axes, words)
-    if len(axes.get_legend_handles_labels()[1]) > 1:
-        figure.legend(loc="outside upper center", ncols=5, fontsize=10)
-
-
-def _paint_cells(axes: Any, words: Floats) -> None:
-    borders = cell_borders(words)
-    edges = [axes.get_xlim()[0], *borders, axes.get_xlim()[1]]
-    for left, right in list(pairwise(edges))[1::2]:
-        axes.axvspan(left, right, color=SHADE, zorder=0, linewidth=0)
-    for i, border in enumerate(borders):
-        label = "cell border" if i == 0 else None
-        axes.axvline(border, color="#6b7783", linestyle="--", linewidth=1, label=label)
-    for i, level in enumerate(words[:, 0] * 255):
-        label = "codeword" if i == 0 else None
-        axes.axvline(level, color=ORANGE, linewidth=1.8, alpha=0.9, label=label)
+    level_histogram(counts, words, axes)
 
 
 def free_pixel_plot(record: CertificateRecord) -> Drawing | None:

@@ -6,8 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from art_disc.core.records import Environment
-from art_disc.report.document import Document, Pairs
+from art_disc.report.document import Document
 from art_disc.report.extras import need
 from art_disc.report.heat import PALETTE
 
@@ -52,17 +51,4 @@ def made_by(record: Any) -> str:
     return (
         f"Made by art_disc {record.environment.art_disc} from record.json alone, schema of record "
         f"kind \u201c{record.kind}\u201d; recorded {record.environment.created}."
-    )
-
-
-def environment_rows(environment: Environment) -> Pairs:
-    """Where and when the record was made."""
-    return (
-        ("created", environment.created),
-        ("art_disc", environment.art_disc),
-        ("Python", environment.python),
-        ("platform", environment.platform),
-        ("device", environment.device),
-        ("threads", str(environment.threads)),
-        *environment.packages.items(),
     )

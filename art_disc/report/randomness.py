@@ -14,7 +14,7 @@ from art_disc.core.records.base import Share
 from art_disc.core.records.draws import RULES, DrawsRecord, PersistentCurve
 from art_disc.core.records.randomness import AgreementRecord, ConvergenceRecord
 from art_disc.core.records.supplied import SuppliedRecord, TransferRecord
-from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE
+from art_disc.report.drawing import BLUE, COLOURS, GREY, INK, MARKERS, ORANGE, error_bars
 from art_disc.report.hardness import new_axes
 
 RULE_WORDS = {
@@ -23,16 +23,6 @@ RULE_WORDS = {
     "any": "any draw right",
     "all": "all draws right",
 }
-_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, INK)
-_MARKERS = "os^Dv"
-
-
-def _points(axes: Any, at: Any, shares: Sequence[Share], **look: Any) -> None:
-    """Draw shares in percent with their intervals."""
-    limits = np.array([share.interval for share in shares]).reshape(-1, 2)
-    values = np.array([share.value for share in shares])
-    bars = np.maximum(100 * np.array([values - limits[:, 0], limits[:, 1] - values]), 0)
-    axes.errorbar(at, 100 * values, yerr=bars, capsize=3, **look)
 
 
 def _level(axes: Any, share: Share, label: str) -> None:
@@ -89,7 +79,7 @@ def convergence_plot(record: ConvergenceRecord, ax: Any = None) -> Any:
     axes = ax or new_axes()
     numbers = [point.draws for point in record.points]
     shares = [point.share for point in record.points]
-    _points(axes, numbers, shares, color=BLUE, marker="o", label="PGD with EOT-M")
+    error_bars(axes, numbers, shares, color=BLUE, marker="o", label="PGD with EOT-M")
     _level(axes, record.clean, "without a change")
     worst = 100 * record.worst.value
     axes.axhline(worst, color=ORANGE, linestyle="--", linewidth=1.2, label="worst of all M")
@@ -118,7 +108,7 @@ def persistent_plot(record: PersistentCurve, ax: Any = None, *, label: str = "")
     """Draw the share of images that fall to repeated submissions, beside others' curves."""
     axes = ax or new_axes()
     drawn = sum(not line.get_label().startswith("_") for line in axes.lines)
-    colour, marker = _COLOURS[drawn % len(_COLOURS)], _MARKERS[drawn % len(_MARKERS)]
+    colour, marker = COLOURS[drawn % len(COLOURS)], MARKERS[drawn % len(MARKERS)]
     middle, half = 100 * np.array(record.broken), 196 * np.array(record.errors)
     low, high = np.clip(middle - half, 0, 100), np.clip(middle + half, 0, 100)
     axes.fill_between(record.submissions, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -144,8 +134,8 @@ def transfer_plot(record: TransferRecord, ax: Any = None) -> Any:
     at = np.arange(len(names))
     targets = [record.share(name) for name in names]
     own = [record.source_share(name) for name in names]
-    _points(axes, at - 0.08, targets, color=BLUE, marker="o", linestyle="", label="target")
-    _points(axes, at + 0.08, own, color=ORANGE, marker="s", linestyle="", label="source itself")
+    error_bars(axes, at - 0.08, targets, color=BLUE, marker="o", linestyle="", label="target")
+    error_bars(axes, at + 0.08, own, color=ORANGE, marker="s", linestyle="", label="source itself")
     _level(axes, record.clean, "target, no change")
     _names_below(axes, names, "examples made on")
     return _correct(axes, record.eps)
@@ -155,10 +145,10 @@ def supplied_plot(record: SuppliedRecord, ax: Any = None) -> Any:
     """Draw the accuracy of each defence on each set of supplied images."""
     axes = ax or new_axes()
     at, width = np.arange(len(record.sets)), 0.7 / max(len(record.defences), 1)
-    looks = zip(record.defences, cycle(_COLOURS), cycle(_MARKERS), strict=False)
+    looks = zip(record.defences, cycle(COLOURS), cycle(MARKERS), strict=False)
     for i, (defence, colour, marker) in enumerate(looks):
         shares = [record.share(found.name, defence) for found in record.sets]
         where = at + (i - (len(record.defences) - 1) / 2) * width
-        _points(axes, where, shares, color=colour, marker=marker, linestyle="", label=defence)
+        error_bars(axes, where, shares, color=colour, marker=marker, linestyle="", label=defence)
     _names_below(axes, [found.name for found in record.sets], "supplied images")
     return _correct(axes, record.eps)

@@ -1,9 +1,10 @@
 """What a report asks of an evaluation record, and how it words the answers."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from art_disc.core.records import WHITE_BOX, EvaluationRecord, Setting, Share
+from art_disc.core.records import KNOWLEDGE, WHITE_BOX, EvaluationRecord, Setting, Share
 
 # Strongest attacker first, as everywhere in the report.
 KNOWLEDGE_WORDS = {
@@ -64,6 +65,22 @@ def clean_share(record: EvaluationRecord, model: str = "defended") -> Share | No
     """Clean accuracy, or None before any prediction was made."""
     share = record.clean(model)
     return share if share.total else None
+
+
+def points(
+    record: EvaluationRecord,
+    model: str = "defended",
+    knowledge: tuple[str, ...] = KNOWLEDGE,
+) -> dict[float, Share]:
+    """Clean accuracy at 0 and the worst at each budget, where they were measured."""
+    found = {0.0: clean_share(record, model)}
+    found |= {eps: record.worst(eps, model=model, knowledge=knowledge) for eps in record.eps}
+    return {eps: share for eps, share in found.items() if share is not None}
+
+
+def line_words(line: Mapping[float, Share]) -> str:
+    """Word the points of a line."""
+    return ", ".join(f"{percent(s.value, s.total)} at {eps:.4g}" for eps, s in line.items())
 
 
 def percent(value: float, total: int) -> str:

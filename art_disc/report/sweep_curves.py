@@ -4,15 +4,13 @@ from functools import partial
 from itertools import cycle
 from typing import Any
 
-from art_disc.core.records import EvaluationRecord, Share
+from art_disc.core.records import Share
 from art_disc.core.records.sweep import SweepRecord
-from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, Drawing
-from art_disc.report.reading import clean_share, percent
+from art_disc.report.drawing import COLOURS, MARKERS, Drawing, error_bars
+from art_disc.report.reading import line_words, points
 
 Line = dict[float, Share]
 
-_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, INK, GREY)
-_MARKERS = "os^Dv"
 LINES_SHOWN = 12
 
 
@@ -24,29 +22,15 @@ def sweep_curves(record: SweepRecord) -> tuple[Drawing, ...]:
     """
     plots: dict[str, dict[str, Line]] = {}
     for (dataset, training, defence), one in record.merged().items():
-        line = _line(one)
+        line = points(one)
         if any(eps > 0 for eps in line):
             plots.setdefault(f"{dataset} / {training}", {})[defence] = line
     return tuple(_drawing(title, lines) for title, lines in plots.items())
 
 
-def _line(record: EvaluationRecord) -> Line:
-    clean = clean_share(record)
-    line = {} if clean is None else {0.0: clean}
-    for eps in record.eps:
-        share = record.worst(eps)
-        if share is not None:
-            line[eps] = share
-    return line
-
-
 def _drawing(title: str, lines: dict[str, Line]) -> Drawing:
     shown = dict(list(lines.items())[:LINES_SHOWN])
-    numbers = "; ".join(
-        f"{name}: "
-        + ", ".join(f"{percent(s.value, s.total)} at {eps:.4g}" for eps, s in line.items())
-        for name, line in shown.items()
-    )
+    numbers = "; ".join(f"{name}: {line_words(line)}" for name, line in shown.items())
     caption = (
         f"{title}: share of examples that no cell's attack broke, against eps in the classifier's "
         "input range; eps 0 is the clean accuracy. Bars: 95% Wilson intervals, set apart a little."
@@ -61,25 +45,19 @@ def _paint(figure: Any, *, lines: dict[str, Line]) -> None:
     axes = figure.add_subplot()
     widest = max(max(line) for line in lines.values())
     for i, ((name, line), colour, marker) in enumerate(
-        zip(lines.items(), cycle(_COLOURS), cycle(_MARKERS), strict=False)
+        zip(lines.items(), cycle(COLOURS), cycle(MARKERS), strict=False)
     ):
-        values = [100 * share.value for share in line.values()]
-        limits = [share.interval for share in line.values()]
-        # rounding may put a limit a hair on the wrong side of the share
-        down = [max(v - 100 * low, 0) for v, (low, _) in zip(values, limits, strict=True)]
-        up = [max(100 * high - v, 0) for v, (_, high) in zip(values, limits, strict=True)]
         shift = 0.006 * widest * (i - (len(lines) - 1) / 2)
-        axes.errorbar(
+        error_bars(
+            axes,
             [eps + shift for eps in line],
-            values,
-            yerr=(down, up),
+            list(line.values()),
             color=colour,
             marker=marker,
             markersize=5,
-            linestyle="-" if i < len(_COLOURS) else "--",
+            linestyle="-" if i < len(COLOURS) else "--",
             linewidth=1.6,
             elinewidth=1,
-            capsize=2,
             label=name,
         )
     axes.set_ylim(-2, 102)

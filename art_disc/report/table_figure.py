@@ -6,10 +6,7 @@ from typing import Any
 
 from art_disc.core.records.base import Share
 from art_disc.core.records.table import TableRecord, TableRow
-from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, Drawing
-
-_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, INK, GREY)
-_MARKERS = "os^Dv"
+from art_disc.report.drawing import COLOURS, MARKERS, Drawing, error_bars
 
 
 def eps_plots(record: TableRecord) -> dict[str, Drawing]:
@@ -42,29 +39,16 @@ def eps_figures(record: TableRecord) -> dict[str, bytes]:
 def _paint(figure: Any, *, title: str, lines: dict[str, list[TableRow]]) -> None:
     axes = figure.add_subplot()
     width = max(row.eps for rows in lines.values() for row in rows)
-    looks = zip(lines.items(), _COLOURS, cycle(_MARKERS), strict=False)
+    looks = zip(lines.items(), COLOURS, cycle(MARKERS), strict=False)
     for place, ((setting, unsorted), colour, marker) in enumerate(looks):
         rows = sorted(unsorted, key=lambda row: row.eps)
         clean = Share(rows[0].correct.count("1"), len(rows[0].correct))
         shares = [clean, *(row.worst for row in rows)]
         # bars that stand a little apart can be told from each other
         at = [eps + 0.006 * width * (place - 2.5) for eps in (0.0, *(row.eps for row in rows))]
-        limits = [
-            [share.value - share.interval[0] for share in shares],
-            [share.interval[1] - share.value for share in shares],
-        ]
-        axes.errorbar(
-            at,
-            [share.value for share in shares],
-            yerr=limits,
-            color=colour,
-            marker=marker,
-            markersize=4,
-            linewidth=1.2,
-            elinewidth=0.8,
-            label=setting,
-        )
-        papers = [clean.value, *(row.papers_attack.value for row in rows)]
+        look = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.2}
+        error_bars(axes, at, shares, elinewidth=0.8, label=setting, **look)
+        papers = [100 * share.value for share in (clean, *(row.papers_attack for row in rows))]
         axes.plot(at, papers, color=colour, linestyle="--", linewidth=0.9)
-    axes.set(xlabel="eps in [0, 1]", ylabel="accuracy", ylim=(-0.03, 1.03), title=title)
+    axes.set(xlabel="eps in [0, 1]", ylabel="accuracy (%)", ylim=(-3, 103), title=title)
     axes.legend(fontsize=8, ncols=2)

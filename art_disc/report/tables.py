@@ -5,9 +5,9 @@ from art_disc.core.records import (
     VERDICTS,
     CertificateRecord,
     EvaluationRecord,
-    Setting,
     Share,
 )
+from art_disc.report.document import Pairs
 from art_disc.report.reading import (
     KNOWLEDGE_SHORT,
     KNOWLEDGE_WORDS,
@@ -17,7 +17,6 @@ from art_disc.report.reading import (
     lower_percent,
     models_there,
     show_eps,
-    show_setting,
 )
 from art_disc.report.table import Cell, Table, row, share_cell
 
@@ -113,11 +112,6 @@ def knowledge_table(record: EvaluationRecord) -> Table | None:
     )
 
 
-def knowledge_words(record: EvaluationRecord) -> tuple[tuple[str, str], ...]:
+def knowledge_words(record: EvaluationRecord) -> Pairs:
     """What each word for the attacker's knowledge means."""
     return tuple((word, KNOWLEDGE_WORDS[word]) for word in knowledge_there(record))
-
-
-def setting_rows(values: dict[str, Setting]) -> tuple[tuple[str, str], ...]:
-    """Word a dictionary of settings, in the order in which it was written."""
-    return tuple((name.replace("_", " "), show_setting(value)) for name, value in values.items())

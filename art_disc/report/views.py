@@ -1,13 +1,14 @@
 """The views of the kinds of records: document, text, summary, examples."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import Any
 
 from art_disc.core.errors import InputError
 from art_disc.core.records import SCHEMA_VERSION, Record
 from art_disc.report.document import Document
+from art_disc.report.settings import single_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +110,5 @@ def summarise(record: Record) -> dict[str, Any]:
     Raises:
         InputError: Its kind has no view.
     """
-    summary = view_of(record).summary or _single_values
+    summary = view_of(record).summary or single_values
     return {"kind": record.kind, "schema_version": SCHEMA_VERSION, **summary(record)}
-
-
-def _single_values(record: Any) -> dict[str, Any]:
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
-    return {name: v for name, v in values.items() if isinstance(v, str | int | float | None)}

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from art_disc.core.records import VERDICTS, CertificateRecord, DivergenceRecord, Setting
-from art_disc.report.document import Document, Facts, Pairs, Paragraph, Section
+from art_disc.report.document import Document, Paragraph, Section
 from art_disc.report.drawing import Drawing
 from art_disc.report.histograms import free_pixel_plot
-from art_disc.report.page import environment_rows
 from art_disc.report.reading import lower_percent, percent
+from art_disc.report.settings import settings_section
 from art_disc.report.table import Cell, Table, number_cell, row
-from art_disc.report.tables import setting_rows
 from art_disc.report.views import View
 
 AnyCertificate = CertificateRecord | DivergenceRecord
@@ -103,7 +102,7 @@ def _document(
     said: _Wording,
     *,
     run: dict[str, Setting],
-    spent: Pairs,
+    spent: dict[str, Setting],
     plot: Drawing | None = None,
 ) -> Document:
     total = len(record.verdicts)
@@ -126,15 +125,8 @@ def _document(
         ),
         Section.of("Why examples are undecided", _reasons(record)),
         Section.of("Free pixels", plot),
-        Section.of(
-            "Settings and cost",
-            Facts(
-                (
-                    ("Cost", spent),
-                    ("Run", setting_rows(run | record.settings)),
-                    ("Environment", environment_rows(record.environment)),
-                )
-            ),
+        settings_section(
+            record, {"Cost": spent, "Run": run | record.settings}, "Settings and cost"
         ),
     )
 
@@ -174,28 +166,28 @@ def _reasons(record: AnyCertificate) -> Table | None:
     )
 
 
-def _counted(record: DivergenceRecord) -> Pairs:
+def _counted(record: DivergenceRecord) -> dict[str, Setting]:
     if not record.verdicts:
-        return ()
-    return (
-        ("votes, in all", f"{record.draws * len(record.verdicts):,}"),
-        ("lowest probability under attack, median", f"{np.median(record.lowest):.3g}"),
-        ("seconds", f"{record.seconds:,.1f}"),
-    )
+        return {}
+    return {
+        "votes, in all": f"{record.draws * len(record.verdicts):,}",
+        "lowest probability under attack, median": f"{np.median(record.lowest):.3g}",
+        "seconds": f"{record.seconds:,.1f}",
+    }
 
 
-def _enumerated(record: CertificateRecord) -> Pairs:
+def _enumerated(record: CertificateRecord) -> dict[str, Setting]:
     if not record.verdicts:
-        return ()
+        return {}
     sizes = np.asarray(record.log2_images)
-    return (
-        ("free pixels, median", f"{np.median(record.free_pixels):g}"),
-        ("free pixels, largest", f"{max(record.free_pixels):,}"),
-        ("reachable code images, median", f"2^{np.median(sizes):.3g}"),
-        ("reachable code images, largest", f"2^{sizes.max():.3g}"),
-        ("code images classified, in all", f"{sum(record.evaluated):,}"),
-        ("seconds", f"{record.seconds:,.1f}"),
-    )
+    return {
+        "free pixels, median": f"{np.median(record.free_pixels):g}",
+        "free pixels, largest": f"{max(record.free_pixels):,}",
+        "reachable code images, median": f"2^{np.median(sizes):.3g}",
+        "reachable code images, largest": f"2^{sizes.max():.3g}",
+        "code images classified, in all": f"{sum(record.evaluated):,}",
+        "seconds": f"{record.seconds:,.1f}",
+    }
 
 
 ENUMERATION = View(_proved, _text, _summary)

@@ -5,12 +5,11 @@ from typing import Any
 
 from art_disc.core.records.base import Share
 from art_disc.core.records.divergence import CertifiedCurve
-from art_disc.report.document import Document, Facts, Paragraph, Section
-from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing
-from art_disc.report.page import environment_rows
-from art_disc.report.reading import lower_percent, percent
+from art_disc.report.document import Document, Paragraph, Section
+from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing, error_bars
+from art_disc.report.reading import line_words, lower_percent, percent
+from art_disc.report.settings import settings_section
 from art_disc.report.table import Cell, Table, number_cell, share_cell
-from art_disc.report.tables import setting_rows
 from art_disc.report.views import View
 
 _LOOKS = {
@@ -33,6 +32,7 @@ def _document(record: CertifiedCurve) -> Document:
         Section.of(
             "Certified accuracy",
             Paragraph(wrong, look="headline") if contradicted else None,
+            Paragraph(f"{record.clean} of {record.total} right by {record.draws} votes"),
             *(Paragraph(line) for line in record.vacuous),
             _plot(record),
             _table(record),
@@ -43,15 +43,10 @@ def _document(record: CertifiedCurve) -> Document:
             ),
             Paragraph(record.assumes, title="What the verdicts assume"),
         ),
-        Section.of(
+        settings_section(
+            record,
+            {"Cost": {"seconds": f"{record.seconds:,.1f}"}, "Run": run},
             "Settings and cost",
-            Facts(
-                (
-                    ("Cost", (("seconds", f"{record.seconds:,.1f}"),)),
-                    ("Run", setting_rows(run)),
-                    ("Environment", environment_rows(record.environment)),
-                )
-            ),
         ),
     )
 
@@ -59,12 +54,11 @@ def _document(record: CertifiedCurve) -> Document:
 def _plot(record: CertifiedCurve) -> Drawing:
     lines = [f"clean: {percent(record.clean / record.total, record.total)}"]
     for bound in record.bounds:
-        line = record.line(bound)
-        numbers = (f"{percent(p.share, p.total)} at {p.eps:.4g}" for p in line)
-        lines.append(f"{bound}: " + ", ".join(numbers))
+        shares = {p.eps: Share(p.certified, p.total) for p in record.line(bound)}
+        lines.append(f"{bound}: {line_words(shares)}")
     if record.attacked:
-        numbers = (f"{percent(p.share.value, p.total)} at {p.eps:.4g}" for p in record.attacked)
-        lines.append("under attack: " + ", ".join(numbers))
+        shares = {p.eps: p.share for p in record.attacked}
+        lines.append(f"under attack: {line_words(shares)}")
     return Drawing(
         partial(_paint, record=record),
         f"Line plot of certified accuracy over eps. {'; '.join(lines)}.",
@@ -93,19 +87,6 @@ def _table(record: CertifiedCurve) -> Table:
         (*heads, *(["#under attack"] if attacked else [])),
         rows,
     )
-
-
-def _text(record: CertifiedCurve) -> str:
-    rows = []
-    for eps in sorted({point.eps for point in record.points}):
-        line = [point for point in record.points if point.eps == eps]
-        counts = (str(point.certified) for point in line)
-        rows.append((f"{eps:.4g}", *counts, f"{line[0].limit:.2%}"))
-    bounds = record.bounds
-    heads = ("#eps", *(f"#{bound}" for bound in bounds), f"99 % lower limit of {bounds[0]}")
-    table = Table.of("Certified", "Images certified by budget and bound", heads, rows)
-    right = f"{record.clean} of {record.total} right by {record.draws} votes"
-    return "\n".join([right, table.text(), *record.vacuous])
 
 
 def _summary(record: CertifiedCurve) -> dict[str, Any]:
@@ -140,15 +121,10 @@ def _paint(figure: Any, *, record: CertifiedCurve) -> None:
         )
     if record.attacked:
         points = sorted(record.attacked, key=lambda p: p.eps)
-        limits = [tuple(100 * limit for limit in p.share.interval) for p in points]
-        values = [100 * p.share.value for p in points]
-        axes.errorbar(
+        error_bars(
+            axes,
             [p.eps for p in points],
-            values,
-            yerr=[
-                [value - low for value, (low, _) in zip(values, limits, strict=True)],
-                [high - value for value, (_, high) in zip(values, limits, strict=True)],
-            ],
+            [p.share for p in points],
             color=PURPLE,
             marker="v",
             label=f"under attack ({record.attack})",
@@ -158,4 +134,4 @@ def _paint(figure: Any, *, record: CertifiedCurve) -> None:
     figure.legend(loc="outside lower center", ncols=2, fontsize=10)
 
 
-VIEW = View(_document, _text, _summary)
+VIEW = View(_document, summary=_summary)

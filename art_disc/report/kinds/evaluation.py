@@ -1,5 +1,7 @@
 """Evaluations: checks, accuracy under attack, every attack that was run."""
 
+from typing import Any
+
 from art_disc.core.records import EvaluationRecord
 from art_disc.report import attacks, tables
 from art_disc.report.curves import accuracy_plot
@@ -7,9 +9,9 @@ from art_disc.report.document import Document, Facts, Pairs, Paragraph, Section
 from art_disc.report.examples import breaker_table, example_table, examples_csv
 from art_disc.report.histograms import codewords, pixel_plot
 from art_disc.report.notices import headlines, notices
-from art_disc.report.page import environment_rows
 from art_disc.report.pictures import Pictures
 from art_disc.report.reading import dataset_name, in_unit_range, network_name
+from art_disc.report.settings import settings_facts
 from art_disc.report.steps import step_plot
 from art_disc.report.strip import make_strip
 from art_disc.report.summary import evaluation_summary
@@ -87,27 +89,27 @@ def _facts(record: EvaluationRecord) -> Facts:
         "examples": len(record.example_ids),
         **record.settings,
     }
-    return Facts(
-        (
-            ("Run", tables.setting_rows(run)),
-            ("Data set", tables.setting_rows(record.dataset)),
-            ("Network", tables.setting_rows(record.network)),
-            ("Adversarially trained reference", tables.setting_rows(record.reference)),
-            ("Codebook", _codebook_rows(record)),
-            ("Environment", environment_rows(record.environment)),
-        )
+    return settings_facts(
+        record,
+        {
+            "Run": run,
+            "Data set": record.dataset,
+            "Network": record.network,
+            "Adversarially trained reference": record.reference,
+            "Codebook": _codebook(record),
+        },
     )
 
 
-def _codebook_rows(record: EvaluationRecord) -> Pairs:
-    plain = {name: value for name, value in record.codebook.items() if name != "codewords"}
-    rows = tables.setting_rows(plain)
+def _codebook(record: EvaluationRecord) -> dict[str, Any]:
+    facts = {name: value for name, value in record.codebook.items() if name != "codewords"}
     words = codewords(record)
-    if not words.size:
-        return rows
-    shown = " ".join(_codeword(word) for word in words[:CODEWORDS_SHOWN].tolist())
-    more = f" and {len(words) - CODEWORDS_SHOWN} more" if len(words) > CODEWORDS_SHOWN else ""
-    return (*rows, ("codewords (0 to 255)", f"{len(words)}: {shown}{more}"))
+    if words.size:
+        shown = " ".join(_codeword(word) for word in words[:CODEWORDS_SHOWN].tolist())
+        left = len(words) - CODEWORDS_SHOWN
+        more = f" and {left} more" if left > 0 else ""
+        facts["codewords (0 to 255)"] = f"{len(words)}: {shown}{more}"
+    return facts
 
 
 def _codeword(word: list[float]) -> str:

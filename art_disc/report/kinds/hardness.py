@@ -1,10 +1,9 @@
 """How hard a data set is to defend by a codebook, budget by budget."""
 
 from art_disc.core.records.hardness import HardnessRecord, HardnessRow
-from art_disc.report.document import Document, Facts, Paragraph, Section
-from art_disc.report.page import environment_rows
+from art_disc.report.document import Document, Paragraph, Section
+from art_disc.report.settings import settings_section
 from art_disc.report.table import Table
-from art_disc.report.tables import setting_rows
 from art_disc.report.views import View
 
 LEGEND = (
@@ -30,15 +29,7 @@ def _document(record: HardnessRecord) -> Document:
         f"{record.dataset.get('name')}  {record.defence}  {len(record.codewords_255)} codewords",
         f"{len(record.budgets)} budgets",
         Section.of("Budgets", table, Paragraph(LEGEND)),
-        Section.of(
-            "Settings",
-            Facts(
-                (
-                    ("Run", setting_rows(facts)),
-                    ("Environment", environment_rows(record.environment)),
-                )
-            ),
-        ),
+        settings_section(record, {"Run": facts}),
     )
 
 

@@ -1,9 +1,9 @@
 """Studies: measurements of their own, whose single numbers are listed."""
 
 from art_disc.core.records.study import StudyRecord
-from art_disc.report.document import Document, Facts, Section
-from art_disc.report.page import environment_rows
+from art_disc.report.document import Document, Section
 from art_disc.report.reading import show_setting
+from art_disc.report.settings import settings_section
 from art_disc.report.table import Table
 from art_disc.report.views import View
 
@@ -15,7 +15,7 @@ def _document(record: StudyRecord) -> Document:
         f"Study {record.name}",
         f"{len(record.results)} results",
         Section.of("Numbers", Table.of("Numbers", "Single results", ("result", "value"), rows)),
-        Section.of("Settings", Facts((("Environment", environment_rows(record.environment)),))),
+        settings_section(record, {}),
     )
 
 

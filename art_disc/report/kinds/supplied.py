@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
-from art_disc.core.records.base import Setting
 from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet, TransferRecord
 from art_disc.report import randomness as plots
-from art_disc.report.document import Document, Notice, Section
-from art_disc.report.kinds.randomness import plot_of, settings
+from art_disc.report.document import Notice
+from art_disc.report.measured import measured
 from art_disc.report.table import Cell, Table, row, share_cell
-from art_disc.report.views import View
 
 _NAMED = 10
 
@@ -71,24 +69,7 @@ def _listed(ids: tuple[int, ...]) -> str:
     return ", ".join(map(str, ids[:_NAMED])) + more
 
 
-def _supplied(record: SuppliedRecord) -> Document:
-    table = supplied_table(record)
-    run = {"eps": record.eps, "draws": record.draws, "seed": record.seed, **record.settings}
-    defences = [f"{name}: {'; '.join(lines)}" for name, lines in record.defences.items()]
-    return Document.of(
-        f"Supplied images at eps {record.eps:.4g}",
-        f"{len(record.sets)} sets, {len(record.defences)} defences",
-        Section.of(
-            "Accuracy",
-            table,
-            plot_of(plots.supplied_plot, record, table),
-            *supplied_notices(record),
-        ),
-        settings(run, defences, record.environment),
-    )
-
-
-def _transfer(record: TransferRecord) -> Document:
+def _transfer(record: TransferRecord) -> Table:
     rows = [
         row(
             found.source,
@@ -103,7 +84,7 @@ def _transfer(record: TransferRecord) -> Document:
         )
         for found in record.rows
     ]
-    table = Table.of(
+    return Table.of(
         "Transfer",
         f"Still correct at eps {record.eps:.4g} on what was made on each source",
         ("made on", "attack", "target", "source itself", "status"),
@@ -113,14 +94,7 @@ def _transfer(record: TransferRecord) -> Document:
             row("worst of all", "", share_cell(record.worst), "", ""),
         ),
     )
-    run: dict[str, Setting] = {"eps": record.eps, "draws": record.draws, "seed": record.seed}
-    return Document.of(
-        f"Transfer to one target at eps {record.eps:.4g}",
-        f"{len(record.clean_correct)} images",
-        Section.of("Transfer", table, plot_of(plots.transfer_plot, record, table)),
-        settings(run | record.voting, record.defences, record.environment),
-    )
 
 
-SUPPLIED = View(_supplied)
-TRANSFER = View(_transfer)
+SUPPLIED = measured("Supplied images", supplied_table, plots.supplied_plot, supplied_notices)
+TRANSFER = measured("Transfer to one target", _transfer, plots.transfer_plot)

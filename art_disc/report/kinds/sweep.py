@@ -11,14 +11,13 @@ from art_disc.core.records.sweep import SweepRecord
 from art_disc.report.document import (
     Banner,
     Document,
-    Facts,
     Notice,
     Paragraph,
     Section,
 )
 from art_disc.report.heat import Grid, heat_plot
-from art_disc.report.page import environment_rows
 from art_disc.report.reading import clean_share, in_unit_range, show_eps
+from art_disc.report.settings import settings_section
 from art_disc.report.summary import share_facts
 from art_disc.report.sweep_curves import sweep_curves
 from art_disc.report.sweep_tables import (
@@ -30,7 +29,6 @@ from art_disc.report.sweep_tables import (
     unfinished_table,
 )
 from art_disc.report.table import Table, body, heat_cell
-from art_disc.report.tables import setting_rows
 from art_disc.report.verdict import SYMBOLS
 from art_disc.report.views import View
 
@@ -66,15 +64,7 @@ def _document(record: SweepRecord) -> Document:
         Section.of("Failures and skips", unfinished_table(record)),
         Section.of("Cost", *cost_tables(record)),
         Section.of("All cells", cell_table(record) or Paragraph("No cell was run.")),
-        Section.of(
-            "Settings",
-            Facts(
-                (
-                    ("Plan", setting_rows({key: _flat(v) for key, v in record.plan.items()})),
-                    ("Environment", environment_rows(record.environment)),
-                )
-            ),
-        ),
+        settings_section(record, {"Plan": {key: _flat(v) for key, v in record.plan.items()}}),
     )
 
 

@@ -3,11 +3,10 @@
 from art_disc.core.records.certificate_table import CertificateTableRecord, CertificateTableRow
 from art_disc.core.records.classes import ClassesRecord, ClassesRow
 from art_disc.core.records.table import Gain, TableRecord, TableRow
-from art_disc.report.document import Document, Facts, Notes, Section
-from art_disc.report.page import environment_rows
+from art_disc.report.document import Document, Notes, Section
+from art_disc.report.settings import settings_section
 from art_disc.report.table import Table
 from art_disc.report.table_figure import eps_plots
-from art_disc.report.tables import setting_rows
 from art_disc.report.views import View
 
 _ACCURACIES = (
@@ -44,14 +43,7 @@ def _document(record: TableRecord) -> Document:
             Notes(tuple(_notes(record))),
         ),
         Section.of("Accuracy over eps", *eps_plots(record).values()),
-        _run(record),
-    )
-
-
-def _run(record: TableRecord | CertificateTableRecord) -> Section:
-    settings = ("Run", setting_rows(record.settings))
-    return Section.of(
-        "Settings", Facts((settings, ("Environment", environment_rows(record.environment))))
+        settings_section(record, {"Run": record.settings}),
     )
 
 
@@ -134,7 +126,7 @@ def _certificates(record: CertificateTableRecord) -> Document:
             Table.of("Theirs and ours", _CAPTION, _CERTIFICATES, rows),
             Notes(notes),
         ),
-        _run(record),
+        settings_section(record, {"Run": record.settings}),
     )
 
 
@@ -162,7 +154,7 @@ def _classes(record: ClassesRecord) -> Document:
         Section.of(
             "Theirs and ours", Table.of("Medians", caption, _CLASSES, map(_panel, record.rows))
         ),
-        Section.of("Settings", Facts((("Environment", environment_rows(record.environment)),))),
+        settings_section(record, {}),
     )
 
 

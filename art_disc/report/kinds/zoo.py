@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 
 from art_disc.core.records.zoo import ZooCell, ZooRecord
-from art_disc.report.document import Document, Facts, Notes, Notice, Paragraph, Section
-from art_disc.report.page import environment_rows
+from art_disc.report.document import Document, Notes, Notice, Paragraph, Section
+from art_disc.report.settings import settings_section
 from art_disc.report.table import Table
-from art_disc.report.tables import setting_rows
 from art_disc.report.views import View
 
 LEGEND = (
@@ -72,16 +71,8 @@ def _document(record: ZooRecord) -> Document:
             None if record.complete else unfinished,
             *(Notice("alert", "FLAW:", flaw) for flaw in record.flaws()),
         ),
-        Section.of(
-            "Settings",
-            Facts(
-                (
-                    ("Run", setting_rows(run)),
-                    ("Network", setting_rows(record.network)),
-                    ("Left out", tuple(record.left_out.items())),
-                    ("Environment", environment_rows(record.environment)),
-                )
-            ),
+        settings_section(
+            record, {"Run": run, "Network": record.network, "Left out": record.left_out}
         ),
     )
 
