@@ -10,13 +10,14 @@ from art_disc.certificates.target import check_map, find_target
 from art_disc.codebox import Threat
 from art_disc.core.checks import check_choice, check_count, check_eps, check_images, check_labels
 from art_disc.core.records import CertificateRecord
+from art_disc.estimators.contract import Classifier
 from art_disc.estimators.describe import environment_of
 
 _VALUES_AT_ONCE = 1 << 25
 
 
 def certify(  # noqa: PLR0913 - everything after the labels is a keyword
-    classifier: Any,
+    classifier: Classifier,
     x: Any,
     y: Any = None,
     *,
@@ -95,7 +96,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     return Certificate(record, witnesses)
 
 
-def check_certifiable(classifier: Any, x: Any, *, max_free: int = 12) -> None:
+def check_certifiable(classifier: Classifier, x: Any, *, max_free: int = 12) -> None:
     """Raise what `certify` would raise for these, without classifying any code image.
 
     Args:
@@ -112,6 +113,8 @@ def check_certifiable(classifier: Any, x: Any, *, max_free: int = 12) -> None:
     check_map(target, check_images(x, upper=target.upper), options.batch_size)
 
 
-def certified_accuracy(classifier: Any, x: Any, y: Any, *, eps: float, **options: Any) -> float:
+def certified_accuracy(
+    classifier: Classifier, x: Any, y: Any, *, eps: float, **options: Any
+) -> float:
     """Share of the images that is certified; see `certify` for arguments and errors."""
     return certify(classifier, x, y, eps=eps, **options).certified_accuracy

@@ -12,6 +12,7 @@ from art_disc.codebooks import Codebook
 from art_disc.codebox import Threat, from_units, to_units, unit_mask
 from art_disc.core.checks import Float32Array, Float64Array, IntArray
 from art_disc.core.errors import CertificateError
+from art_disc.estimators.contract import Classifier
 
 # relative to the largest score of an image, at least 1
 TOLERANCE = 1e-5
@@ -20,7 +21,7 @@ _SAMPLE = 256
 _SHIFT = np.float32(0.03)
 
 
-def codebook_of(classifier: Any) -> Codebook:
+def codebook_of(classifier: Classifier) -> Codebook:
     """Return the codebook that a classifier maps its raw pixels to.
 
     Args:
@@ -34,7 +35,7 @@ def codebook_of(classifier: Any) -> Codebook:
     return codebook
 
 
-def _first_defence(classifier: Any) -> Any:
+def _first_defence(classifier: Classifier) -> Any:
     first = (*applied_defences(classifier), None)[0]
     book = getattr(first, "codebook", None)
     if not isinstance(book, Codebook) or not book.is_fitted:
@@ -59,7 +60,7 @@ class Target:
         channels_first: Its layout.
     """
 
-    classifier: Any
+    classifier: Classifier
     codebook: Codebook
     upper: float
     channels_first: bool
@@ -111,7 +112,7 @@ def margins(scores: Float64Array, labels: IntArray) -> Float64Array:
     return gaps
 
 
-def find_target(classifier: Any) -> Target:
+def find_target(classifier: Classifier) -> Target:
     """Check a classifier and take what a certificate needs of it.
 
     Raises:

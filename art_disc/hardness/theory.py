@@ -10,14 +10,12 @@ import numpy as np
 
 from art_disc.codebooks import Codebook, DensityCodebook
 from art_disc.codebox import reachable_codes
-from art_disc.core.checks import BoolArray, Float32Array, IntArray, check_count
+from art_disc.core.checks import BoolArray, Float32Array, check_count
 from art_disc.core.errors import CodebookWarning, InputError
 from art_disc.core.records.base import Share
 from art_disc.core.seeds import derive_seed
 from art_disc.data.idealized import IdealizedImages
 from art_disc.data.lemma1 import Lemma1
-
-_Ints = IntArray
 
 
 @dataclass(frozen=True, slots=True)

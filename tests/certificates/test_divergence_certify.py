@@ -8,8 +8,8 @@ from scipy.special import ndtr
 from torch import nn
 
 from art_disc import build_classifier, load_dataset
-from art_disc.certificates.divergence.centres import adaptive_shift
 from art_disc.certificates.divergence.decide import ORDERS, decide
+from art_disc.certificates.divergence.models import AdaptiveModel
 from art_disc.certificates.divergence.task import Poll, Task
 from art_disc.certificates.divergence.votes import (
     VoteLimits,
@@ -217,7 +217,7 @@ def test_proposition_1_is_the_divergence_of_two_noisy_copies():
     assert centre_term(0.02, **settings) == pytest.approx(100 * 3 * 0.02**2 / (2 * 0.15**2))
     kl = proposition1_kl(0.02, pixels=64, sigma=0.1, **settings)
     assert kl == pytest.approx(3 * 0.02**2 / 2 * (100 / 0.15**2 + 64 / 0.1**2))
-    shift = adaptive_shift(0.02, pixels=64, sigma=0.1, **settings)
+    shift = AdaptiveModel(100, tau=0.15, sigma=0.1).shift(np.zeros((2, 3, 8, 8)), 0.02)
     assert shift**2 / 2 == pytest.approx(kl)
     model = divergence_model(classifier_of([RandDisc(2, tau=0.3, sigma=0.2, n_samples=10)]))
     found = model.divergence(np.zeros((2, 1, 2, 2)), 0.02, 3.0)

@@ -9,7 +9,7 @@ to them. Positions do not depend on the image. By the chain rule and data proces
 for q channels; where a position drawn twice brings the same noise again, the first term is smaller.
 Each KL of the second sum is at most q eps^2 / (2 sigma^2), again by data processing: that is what
 `proposition1_kl` puts in, so that nothing has to be estimated. With all of it Gaussian, orders
-above 1 and the bound of randomised smoothing apply with the distance `adaptive_shift`.
+above 1 and the bound of randomised smoothing apply with the distance sqrt(2 KL).
 
 The first term alone ends the certificate early: Pinsker needs sqrt(2 KL) below the margin, which is
 at most 1, so from eps = tau / sqrt(s q) on nothing is certified, whatever the network. Inverted
@@ -19,7 +19,6 @@ Source: Zhang, Liang 2019, Proposition 1 and eq. (5).
 """
 
 import math
-from typing import Any
 
 from art_disc.core.checks import check_count, check_positive
 
@@ -42,29 +41,6 @@ def centre_term(eps: float, *, n_samples: int, tau: float, channels: int = 1) ->
     each = check_count(n_samples, "n_samples") * check_count(channels, "channels")
     shift = check_positive(eps, "eps", zero=True) / check_positive(tau, "tau")
     return each * shift**2 / 2
-
-
-def adaptive_shift(
-    eps: float, *, pixels: int, n_samples: int, tau: float, sigma: float, channels: int = 1
-) -> float:
-    """Distance of the two Gaussian laws behind adaptive centres, in standard deviations.
-
-    Args:
-        eps: l_inf budget >= 0, on the scale of `tau` and `sigma`.
-        pixels: n, pixels that are assigned.
-        n_samples: s, noisy pixels among which the centres are chosen.
-        tau: Standard deviation of their noise, > 0.
-        sigma: Standard deviation of the noise before the assignment, > 0.
-        channels: q, values of a pixel.
-
-    Returns:
-        eps sqrt(q (s / tau^2 + n / sigma^2)).
-
-    Raises:
-        InputError: A number outside its range.
-    """
-    law: dict[str, Any] = {"pixels": pixels, "n_samples": n_samples, "channels": channels}
-    return math.sqrt(2 * proposition1_kl(eps, tau=tau, sigma=sigma, **law))
 
 
 def proposition1_kl(

@@ -6,6 +6,7 @@ comes before must not widen the budget: max-pooling does not, since maxima of va
 most eps move by at most eps.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from art_disc.certificates.divergence.cells import codeword_divergence
-from art_disc.certificates.divergence.centres import adaptive_shift
+from art_disc.certificates.divergence.centres import proposition1_kl
 from art_disc.certificates.divergence.gaussian import (
     gaussian_renyi,
     gaussian_shift,
@@ -148,7 +149,7 @@ class FixedCodesModel:
 class AdaptiveModel(_GaussianLaws):
     """Centres drawn from the noisy image, then x + sigma N and the nearest of them.
 
-    By Proposition 1 of Zhang and Liang 2019; see `adaptive_shift`.
+    By Proposition 1 of Zhang and Liang 2019; see `proposition1_kl`.
 
     Attributes:
         n_samples: Noisy pixels among which centres are chosen.
@@ -173,7 +174,7 @@ class AdaptiveModel(_GaussianLaws):
         )
 
     def _distance(self, x: Float64Array, eps: float) -> float:
-        return adaptive_shift(
+        kl = proposition1_kl(
             eps,
             pixels=x[0, 0].size,
             n_samples=self.n_samples,
@@ -181,6 +182,7 @@ class AdaptiveModel(_GaussianLaws):
             sigma=self.sigma,
             channels=x.shape[1],
         )
+        return math.sqrt(2 * kl)
 
 
 @dataclass(frozen=True, slots=True)
