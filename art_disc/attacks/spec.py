@@ -3,10 +3,13 @@
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from art.attacks.attack import EvasionAttack
+
+from art_disc.core.budget import Budget
 
 # from a classifier and a budget in its input range to an attack on it
 AttackFactory = Callable[[Any, float], EvasionAttack]
@@ -93,6 +96,19 @@ class AttackSpec:
     repeatable: bool = True
     note: str = ""
     breaks_inside_art: str = ""
+
+    def on(
+        self,
+        classifier: Any,
+        budget: Budget,
+        settings: Settings,
+        *,
+        batch_size: int,
+        targeted: bool = False,
+    ) -> Callable[[], EvasionAttack]:
+        """Return what makes it against a classifier."""
+        request = AttackRequest(classifier, budget.eps, budget.norm, targeted, batch_size)
+        return partial(self.make, request, settings)
 
     @property
     def settings(self) -> Settings:

@@ -1,12 +1,13 @@
 """One attack to run: against which model, at which budget, with which gradient."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from art.attacks.attack import EvasionAttack
 
-from art_disc.attacks import AttackRequest, AttackSpec
+from art_disc.attacks import AttackSpec
+from art_disc.core.budget import Budget
 from art_disc.core.errors import InputError
 from art_disc.core.records import AttackOutcome, Setting
 from art_disc.estimators.contract import WhiteBoxClassifier
@@ -67,15 +68,16 @@ class PlannedTrial:
         gradients, queries = self.spec.cost(_numbers(self.settings))
         return 3 * gradients + queries + len(self.models)
 
-    def make(self, batch_size: int) -> EvasionAttack:
-        """Return ART's attack object."""
+    def maker(self, budget: Budget, batch_size: int) -> Callable[[], EvasionAttack]:
+        """Return what makes ART's attack object, or gives the user's own."""
         if self.own is not None:
-            return self.own
+            own = self.own
+            return lambda: own
         if self.spec is None:
             msg = "a trial needs a preset or an attack"
             raise InputError(msg)
-        request = AttackRequest(self.source, self.eps, self.norm, self.targeted, batch_size)
-        return self.spec.make(request, _numbers(self.settings))
+        given = self.source, budget, _numbers(self.settings)
+        return self.spec.on(*given, batch_size=batch_size, targeted=self.targeted)
 
 
 def _numbers(settings: dict[str, Setting]) -> dict[str, float]:

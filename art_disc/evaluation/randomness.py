@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from art.attacks.evasion import ProjectedGradientDescent
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from art_disc.attacks import ATTACKS
 from art_disc.core.budget import Budget
 from art_disc.core.checks import Float32Array, check_count, check_eps
 from art_disc.core.errors import InputError
@@ -121,10 +121,10 @@ class _Convergence:
         step = self.step_factor * self.budget.eps / steps
         # the votes that PGD asks for are for its log alone
         source = self.model.with_samples(eot=number, vote=1)
-        start = self.random_start
+        settings = {"max_iter": steps, "eps_step": step, "num_random_init": int(self.random_start)}
         made = run_trial(
             Trial(
-                partial(_pgd, source, self.budget.eps, step, steps, random_start=start),
+                ATTACKS["pgd"].on(source, self.budget, settings, batch_size=_ALL),
                 source,
                 self.images,
                 self.labels,
@@ -153,21 +153,6 @@ def _check_steps(eps: float, step_factor: float, gradients: int, most: int) -> N
             f"step, got {eps:g}, {step_factor:g} and {gradients}"
         )
         raise InputError(msg)
-
-
-def _pgd(
-    source: RandomClassifier, eps: float, step: float, steps: int, *, random_start: bool
-) -> ProjectedGradientDescent:
-    return ProjectedGradientDescent(
-        estimator=source,
-        norm=np.inf,
-        eps=eps,
-        eps_step=step,
-        max_iter=steps,
-        num_random_init=int(random_start),
-        batch_size=_ALL,
-        verbose=False,
-    )
 
 
 def score_draws(

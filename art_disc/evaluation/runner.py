@@ -144,14 +144,14 @@ class Runner:
         return [self._outcome(trial, m, status=status, reason=reason) for m in trial.models]
 
     def _attack(self, trial: PlannedTrial, bar: Any) -> TrialResult:
-        count = self._count(trial)
+        count, budget = self._count(trial), self._budget(trial)
         return run_trial(
             Trial(
-                make=partial(trial.make, self.batch_size),
+                make=trial.maker(budget, self.batch_size),
                 source=trial.source,
                 x=self.x[:count],
                 y=self.y[:count],
-                budget=self._budget(trial),
+                budget=budget,
                 seeds=partial(derive_seed, self.seed, *trial.key),
                 batch_size=self.batch_size,
                 targeted=trial.targeted,

@@ -11,7 +11,7 @@ from art.attacks.attack import EvasionAttack
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from art_disc.attacks import AttackFactory, AttackRequest, attack_table
+from art_disc.attacks import AttackFactory, attack_table
 from art_disc.core.budget import Budget, perturbation_norm
 from art_disc.core.checks import Float32Array, check_count, check_eps
 from art_disc.core.errors import InputError
@@ -138,7 +138,7 @@ class _Task:
         advance: Callable[[int], object],
     ) -> TransferRow:
         """Attack one source, and score what it made on the target (`judge`) and on itself."""
-        make, row = _begin(attack, name, source, self.budget.eps, self.batch_size)
+        make, row = _begin(attack, name, source, self.budget, self.batch_size)
         trial = Trial(
             make,
             source,
@@ -194,7 +194,7 @@ def _check_sources(sources: Mapping[str, Any], target: Any, upper: float) -> Non
 
 
 def _begin(
-    attack: str | AttackFactory, name: str, source: Any, eps: float, batch_size: int
+    attack: str | AttackFactory, name: str, source: Any, budget: Budget, batch_size: int
 ) -> tuple[Callable[[], EvasionAttack], TransferRow]:
     """Return what makes the attack on a source, and its row before it has run.
 
@@ -203,12 +203,12 @@ def _begin(
     facts = describe_voting(source)
     row = TransferRow(name, defence_lines(source), "", {}, "failed", voting=facts)
     if not isinstance(attack, str):
-        return partial(attack, source, eps), row
+        return partial(attack, source, budget.eps), row
     ((spec, settings),) = attack_table([attack])
     refusal = spec.refuses("inf", source.nb_classes, targeted=False)
     if refusal:
         msg = f"{spec.name} cannot run on {name!r}: it {refusal}"
         raise InputError(msg)
-    request = AttackRequest(source, eps, "inf", targeted=False, batch_size=batch_size)
     listed: dict[str, Setting] = dict(settings)
-    return partial(spec.make, request, settings), replace(row, attack=spec.name, settings=listed)
+    make = spec.on(source, budget, settings, batch_size=batch_size)
+    return make, replace(row, attack=spec.name, settings=listed)

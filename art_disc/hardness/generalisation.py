@@ -109,25 +109,17 @@ def generalisation_gap(  # noqa: PLR0913 - each is a setting of its own
 
     Source: Chen et al. 2019, section IV-B (the gap) and section V-A2 (why discretisation has one).
     """
-    from art.attacks.evasion import ProjectedGradientDescent
-
+    from art_disc.attacks import ATTACKS
+    from art_disc.estimators.contract import top_of
     from art_disc.trials import Scorer, Trial, run_trial
 
-    upper = float(np.max(classifier.clip_values[1])) if classifier.clip_values is not None else 1.0
+    upper = 1.0 if classifier.clip_values is None else top_of(classifier)
     budget = Budget(check_eps(eps, upper=upper), upper=upper)
     step = _check_attack(budget.eps, steps, step_size)
     check_count(restarts, "restarts", least=0)
     check_count(batch_size, "batch_size")
-    attack = ProjectedGradientDescent(
-        classifier,
-        norm=np.inf,
-        eps=budget.eps,
-        eps_step=step,
-        max_iter=steps,
-        num_random_init=restarts,
-        batch_size=batch_size,
-        verbose=False,
-    )
+    settings = {"max_iter": steps, "eps_step": step, "num_random_init": restarts}
+    make = ATTACKS["pgd"].on(classifier, budget, settings, batch_size=batch_size)
     shares, own = [], derive_seed(seed, "generalisation gap")
     for x, y in _parts(data, n_ex, seed):
         images = x if upper == 1 else x * np.float32(upper)
@@ -135,7 +127,7 @@ def generalisation_gap(  # noqa: PLR0913 - each is a setting of its own
             images = np.moveaxis(images, 1, -1)
         # on one prediction of the classifier's own, of draws that the seed gives
         scorer = Scorer(classifier, images, y, draws=1, seed=derive_seed(seed, "gap score"))
-        trial = Trial(lambda: attack, classifier, images, y, budget, lambda _: own)
+        trial = Trial(make, classifier, images, y, budget, lambda _: own)
         right = scorer.clean.correct
         robust = right & scorer.score(run_trial(trial).images).correct
         shares.append((Share(int(robust.sum()), len(y)), Share(int(right.sum()), len(y))))

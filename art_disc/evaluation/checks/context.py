@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from art_disc.attacks import ATTACKS
+from art_disc.core.budget import Budget
 from art_disc.core.records import WHITE_BOX, AttackOutcome, EvaluationRecord
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.checks.options import Checks, Thresholds
@@ -55,6 +56,11 @@ class Context:
     def thresholds(self) -> Thresholds:
         """Where the lines are."""
         return self.options.thresholds
+
+    @property
+    def budget(self) -> Budget:
+        """Largest budget of the evaluation."""
+        return Budget(self.eps, self.norm, self.run.upper)
 
     @property
     def n(self) -> int:

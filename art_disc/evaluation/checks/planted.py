@@ -14,9 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from art_disc.attacks import ATTACKS, AttackRequest
+from art_disc.attacks import ATTACKS
 from art_disc.attacks.random_search import RandomSearch, draw_changes
-from art_disc.core.budget import Budget
 from art_disc.core.checks import Float32Array
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators import build_classifier
@@ -138,7 +137,7 @@ def planted_example(ctx: Context) -> Finding:
         found += hit
         missed[i] = not hit
         guess = partial(RandomSearch, model, ctx.eps, ctx.norm, RANDOM_DRAWS, seed=seed)
-        guessed += _fooled(model, _trial(ctx, model, x, guess, seed))
+        guessed += _fooled(ctx, model, model, guess, x, seed)
     if made < 10:
         return not_run(f"only {made} of {n} examples could be planted: the ball changes too little")
     share, chance = found / made, guessed / made
@@ -158,23 +157,21 @@ def _found(ctx: Context, model: WhiteBoxClassifier, x: Float32Array, seed: int) 
     """Whether PGD through any surrogate of the evaluation finds class 1."""
     names = [s.wanted for s in ctx.white_box if s.wanted is not None]
     sources = [s.classifier for s in gradient_sources(model, names) if s.name != "base"]
-    return any(_fooled(model, _pgd(ctx, source, x, seed)) for source in sources)
+    pgd = partial(ATTACKS["pgd"].on, budget=ctx.budget, settings=ctx.settings("pgd"), batch_size=1)
+    return any(_fooled(ctx, model, source, pgd(source), x, seed) for source in sources)
 
 
-def _pgd(ctx: Context, source: WhiteBoxClassifier, x: Float32Array, seed: int) -> Trial:
-    request = AttackRequest(source, ctx.eps, ctx.norm, targeted=False, batch_size=1)
-    return _trial(ctx, source, x, partial(ATTACKS["pgd"].make, request, ctx.settings("pgd")), seed)
-
-
-def _trial(
-    ctx: Context, source: WhiteBoxClassifier, x: Float32Array, make: Any, seed: int
-) -> Trial:
-    budget = Budget(ctx.eps, ctx.norm, ctx.run.upper)
-    return Trial(make, source, x, np.zeros(1, dtype=np.int64), budget, lambda _: seed)
-
-
-def _fooled(model: WhiteBoxClassifier, trial: Trial) -> bool:
-    return bool(predict_labels(model, run_trial(trial).images)[0] != 0)
+def _fooled(
+    ctx: Context,
+    model: WhiteBoxClassifier,
+    source: WhiteBoxClassifier,
+    make: Any,
+    x: Float32Array,
+    seed: int,
+) -> bool:
+    zero = np.zeros(1, dtype=np.int64)
+    made = run_trial(Trial(make, source, x, zero, ctx.budget, seeds=lambda _: seed))
+    return bool(predict_labels(model, made.images)[0] != 0)
 
 
 CHECKS = (

@@ -14,7 +14,7 @@ import numpy as np
 from art.exceptions import EstimatorError
 from numpy.typing import NDArray
 
-from art_disc.attacks import AttackRequest, AttackSpec
+from art_disc.attacks import AttackSpec
 from art_disc.core.budget import Budget, perturbation_norm
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError
@@ -88,10 +88,9 @@ def _outcome(
     name: str,
     classifier: WhiteBoxClassifier,
 ) -> dict[str, Any]:
-    n, budget = len(zoo.x), zoo.budget_of(spec)
-    request = AttackRequest(classifier, budget.eps, budget.norm, targeted=False, batch_size=n)
+    budget = zoo.budget_of(spec)
     trial = Trial(
-        partial(spec.make, request, settings),
+        spec.on(classifier, budget, settings, batch_size=len(zoo.x)),
         classifier,
         zoo.x,
         zoo.y,
