@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from art_disc.core.checks import check_choice
 from art_disc.core.intervals import clopper_pearson_lower
 from art_disc.core.records.base import Count, Environment, NonNegative, Record, Setting
-from art_disc.core.records.checked import check_lengths, check_word
+from art_disc.core.records.checked import check_lengths
 
 VERDICTS = ("certified", "falsified", "undecided")
 
@@ -20,7 +21,7 @@ class Verdicts(Record):
     def check(self) -> None:
         """Refuse words that are no verdict, and lists without one entry for each example."""
         for i, verdict in enumerate(self.verdicts):
-            check_word(verdict, VERDICTS, f"verdicts[{i}]")
+            check_choice(verdict, f"verdicts[{i}]", VERDICTS)
         check_lengths(self, "verdicts", *self.each)
 
     def count(self, verdict: str) -> int:
@@ -29,7 +30,7 @@ class Verdicts(Record):
         Raises:
             InputError: No such verdict.
         """
-        check_word(verdict, VERDICTS, "verdict")
+        check_choice(verdict, "verdict", VERDICTS)
         return self.verdicts.count(verdict)
 
     @property

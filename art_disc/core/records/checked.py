@@ -1,4 +1,7 @@
-"""What every part of a record passes through when it is made, and again when it is read."""
+"""What every part of a record passes through when it is made, and again when it is read.
+
+Each `check_...` raises InputError and names the field, what was expected and what is there.
+"""
 
 import dataclasses
 import functools
@@ -102,23 +105,8 @@ def _surplus(data: Any, made: Any, path: str) -> Iterator[str]:
             yield from _surplus(*pair, f"{path}[{i}]")
 
 
-def check_word(value: str, known: Sequence[str], name: str) -> None:
-    """Refuse a word that is none of those known.
-
-    Raises:
-        InputError: It is not.
-    """
-    if value not in known:
-        msg = f"{name} must be one of {', '.join(known)}, got {value!r}"
-        raise InputError(msg)
-
-
 def check_most(found: float | Sequence[float], most: float, name: str, like: str) -> None:
-    """Refuse a count, or one of several, above what it is counted out of, named by `like`.
-
-    Raises:
-        InputError: It is above.
-    """
+    """Refuse a count, or one of several, above what it is counted out of, named by `like`."""
     largest = found if isinstance(found, int | float) else max(found, default=0)
     if largest > most:
         msg = f"{name} must be at most {most}, by {like}, got {largest!r}"
@@ -126,11 +114,7 @@ def check_most(found: float | Sequence[float], most: float, name: str, like: str
 
 
 def check_equal(value: object, known: object, name: str) -> None:
-    """Refuse what differs from what another field says of it.
-
-    Raises:
-        InputError: It does.
-    """
+    """Refuse what differs from what another field says of it."""
     if value != known:
         msg = f"{name} must be {known!r} as in the rest of the record, got {value!r}"
         raise InputError(msg)
@@ -153,9 +137,6 @@ def check_lengths(
         size: Their length.
         optional: Whether they may be empty.
         before: Where the owner is, as `outcomes[1].`.
-
-    Raises:
-        InputError: A list is longer or shorter.
     """
     wanted = len(getattr(owner, like)) if size is None else size
     for name in names:
@@ -166,11 +147,7 @@ def check_lengths(
 
 
 def check_rising(values: Sequence[float], name: str) -> None:
-    """Refuse numbers of which one is not above the one before it.
-
-    Raises:
-        InputError: There is one.
-    """
+    """Refuse numbers of which one is not above the one before it."""
     for i, (one, other) in enumerate(itertools.pairwise(values)):
         if not one < other:
             msg = f"{name} must rise, got {other!r} after {one!r} at {i + 1}"
@@ -178,11 +155,7 @@ def check_rising(values: Sequence[float], name: str) -> None:
 
 
 def check_plain(value: Any, name: str) -> None:
-    """Refuse what strict JSON cannot hold or would give back as something else.
-
-    Raises:
-        InputError: There is such a value; the message says where.
-    """
+    """Refuse what strict JSON cannot hold or would give back as something else."""
     for path, leaf in _leaves(value, name):
         finite = type(leaf) is not float or math.isfinite(leaf)
         if not finite or type(leaf) not in (str, int, float, bool, type(None)):

@@ -6,11 +6,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.core.checks import check_count
+from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import InputError
 from art_disc.core.intervals import clopper_pearson_interval
 from art_disc.core.records.base import Count, Environment, NonNegative, Record, Share, Unit
-from art_disc.core.records.checked import check_lengths, check_most, check_rising, check_word
+from art_disc.core.records.checked import check_lengths, check_most, check_rising
 
 RULES = ("mean", "vote", "any", "all")
 
@@ -146,7 +146,7 @@ class DrawsRecord(Record):
         Raises:
             InputError: No such rule.
         """
-        check_word(rule, RULES, "rule")
+        check_choice(rule, "rule", RULES)
         count = {
             "mean": sum(self.mean_correct),
             "vote": sum(self.vote_correct),

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from art_disc.core.checks import check_choice
 from art_disc.core.records.base import (
     Count,
     Environment,
@@ -20,7 +21,6 @@ from art_disc.core.records.checked import (
     check_most,
     check_plain,
     check_rising,
-    check_word,
 )
 from art_disc.core.records.outcomes import (
     CHECK_TIERS,
@@ -85,8 +85,8 @@ class EvaluationRecord(Record):
 
     def check(self) -> None:
         """Refuse lists without one entry for each example, and words that say nothing."""
-        check_word(self.norm, NORMS, "norm")
-        check_word(self.checks_tier, ("", *CHECK_TIERS), "checks_tier")
+        check_choice(self.norm, "norm", NORMS)
+        check_choice(self.checks_tier, "checks_tier", ("", *CHECK_TIERS))
         check_rising(self.eps, "eps")
         check_rising(self.clip_values, "clip_values")
         check_plain(self.codebook, "codebook")

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.core.budget import BUDGET_TOLERANCE
+from art_disc.core.checks import check_choice
 from art_disc.core.records.base import Count, Finite, NonNegative, Setting, Share
 from art_disc.core.records.checked import (
     Checked,
     check_lengths,
     check_most,
     check_rising,
-    check_word,
 )
 
 KNOWLEDGE = ("none", "base", "bpda", "bpda+eot")
@@ -83,10 +83,10 @@ class AttackOutcome(Checked):
 
     def check(self) -> None:
         """Refuse unknown words, and lists without one entry for each attacked example."""
-        check_word(self.scored_on, MODELS, "scored_on")
-        check_word(self.knowledge, KNOWLEDGE, "knowledge")
-        check_word(self.norm, NORMS, "norm")
-        check_word(self.status, RUN_STATUSES, "status")
+        check_choice(self.scored_on, "scored_on", MODELS)
+        check_choice(self.knowledge, "knowledge", KNOWLEDGE)
+        check_choice(self.norm, "norm", NORMS)
+        check_choice(self.status, "status", RUN_STATUSES)
         check_rising(self.positions, "positions")
         check_most(self.draw_correct, self.draws, "draw_correct", "draws")
         lists = ("correct", "perturbation", "grid_correct", "draw_correct")
@@ -155,5 +155,5 @@ class CheckResult(Checked):
 
     def check(self) -> None:
         """Refuse a status or tier that there is none of."""
-        check_word(self.status, STATUSES, "status")
-        check_word(self.tier, CHECK_TIERS, "tier")
+        check_choice(self.status, "status", STATUSES)
+        check_choice(self.tier, "tier", CHECK_TIERS)

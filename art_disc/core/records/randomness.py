@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from art_disc.core.checks import check_choice
 from art_disc.core.intervals import mcnemar
 from art_disc.core.records.base import Count, Environment, Finite, NonNegative, Record, Setting
 from art_disc.core.records.checked import (
@@ -12,7 +13,6 @@ from art_disc.core.records.checked import (
     check_equal,
     check_lengths,
     check_most,
-    check_word,
 )
 from art_disc.core.records.draws import ExactShare, place_of
 
@@ -47,7 +47,7 @@ class AgreementRecord(Record):
 
     def check(self) -> None:
         """Refuse lists without one entry for each number of draws, and rows of other images."""
-        check_word(self.loss, LOSSES, "loss")
+        check_choice(self.loss, "loss", LOSSES)
         check_lengths(self, "draws", "cosines", "zeros")
         images = len(self.cosines[0]) if self.cosines else 0
         for i, row in enumerate(self.cosines):

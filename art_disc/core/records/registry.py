@@ -4,6 +4,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TypeVar
 
+from art_disc.core.checks import check_choice
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.core.files import read_json
 from art_disc.core.records.base import Record
@@ -55,10 +56,7 @@ def record_class(kind: str) -> type[Record]:
     Raises:
         InputError: No such kind.
     """
-    found = RECORDS.get(kind)
-    if found is None:
-        msg = f"kind must be one of {', '.join(sorted(RECORDS))}, got {kind!r}"
-        raise InputError(msg)
+    found = RECORDS[check_choice(kind, "kind", sorted(RECORDS))]
     if isinstance(found, str):
         cls: type[Record] = resolve_name(f"art_disc.core.records.{found}")
         return cls

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
 from art_disc.core.records.base import Count, Environment, NonNegative, Record, Setting
 from art_disc.core.records.checked import (
@@ -15,7 +16,6 @@ from art_disc.core.records.checked import (
     check_lengths,
     check_most,
     check_rising,
-    check_word,
 )
 from art_disc.core.records.draws import ExactShare
 
@@ -58,7 +58,7 @@ class TransferRow(Checked):
 
     def check(self) -> None:
         """Refuse an unknown status, and lists without one entry for each image."""
-        check_word(self.status, ("done", "failed"), "status")
+        check_choice(self.status, "status", ("done", "failed"))
         check_lengths(self, "right", "own_correct", "distances")
         check_lengths(self, "right", "draw_right", optional=True)
 
@@ -233,14 +233,11 @@ class SuppliedRecord(Record):
     settings: dict[str, Setting] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Refuse sets that lack a defence, and more right draws than draws."""
+        """Refuse sets that are about other defences."""
         for i, found in enumerate(self.sets):
             for name in ("clean_right", "right"):
-                check_equal(
-                    sorted(getattr(found, name)),
-                    sorted(self.defences),
-                    f"names of sets[{i}].{name}",
-                )
+                known = getattr(found, name).keys()
+                check_equal(known, self.defences.keys(), f"names of sets[{i}].{name}")
 
     def set_of(self, name: str) -> SuppliedSet:
         """Return one set.
@@ -248,11 +245,8 @@ class SuppliedRecord(Record):
         Raises:
             InputError: There is none of this name.
         """
-        for found in self.sets:
-            if found.name == name:
-                return found
-        msg = f"set must be one of {', '.join(s.name for s in self.sets)}, got {name!r}"
-        raise InputError(msg)
+        sets = {found.name: found for found in self.sets}
+        return sets[check_choice(name, "set", sets)]
 
     def share(self, name: str, defence: str, *, plain: bool = False) -> ExactShare:
         """Accuracy of a defence on a set.
@@ -266,7 +260,7 @@ class SuppliedRecord(Record):
         Raises:
             InputError: No such set or classifier.
         """
-        self._check(defence)
+        check_choice(defence, "defence", self.defences)
         counted = self.set_of(name).counted(defence, plain=plain)
         return ExactShare(int(counted.sum()), len(counted))
 
@@ -276,9 +270,8 @@ class SuppliedRecord(Record):
         Raises:
             InputError: No such set or classifier.
         """
-        self._check(defence)
-        right = self.set_of(name).clean_right[defence]
-        return ExactShare.of(right)
+        check_choice(defence, "defence", self.defences)
+        return ExactShare.of(self.set_of(name).clean_right[defence])
 
     def mean(self, defence: str, *, plain: bool = False) -> float:
         """Mean over sets of a defence's accuracy.
@@ -303,15 +296,10 @@ class SuppliedRecord(Record):
         Raises:
             InputError: No such classifier.
         """
-        self._check(defence)
+        check_choice(defence, "defence", self.defences)
         left: dict[int, bool] = {}
         for found in self.sets:
             counted: Sequence[Any] = found.counted(defence).tolist()
             for i, ok in zip(found.example_ids, counted, strict=True):
                 left[i] = left.get(i, True) and bool(ok)
         return ExactShare.of(tuple(left.values()))
-
-    def _check(self, defence: str) -> None:
-        if defence not in self.defences:
-            msg = f"defence must be one of {', '.join(self.defences)}, got {defence!r}"
-            raise InputError(msg)

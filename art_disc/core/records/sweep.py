@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+from art_disc.core.checks import check_choice
 from art_disc.core.errors import FileFormatError
 from art_disc.core.records.base import Count, Environment, NonNegative, Record
-from art_disc.core.records.checked import Checked, check_most, check_plain, check_word
+from art_disc.core.records.checked import Checked, check_most, check_plain
 from art_disc.core.records.evaluation import EvaluationRecord
 from art_disc.core.records.outcomes import RUN_STATUSES
 
@@ -46,7 +47,7 @@ class SweepCell(Checked):
 
     def check(self) -> None:
         """Refuse a status that there is none of."""
-        check_word(self.status, RUN_STATUSES, "status")
+        check_choice(self.status, "status", RUN_STATUSES)
 
     @property
     def group(self) -> Group:
@@ -87,7 +88,7 @@ class SweepRecord(Record):
         Raises:
             InputError: No such status.
         """
-        check_word(status, RUN_STATUSES, "status")
+        check_choice(status, "status", RUN_STATUSES)
         return sum(cell.status == status for cell in self.cells)
 
     def merged(self) -> dict[Group, EvaluationRecord]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
 from art_disc.core.intervals import holm, mcnemar, paired_difference
 from art_disc.core.records.base import Count, Environment, NonNegative, Record, Setting, Share
@@ -11,7 +12,6 @@ from art_disc.core.records.checked import (
     check_equal,
     check_lengths,
     check_most,
-    check_word,
 )
 
 SETTINGS = ("nat_pre", "adv_pre", "disc_nat_pre", "disc_adv_pre", "disc_nat_re", "disc_adv_re")
@@ -70,7 +70,7 @@ class TableRow(Checked):
 
     def check(self) -> None:
         """Refuse unknown words, and results of other examples."""
-        check_word(self.setting, SETTINGS, "setting")
+        check_choice(self.setting, "setting", SETTINGS)
         for name in ("alive", "correct"):
             if odd := set(getattr(self, name)) - {"0", "1"}:
                 msg = f"{name} must be made of 0 and 1, got {min(odd)!r}"

@@ -4,9 +4,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
+from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
 from art_disc.core.records.base import Count, Environment, NonNegative, Record, Setting
-from art_disc.core.records.checked import Checked, check_lengths, check_most, check_word
+from art_disc.core.records.checked import Checked, check_lengths, check_most
 from art_disc.core.records.outcomes import NORMS
 
 CELL_STATUSES = ("lowered", "ran", "refused", "failed", "skipped")
@@ -66,8 +67,8 @@ class ZooCell(Checked):
 
     def check(self) -> None:
         """Refuse words that say nothing, and more of something than there is."""
-        check_word(self.status, CELL_STATUSES, "status")
-        check_word(self.norm, ("", *NORMS), "norm")
+        check_choice(self.status, "status", CELL_STATUSES)
+        check_choice(self.norm, "norm", ("", *NORMS))
         check_most(self.clean, self.total, "clean", "total")
         check_most(self.attacked, self.total, "attacked", "total")
         check_most(self.zero_gradients, self.seen_gradients, "zero_gradients", "seen_gradients")
@@ -122,7 +123,7 @@ class ZooRecord(Record):
         """Refuse cells of other examples, or of classifiers that the record does not name."""
         check_lengths(self, "labels", "example_ids")
         for i, cell in enumerate(self.cells):
-            check_word(cell.defence, tuple(self.defences), f"cells[{i}].defence")
+            check_choice(cell.defence, f"cells[{i}].defence", tuple(self.defences))
             check_most(cell.total, len(self.labels), f"cells[{i}].total", "labels")
 
     @property
