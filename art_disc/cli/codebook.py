@@ -2,11 +2,9 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 from art_disc.cli.exits import DONE
 from art_disc.cli.options import Subparsers, add_data
-from art_disc.core.errors import InputError
 
 
 def add(subparsers: Subparsers) -> None:
@@ -20,9 +18,7 @@ def add(subparsers: Subparsers) -> None:
 
 def run(options: Namespace) -> int:
     """Learn a codebook, print it and how the pixels fall on it, save it."""
-    import numpy as np
-
-    from art_disc.cli.setup import load_data
+    from art_disc.cli.setup import load_data, one_codebook
     from art_disc.codebooks import PixelCounts
     from art_disc.defences import parse_defences
     from art_disc.report import Table
@@ -32,18 +28,12 @@ def run(options: Namespace) -> int:
     counts = PixelCounts.of(data.x_train if len(data.x_train) else data.x_test)
     text = options.defence or usual_defence(data)
     defences = parse_defences(text)
-    book = defences[0].codebook if len(defences) == 1 else None
-    if book is None:
-        msg = f"--defence {text} is not one codebook; see art-disc evaluate --help for those"
-        raise InputError(msg)
+    book = one_codebook(defences, text)
     if not book.is_fitted:
         book.fit(counts)
-    index = book.assign(counts.values.astype(np.float32) / np.float32(255))
-    weights: Any = counts.counts if index.ndim == 1 else np.repeat(counts.counts, index.shape[1])
-    share = np.bincount(index.ravel(), weights=weights, minlength=book.n_codes_)
     rows = (
         (str(j), *(f"{level:.6g}" for level in code), f"{part:.2%}", "of pixels")
-        for j, (code, part) in enumerate(zip(book.levels, share / share.sum(), strict=True))
+        for j, (code, part) in enumerate(zip(book.levels, book.usage(counts), strict=True))
     )
     heads = ("#code", *(f"#level {c}" for c in range(len(book.levels[0]))), "#share", "")
     print(Table.of("Codewords", "Codewords and the pixels that fall on them", heads, rows).text())

@@ -2,16 +2,9 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from art_disc.cli.exits import DONE
 from art_disc.cli.options import Subparsers, add_data, add_eps, add_part
-from art_disc.core.errors import InputError
-
-if TYPE_CHECKING:
-    from art_disc.codebooks import Codebook, PixelCounts
-    from art_disc.core.records.hardness import HardnessRow
-    from art_disc.data import Dataset
 
 
 def add(subparsers: Subparsers) -> None:
@@ -43,69 +36,24 @@ def add(subparsers: Subparsers) -> None:
 
 def run(options: Namespace) -> int:
     """Print the numbers of every budget; write them and the plots."""
-    from art_disc.cli.setup import budgets, load_data
-    from art_disc.codebooks import PixelCounts
-    from art_disc.core.records import Environment
-    from art_disc.core.records.hardness import HardnessRecord
+    from art_disc.cli.setup import budgets, load_data, one_codebook
+    from art_disc.hardness.survey import survey
     from art_disc.report import as_text
     from art_disc.training.words import fitted_defences, usual_defence
 
     data = load_data(options)
-    made = fitted_defences(options.defence, data)
-    codebook = made[0].codebook if len(made) == 1 else None
-    if codebook is None:
-        msg = f"--defence {options.defence} is not one codebook; see art-disc evaluate --help"
-        raise InputError(msg)
-    folder = Path(options.out) if options.out else None
-    counts = PixelCounts.of(data.x_train if len(data.x_train) else data.x_test)
-    record = HardnessRecord(
-        dataset={"name": data.name, "fingerprint": data.fingerprint},
-        defence=options.defence or usual_defence(data),
-        codewords_255=tuple(map(tuple, codebook.levels)),
-        budgets=tuple(
-            _measure((data, counts), codebook, eps, options, folder)
-            for eps in budgets(options, data)
-        ),
-        environment=Environment.here(),
+    text = options.defence or usual_defence(data)
+    record = survey(
+        data,
+        one_codebook(fitted_defences(text, data), text),
+        eps=budgets(options, data),
+        defence=text,
+        rule=options.rule,
+        domain=options.domain,
+        plots=options.out,
+        seed=options.seed,
     )
     print(as_text(record))
-    if folder is not None:
-        print(f"written: {record.save(folder / 'hardness.json').parent}")
+    if options.out:
+        print(f"written: {record.save(Path(options.out) / 'hardness.json').parent}")
     return DONE
-
-
-def _measure(
-    pixels: "tuple[Dataset, PixelCounts]",
-    codebook: "Codebook",
-    eps: float,
-    options: Namespace,
-    folder: Path | None,
-) -> "HardnessRow":
-    from art_disc.core.files import replace_file
-    from art_disc.core.records.hardness import (
-        ClassesFacts,
-        HardnessRow,
-        NeighbourhoodFacts,
-        SeparabilityFacts,
-    )
-    from art_disc.metrics import equivalence_classes, neighbourhood_sizes, separability
-    from art_disc.report.hardness import png
-
-    data, counts = pixels
-    classes = equivalence_classes(
-        data.x_test, codebook, eps=eps, rule=options.rule, domain=options.domain
-    )
-    apart = separability(counts, codebook, eps=eps, domain=options.domain)
-    around = neighbourhood_sizes(counts, eps=eps)
-    if folder is not None:
-        plots = {"classes": classes.plot(), "pixels": apart.plot(), "neighbours": around.plot()}
-        if counts.n_channels == 3:
-            plots["colours"] = around.scatter(seed=options.seed)
-        for name, axes in plots.items():
-            replace_file(folder / f"{name}-eps-{eps:.4g}.png", png(axes))
-    return HardnessRow(
-        eps=eps,
-        equivalence_classes=ClassesFacts(**classes.facts()),
-        separability=SeparabilityFacts(**apart.facts()),
-        neighbourhoods=NeighbourhoodFacts(**around.facts()),
-    )

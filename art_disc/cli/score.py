@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from art_disc.cli.exits import DONE
 from art_disc.cli.options import Subparsers, add_data, add_model, add_part, number
-from art_disc.core.errors import InputError
 
 if TYPE_CHECKING:
     from art_disc.core.records.supplied import SuppliedRecord
@@ -84,7 +83,7 @@ def run(options: Namespace) -> int:
         classifiers[text], line = make_classifier(one, data)
     record = score_images(
         classifiers,
-        _sets(options.images),
+        options.images,
         data.x_test,
         data.y_test,
         eps=options.eps,
@@ -100,24 +99,6 @@ def run(options: Namespace) -> int:
     if options.out:
         _write(record, Path(options.out))
     return DONE
-
-
-def _sets(paths: list[str]) -> dict[str, Path]:
-    """Return the sets of all paths by name.
-
-    Raises:
-        InputError: Two of them have one name.
-    """
-    from art_disc.evaluation.supplied.files import find_sets
-
-    found: dict[str, Path] = {}
-    for text in paths:
-        for name, path in find_sets(text).items():
-            if name in found:
-                msg = f"--images gives two sets called {name}: {found[name]} and {path}; rename one"
-                raise InputError(msg)
-            found[name] = path
-    return found
 
 
 def _write(record: "SuppliedRecord", folder: Path) -> None:

@@ -1,7 +1,7 @@
 """From command-line options to the words of `art_disc.training.words`."""
 
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from art_disc.core.errors import InputError
@@ -9,7 +9,9 @@ from art_disc.core.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
+    from art_disc.codebooks import Codebook
     from art_disc.data import Dataset
+    from art_disc.defences import MapPreprocessor
     from art_disc.estimators import DefendedClassifier
     from art_disc.training.words import NetworkWords
 
@@ -108,6 +110,19 @@ def make_reference(
         seed=options.seed,
         verbose=not options.quiet,
     )
+
+
+def one_codebook(defences: "Sequence[MapPreprocessor]", text: str) -> "Codebook":
+    """Return the codebook of the one defence that has one.
+
+    Raises:
+        InputError: There are others, or none.
+    """
+    book = defences[0].codebook if len(defences) == 1 else None
+    if book is None:
+        msg = f"--defence {text} is not one codebook; see art-disc evaluate --help for those"
+        raise InputError(msg)
+    return book
 
 
 def once_each(texts: Iterable[str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
+from art_disc.codebooks.counts import PixelCounts
 from art_disc.codebooks.nearest import METRICS, TIES, distance, nearest
 from art_disc.core.checks import Float32Array, check_choice
 from art_disc.core.errors import FileFormatError, InputError, NotFittedError
@@ -181,6 +182,13 @@ class Codebook(BaseEstimator):
         index = self.assign(pixels)
         codes = self.codewords_[index, 0] if self.per_channel else self.codewords_[index]
         return np.ascontiguousarray(np.moveaxis(codes, -1, 1) if channels_first else codes)
+
+    def usage(self, counts: PixelCounts) -> NDArray[np.float64]:
+        """Share of the counted pixels, or channel values, that fall on each codeword, (k,)."""
+        index = self.assign(counts.values.astype(np.float32) / np.float32(255))
+        weights = np.repeat(counts.counts, index[0].size)
+        on_code = np.bincount(index.ravel(), weights=weights, minlength=self.n_codes_)
+        return np.asarray(on_code / on_code.sum())
 
     def separation(self) -> float:
         """Smallest distance between two codewords in the codebook's metric, on the [0, 1] scale.

@@ -12,6 +12,7 @@ from art_disc.codebooks import (
     BitDepthCodebook,
     Codebook,
     DensityCodebook,
+    PixelCounts,
     UniformCodebook,
     distance,
 )
@@ -193,6 +194,18 @@ def test_quantised_pixels_are_codewords_and_stay(book):
     assert np.array_equal(book.quantize(once), once)
     last = book.quantize(np.moveaxis(x, 1, -1), channels_first=False)
     assert np.array_equal(np.moveaxis(last, -1, 1), once)
+
+
+@pytest.mark.parametrize("images", [X, X[:, :1]], ids=["colour", "grey"])
+@pytest.mark.parametrize("name", BOOKS)
+def test_usage_is_the_share_of_pixels_on_each_codeword(name, images):
+    book = BOOKS[name]()
+    if not book.per_channel and book.n_channels_ != images.shape[1]:
+        pytest.skip("a codebook of another number of channels")
+    rounded = (np.rint(255 * images) / 255).astype(np.float32)
+    index = book.assign(np.moveaxis(rounded, 1, -1))
+    expected = [float(np.mean(index == j)) for j in range(book.n_codes_)]
+    assert book.usage(PixelCounts.of(images)) == pytest.approx(expected)
 
 
 def test_separation_is_the_smallest_distance(book):

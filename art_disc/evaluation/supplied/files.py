@@ -1,7 +1,7 @@
 """Reading adversarial images that somebody supplies: npz files and folders of pictures."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from art_disc.core.checks import Float32Array, check_images
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.core.files import read_npz
 from art_disc.data.folders import SUFFIXES, stack_images
+
+Files = str | Path | Sequence[str | Path] | Mapping[str, str | Path]
 
 # an evaluation's own export holds the clean images as x, so its name for ours comes first
 _IMAGES = ("x_adv", "adversarial", "x")
@@ -34,20 +36,22 @@ class Supplied:
     ids: NDArray[np.int64]
 
 
-def find_sets(where: str | Path | Mapping[str, str | Path]) -> dict[str, Path]:
+def find_sets(where: Files) -> dict[str, Path]:
     """Return the sets of images under their names.
 
     Args:
         where: An npz file; a folder with pictures in it; a folder of such files and folders (the
-            `adversarial/` of an evaluation's export, or the folder of the evaluation); or several
-            of the first two by name.
+            `adversarial/` of an evaluation's export, or the folder of the evaluation); several of
+            these; or several of the first two by name.
 
     Raises:
         DataNotFoundError: No such file or folder.
-        InputError: A folder without images.
+        InputError: A folder without images, or two sets of one name.
     """
     if isinstance(where, Mapping):
         return {str(name): Path(path) for name, path in where.items()}
+    if isinstance(where, Sequence) and not isinstance(where, str):
+        return _all_sets(where)
     path = Path(where)
     if not path.exists():
         msg = f"no such file or folder: {path}"
@@ -60,6 +64,17 @@ def find_sets(where: str | Path | Mapping[str, str | Path]) -> dict[str, Path]:
     if not found:
         msg = f"{path} holds no images; expected npz files or pictures ({', '.join(SUFFIXES)})"
         raise InputError(msg)
+    return found
+
+
+def _all_sets(places: Sequence[str | Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for place in places:
+        for name, path in find_sets(place).items():
+            if name in found:
+                msg = f"there are two sets called {name}: {found[name]} and {path}; rename one"
+                raise InputError(msg)
+            found[name] = path
     return found
 
 

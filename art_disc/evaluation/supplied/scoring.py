@@ -1,7 +1,6 @@
 """Scoring adversarial images that somebody supplies, on several defences side by side."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +15,11 @@ from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators.contract import WhiteBoxClassifier, images_and_labels, top_of
 from art_disc.estimators.describe import defence_lines, environment_of
-from art_disc.evaluation.supplied.files import Supplied, find_sets, read_set
+from art_disc.evaluation.supplied.files import Files, Supplied, find_sets, read_set
 from art_disc.trials import Scorer
 
 # so many images that are out of budget are looked for among the other clean ones
 _LOOKED_FOR = 200
-
-Files = str | Path | Mapping[str, str | Path]
 
 
 class _Originals(NamedTuple):
@@ -55,7 +52,8 @@ def score_images(  # noqa: PLR0913 - each is a choice of its own
     Args:
         classifier: From `build_classifier`; or several by name, for the same images.
         images: An npz file with `x` and perhaps `indices`, a folder of pictures named by index, a
-            folder of such sets, or sets by name; what an evaluation exports is read too.
+            folder of such sets, several of these, or sets by name; what an evaluation exports is
+            read too.
         clean: The clean images (n, ...) in the classifiers' layout and input range, or uint8.
         y: Their labels (n,), or one-hot rows.
         eps: l_inf budget in the input range.
