@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from art_disc.core.files import replace_file
 from art_disc.core.records import Environment, Record
 from art_disc.core.records.study import StudyRecord
 from art_disc.networks import MadryMnistNet
+from art_disc.report import Table
 from art_disc.training import trained
 
 RESULTS = Path(__file__).parent / "results"
@@ -80,6 +82,11 @@ def write(name: str, results: dict[str, Any], threads: int) -> None:
     # tuples and keys that are numbers become what JSON makes of them
     plain = json.loads(json.dumps(results, allow_nan=False))
     save(StudyRecord(name, machine(), plain, Environment.here(threads=threads)), name)
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, and an empty one."""
+    return [*Table.of("", "", heads, rows).markdown().splitlines(), ""]
 
 
 def load(name: str) -> StudyRecord:

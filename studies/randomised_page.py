@@ -3,15 +3,14 @@
 python -m studies.randomised_page
 """
 
-import base64
-from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from art_disc.core.files import replace_file
 from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, draw
-from studies.summary import load, where
+from studies.common import load, markdown
+from studies.summary import where
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "randomised_results.md"
@@ -33,11 +32,6 @@ def share(count: dict[str, Any]) -> str:
 def budget(eps: float) -> str:
     grey = 255 * eps
     return f"{grey:.0f}/255" if eps < 0.02 else f"{eps:g}"
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
-    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
 def papers(row: dict[str, Any]) -> dict[str, Any] | None:
@@ -79,7 +73,7 @@ def attack_section(dataset: str) -> list[str]:
             "",
         ]
     heads = ["eps", "defence", "clean", "papers' attack", *printed, "worst of all (lowest single)"]
-    lines += table(heads, rows)
+    lines += markdown(heads, rows)
     if dataset == "mnist":
         lines += ["![Accuracy over eps](images/randomised_attack_mnist.svg)", ""]
     made = dict.fromkeys(a["attack"] for row in found["rows"] for a in row["attacks"])
@@ -111,7 +105,7 @@ def certificate_section() -> list[str]:
         "them.",
         "",
         *level_with_pinsker(rows),
-        *table(
+        *markdown(
             (
                 "eps",
                 "chosen (filter-stride, sigma, network)",
@@ -170,11 +164,11 @@ def cost_section() -> list[str]:
         f"Loss gradients of {found['images']} MNIST images, Madry's network, {found['weights']} "
         "weights, RandDisc with the paper's settings; medians in one run, all kinds in turn.",
         "",
-        *table((f"{found['draws']} gradients an image", "CPU seconds", "over bare"), rows),
+        *markdown((f"{found['draws']} gradients an image", "CPU seconds", "over bare"), rows),
         "What autograd keeps for the backward pass, and all tensors that live at once, short-lived "
         "ones included, beside the `memory_bytes` that were stated; the loops have no limit.",
         "",
-        *table(("`memory_bytes`", "kept for the backward pass", "alive at most"), memory),
+        *markdown(("`memory_bytes`", "kept for the backward pass", "alive at most"), memory),
         f"(`studies/eot_cost.py`; {where(found)})",
         "",
     ]
@@ -241,8 +235,7 @@ def paint_attack(figure: Any, *, rows: list[dict[str, Any]]) -> None:
 
 
 def picture(name: str, paint: Any) -> None:
-    content = base64.b64decode(draw(paint, height=4.2).partition(",")[2])
-    replace_file(DOCS / "images" / f"{name}.svg", content)
+    replace_file(DOCS / "images" / f"{name}.svg", draw(paint, height=4.2))
 
 
 def page() -> str:

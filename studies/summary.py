@@ -4,7 +4,7 @@ python -m studies.summary
 """
 
 from art_disc.core.records.study import StudyRecord
-from studies.common import load
+from studies.common import load, markdown
 
 
 def percent(share: dict) -> str:
@@ -29,24 +29,47 @@ def attacks() -> list[str]:
         for row in result["attacks"]
     }
     pgd_base = rows["pgd", "base", None, "base"]
+    published = result["published"]
+    soft, identity = (
+        percent(rows["pgd", "defended", name, "bpda"]) for name in ("soft(alpha=10)", "identity")
+    )
+    cells = (
+        (
+            "clean, 10,000 images",
+            f"{100 * base['value']:.2f} %",
+            f"{100 * defended['value']:.2f} %",
+            f"{published['clean']} %",
+        ),
+        (
+            "the papers' BPDA attack (100 steps)",
+            "",
+            percent(result["papers_attack_soft"]),
+            f"{published['bpda']} %",
+        ),
+        (
+            "PGD-100, 2 random starts",
+            percent(pgd_base),
+            f"soft {soft}; identity {identity}",
+            "",
+        ),
+        (
+            "worst over all gradient attacks, example by example",
+            "",
+            percent(result["worst_1000_gradient_attacks"]),
+            "",
+        ),
+        (
+            "the same and Square (1,000 queries) on the first 300",
+            "",
+            percent(result["worst_300_all_attacks"]),
+            "",
+        ),
+    )
     lines = [
         "MNIST, Madry's network trained naturally, two density codewords "
         f"{{0, {result['codewords_255'][1]:.0f}/255}}, no retraining, l_inf eps {result['eps']}:",
         "",
-        "| accuracy | base | defended | published (Chen et al. 2019) |",
-        "| --- | --- | --- | --- |",
-        f"| clean, 10,000 images | {100 * base['value']:.2f} % | {100 * defended['value']:.2f} % "
-        f"| {result['published']['clean']} % |",
-        "| the papers' BPDA attack (100 steps) | | "
-        f"{percent(result['papers_attack_soft'])} | {result['published']['bpda']} % |",
-        f"| PGD-100, 2 random starts | {percent(pgd_base)} | soft "
-        f"{percent(rows['pgd', 'defended', 'soft(alpha=10)', 'bpda'])}; identity "
-        f"{percent(rows['pgd', 'defended', 'identity', 'bpda'])} | |",
-        "| worst over all gradient attacks, example by example | | "
-        f"{percent(result['worst_1000_gradient_attacks'])} | |",
-        "| the same and Square (1,000 queries) on the first 300 | | "
-        f"{percent(result['worst_300_all_attacks'])} | |",
-        "",
+        *markdown(("accuracy", "base", "defended", "published (Chen et al. 2019)"), cells),
         f"(`studies/mnist_two_codes.py`; first 1,000 test images, 95 % Wilson intervals; "
         f"{where(result)})",
     ]
@@ -57,22 +80,26 @@ def checks() -> list[str]:
     result = load("mnist_checks")
     cost = result["cost"]
     red = [f"{c['id']} ({c['summary']})" for c in result["checks"] if c["status"] == "fail"]
+    shares = {
+        "the papers' attack": result["papers_attack"],
+        "worst of all white-box attacks": result["worst_white_box"],
+        "worst of all attacks, example by example": result["worst"],
+        "the same on the 8-bit grid": result["worst_on_8bit_grid"],
+        "undefended network": result["worst_base"],
+        "the network trained on adversarially for a few minutes, for transfers": result[
+            "reference"
+        ]["worst"],
+    }
+    left = ((name, percent(share)) for name, share in shares.items())
     missing = [c["id"] for c in result["checks"] if c["status"] == "not run"]
     lines = [
         "The same defence under the `standard` checks, first 200 images, "
         f"l_inf eps {result['eps']}:",
         "",
-        "| | left |",
-        "| --- | --- |",
-        f"| published, the papers' attack | {result['published']['bpda']} % |",
-        f"| the papers' attack | {percent(result['papers_attack'])} |",
-        f"| worst of all white-box attacks | {percent(result['worst_white_box'])} |",
-        f"| worst of all attacks, example by example | {percent(result['worst'])} |",
-        f"| the same on the 8-bit grid | {percent(result['worst_on_8bit_grid'])} |",
-        f"| undefended network | {percent(result['worst_base'])} |",
-        f"| the network trained on adversarially for a few minutes, for transfers "
-        f"| {percent(result['reference']['worst'])} |",
-        "",
+        *markdown(
+            ("", "left"),
+            (("published, the papers' attack", f"{result['published']['bpda']} %"), *left),
+        ),
         f"Verdict: {result['verdict']}. Failed: {'; '.join(red) or 'none'}. Not run: "
         f"{', '.join(missing) or 'none'}. {cost['attacks']} attacks, "
         f"{cost['gradients_per_image']:,.0f} gradients and "
@@ -101,15 +128,18 @@ def certificates() -> list[str]:
         "The certificate by enumeration on the first 1,000 images, "
         f"`max_free={result['max_free']}`:",
         "",
-        "| eps | certified | falsified | undecided | exact 99 % lower limit |",
-        "| --- | --- | --- | --- | --- |",
+        *markdown(
+            ("eps", "certified", "falsified", "undecided", "exact 99 % lower limit"),
+            (
+                (
+                    *(str(row[name]) for name in ("eps", "certified", "falsified", "undecided")),
+                    f"{100 * row['lower_limit_99']:.1f} %",
+                )
+                for row in result["rows"]
+            ),
+        ),
     ]
-    lines += [
-        f"| {row['eps']} | {row['certified']} | {row['falsified']} | {row['undecided']} "
-        f"| {100 * row['lower_limit_99']:.1f} % |"
-        for row in result["rows"]
-    ]
-    return [*lines, "", f"(`studies/mnist_certificate.py`; {where(result)})", ""]
+    return [*lines, f"(`studies/mnist_certificate.py`; {where(result)})", ""]
 
 
 def free_pixels() -> list[str]:
@@ -118,15 +148,21 @@ def free_pixels() -> list[str]:
         "Images with more than b free pixels, of 10,000, as the papers' float rule counts them and "
         "with every tie counted:",
         "",
-        "| eps | b | printed | float rule | exact rule |",
-        "| --- | --- | --- | --- | --- |",
+        *markdown(
+            ("eps", "b", "printed", "float rule", "exact rule"),
+            (
+                (
+                    f"{row['eps']}",
+                    f"{row['b']}",
+                    f"{row['published_percent']} %",
+                    f"{row['paper_float_percent']:.2f} %",
+                    f"{row['exact_percent']:.2f} %",
+                )
+                for row in result["rows"]
+            ),
+        ),
     ]
-    lines += [
-        f"| {row['eps']} | {row['b']} | {row['published_percent']} % "
-        f"| {row['paper_float_percent']:.2f} % | {row['exact_percent']:.2f} % |"
-        for row in result["rows"]
-    ]
-    return [*lines, "", f"(`studies/mnist_free_pixels.py`; {where(result)})", ""]
+    return [*lines, f"(`studies/mnist_free_pixels.py`; {where(result)})", ""]
 
 
 def colour() -> list[str]:
@@ -166,26 +202,31 @@ def thermometer() -> list[str]:
 
 def hardness() -> list[str]:
     result = load("hardness")
-    lines = [
+    heads = ("data", "codebook", "eps", "median", "printed", "pixels that can change")
+    return [
         "",
         "How far a budget reaches into a data set's codes, median over test images of the "
         "exponent's share (1/d) log_k of the code images in reach, and the share of training "
         "pixels that can change their codeword:",
         "",
-        "| data | codebook | eps | median | printed | pixels that can change |",
-        "| --- | --- | --- | --- | --- | --- |",
+        *markdown(heads, map(_hardness_row, result["rows"])),
+        f"(`studies/hardness.py`; printed: Chen et al. 2019; {where(result)})",
     ]
-    for row in result["rows"]:
-        exact = next(
-            c for c in row["equivalence_classes"] if (c["rule"], c["domain"]) == ("exact", "real")
-        )
-        printed = row["printed_median_per_pixel"]
-        free = row["separability"]["share_of_pixels_free"]
-        lines.append(
-            f"| {row['dataset']} | {row['codebook']} | {row['eps']:.3g} "
-            f"| {exact['median_per_pixel']:.3f} | {printed or ''} | {free:.1%} |"
-        )
-    return [*lines, "", f"(`studies/hardness.py`; printed: Chen et al. 2019; {where(result)})"]
+
+
+def _hardness_row(row: dict) -> tuple[str, ...]:
+    exact = next(
+        c for c in row["equivalence_classes"] if (c["rule"], c["domain"]) == ("exact", "real")
+    )
+    printed = row["printed_median_per_pixel"]
+    return (
+        row["dataset"],
+        row["codebook"],
+        f"{row['eps']:.3g}",
+        f"{exact['median_per_pixel']:.3f}",
+        str(printed or ""),
+        f"{row['separability']['share_of_pixels_free']:.1%}",
+    )
 
 
 def section() -> str:
