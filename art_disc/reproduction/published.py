@@ -1,9 +1,13 @@
 """Figures that the papers print, to set ours beside."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import TypeVar
+
+import msgspec
 
 from art_disc.core.errors import InputError
 
@@ -75,28 +79,29 @@ class PublishedCertificate:
     lower_limit: float
 
 
+Row = TypeVar("Row", Published, PublishedCertificate)
+
+
 @cache
 def _rows() -> tuple[Published, ...]:
-    found = []
-    for row in _read("published.csv"):
-        unit = float(row["unit"])
-        found.append(
-            Published(
-                paper=row["paper"],
-                table=row["table"],
-                dataset=row["dataset"],
-                base=row["base"],
-                defence=row["defence"],
-                n_codes=int(row["n_codes"] or 0),
-                radius=float(row["radius"] or 0) / unit,
-                training=row["training"],
-                eps=float(row["eps"]) / unit,
-                steps=int(row["steps"]),
-                clean=float(row["clean"]),
-                robust=float(row["robust"]),
-            )
-        )
-    return tuple(found)
+    return tuple(_published(row, float(row["unit"])) for row in _read("published.csv"))
+
+
+def _published(row: Mapping[str, str], unit: float) -> Published:
+    return Published(
+        paper=row["paper"],
+        table=row["table"],
+        dataset=row["dataset"],
+        base=row["base"],
+        defence=row["defence"],
+        n_codes=int(row["n_codes"] or 0),
+        radius=float(row["radius"] or 0) / unit,
+        training=row["training"],
+        eps=float(row["eps"]) / unit,
+        steps=int(row["steps"]),
+        clean=float(row["clean"]),
+        robust=float(row["robust"]),
+    )
 
 
 def published(paper: str, table: str) -> tuple[Published, ...]:
@@ -112,12 +117,7 @@ def published(paper: str, table: str) -> tuple[Published, ...]:
     >>> [row.clean for row in published("chen2018", "3") if row.defence == "none"]
     [99.17, 98.4]
     """
-    rows = tuple(row for row in _rows() if (row.paper, row.table) == (paper, table))
-    if not rows:
-        known = ", ".join(sorted({f"{row.paper} {row.table}" for row in _rows()}))
-        msg = f"no published accuracies of {paper}, table {table}; there are {known}"
-        raise InputError(msg)
-    return rows
+    return _of(_rows(), "accuracies", paper, table)
 
 
 def published_certificates(paper: str, table: str) -> tuple[PublishedCertificate, ...]:
@@ -126,23 +126,18 @@ def published_certificates(paper: str, table: str) -> tuple[PublishedCertificate
     Raises:
         InputError: No such table here.
     """
-    rows = tuple(
-        PublishedCertificate(
-            row["paper"],
-            row["table"],
-            float(row["eps"]),
-            int(row["bits"]),
-            *(float(row[name]) for name in ("unable", "success", "fail", "lower_limit")),
-        )
-        for row in _read("published_certificates.csv")
-        if (row["paper"], row["table"]) == (paper, table)
-    )
-    if not rows:
-        msg = (
-            f"no published certificates of {paper}, table {table}; there are chen2018 2, chen2019 4"
-        )
+    every = _read("published_certificates.csv")
+    rows = msgspec.convert(every, tuple[PublishedCertificate, ...], strict=False)
+    return _of(rows, "certificates", paper, table)
+
+
+def _of(rows: tuple[Row, ...], what: str, paper: str, table: str) -> tuple[Row, ...]:
+    found = tuple(row for row in rows if (row.paper, row.table) == (paper, table))
+    if not found:
+        known = ", ".join(sorted({f"{row.paper} {row.table}" for row in rows}))
+        msg = f"no published {what} of {paper}, table {table}; there are {known}"
         raise InputError(msg)
-    return rows
+    return found
 
 
 def _read(name: str) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from art_disc.core.errors import InputError
 from art_disc.reproduction.published import Published, published
@@ -24,13 +25,26 @@ class PublishedTable:
     eps: tuple[float, ...] = ()
 
 
-def _figure(paper: str, table: str, dataset: str, n_codes: int) -> tuple[Published, ...]:
-    """The six settings of one data set and one codebook, from the table that has them."""
-    return tuple(
-        row
-        for row in published(paper, table)
-        if row.dataset == dataset and row.n_codes in (0, n_codes)
-    )
+def _table(title: str, paper: str, number: str) -> PublishedTable:
+    return PublishedTable(title, partial(published, paper, number))
+
+
+def _figure(
+    names: str,
+    paper: str,
+    number: str,
+    datasets: Sequence[str],
+    n_codes: int,
+    eps: tuple[float, ...],
+) -> PublishedTable:
+    """The six settings of some data sets with one codebook, from the table that has them."""
+
+    def rows() -> tuple[Published, ...]:
+        every = published(paper, number)
+        kept = (r for name in datasets for r in every if r.dataset == name)
+        return tuple(row for row in kept if row.n_codes in (0, n_codes))
+
+    return PublishedTable(f"{names}, {n_codes} codes: six settings over eps", rows, eps)
 
 
 def _clusters() -> tuple[Published, ...]:
@@ -52,53 +66,22 @@ _GREY = (0.1, 0.2, 0.3)
 _COLOUR = (2 / 255, 4 / 255, 8 / 255)
 
 TABLES: dict[str, PublishedTable] = {
-    "chen2018-table3": PublishedTable(
-        "MNIST, density codebook: six settings", lambda: published("chen2018", "3")
-    ),
-    "chen2018-table4": PublishedTable(
-        "CIFAR-10, density codebooks of 2 to 300 codes", lambda: published("chen2018", "4")
-    ),
-    "chen2018-figure1": PublishedTable(
-        "MNIST, 2 codes: six settings over eps",
-        lambda: _figure("chen2018", "3", "mnist", 2),
-        _GREY,
-    ),
-    "chen2018-figure2": PublishedTable(
-        "CIFAR-10, 50 codes: six settings over eps",
-        lambda: _figure("chen2018", "4", "cifar10", 50),
-        _COLOUR,
-    ),
-    "chen2019-table1": PublishedTable(
-        "Colour-depth reduction on five data sets", lambda: published("chen2019", "1")
-    ),
-    "chen2019-table2": PublishedTable(
-        "Density codebooks on five data sets", lambda: published("chen2019", "2")
-    ),
-    "chen2019-table3": PublishedTable(
-        "k-medoids codebooks on five data sets", lambda: published("chen2019", "3")
-    ),
+    "chen2018-table3": _table("MNIST, density codebook: six settings", "chen2018", "3"),
+    "chen2018-table4": _table("CIFAR-10, density codebooks of 2 to 300 codes", "chen2018", "4"),
+    "chen2018-figure1": _figure("MNIST", "chen2018", "3", ("mnist",), 2, _GREY),
+    "chen2018-figure2": _figure("CIFAR-10", "chen2018", "4", ("cifar10",), 50, _COLOUR),
+    "chen2019-table1": _table("Colour-depth reduction on five data sets", "chen2019", "1"),
+    "chen2019-table2": _table("Density codebooks on five data sets", "chen2019", "2"),
+    "chen2019-table3": _table("k-medoids codebooks on five data sets", "chen2019", "3"),
     "kmedoids-codes": PublishedTable(
         "k-medoids codebooks of 2 to 300 codes on CIFAR-10 and GTSRB; printed for 300 alone",
         _clusters,
     ),
-    "chen2019-figure1": PublishedTable(
-        "MNIST and Fashion-MNIST, 2 codes: six settings over eps",
-        lambda: (
-            *_figure("chen2019", "2", "mnist", 2),
-            *_figure("chen2019", "2", "fashion_mnist", 2),
-        ),
-        _GREY,
+    "chen2019-figure1": _figure(
+        "MNIST and Fashion-MNIST", "chen2019", "2", ("mnist", "fashion_mnist"), 2, _GREY
     ),
-    "chen2019-figure2": PublishedTable(
-        "GTSRB, 50 codes: six settings over eps",
-        lambda: _figure("chen2019", "2", "gtsrb", 50),
-        _COLOUR,
-    ),
-    "chen2019-figure3": PublishedTable(
-        "CIFAR-10, 50 codes: six settings over eps",
-        lambda: _figure("chen2019", "2", "cifar10", 50),
-        _COLOUR,
-    ),
+    "chen2019-figure2": _figure("GTSRB", "chen2019", "2", ("gtsrb",), 50, _COLOUR),
+    "chen2019-figure3": _figure("CIFAR-10", "chen2019", "2", ("cifar10",), 50, _COLOUR),
 }
 
 
