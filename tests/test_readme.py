@@ -79,3 +79,14 @@ def test_the_python_of_the_hardness_page_runs(capsys):
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     exec(compile(code, "hardness.md", "exec"), {})  # noqa: S102 - our own text
     assert "share_of_pixels_free" in capsys.readouterr().out
+
+
+def test_the_python_of_the_report_page_runs(monkeypatch, tmp_path):
+    from art_disc.core.records import registry
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "RECORDS", dict(registry.RECORDS))
+    page = (README.parent / "docs" / "report.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(code, "report.md", "exec"), {"__name__": "page"})  # noqa: S102 - our own text
+    assert (tmp_path / "runs" / "timing.json").is_file()
