@@ -34,12 +34,9 @@ def levels_of(codebook: Codebook) -> Float64Array:
 
 
 def box(pixels: Float32Array, eps: float, *, widen: float = WIDEN) -> tuple[Float64Array, ...]:
-    """Lowest and highest value of each channel on the 255 scale.
+    """Lowest and highest value of each channel on the 255 scale, for pixels (..., c) in [0, 1].
 
-    Args:
-        pixels: Shape (..., c), values in [0, 1].
-        eps: Budget on the [0, 1] scale.
-        widen: Grey levels added on either side, also beyond 0 and 255.
+    `widen` is how many grey levels are added on either side, also beyond 0 and 255.
     """
     scaled = 255 * pixels.astype(np.float64)
     low = np.maximum(scaled - 255 * eps, 0.0) - widen
@@ -48,12 +45,7 @@ def box(pixels: Float32Array, eps: float, *, widen: float = WIDEN) -> tuple[Floa
 
 
 def to_units(x: Float32Array, codebook: Codebook, *, channels_first: bool = True) -> Float32Array:
-    """Split images into what gets one codeword each.
-
-    Args:
-        x: Shape (n, c, h, w), or (n, h, w, c) where not `channels_first`.
-        codebook: Decides whether a unit is a pixel or, `per_channel`, one channel of it.
-        channels_first: Where the channel axis is.
+    """Split images (n, c, h, w), or (n, h, w, c), into what gets one codeword each.
 
     Returns:
         Shape (n, h*w, c), row by row; (n, c*h*w, 1) in NCHW order where `per_channel`.

@@ -6,16 +6,9 @@ from art_disc.core.checks import BoolArray, Float64Array
 
 
 def cells(levels: Float64Array, tau: float) -> tuple[Float64Array, Float64Array]:
-    """Lower and upper end of the closed cell of every codeword.
+    """Lower and upper end of the closed cell of every scalar codeword, two arrays (k,).
 
     A rival that is less than `tau` away does not bound a cell: rounding may hide the gap anywhere.
-
-    Args:
-        levels: Scalar codewords on the 255 scale, any order, shape (k,).
-        tau: Distance by which a codeword may be farther than a rival and still count as nearest.
-
-    Returns:
-        Two arrays of shape (k,), with infinite ends.
 
     >>> [ends.tolist() for ends in cells(np.array([0.0, 253.0]), 0.0)]
     [[-inf, 126.5], [126.5, inf]]
@@ -30,16 +23,9 @@ def cells(levels: Float64Array, tau: float) -> tuple[Float64Array, Float64Array]
 def reachable_1d(
     low: Float64Array, high: Float64Array, levels: Float64Array, tau: float
 ) -> BoolArray:
-    """Codewords whose cell meets an interval.
+    """Codewords whose cell meets each closed interval low..high (m,), shape (m, k).
 
-    Args:
-        low: Lower ends, shape (m,).
-        high: Upper ends, shape (m,).
-        levels: Shape (k,).
-        tau: Distance by which a codeword may be farther than a rival and still count as nearest.
-
-    Returns:
-        Shape (m, k).
+    `tau` is how much farther than a rival a codeword may be and still count as nearest.
     """
     start, end = cells(levels, tau)
     return (high[:, None] >= start) & (low[:, None] <= end)

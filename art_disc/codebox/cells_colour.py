@@ -16,18 +16,10 @@ _CORNERS_UP_TO = 4
 
 
 def colour_mask(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArray:
-    """Reachable codewords in the real domain.
+    """Codewords (m, k) that pixels (m, c > 1) in [0, 1] reach in the real domain.
 
     Only codewords that the paper's rule lets through are looked at, as wanted ones and as rivals:
     any other is beaten everywhere in the box.
-
-    Args:
-        pixels: Shape (m, c), c > 1, values in [0, 1].
-        codebook: A fitted codebook.
-        eps: Budget on the [0, 1] scale.
-
-    Returns:
-        Shape (m, k).
     """
     parts = [
         _mask(pixels[i : i + _CHUNK], codebook, eps) for i in range(0, max(1, len(pixels)), _CHUNK)

@@ -17,17 +17,10 @@ from art_disc.core.checks import Float64Array
 def projection_margin(
     low: Float64Array, high: Float64Array, codes: Float64Array, levels: Float64Array, metric: str
 ) -> Float64Array:
-    """By how much each wanted codeword wins at its own projection onto a box, at most 0.
+    """By how much each wanted codeword wins at its own projection onto a box, at most 0, (m,).
 
-    Args:
-        low: Lower ends of the boxes, shape (m, c).
-        high: Upper ends.
-        codes: The wanted codeword of each box, shape (m, c).
-        levels: All codewords, shape (k, c).
-        metric: The codebook's.
-
-    Returns:
-        Nearest distance less the distance to the wanted codeword, shape (m,); 0: it wins or ties.
+    It is the nearest distance less that to the wanted codeword; 0: it wins or ties. `low`, `high`
+    and the wanted `codes` have shape (m, c), `levels` (all codewords) shape (k, c).
     """
     points = np.clip(codes, low, high)
     own = sum_of(points, codes, metric)
@@ -43,17 +36,10 @@ def sum_of(points: Float64Array, codes: Float64Array, metric: str) -> Float64Arr
 def best_l2_margin(
     low: Float64Array, high: Float64Array, centre: Float64Array, rivals: Float64Array
 ) -> tuple[float, Float64Array]:
-    """Largest margin, in squared distance, by which `centre` wins in a box, and the point.
+    """Largest margin, in squared distance, by which `centre` wins in a box, and the point (c,).
 
-    Args:
-        low: Lower ends of the box, shape (c,).
-        high: Upper ends.
-        centre: The codeword wanted, shape (c,).
-        rivals: The other codewords that matter, shape (m, c).
-
-    Returns:
-        The margin, infinite where there is no rival or the solver gave no answer (which counts as
-        reachable: sound), and the point, shape (c,).
+    The margin is infinite where there is no rival or the solver gave no answer, which counts as
+    reachable: sound. `low`, `high` and `centre` have shape (c,), `rivals` shape (m, c).
     """
     from scipy.optimize import linprog
 

@@ -23,13 +23,8 @@ def uncovered(
 
     Exact: a point outside can be moved down, one coordinate after the other, to the end of the box
     or to the upper face of a cube, and stays outside; only those values are tried. A coordinate
-    keeps only the cubes that it has not left yet, so most branches end at once.
-
-    Args:
-        low: Lower ends, c numbers.
-        high: Upper ends.
-        centres: Centres of the cubes, c numbers each.
-        radius: Half the side of a cube, > 0.
+    keeps only the cubes that it has not left yet, so most branches end at once. `radius` > 0 is
+    half the side of a cube.
 
     >>> uncovered([0, 0], [2, 2], [[0, 0], [2, 2]], 1.5)
     [0, 1.5]
@@ -53,14 +48,10 @@ def uncovered(
 def point_in_cell(
     low: Float64Array, high: Float64Array, centre: Float64Array, rivals: Float64Array, margin: float
 ) -> Point | None:
-    """Return a point of the box that is nearer to `centre` than to every rival by `margin`.
+    """Return a point of a box that is nearer to `centre` than to every rival by `margin`.
 
-    Args:
-        low: Lower ends of the box, shape (c,).
-        high: Upper ends.
-        centre: The codeword wanted, shape (c,).
-        rivals: The other codewords that matter, shape (m, c).
-        margin: Distance; negative: how much farther the codeword may be.
+    A negative margin says how much farther the codeword may be. `low`, `high` and `centre` have
+    shape (c,), `rivals` shape (m, c).
     """
     gap = max(0.0, float((low - centre).max()), float((centre - high).max()))
     start = np.maximum(low, centre - gap)

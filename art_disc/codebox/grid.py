@@ -52,16 +52,7 @@ def nearest_on_grid(pixels: Float32Array, eps: float) -> Float32Array:
 
 
 def grid_mask_1d(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArray:
-    """Codes of all 8-bit levels in the budget, scalar codewords.
-
-    Args:
-        pixels: Shape (m,), values in [0, 1].
-        codebook: With c = 1.
-        eps: Budget on the [0, 1] scale.
-
-    Returns:
-        Shape (m, k).
-    """
+    """Codes (m, k) of all 8-bit levels within the budget of pixels (m,), scalar codewords."""
     low, high = grid_range(pixels, eps)
     codes = codebook.assign(as_pixels(np.arange(256))[:, None]).reshape(-1)
     hit = np.arange(codebook.n_codes_) == codes[:, None]
@@ -73,17 +64,10 @@ def grid_mask_1d(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolAr
 def grid_mask_colour(
     pixels: Float32Array, codebook: Codebook, eps: float, allowed: BoolArray
 ) -> BoolArray:
-    """Codes of all 8-bit colours in the budget.
+    """Codes (m, k) of all 8-bit colours within the budget of pixels (m, c > 1).
 
-    Args:
-        pixels: Shape (m, c), values in [0, 1].
-        codebook: With c > 1.
-        eps: Budget on the [0, 1] scale.
-        allowed: Codes that the exact rule of the real domain lets through, shape (m, k); colours
-            are tried only where there are several, until each was hit.
-
-    Returns:
-        Shape (m, k).
+    `allowed` holds the codes that the exact rule of the real domain lets through; colours are tried
+    only where there are several, until each was hit.
     """
     low, high = grid_range(pixels, eps)
     mask: BoolArray = allowed & (allowed.sum(axis=1, keepdims=True) == 1)

@@ -15,17 +15,10 @@ from art_disc.core.checks import Float32Array
 def point_for(
     pixel: Float32Array, code: int, codebook: Codebook, eps: float, domain: str
 ) -> Float32Array | None:
-    """Return a changed pixel within the budget that `codebook.assign` gives to `code`.
+    """Return a changed unit (d,), float32, within the budget, that `assign` gives to `code`.
 
-    Args:
-        pixel: One unit, shape (d,), values in [0, 1].
-        code: The codeword wanted.
-        codebook: A fitted codebook.
-        eps: Budget on the [0, 1] scale, not widened here.
-        domain: `real`, or `8bit` for levels v/255.
-
-    Returns:
-        Shape (d,), float32, or None if none was found (a tie that goes elsewhere).
+    None if none was found, where a tie goes elsewhere. The budget is not widened here; in the
+    domain `8bit` levels v/255 are tried.
     """
     if domain == "8bit":
         points = grid_points(pixel, eps)

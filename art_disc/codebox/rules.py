@@ -10,15 +10,8 @@ from art_disc.core.checks import BoolArray, Float32Array, Float64Array
 def paper_mask(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArray:
     """d(x, c) <= d(x, c*) + 2 eps in float64, widened outwards: sound, and conservative.
 
-    In l1 and l2 a pixel moves by up to c eps and sqrt(c) eps, which is what counts there.
-
-    Args:
-        pixels: Shape (m, c), values in [0, 1].
-        codebook: A fitted codebook.
-        eps: l_inf budget on the [0, 1] scale.
-
-    Returns:
-        Shape (m, k).
+    In l1 and l2 a pixel moves by up to c eps and sqrt(c) eps, which is what counts there. Pixels
+    have shape (m, c), values in [0, 1]; the result has shape (m, k).
     """
     tau = slack(codebook)
     if codebook.nearest_metric == "l2" and codebook.n_channels_ > 1:
@@ -37,14 +30,6 @@ def published_mask(pixels: Float32Array, codebook: Codebook, eps: float) -> Bool
     v * float32(1/255); those are compared in float64, with 2 * eps in float64 and no widening. It
     gives all six Unable figures of Chen et al. 2019, Table IV (a codeword stored as 253/255 does
     not: 1.18 and 95.88 % in place of 1.30 and 95.67 %). A pixel off the 8-bit grid enters as it is.
-
-    Args:
-        pixels: Shape (m, c), values in [0, 1].
-        codebook: A fitted codebook.
-        eps: l_inf budget on the [0, 1] scale.
-
-    Returns:
-        Shape (m, k).
     """
     centres = _published(codebook.codewords_)
     d = _distances(_published(pixels), centres, codebook.nearest_metric)

@@ -52,16 +52,7 @@ def _first_of(keys: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def class_sizes(pixels: Float32Array, codebook: Codebook, threat: Threat) -> IntArray:
-    """Count the codewords that each of some distinct pixels reaches.
-
-    Args:
-        pixels: Shape (m, c), values in [0, 1], c as the codewords have it.
-        codebook: A fitted codebook.
-        threat: Budget, rule and domain.
-
-    Returns:
-        Shape (m,), each >= 1.
-    """
+    """Count the codewords that each of some distinct pixels (m, c) in [0, 1] reaches, (m,)."""
     levels = grid_levels(pixels) if has_volume(codebook, threat) else None
     if levels is not None and levels.shape[1] > 1:
         low, high, reach = levels.min(axis=0), levels.max(axis=0), grid_reach(threat.eps)

@@ -11,15 +11,12 @@ _OF_INDICES = (nn.NLLLoss, nn.MultiMarginLoss)
 
 
 def carrying(row: Tensor, draws: Tensor) -> Tensor:
-    """Return the row itself, with the draws that it was counted from as an attribute.
+    """Return the row (n, classes) itself, with the draws (draws, n, classes) it was counted from.
 
-    No output of shape (n, classes) can do without: let s be the softmax of the row. Cross-entropy
-    sends back s - e_y for label y, and the mean loss wants p_d - e_y at draw d. A linear map from
-    one to the other for every y maps sum_y s_y (s - e_y) = 0 to p_d - s, so p_d = s for all d.
-
-    Args:
-        row: Scores, shape (n, classes); what is computed from it carries nothing.
-        draws: Scores of single draws, shape (draws, n, classes).
+    They are an attribute; what is computed from the row carries nothing. No output of shape
+    (n, classes) can do without: let s be the softmax of the row. Cross-entropy sends back s - e_y
+    for label y, and the mean loss wants p_d - e_y at draw d. A linear map from one to the other for
+    every y maps sum_y s_y (s - e_y) = 0 to p_d - s, so p_d = s for all d.
     """
     setattr(row, _NAME, draws)
     return row

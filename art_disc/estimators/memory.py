@@ -12,13 +12,7 @@ _KNOWN: WeakKeyDictionary[nn.Module, dict[tuple[int, ...], int]] = WeakKeyDictio
 
 
 def bytes_for_backward(network: nn.Module, run: Callable[[Tensor], Any], row: Tensor) -> int:
-    """Return the bytes that a pass of one row needs, weights apart; from memory if known.
-
-    Args:
-        network: Whose weights are not counted; measured once for each shape of row.
-        run: Passes a batch through it.
-        row: One image, shape (1, ...).
-    """
+    """Return what `measure_bytes` does, measured once for each network and shape of row."""
     known = _KNOWN.setdefault(network, {})
     shape = tuple(row.shape)
     if shape not in known:

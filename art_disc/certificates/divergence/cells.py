@@ -72,16 +72,10 @@ def cell_ends(levels: ArrayLike) -> Float64Array:
 def log_cell_probabilities(
     x: Float64Array, ends: Float64Array, sigma: float
 ) -> tuple[Float64Array, Float64Array]:
-    """Log-probabilities of the codewords of noisy values, and a bound of their error.
+    """Log-probabilities (..., k) of the codewords of noisy values, and a bound of their error.
 
-    Args:
-        x: Values, any shape.
-        ends: From `cell_ends`, shape (k + 1,).
-        sigma: Standard deviation of the noise, > 0.
-
-    Returns:
-        Two arrays of shape (..., k); minus infinity with an infinite bound where float64 does not
-        tell a cell's ends apart.
+    `ends` come from `cell_ends`. A probability is minus infinity with an infinite bound where
+    float64 does not tell a cell's ends apart.
     """
     below, above = ((e - x[..., None]) / sigma for e in (ends[:-1], ends[1:]))
     # from the tail in which the cell lies: there the two probabilities differ the most

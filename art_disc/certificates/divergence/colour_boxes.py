@@ -60,13 +60,10 @@ class Boxes:
     shape: tuple[int, int]
 
     def masses(self, shift: Float64Array) -> Float64Array:
-        """Probabilities of the union of each cell's boxes for normal laws of other means.
+        """Probabilities (P, k) of the union of each cell's boxes for normal laws of other means.
 
-        Args:
-            shift: Means in the pixels' frames, in standard deviations, shape (P, 3).
-
-        Returns:
-            Shape (P, k), off by at most `self.error` times 1 + |shift|.
+        They are off by at most `self.error` times 1 + |shift|; `shift` (P, 3) holds the means in
+        the pixels' frames, in standard deviations.
         """
         sides = [np.diff(ndtr(self.planes - shift[:, [i]]), axis=1) for i in (0, 1)]
         low, high = self.ends - shift[self.pixel, 2]
@@ -141,15 +138,7 @@ def interior_boxes(x: Float64Array, codes: Float64Array, sigma: float, n_boxes: 
 
 
 def pixel_frames(x: Float64Array, codes: Float64Array) -> Float64Array:
-    """Orthonormal rows for each pixel, the last of them normal to the nearest face of its cell.
-
-    Args:
-        x: Shape (P, 3).
-        codes: Shape (k, 3).
-
-    Returns:
-        Shape (P, 3, 3).
-    """
+    """Orthonormal rows (P, 3, 3) for pixels (P, 3); the last is normal to a cell's nearest face."""
     square = ((x[:, None] - codes) ** 2).sum(axis=2)
     near = square.argmin(axis=1)
     normals = codes - codes[near][:, None]
