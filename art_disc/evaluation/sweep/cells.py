@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from art_disc import __version__
@@ -89,18 +90,11 @@ def plan_cells(plan: SweepPlan) -> tuple[PlannedCell, ...]:
 
     Attacks without gradients have the one surrogate `none`; an undefended network has `own` alone.
     """
-    attacks = plan.planned_attacks
-    cells = {}
-    for dataset in plan.datasets:
-        for training in plan.trainings:
-            for defence in plan.defences:
-                sources = plan.sources(defence)
-                for attack in attacks:
-                    for surrogate in sources if attack.spec.gradients else ("none",):
-                        for eps in plan.eps:
-                            for seed in plan.seeds:
-                                cell = PlannedCell(
-                                    dataset, training, defence, eps, attack, surrogate, seed
-                                )
-                                cells[cell.key] = cell
+    cells, own = {}, {defence: plan.sources(defence) for defence in plan.defences}
+    groups = product(plan.datasets, plan.trainings, plan.defences, plan.planned_attacks)
+    for dataset, training, defence, attack in groups:
+        sources = own[defence] if attack.spec.gradients else ("none",)
+        for surrogate, eps, seed in product(sources, plan.eps, plan.seeds):
+            cell = PlannedCell(dataset, training, defence, eps, attack, surrogate, seed)
+            cells[cell.key] = cell
     return tuple(cells.values())

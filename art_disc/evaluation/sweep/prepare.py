@@ -18,7 +18,7 @@ from art_disc.defences import codebook_files
 from art_disc.evaluation.sweep.cells import PlannedCell
 from art_disc.evaluation.sweep.plan import SweepPlan
 from art_disc.evaluation.sweep.words import parse_training
-from art_disc.evaluation.sweep.work import CellJob, Setting, classifier_of, load_part
+from art_disc.evaluation.sweep.work import CellJob, Workplace, classifier_of, load_part
 from art_disc.networks import save_weights, weights_hash
 from art_disc.training.words import NetworkWords, make_network
 
@@ -43,20 +43,21 @@ class Network:
 
 
 def make_jobs(
-    plan: SweepPlan, cells: Sequence[PlannedCell], setting: Setting, *, verbose: bool
+    cells: Sequence[PlannedCell], place: Workplace, *, verbose: bool
 ) -> tuple[CellJob, ...]:
     """Train what is not trained yet, and return the cells with all that a worker needs.
 
     Raises:
         ArtDiscError: A data set, network or codebook file cannot be read.
     """
+    plan = place.plan
     networks: dict[tuple[str, str], Network] = {}
     fingerprints: dict[str, str] = {}
     for dataset in plan.datasets:
         # the whole data set trains the network: its cached weights serve every n_ex
         whole = load_part(dataset, plan.data_dir)
         for training in plan.trainings:
-            networks[dataset, training] = _network(training, whole, setting, verbose=verbose)
+            networks[dataset, training] = _network(training, whole, place, verbose=verbose)
         part = load_part(dataset, plan.data_dir, plan.n_ex, stratified=plan.stratified)
         fingerprints[dataset] = part.fingerprint
     jobs = []
@@ -69,7 +70,7 @@ def make_jobs(
             "norm": plan.norm,
             "batch_size": plan.batch_size,
             "threads": plan.threads,
-            "device": setting.device,
+            "device": place.device,
             "packages": Environment.here().packages,
         }
         jobs.append(
@@ -79,22 +80,22 @@ def make_jobs(
                 weights=network.file,
                 training=network.line,
                 fingerprint=fingerprints[cell.dataset],
-                setting=setting,
+                place=place,
             )
         )
     return tuple(jobs)
 
 
-def _network(training: str, data: Dataset, setting: Setting, *, verbose: bool) -> Network:
+def _network(training: str, data: Dataset, place: Workplace, *, verbose: bool) -> Network:
     """Return the run folder's own network: a cache that is emptied must not change a sweep."""
     name = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"{data.name}-{training}")[:60]
     mark = hashlib.sha256(f"{data.fingerprint} {training}".encode()).hexdigest()[:8]
     file = Path("networks") / f"{name}-{mark}.npz"
-    path = setting.folder / file
+    path = place.folder / file
     if path.is_file():
         network, line = make_network(NetworkWords(weights=path), data)
     else:
-        words = replace(parse_training(training), device=here(setting.device), verbose=verbose)
+        words = replace(parse_training(training), device=here(place.device), verbose=verbose)
         network, line = make_network(words, data)
         save_weights(network, path, header={"line": line})
     return Network(str(file), line, weights_hash(network))

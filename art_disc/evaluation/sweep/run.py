@@ -31,7 +31,7 @@ from art_disc.evaluation.sweep.prepare import (
     seconds_each,
 )
 from art_disc.evaluation.sweep.words import parse_duration
-from art_disc.evaluation.sweep.work import CellJob, CellResult, Setting
+from art_disc.evaluation.sweep.work import CellJob, CellResult, Workplace
 from art_disc.report import write_report
 
 JOURNAL = "cells.jsonl"
@@ -110,8 +110,11 @@ def run_sweep(  # noqa: PLR0913 - each is a choice of its own
     cells = plan_cells(plan)
     with only_one(folder), _threads(plan.threads):
         check_plan(folder, plan, [cell.key for cell in cells], extend=extend)
-        setting = _setting(plan, folder, execution)
-        jobs = make_jobs(plan, cells, setting, verbose=verbose)
+        # a worker may have another working folder
+        there = None if plan.data_dir is None else str(Path(plan.data_dir).resolve())
+        device = pick_device(plan.device, cluster=execution.backend == "dask")
+        place = Workplace(folder.resolve(), replace(plan, data_dir=there), device)
+        jobs = make_jobs(cells, place, verbose=verbose)
         keep_plan(folder, plan, jobs)
         journal = Journal(folder / JOURNAL)
         if mended := journal.mend():
@@ -120,8 +123,8 @@ def run_sweep(  # noqa: PLR0913 - each is a choice of its own
         settled = ("done",) if retry_failed else ("done", "skipped", "failed")
         left = tuple(job for job in jobs if statuses.get(job.content) not in settled)
         try:
-            with journal, _workers(execution, setting, left) as (count, run):
-                load = _Load(jobs, left, seconds_each(left, here(setting.device)), count)
+            with journal, _workers(execution, place, left) as (count, run):
+                load = _Load(jobs, left, seconds_each(left, here(device)), count)
                 say(str(load))
                 _go(load, run, journal, deadline, verbose=verbose)
         except KeyboardInterrupt:
@@ -134,7 +137,7 @@ _Runner = Callable[[Iterable[CellJob], float], Generator[CellResult]]
 
 @contextmanager
 def _workers(
-    execution: Execution, setting: Setting, left: Sequence[CellJob]
+    execution: Execution, place: Workplace, left: Sequence[CellJob]
 ) -> Iterator[tuple[int, _Runner]]:
     """Yield how many cells run at once, and what runs them until a time of `time.monotonic()`."""
     if execution.scheduler is not None:
@@ -142,18 +145,18 @@ def _workers(
             count = max(1, len(client.nthreads()))
             yield count, lambda jobs, until: on_dask(_until(jobs, until), client)
         return
-    gpus = torch.cuda.device_count() if setting.device == "cuda" else 0
-    count = execution.processes(threads=setting.threads, gpus=gpus)
+    gpus = torch.cuda.device_count() if place.device == "cuda" else 0
+    count = execution.processes(threads=place.plan.threads, gpus=gpus)
     count = max(1, min(count, len(left)))
     if count == 1:
         yield 1, lambda jobs, until: serial(_until(jobs, until))
         return
-    own = replace(setting, gpus=gpus, parent=os.getpid())
+    own = replace(place, gpus=gpus, parent=os.getpid())
 
     def run(jobs: Iterable[CellJob], until: float) -> Generator[CellResult]:
-        shared = (replace(job, setting=own) for job in _until(jobs, until))
+        shared = (replace(job, place=own) for job in _until(jobs, until))
         wall = time.time() + until - time.monotonic()
-        return processes(shared, count, setting.threads, until=wall)
+        return processes(shared, count, place.plan.threads, until=wall)
 
     yield count, run
 
@@ -194,26 +197,11 @@ def _finish(
         plan=plan.to_dict(),
         cells=cells,
         planned=len(jobs),
-        environment=Environment.here(device=jobs[0].setting.device, threads=plan.threads),
+        environment=Environment.here(device=jobs[0].place.device, threads=plan.threads),
         complete=len(cells) == len(jobs),
     )
     write_report(record, folder)
     return record
-
-
-def _setting(plan: SweepPlan, folder: Path, execution: Execution) -> Setting:
-    cluster = execution.backend == "dask"
-    return Setting(
-        # a worker may have another working folder
-        folder=folder.resolve(),
-        data_dir=None if plan.data_dir is None else str(Path(plan.data_dir).resolve()),
-        n_ex=plan.n_ex,
-        stratified=plan.stratified,
-        norm=plan.norm,
-        batch_size=plan.batch_size,
-        threads=plan.threads,
-        device=pick_device(plan.device, cluster=cluster),
-    )
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from art_disc.evaluation.run import evaluate
 from art_disc.evaluation.sweep.cells import PlannedCell
 from art_disc.evaluation.sweep.devices import claim
 from art_disc.evaluation.sweep.journal import encode
+from art_disc.evaluation.sweep.plan import SweepPlan
 from art_disc.training import words
 
 # ART draws from NumPy's global stream: two cells in threads of one process would share it
@@ -30,12 +31,12 @@ _WATCHED: set[int] = set()
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What all cells of a sweep share.
+class Workplace:
+    """Where all cells of a sweep run, and by which plan.
 
     Attributes:
         folder: The run folder, with the weights in it.
-        data_dir, n_ex, stratified, norm, batch_size, threads: As in the plan.
+        plan: With a data folder that every worker finds.
         device: `cpu` or `cuda`.
         gpus: GPUs to be shared out among the workers of this machine, one each; 0: each worker
             takes torch's current one.
@@ -43,12 +44,7 @@ class Setting:
     """
 
     folder: Path
-    data_dir: str | None
-    n_ex: int | None
-    stratified: bool
-    norm: str
-    batch_size: int
-    threads: int
+    plan: SweepPlan
     device: str = "cpu"
     gpus: int = 0
     parent: int = 0
@@ -64,7 +60,7 @@ class CellJob:
         weights: File of the network in the run folder.
         training: One line on how it was trained, for the record.
         fingerprint: Of the data that the plan was made with.
-        setting: What all cells share.
+        place: What all cells share.
     """
 
     cell: PlannedCell
@@ -72,7 +68,7 @@ class CellJob:
     weights: str
     training: str
     fingerprint: str
-    setting: Setting
+    place: Workplace
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +100,15 @@ def classifier_of(job: CellJob, device: str) -> tuple[DefendedClassifier, Datase
     Raises:
         InputError: The data on this machine is not what the plan was made with.
     """
-    setting, cell = job.setting, job.cell
-    data = load_part(cell.dataset, setting.data_dir, setting.n_ex, stratified=setting.stratified)
+    place, plan, cell = job.place, job.place.plan, job.cell
+    data = load_part(cell.dataset, plan.data_dir, plan.n_ex, stratified=plan.stratified)
     if data.fingerprint != job.fingerprint:
         msg = (
             f"{cell.dataset} is not the data that this sweep was started with (fingerprint "
             f"{data.fingerprint}, expected {job.fingerprint}); put the same file on every machine"
         )
         raise InputError(msg)
-    weights = setting.folder / job.weights
+    weights = place.folder / job.weights
     classifier = copy.deepcopy(_built(data, weights, cell.defence, device))
     if isinstance(classifier, RandomizedClassifier):
         classifier = classifier.with_seed(derive_seed(cell.seed, "draws", *classifier.seeds))
@@ -122,9 +118,9 @@ def classifier_of(job: CellJob, device: str) -> tuple[DefendedClassifier, Datase
 def run_job(job: CellJob) -> CellResult:
     """Run one cell; whatever goes wrong in it stands in its line."""
     with _ALONE:
-        _end_with(job.setting.parent)
+        _end_with(job.place.parent)
         threads = torch.get_num_threads()
-        torch.set_num_threads(job.setting.threads)
+        torch.set_num_threads(job.place.plan.threads)
         start = time.perf_counter()
         try:
             cell = _evaluated(job, start)
@@ -144,8 +140,8 @@ def run_job(job: CellJob) -> CellResult:
 
 
 def _evaluated(job: CellJob, start: float) -> SweepCell:
-    cell, setting = job.cell, job.setting
-    classifier, data = classifier_of(job, _device(setting))
+    cell, plan = job.cell, job.place.plan
+    classifier, data = classifier_of(job, _device(job.place))
     blind = cell.surrogate == "none"
     record = evaluate(
         classifier,
@@ -155,8 +151,8 @@ def _evaluated(job: CellJob, start: float) -> SweepCell:
         settings=cell.attack.changes,
         surrogates=[] if cell.surrogate in ("own", "base", "none") else [cell.surrogate],
         through=None if blind else cell.surrogate,
-        norm=setting.norm,
-        batch_size=setting.batch_size,
+        norm=plan.norm,
+        batch_size=plan.batch_size,
         seed=cell.seed,
         checks=None,
         training=job.training,
@@ -185,12 +181,12 @@ def _verdict(record: EvaluationRecord) -> tuple[str, str]:
     return "skipped", record.outcomes[0].reason
 
 
-def _device(setting: Setting) -> str:
-    if setting.device == "cpu":
+def _device(place: Workplace) -> str:
+    if place.device == "cpu":
         return "cpu"
-    if setting.gpus:
+    if place.gpus:
         # ART takes torch's current device
-        torch.cuda.set_device(claim(setting.folder, setting.gpus))
+        torch.cuda.set_device(claim(place.folder, place.gpus))
     return f"cuda:{torch.cuda.current_device()}"
 
 

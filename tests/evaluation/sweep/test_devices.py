@@ -7,8 +7,18 @@ import pytest
 import torch
 
 from art_disc.core.errors import InputError
-from art_disc.evaluation.sweep import Execution, WorkerLostError, devices, executors, run, work
+from art_disc.evaluation.sweep import (
+    Execution,
+    SweepPlan,
+    WorkerLostError,
+    devices,
+    executors,
+    run,
+    work,
+)
 from art_disc.evaluation.sweep.prepare import pick_device
+
+PLAN = SweepPlan("some", ("digits",), ("none",), (0.1,), ("fgsm",))
 
 
 @pytest.fixture
@@ -44,10 +54,10 @@ def test_a_worker_sets_the_device_that_it_claimed(tmp_path, another_process, mon
     chosen = []
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: chosen[-1])
-    setting = work.Setting(tmp_path, None, 8, True, "inf", 100, 1, device="cuda", gpus=2)
-    assert work._device(setting) == "cuda:0"
+    place = work.Workplace(tmp_path, PLAN, device="cuda", gpus=2)
+    assert work._device(place) == "cuda:0"
     another_process()
-    assert work._device(setting) == "cuda:1"
+    assert work._device(place) == "cuda:1"
 
 
 def test_there_are_as_many_processes_as_gpus(tmp_path, monkeypatch):
@@ -58,12 +68,12 @@ def test_there_are_as_many_processes_as_gpus(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     sent = []
     monkeypatch.setattr(run, "processes", lambda jobs, *_, **__: sent.extend(jobs))
-    setting = work.Setting(tmp_path, None, 8, True, "inf", 100, 1, device="cuda")
-    jobs = [work.CellJob(i, str(i), "", "", "", setting) for i in range(9)]
-    with run._workers(Execution(), setting, jobs) as (count, start):
+    place = work.Workplace(tmp_path, PLAN, device="cuda")
+    jobs = [work.CellJob(i, str(i), "", "", "", place) for i in range(9)]
+    with run._workers(Execution(), place, jobs) as (count, start):
         start(jobs, float("inf"))
     assert count == 3
-    assert {(job.setting.gpus, job.setting.parent) for job in sent} == {(3, os.getpid())}
+    assert {(job.place.gpus, job.place.parent) for job in sent} == {(3, os.getpid())}
 
 
 def test_a_gpu_that_is_not_there_is_refused_unless_the_cluster_has_it(monkeypatch):
