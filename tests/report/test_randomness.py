@@ -8,7 +8,7 @@ from art_disc.core.records.base import Environment
 from art_disc.core.records.draws import DrawsRecord, persistent_curve
 from art_disc.core.records.randomness import AgreementRecord, ConvergencePoint, ConvergenceRecord
 from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet, TransferRecord, TransferRow
-from art_disc.report import extras
+from art_disc.report import as_text, extras
 from art_disc.report.hardness import png
 from art_disc.report.randomness import (
     agreement_plot,
@@ -145,6 +145,24 @@ def test_every_plot_is_drawn_from_what_was_read_back(plot, record, tmp_path):
     back = type(record).load(record.save(tmp_path / "record.json"))
     assert back == record
     assert png(plot(back)).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("record", "first", "words"),
+    [
+        (AGREEMENT, "10", ("10", "0.575", "0.65", "0.725")),
+        (CONVERGENCE, "4", ("4", "2", "8")),
+        (TRANSFER, "frozen", ("frozen", "pgd", "", "", "failed: it did")),
+        (SUPPLIED, "two", ("two", "4", "0", "75.0%", "25.0%")),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_the_page_and_the_text_hold_the_numbers(show, record, first, words):
+    page = show(record)
+    assert page.row_of(first)[: len(words)] == words
+    assert "Its numbers are in the table." in page.of("img")[0]["alt"]
+    line = next(line for line in as_text(record).splitlines() if line.split()[0] == first)
+    assert line.split()[: len(words)] == " ".join(words).split()[: len(words)]
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch):

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -12,6 +13,7 @@ from art_disc.cli import main
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.core.records import RECORDS, Environment, Record, load_record, register
 from art_disc.core.records.draws import DrawsRecord, persistent_curve
+from art_disc.core.records.study import StudyRecord
 from art_disc.report import (
     Document,
     Paragraph,
@@ -119,6 +121,32 @@ def test_notes_are_lines_and_lists():
     assert shown.text() == "T\none\ntwo\nthree"
     assert shown.markdown() == "# T\n\none\n\n- two\n- three\n"
     assert [section.title for section in shown.sections] == ["S"]
+
+
+COMMITTED = Path(__file__).parents[2] / "studies" / "results"
+
+
+def test_every_committed_record_is_shown(show):
+    kinds = set()
+    for path in sorted([*COMMITTED.glob("*.json"), *COMMITTED.glob("tables/*.json")]):
+        record = load_record(path)
+        kinds.add(record.kind)
+        assert len(as_text(record).splitlines()) > 2, path
+        assert "| --- |" in as_markdown(record), path
+        assert len(show(record).rows) > 2, path
+    assert kinds >= {"study", "table", "certificate table", "equivalence classes", "zoo"}
+
+
+def test_a_study_lists_its_numbers_and_rows(show):
+    rows = [{"eps": 0.1, "of": {"right": 3, "all": 40}}, {"eps": 0.2, "note": "none"}]
+    results = {"images": 40, "worst_of": {"value": 0.075, "ci95": [0.02, 0.2]}, "rows": rows}
+    record = StudyRecord("small", {"cores": 2}, results, HERE)
+    page = show(record)
+    assert ("worst of, ci95", "0.02, 0.2") in page.rows
+    assert ("eps", "of, right", "of, all", "note") in page.rows
+    assert ("0.1", "3", "40", "") in page.rows
+    assert ("0.2", "", "", "none") in page.rows
+    assert "\nimages           40\n" in as_text(record)
 
 
 def test_records_of_draws_have_pages(show, tmp_path):
