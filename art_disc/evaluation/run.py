@@ -72,7 +72,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     checks ask for count like all others.
 
     Args:
-        classifier: From `build_classifier` or `defend`.
+        classifier: From `build_classifier` or `defend`, or one of the user's own that keeps the
+            contract of `art_disc.estimators.contract`.
         data: Its test images are attacked; with clip values (0, 255) they are scaled to 0..255.
         eps: One or several budgets >= 0 in the classifier's input range.
         attacks: `quick`, `standard`, `strong`, `thermometer` (the published break of level codes

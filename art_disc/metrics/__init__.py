@@ -1,4 +1,8 @@
-"""Certificates: which codewords a budget reaches, and how hard a data set is to defend by them."""
+"""The public list of measures: what budgets reach, certificates, and how hard data are to defend.
+
+Most are functions of a classifier or a codebook and images; their rooms are `codebox`,
+`certificates` and `hardness`.
+"""
 
 from art_disc.certificates.certificate import Certificate
 from art_disc.certificates.divergence.cells import codeword_divergence

@@ -15,6 +15,7 @@ from art_disc.estimators.contract import (
     check_draws,
     lacking,
 )
+from art_disc.evaluation.zoo.matrix import zoo_matrix
 
 ASKED_BESIDES_ART = (
     "base_network",
@@ -140,6 +141,8 @@ def test_ours_keep_the_contract_and_bare_ones_are_told_what_they_lack(digits, di
         check_classifier(bare)
     with pytest.raises(InputError, match="lacks base"):
         ad.evaluate(bare, digits, eps=0.1)
+    with pytest.raises(InputError, match="lacks base"):
+        zoo_matrix({"none": plain, "bare": bare}, digits)
     for classifier, what in ((plain, "no draws"), (random.frozen(0), "frozen draws")):
         with pytest.raises(InputError, match=what):
             check_draws(classifier)

@@ -13,7 +13,7 @@ from art_disc.core.errors import InputError
 from art_disc.core.records.zoo import ZooRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.data import Dataset
-from art_disc.estimators.contract import WhiteBoxClassifier, top_of
+from art_disc.estimators.contract import WhiteBoxClassifier, check_classifier, top_of
 from art_disc.estimators.describe import defence_lines
 from art_disc.evaluation.describe import describe_run
 from art_disc.evaluation.door import examples_of
@@ -67,7 +67,7 @@ def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
         msg = f"time_limit must be a number of seconds >= 0, got {time_limit!r}"
         raise InputError(msg)
     table = attack_table(chosen, tier=tier)
-    first = next(iter(classifiers.values()))
+    first, *_ = [check_classifier(classifier) for classifier in classifiers.values()]
     upper = top_of(first)
     budget = Budget(check_eps(eps, upper=upper), upper=upper)
     data = data.subset(n_test=check_count(n_ex, "n_ex", least=2))
