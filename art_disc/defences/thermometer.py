@@ -14,6 +14,7 @@ from art_disc.defences.preprocessor import SurrogatePreprocessor
 from art_disc.surrogates import (
     LEVELS,
     LevelCode,
+    LevelSurrogate,
     Ramp,
     Surrogate,
     SurrogateLike,
@@ -34,7 +35,7 @@ class LevelMap(StepMap):
         **options: `channels_first` and `upper` of `StepMap`; codes are 0 and 1 in either range.
     """
 
-    def __init__(self, code: LevelCode, surrogate: Surrogate, **options: Any) -> None:
+    def __init__(self, code: LevelCode, surrogate: LevelSurrogate, **options: Any) -> None:
         super().__init__(4 * (code.n_levels + 4), scaled=False, **options)
         self.code = code
         self.surrogate = surrogate
@@ -54,7 +55,7 @@ class LevelMap(StepMap):
 
     def stand_in(self, images: Tensor) -> Tensor:
         """Return the surrogate's own code."""
-        return self.code.soft(images, self.surrogate)
+        return self.surrogate.of_levels(images, self.code).flatten(1, 2)
 
 
 class Thermometer(SurrogatePreprocessor):

@@ -1,6 +1,6 @@
 """The exact step forward, a chosen gradient backward."""
 
-from art_disc.surrogates.levels import LevelCode
+from art_disc.surrogates.levels import LevelCode, LevelSurrogate
 from art_disc.surrogates.pixels import PixelSurrogate, Surrogate, channels_255
 from art_disc.surrogates.smoothed import Ramp, SmoothedStep
 from art_disc.surrogates.step import HardStep, straight_through
@@ -21,6 +21,7 @@ __all__ = [
     "HardStep",
     "Identity",
     "LevelCode",
+    "LevelSurrogate",
     "PixelSurrogate",
     "Ramp",
     "SmoothedStep",

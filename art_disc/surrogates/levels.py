@@ -1,14 +1,12 @@
-"""Differentiable stand-ins for one-hot and thermometer codes of grey levels."""
+"""One-hot and thermometer codes of grey levels, and what a stand-in for them is."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from art_disc.core.errors import InputError
 from art_disc.surrogates.pixels import Surrogate
-from art_disc.surrogates.smoothed import Ramp
-from art_disc.surrogates.surrogates import Custom, Identity, SoftAssignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +41,6 @@ class LevelCode:
             code.masked_fill_(lost.unsqueeze(2), torch.nan)
         return code.flatten(1, 2)
 
-    def soft(self, x: Tensor, surrogate: Surrogate) -> Tensor:
-        """Return the surrogate's code, differentiable; see `hard` for the shapes.
-
-        Raises:
-            InputError: A callable that returns another shape.
-        """
-        shape = (x.shape[0], x.shape[1] * self.n_levels, *x.shape[2:])
-        if isinstance(surrogate, Custom):
-            smooth = surrogate.function(x)
-            if smooth.shape != shape:
-                msg = f"{surrogate.label} must return codes {shape}, got {tuple(smooth.shape)}"
-                raise InputError(msg)
-            return smooth
-        wide = x.unsqueeze(2)
-        if isinstance(surrogate, Identity):
-            code = wide * self._direction(x)
-        elif isinstance(surrogate, Ramp):
-            code = self._ramp(wide, surrogate)
-        else:
-            code = self._weighted(x, surrogate)
-        return code.flatten(1, 2)
-
     def decode(self, code: Tensor) -> Tensor:
         """Return the middle of each code's level.
 
@@ -90,13 +66,18 @@ class LevelCode:
         upper = share[:, :, 1:].flip(2).cumsum(2).flip(2)
         return torch.cat([torch.ones_like(upper[:, :, :1]), upper], dim=2)
 
+    def middles(self, x: Tensor) -> Tensor:
+        """Return the middle of each level, shape (L, 1, 1), where `x` is."""
+        index = torch.arange(self.n_levels, dtype=torch.float32, device=x.device)
+        return (index.view(-1, 1, 1) + 0.5) / self.n_levels
+
     def _borders(self, x: Tensor) -> Tensor:
         # nothing lies below the lowest level
         inner = torch.arange(1, self.n_levels, dtype=torch.float64) / self.n_levels
         borders = torch.cat([inner.new_tensor([-torch.inf]), inner])
         return borders.to(torch.float32).to(x.device).view(-1, 1, 1)
 
-    def _direction(self, x: Tensor) -> Tensor:
+    def direction(self, x: Tensor) -> Tensor:
         """Return the slope of each bit under `identity`.
 
         The sign of the way in which x must go to switch it on: above for all bits of a thermometer,
@@ -111,34 +92,23 @@ class LevelCode:
         signs = (index - self.level(x).unsqueeze(2)).sign()
         return signs - signs.mean(dim=2, keepdim=True)
 
-    def _ramp(self, wide: Tensor, ramp: Ramp) -> Tensor:
-        width = ramp.width or 1 / self.n_levels
-        borders = torch.arange(1, self.n_levels, dtype=torch.float64) / self.n_levels
-        # in 64 bits first: at a border the sum is 0 or 1, where a rise still has its slope
-        start = (borders / width - 1).to(torch.float32).to(wide.device).view(-1, 1, 1)
-        rising = (wide / width - start).clamp(0, 1)
-        return self._from_upper_bits(rising)
-
-    def _from_upper_bits(self, bits: Tensor) -> Tensor:
-        """Return the code of thermometer bits 1 to L - 1; bit 0 is always on."""
+    def from_upper_bits(self, bits: Tensor) -> Tensor:
+        """Return the code of thermometer bits 1 to L - 1 in axis 2; bit 0 is always on."""
         code = torch.cat([torch.ones_like(bits[:, :, :1]), bits], dim=2)
         if not self.one_hot:
             return code
         return code - torch.cat([bits, torch.zeros_like(bits[:, :, :1])], dim=2)
 
-    def _weighted(self, x: Tensor, surrogate: Surrogate) -> Tensor:
-        """Return a softmax over the distances to the levels' middles, or its sums from above."""
-        index = torch.arange(self.n_levels, dtype=torch.float32, device=x.device).view(-1, 1, 1)
-        middles = (index + 0.5) / self.n_levels
-        beyond = None
-        if isinstance(surrogate, SoftAssignment):
-            # all distances move together beyond the outer middles: the clamp keeps rounding noise
-            # from becoming a sign there
-            inside = x.clamp(0.5 / self.n_levels, 1 - 0.5 / self.n_levels)
-            scores = (inside.unsqueeze(2) - middles).abs() * -surrogate.alpha
-            beyond = surrogate.leak * (x - inside) if surrogate.leak else None
-        else:
-            width = getattr(surrogate, "width", None) or 0.3 / self.n_levels
-            scores = (x.unsqueeze(2) - middles) ** 2 / (-2 * width**2)
-        code = self.from_shares(torch.softmax(scores, dim=2))
-        return code if beyond is None else code + beyond.unsqueeze(2) * self._direction(x)
+
+@runtime_checkable
+class LevelSurrogate(Surrogate, Protocol):
+    """A differentiable stand-in for the code of each channel's grey level."""
+
+    def of_levels(self, x: Tensor, levels: LevelCode) -> Tensor:
+        """Return the smoothed codes, shape (n, c, L, h, w).
+
+        Args:
+            x: Images (n, c, h, w), float32 on the [0, 1] scale.
+            levels: The code that is stood in for.
+        """
+        ...

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from art_disc.codebooks import Codebook
 from art_disc.core.checks import check_positive
+from art_disc.surrogates.levels import LevelCode
 from art_disc.surrogates.pixels import channels_255
 
 
@@ -54,6 +55,14 @@ class Ramp(Widened):
 
     word: ClassVar[str] = "ramp"
 
+    def of_levels(self, x: Tensor, levels: LevelCode) -> Tensor:
+        """Return codes whose bits rise; see `LevelSurrogate`."""
+        width = self.width or 1 / levels.n_levels
+        borders = torch.arange(1, levels.n_levels, dtype=torch.float64) / levels.n_levels
+        # in 64 bits first: at a border the sum is 0 or 1, where a rise still has its slope
+        start = (borders / width - 1).to(torch.float32).to(x.device).view(-1, 1, 1)
+        return levels.from_upper_bits((x.unsqueeze(2) / width - start).clamp(0, 1))
+
 
 @dataclass(frozen=True, slots=True)
 class SmoothedStep(Widened):
@@ -94,6 +103,12 @@ class SmoothedStep(Widened):
         table = weights.new_tensor(levels) / 255
         smooth = [torch.einsum("k...,k->...", weights, column) for column in table.unbind(dim=1)]
         return smooth[0] if codebook.per_channel else torch.stack(smooth, dim=1)
+
+    def of_levels(self, x: Tensor, levels: LevelCode) -> Tensor:
+        """Return softened codes by squared distances to the levels' middles."""
+        width = self.width or 0.3 / levels.n_levels
+        scores = (x.unsqueeze(2) - levels.middles(x)) ** 2 / (-2 * width**2)
+        return levels.from_shares(torch.softmax(scores, dim=2))
 
 
 def _smallest_gap(levels: list[list[float]]) -> float:

@@ -9,6 +9,7 @@ from torch import Tensor
 from art_disc.codebooks import Codebook
 from art_disc.core.checks import check_positive
 from art_disc.core.errors import InputError
+from art_disc.surrogates.levels import LevelCode
 from art_disc.surrogates.pixels import Surrogate, channels_255
 from art_disc.surrogates.smoothed import SmoothedStep
 from art_disc.surrogates.soft import soft_mean
@@ -65,6 +66,17 @@ class SoftAssignment:
             smooth = [smooth[0] + self.leak / 255 * beyond]
         return smooth[0] if codebook.per_channel else torch.stack(smooth, dim=1)
 
+    def of_levels(self, x: Tensor, levels: LevelCode) -> Tensor:
+        """Return softened codes by distances to the levels' middles; see `LevelSurrogate`."""
+        # all distances move together beyond the outer middles: the clamp keeps rounding noise
+        # from becoming a sign there
+        inside = x.clamp(0.5 / levels.n_levels, 1 - 0.5 / levels.n_levels)
+        scores = (inside.unsqueeze(2) - levels.middles(x)).abs() * -self.alpha
+        code = levels.from_shares(torch.softmax(scores, dim=2))
+        if not self.leak:
+            return code
+        return code + (self.leak * (x - inside)).unsqueeze(2) * levels.direction(x)
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -82,13 +94,18 @@ class Identity:
         """Return `x`."""
         return x.clone()
 
+    def of_levels(self, x: Tensor, levels: LevelCode) -> Tensor:
+        """Return `x` times the slopes of `LevelCode.direction`."""
+        return x.unsqueeze(2) * levels.direction(x)
+
 
 @dataclass(frozen=True, slots=True)
 class Custom:
     """A user's own stand-in for the whole map.
 
     Args:
-        function: Differentiable map from images (n, c, h, w) in [0, 1] to images of that shape.
+        function: Differentiable map from images (n, c, h, w) in [0, 1] to images of that shape;
+            for level codes to codes (n, c * L, h, w).
         label: Name for tables.
     """
 
@@ -111,6 +128,20 @@ class Custom:
             msg = f"{self.label} must keep the shape {tuple(x.shape)}, got {tuple(smooth.shape)}"
             raise InputError(msg)
         return smooth
+
+    def of_levels(self, x: Tensor, levels: LevelCode) -> Tensor:
+        """Apply the function, which must return codes (n, c * L, h, w).
+
+        Raises:
+            InputError: Another shape.
+        """
+        shape = (x.shape[0], x.shape[1] * levels.n_levels, *x.shape[2:])
+        smooth = self.function(x)
+        if smooth.shape != shape:
+            msg = f"{self.label} must return codes {shape}, got {tuple(smooth.shape)}"
+            raise InputError(msg)
+        codes: Tensor = smooth.unflatten(1, (-1, levels.n_levels))
+        return codes
 
 
 SurrogateLike = Surrogate | Callable[[Tensor], Tensor] | str

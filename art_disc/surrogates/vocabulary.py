@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from art_disc.core.errors import InputError
+from art_disc.surrogates.levels import LevelSurrogate
 from art_disc.surrogates.pixels import PixelSurrogate, Surrogate
 from art_disc.surrogates.smoothed import Ramp, SmoothedStep
 from art_disc.surrogates.surrogates import Custom, Identity, SoftAssignment
@@ -60,11 +61,11 @@ NO_SURROGATE = Vocabulary("none", {})
 _USAGE = "identity, soft[:ALPHA[:LEAK]], smooth[:WIDTH]"
 _WORDS = {"identity": Identity, "soft": SoftAssignment, "smooth": SmoothedStep}
 
-# an object with a name of its own is called with the codebook, see `PixelSurrogate`
+# an object with a name of its own is called with the codebook, or the code of levels
 CODEWORDS = Vocabulary(f"{_USAGE} or a callable", _WORDS, (PixelSurrogate,), functions=True)
 LEVELS = Vocabulary(
     f"{_USAGE}, ramp[:WIDTH] or a callable",
     {**_WORDS, "ramp": Ramp},
-    (*_WORDS.values(), Ramp, Custom),
+    (LevelSurrogate,),
     functions=True,
 )
