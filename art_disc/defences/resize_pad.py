@@ -1,5 +1,6 @@
 """Random resizing and a random place in a larger image."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,19 +18,13 @@ _PUBLISHED = (299, 310, 331)
 _MANY = 1 << 62
 
 
+@dataclass(frozen=True)
 class Sides:
-    """Which sides are drawn for images of any size.
+    """Which sides are drawn for images of any size; the fields are parameters of `ResizePad`."""
 
-    Args:
-        lowest: See `ResizePad`.
-        highest: See `ResizePad`.
-        size: See `ResizePad`.
-    """
-
-    def __init__(self, lowest: int | None, highest: int | None, size: int | None) -> None:
-        self.lowest = lowest
-        self.highest = highest
-        self.size = size
+    lowest: int | None
+    highest: int | None
+    size: int | None
 
     def of(self, height: int, width: int) -> tuple[int, int, int]:
         """Return the lowest and highest short side that is drawn, and that of the padded image.

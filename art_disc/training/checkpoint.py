@@ -1,6 +1,7 @@
 """A training that was interrupted goes on at the end of its last whole epoch."""
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +16,27 @@ from art_disc.core.files import read_npz, write_npz
 _HEADER = "art_disc_header"
 
 
+@dataclass(eq=False)
 class State:
     """What a training consists of between two epochs.
 
-    Args:
+    Attributes:
         model: The network.
         optimizer: Of its parameters.
         schedule: Of the learning rate.
         generators: Every stream that the training draws from, by name.
         facts: What decides the training; a file of another one is refused.
+        epoch: Epochs done; `losses` and `accuracies` after each of them.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        schedule: Any,
-        generators: dict[str, torch.Generator],
-        facts: dict[str, Any],
-    ) -> None:
-        self.model = model
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.generators = generators
-        self.facts = facts
-        self.epoch = 0
-        self.losses: list[float] = []
-        self.accuracies: list[float] = []
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: Any
+    generators: dict[str, torch.Generator]
+    facts: dict[str, Any]
+    epoch: int = 0
+    losses: list[float] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
 
     def save(self, path: str | Path) -> None:
         """Write everything as npz, in one step."""

@@ -156,23 +156,17 @@ def check_seed(seed: int) -> None:
         raise InputError(msg)
 
 
+@dataclass(eq=False)
 class _Training:
-    def __init__(
-        self,
-        model: nn.Module,
-        data: Dataset,
-        recipe: Recipe,
-        seed: int,
-        objective: Objective,
-        defences: Sequence[MapPreprocessor],
-    ) -> None:
-        self.model = model
-        self.data = data
-        self.recipe = recipe
-        self.seed = seed
-        self.objective = objective
-        self.defences = defences
-        self.device = next(model.parameters()).device
+    model: nn.Module
+    data: Dataset
+    recipe: Recipe
+    seed: int
+    objective: Objective
+    defences: Sequence[MapPreprocessor]
+
+    def __post_init__(self) -> None:
+        self.device = next(self.model.parameters()).device
 
     def module(self, epoch: int, *, fast: bool = False) -> nn.Module:
         """Return network and defences; the streams of those that draw begin anew each epoch."""
