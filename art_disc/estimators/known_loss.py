@@ -57,12 +57,8 @@ class KnownLoss:
     def answer(self, x: Tensor, draw: Draw, network: Network, voting: Voting, rows: int) -> Tensor:
         """Return scores (n, classes) whose gradient is that of the loss, whatever comes back.
 
-        Args:
-            x: Images before the first draw, shape (n, ...).
-            draw: From them and a number to drawn images, image by image.
-            network: From drawn images to logits.
-            voting: How many draws, and how they are counted.
-            rows: That the network takes at once, >= 1.
+        `x` are images before the first draw, from which `draw` makes drawn image number i, and
+        `network` logits; it takes `rows` images at once.
         """
         total, found = torch.zeros_like(x), []
         level = x.new_full((len(x),), -math.inf)

@@ -59,22 +59,11 @@ class Voting:
             check_choice(getattr(self, name), name, known)
 
     def count(self, draws: Tensor) -> Tensor:
-        """Return one row an image.
-
-        Args:
-            draws: Log-probabilities of single draws, shape (draws, n, classes).
-
-        Returns:
-            Shape (n, classes), what `output` says.
-        """
+        """Return a row an image, as `output` says, of the log-probabilities (draws, n, classes)."""
         return self._given(self.log_probs(draws))
 
     def log_probs(self, draws: Tensor) -> Tensor:
-        """Return normalised log-probabilities, shape (n, classes), whatever `output` says.
-
-        Args:
-            draws: As for `count`.
-        """
+        """Return normalised log-probabilities (n, classes) of draws, whatever `output` says."""
         number, _, classes = draws.shape
         if self.vote == "mean":
             return draws.logsumexp(dim=0) - torch.log(draws.new_tensor(float(number)))
@@ -82,11 +71,7 @@ class Voting:
         return torch.log((votes + 0.5) / (number + classes / 2))
 
     def answer(self, draws: Tensor) -> Tensor:
-        """Return what `count` does; with `mean_loss` it carries the draws for a `MeanLoss`.
-
-        Args:
-            draws: As for `count`.
-        """
+        """Return what `count` does; with `mean_loss` it carries the draws for a `MeanLoss`."""
         row = self.count(draws)
         return carrying(row, self._given(draws)) if self.gradient == "mean_loss" else row
 

@@ -51,13 +51,10 @@ _VALUES_AT_ONCE = 1 << 20
 
 
 def cell_ends(levels: ArrayLike) -> Float64Array:
-    """Ends of the cells of scalar codewords: midpoints between infinities, shape (k + 1,).
-
-    Args:
-        levels: Codewords in any order; equal ones count once.
+    """Ends of the cells of scalar codewords, in any order: midpoints between infinities, (k + 1,).
 
     Raises:
-        InputError: None, or one that is not finite.
+        InputError: No codeword, or one that is not finite.
 
     >>> cell_ends([1.0, 0.0]).tolist()
     [-inf, 0.5, inf]
@@ -107,16 +104,10 @@ def categorical_divergence(
     order: float,
     error: ArrayLike = 0.0,
 ) -> Float64Array:
-    """Upper bound of the Renyi divergence D_order(p || q) of categorical laws, in nats.
+    """Upper bound of the Renyi divergence D_order(p || q) of categorical laws, in nats, >= 0.
 
-    Args:
-        log_p: Log-probabilities, shape (..., k).
-        log_q: The same of the other law.
-        order: At least 1; 1 is KL.
-        error: Bound of the error of each log-probability, broadcast to them.
-
-    Returns:
-        Shape (...), at least 0, the rounding added.
+    Laws are log-probabilities (..., k); `error` bounds the error of each, broadcast to them. The
+    rounding is added.
 
     Raises:
         InputError: The order is below 1.
@@ -174,7 +165,7 @@ def shift_divergence(  # noqa: PLR0913 - the law, the box, the order and the dir
     order: float = 1.0,
     reverse: bool = False,
 ) -> Float64Array:
-    """Upper bound of the largest divergence of single noisy values from their shifted ones.
+    """Upper bound, in nats, of the largest divergence of single noisy values from shifted ones.
 
     Args:
         x: Clean values, any shape.
@@ -184,9 +175,6 @@ def shift_divergence(  # noqa: PLR0913 - the law, the box, the order and the dir
         high: Its largest, `x` or more.
         order: At least 1; 1 is KL.
         reverse: D_order(shifted || clean), not D_order(clean || shifted).
-
-    Returns:
-        Nats, of the shape of `x`.
 
     Raises:
         InputError: A number outside its range, or an interval that does not hold `x`.

@@ -110,14 +110,10 @@ def _density(z: Float64Array) -> Float64Array:
 
 
 def interior_boxes(x: Float64Array, codes: Float64Array, sigma: float, n_boxes: int) -> Boxes:
-    """Return the boxes within the cells of codewords around pixels.
+    """Return the boxes within the cells of different codewords (k >= 2, 3) around pixels (P, 3).
 
-    Args:
-        x: Pixels, shape (P, 3).
-        codes: Codewords, no two of them equal, shape (k, 3), k >= 2.
-        sigma: Standard deviation of the noise on their scale, > 0.
-        n_boxes: Bounded columns along each of the first two axes, >= 1; twice as many cut the same
-            columns in two.
+    `n_boxes` counts the bounded columns along each of the first two axes; twice as many cut the
+    same columns in two.
     """
     frames = pixel_frames(x, codes)
     bounded = WIDTH * np.sinh(np.linspace(-1, 1, n_boxes + 1) * np.arcsinh(REACH / WIDTH))

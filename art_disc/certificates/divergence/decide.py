@@ -85,15 +85,7 @@ def decide(
     bound: str,
     orders: Sequence[float],
 ) -> Decision:
-    """Decide every image by one bound.
-
-    Args:
-        model: Of the random defence.
-        images: Shape (n, c, h, w) in [0, 1].
-        budget: On that scale.
-        limits: Of the vote probabilities of the clean images.
-        bound: One of `BOUNDS`.
-        orders: From `check_orders`.
+    """Decide every image (n, c, h, w) in [0, 1] by one of `BOUNDS`; arguments as in `Case`.
 
     Raises:
         InputError: Another bound.

@@ -61,12 +61,7 @@ def complement_below(p: Float64Array) -> Float64Array:
 
 
 def gaussian_shift(eps: float, sigma: float, d: int) -> float:
-    """Largest distance of the two means, eps sqrt(d) / sigma standard deviations.
-
-    Args:
-        eps: l_inf budget >= 0, on the scale of `sigma`.
-        sigma: Standard deviation of the noise, > 0.
-        d: Values of an image.
+    """Largest distance of the two means, eps sqrt(d) / sigma standard deviations, for d values.
 
     Raises:
         InputError: A number outside its range.
@@ -98,9 +93,7 @@ def gaussian_kl(eps: float, sigma: float, d: int) -> float:
 def gaussian_renyi(shift: float, order: float) -> float:
     """Order times shift^2 / 2: the Renyi divergence of Gaussian laws, in nats.
 
-    Args:
-        shift: Distance of their means in standard deviations, >= 0; see `gaussian_shift`.
-        order: At least 1; infinite orders give infinity, or 0 where there is no shift.
+    The shift is that of `gaussian_shift`; infinite orders give infinity, or 0 without a shift.
 
     Raises:
         InputError: A number outside its range.
@@ -110,14 +103,10 @@ def gaussian_renyi(shift: float, order: float) -> float:
 
 
 def smoothing_lowest(p: ArrayLike, shift: ArrayLike) -> Float64Array:
-    """Phi(Phi^-1(p) - shift): what an event of probability p keeps under Gaussian noise.
+    """Phi(Phi^-1(p) - shift): the least that an event of probability p keeps, rounded down.
 
-    Args:
-        p: Probabilities under the clean image (lower limits of them), any shape.
-        shift: Distance of the means in standard deviations, >= 0, broadcast to `p`.
-
-    Returns:
-        The smallest possible probability, rounded down; exact for Gaussian noise.
+    Exact for Gaussian noise. `p` holds (lower limits of) probabilities under the clean image, of
+    any shape, `shift` distances of the means in standard deviations, >= 0.
 
     Raises:
         InputError: `p` is outside [0, 1].
@@ -130,11 +119,7 @@ def smoothing_lowest(p: ArrayLike, shift: ArrayLike) -> Float64Array:
 
 
 def smoothing_highest(p: ArrayLike, shift: ArrayLike) -> Float64Array:
-    """Phi(Phi^-1(p) + shift): the largest possible probability, rounded up; as `smoothing_lowest`.
-
-    Args:
-        p: Probabilities under the clean image (upper limits of them), any shape.
-        shift: As for `smoothing_lowest`.
+    """Phi(Phi^-1(p) + shift): the most that it can reach, rounded up; as `smoothing_lowest`.
 
     Raises:
         InputError: `p` is outside [0, 1].

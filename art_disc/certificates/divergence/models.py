@@ -214,18 +214,11 @@ class PooledModel:
 
 
 def axis_levels(codewords: ArrayLike) -> tuple[tuple[float, ...], ...] | None:
-    """Scalar codewords of each channel, where the l2 cells of the codewords are boxes.
+    """Scalar codewords of each channel, where the l2 cells of codewords (k, c) are boxes.
 
     That is so for grey images, and for colours that form a grid: every combination of its channels'
     levels once, as the corners {64, 192}^3 of the paper. Then each channel goes to its nearest
-    level by itself.
-
-    Args:
-        codewords: Shape (k, c), or (k,) for grey images.
-
-    Returns:
-        None for colours that form no grid, whose cells are other polyhedra; see
-        `ColourCodesModel`.
+    level by itself. None for other colours, whose cells are polyhedra; see `ColourCodesModel`.
     """
     codes = np.asarray(codewords, dtype=np.float64)
     codes = np.unique(codes[:, None] if codes.ndim == 1 else codes, axis=0)

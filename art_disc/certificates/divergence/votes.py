@@ -40,22 +40,15 @@ def count_votes(
     batch_size: int = 128,
     verbose: bool = True,
 ) -> IntArray:
-    """Let single fresh draws vote: how often each class scores highest.
+    """Let single fresh draws vote: how often each class scores highest, shape (n, classes).
 
-    Args:
-        classifier: With `predict_draws(x, n, seed)`, as `RandomizedClassifier` has it.
-        x: Images in its layout and input range.
-        draws: Votes an image, >= 1.
-        seed: Of the draws; they are the same for the same seed, images and batch size.
-        batch_size: Images at once.
-        verbose: Show a progress bar.
-
-    Returns:
-        Shape (n, classes), each row summing to `draws`.
+    The draws are the same for the same seed, images (in the classifier's layout and range) and
+    batch size.
 
     Raises:
         InputError: A number that does not fit.
-        CertificateError: No `predict_draws`, or scores that are NaN or of another shape.
+        CertificateError: No `predict_draws(x, n, seed)`, as `RandomizedClassifier` has it, or
+            scores that are NaN or of another shape.
     """
     if not hasattr(classifier, "predict_draws"):
         msg = (
@@ -106,13 +99,9 @@ def check_confidence(confidence: float) -> None:
 def share_limits(
     counts: IntArray, total: int, failure: float, *, upper: bool = False
 ) -> Float64Array:
-    """Exact one-sided limits of shares (Clopper, Pearson 1934), rounded outward.
+    """Exact one-sided limits of shares (Clopper, Pearson 1934), rounded outward, lower or `upper`.
 
-    Args:
-        counts: Successes 0..`total`, any shape.
-        total: Trials, >= 1.
-        failure: Probability with which each limit may be wrong, in (0, 1).
-        upper: Upper limits, not lower ones.
+    Each limit may be wrong with probability `failure`, in (0, 1); `counts` are of any shape.
 
     Raises:
         InputError: A number outside its range.
@@ -133,12 +122,8 @@ def vote_limits(counts: IntArray, labels: IntArray, confidence: float) -> VoteLi
 
     Of two classes the votes of one tell those of the other, so one limit carries the whole
     probability of failure. Of more, the label's limit takes half of it and the others share the
-    other half (Bonferroni).
-
-    Args:
-        counts: From `count_votes`, shape (n, classes).
-        labels: Shape (n,), chosen without a look at these votes.
-        confidence: With which all limits of one image hold together, in (0, 1).
+    other half (Bonferroni). Labels (n,) are chosen without a look at these votes (n, classes), and
+    all limits of one image hold together with the given confidence.
 
     Raises:
         InputError: A number outside its range.
