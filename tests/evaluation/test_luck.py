@@ -1,17 +1,14 @@
-"""Classifiers that draw: what is luck of the votes is not told as an attack's success."""
+"""Classifiers that draw: what is luck of the votes is not taken for an attack's success."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from art.attacks.evasion import FastGradientMethod
 
 import art_disc as ad
 from art_disc.evaluation import Checks
 from art_disc.evaluation.checks.context import Context
-from art_disc.evaluation.runner import Runner
-from art_disc.trials import score
 
 NOTHING = {"eps": 1e-6, "attacks": ["fgsm", "pgd"], "n_ex": 60, "verbose": False}
 
@@ -32,16 +29,6 @@ def test_an_attack_that_does_nothing_breaks_nothing(digits, digits_net, defence,
     if votes == 1:
         # a single draw of a noisy classifier errs: there was luck to be had
         assert record.clean().count < 60
-
-
-def test_a_model_is_scored_by_as_many_draws_as_it_votes_over(digits, digits_net):
-    classifier = drawing(digits_net, digits, vote_samples=45)
-    x, y = digits.x_test[:20], digits.y_test[:20]
-    told = score.score(classifier, x, y, draws=20, seed=3)
-    assert told.draws == 45
-    votes = classifier.voting.count(torch.from_numpy(classifier.predict_draws(x, 45, seed=3)))
-    assert np.array_equal(told.correct, votes.argmax(dim=1).numpy() == y)
-    assert score.score(classifier.with_samples(vote=5), x, y, draws=20, seed=3).draws == 20
 
 
 def outcome(right, draws=20, size=0.0):
@@ -101,16 +88,6 @@ def test_changes_beyond_the_budget_set_no_bar_and_are_no_gain():
     far = outcome([0] * 200, size=0.9)
     assert judge([found], [usual, far])
     assert not judge([far], [usual])
-
-
-def test_a_part_of_the_images_meets_the_draws_of_the_whole(digits, digits_net):
-    classifier = drawing(digits_net, digits, vote_samples=1)
-    runs = Runner({"defended": classifier}, digits.x_test[:30], digits.y_test[:30],
-                  digits.test_ids[:30], 1.0, 100, 0)  # fmt: skip
-    runs.score_clean()
-    part = runs.scorers["defended"].score(digits.x_test[:7])
-    assert part.draw_correct == runs.clean["defended"].draw_correct[:7]
-    assert np.array_equal(part.correct, runs.clean["defended"].correct[:7])
 
 
 def test_an_honest_network_that_draws_is_not_red_by_luck(digits, tmp_path):

@@ -1,7 +1,5 @@
 """Draws whose probability is known, and an attack that needs more of them than it has."""
 
-import random
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +12,6 @@ from art_disc.core.records.draws import persistent_curve
 from art_disc.core.records.randomness import ConvergenceRecord
 from art_disc.data.toys import linear_problem
 from art_disc.evaluation import eot_convergence, score_draws
-from art_disc.trials.streams import global_streams
 
 
 class OnePixel(nn.Module):
@@ -169,24 +166,6 @@ def test_a_run_repeats_by_seed_alone_and_round_trips(toy, tmp_path):
     assert np.array_equal(np.random.get_state()[1], state)
     assert np.array_equal(x, toy.x[:8])
     assert ConvergenceRecord.load(one.save(tmp_path / "convergence.json")) == one
-
-
-def test_global_streams_begin_anew_and_go_on_afterwards():
-    def drawn():
-        return torch.rand(1).item(), np.random.rand(), random.random()  # noqa: S311 - the stream itself
-
-    torch.manual_seed(0)
-    drawn()
-    states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
-    seen = []
-    for seed in (5, 5, 6):
-        with global_streams(seed, torch.device("cpu")):
-            seen.append(drawn())
-    assert seen[0] == seen[1]
-    assert all(a != b for a, b in zip(seen[1], seen[2], strict=True))
-    assert torch.equal(torch.get_rng_state(), states[0])
-    assert np.array_equal(np.random.get_state()[1], states[1])
-    assert random.getstate() == states[2]
 
 
 def test_gradients_must_do_for_one_step(toy):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import art_disc as ad
 from art_disc.core.budget import BUDGET_TOLERANCE, Budget
 from art_disc.core.seeds import derive_seed
-from art_disc.trials import Scorer, Trial, run_trial
+from art_disc.trials import Trial, run_trial
 from art_disc.trials.time_limit import TrialTimeoutError
 from art_disc.trials.trial import AttackOutputError, sanitise
 
@@ -225,14 +225,3 @@ def test_a_budget_holds_up_to_its_tolerance(norm, size, upper):
     moved = x + np.float32(0.25 * upper)
     for share, inside in ((1, True), (1 - 5e-7, True), (1 - 1e-4, False)):
         assert Budget(0.25 * size * upper * share, norm, upper).holds(moved, x)[0] == inside
-
-
-def test_what_changes_nothing_changes_no_score(noisy, digits):
-    x, y = digits.x_test[:30], digits.y_test[:30]
-    scorer = Scorer(noisy, x, y, draws=5, seed=3)
-    assert scorer.clean.draws == 5
-    noisy.predict(x)
-    assert scorer.score(x).draw_correct == scorer.clean.draw_correct
-    # a part of the images meets the draws that it would meet among all
-    assert scorer.score(x[:7]).draw_correct == scorer.clean.draw_correct[:7]
-    assert Scorer(noisy, x, y, draws=5, seed=4).clean.draw_correct != scorer.clean.draw_correct

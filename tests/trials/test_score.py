@@ -1,0 +1,37 @@
+"""Scores are of fresh predictions, the same for the clean image and for what became of it."""
+
+import numpy as np
+import pytest
+import torch
+
+import art_disc as ad
+from art_disc.trials import Scorer
+from art_disc.trials.score import score
+
+
+@pytest.fixture(scope="module")
+def noisy(digits, digits_net):
+    noise = ad.GaussianNoise(0.35)
+    return ad.build_classifier(digits_net, data=digits, defences=[noise], vote_samples=3)
+
+
+def test_a_model_is_scored_by_as_many_draws_as_it_votes_over(digits, noisy):
+    classifier = noisy.with_samples(vote=45)
+    x, y = digits.x_test[:20], digits.y_test[:20]
+    found = score(classifier, x, y, draws=20, seed=3)
+    assert found.draws == 45
+    votes = classifier.voting.count(torch.from_numpy(classifier.predict_draws(x, 45, seed=3)))
+    assert np.array_equal(found.correct, votes.argmax(dim=1).numpy() == y)
+    assert score(classifier.with_samples(vote=5), x, y, draws=20, seed=3).draws == 20
+
+
+def test_what_changes_nothing_changes_no_score(noisy, digits):
+    x, y = digits.x_test[:30], digits.y_test[:30]
+    scorer = Scorer(noisy, x, y, draws=5, seed=3)
+    assert scorer.clean.draws == 5
+    noisy.predict(x)
+    assert scorer.score(x).draw_correct == scorer.clean.draw_correct
+    # a part of the images meets the draws that it would meet among all
+    assert scorer.score(x[:7]).draw_correct == scorer.clean.draw_correct[:7]
+    assert np.array_equal(scorer.score(x[:7]).correct, scorer.clean.correct[:7])
+    assert Scorer(noisy, x, y, draws=5, seed=4).clean.draw_correct != scorer.clean.draw_correct
