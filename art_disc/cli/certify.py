@@ -53,7 +53,7 @@ def run(options: Namespace) -> int:
 
     data = load_data(options)
     classifier, _ = make_classifier(options, data)
-    if hasattr(classifier, "predict_draws"):
+    if classifier.is_random:
         return _certify_draws(options, data, classifier)
     _refuse(
         options,

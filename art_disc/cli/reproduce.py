@@ -94,23 +94,22 @@ def run(options: Namespace) -> int:
     from art_disc.reproduction import CERTIFICATES, FIGURE5, TABLES
     from art_disc.reproduction.figure5 import TITLE
 
-    if options.table == FIGURE5:
-        _refuse(options, (*_ROWS, "train_steps", "max_free"))
-        return _figure5(options)
-    if options.table in CERTIFICATES:
-        _refuse(options, _ROWS)
-        return _certificates(options)
-    titles = {name: table.title for name, table in TABLES.items()} | CERTIFICATES
-    titles |= {FIGURE5: TITLE}
-    if options.table in TABLES:
-        _refuse(options, ("max_free",))
-        return _accuracies(options)
-    if options.table is not None:
-        msg = f"unknown table {options.table!r}; there are {', '.join(sorted(titles))}"
+    # title, what runs it, and the options that say nothing about it
+    known = {
+        **{name: (table.title, _accuracies, ("max_free",)) for name, table in TABLES.items()},
+        **{name: (title, _certificates, _ROWS) for name, title in CERTIFICATES.items()},
+        FIGURE5: (TITLE, _figure5, (*_ROWS, "train_steps", "max_free")),
+    }
+    if options.table is None:
+        for name in sorted(known):
+            print(f"{name:18} {known[name][0]}")
+        return DONE
+    if options.table not in known:
+        msg = f"unknown table {options.table!r}; there are {', '.join(sorted(known))}"
         raise InputError(msg)
-    for name, title in sorted(titles.items()):
-        print(f"{name:18} {title}")
-    return DONE
+    _, command, odd = known[options.table]
+    _refuse(options, odd)
+    return command(options)
 
 
 _ROWS = ("dataset", "setting", "codes", "eps", "attacks", "set", "checks")
