@@ -5,13 +5,14 @@ import json
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.core.files import write_json
-from art_disc.core.records import RECORDS, Record, load_record, record_class, register
+from art_disc.core.records import RECORDS, Record, Share, load_record, record_class, register
 from tests.core.record_examples import CERTIFICATE, COMMITTED, EVALUATION
 from tests.core.record_examples import RECORDS as MADE
 
@@ -295,3 +296,14 @@ def test_no_part_of_a_record_goes_unchecked():
     for record in ALL:
         visit(record)
     assert len(seen) >= 30
+
+
+def test_lists_and_scalars_of_numpy_become_what_is_read_back(tmp_path):
+    made = replace(
+        EVALUATION, seed=np.int64(3), eps=[0.1, 0.2], clip_values=[0, 1], labels=[0, 1, 2]
+    )
+    assert made == EVALUATION
+    assert type(made.seed) is int
+    assert type(made.clip_values[0]) is float
+    assert load_record(made.save(tmp_path / "r.json")) == made
+    assert Share.of(np.array([True, False])) == Share.of((True, False)) == Share(1, 2)

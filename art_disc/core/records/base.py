@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
+import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from art_disc.core.errors import FileFormatError
 from art_disc.core.files import read_json, write_json
@@ -38,9 +40,9 @@ class Share(Checked):
         check_most(self.count, self.total, "count", "total")
 
     @classmethod
-    def of(cls, flags: Sequence[bool]) -> Self:
+    def of(cls, flags: Sequence[bool] | NDArray[np.bool_]) -> Self:
         """Count those that hold."""
-        return cls(sum(flags), len(flags))
+        return cls(int(np.sum(flags)), len(flags))
 
     @property
     def value(self) -> float:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
+import numpy as np
 
 from art_disc.core.errors import FileFormatError, InputError
 
@@ -26,8 +27,8 @@ LARGEST = sys.float_info.max
 class Checked:
     """A frozen dataclass whose fields keep their annotations, and whose parts fit each other.
 
-    Lists become tuples and whole numbers floats where the annotation says so, so that what is
-    made equals what is written and read.
+    Lists become tuples, whole numbers floats where the annotation says so, and scalars of NumPy
+    Python's own, so that what is made equals what is written and read.
 
     Raises:
         InputError: A field does not fit; the message says which, what was expected and what came.
@@ -37,7 +38,7 @@ class Checked:
 
     def __post_init__(self) -> None:
         shape = _shape(type(self))  # type: ignore[arg-type]  # classes do hash
-        body = {name: getattr(self, name) for name in shape.__struct_fields__}
+        body = {name: _python(getattr(self, name)) for name in shape.__struct_fields__}
         try:
             exact = msgspec.convert(body, shape, strict=True)
         except msgspec.ValidationError as error:
@@ -48,6 +49,11 @@ class Checked:
 
     def check(self) -> None:
         """Refuse fields that do not fit each other; a class with such fields has its own."""
+
+
+def _python(value: Any) -> Any:
+    """Return the number of a NumPy scalar, and anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 @functools.cache

@@ -176,4 +176,4 @@ class ConvergenceRecord(Record):
     def worst(self) -> ExactShare:
         """Images that none of the attacks broke."""
         left = np.all([point.correct for point in self.points], axis=0)
-        return ExactShare(int(left.sum()), len(left))
+        return ExactShare.of(left)

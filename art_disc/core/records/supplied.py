@@ -152,7 +152,7 @@ class TransferRecord(Record):
         for row in self.rows:
             if row.status == "done":
                 left &= np.array(self.correct(row.source), dtype=bool)
-        return ExactShare(int(left.sum()), len(left))
+        return ExactShare.of(left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +262,7 @@ class SuppliedRecord(Record):
         """
         check_choice(defence, "defence", self.defences)
         counted = self.set_of(name).counted(defence, plain=plain)
-        return ExactShare(int(counted.sum()), len(counted))
+        return ExactShare.of(counted)
 
     def clean(self, name: str, defence: str) -> ExactShare:
         """Accuracy of a defence on the clean images of a set.
