@@ -49,7 +49,7 @@ def run(options: Namespace) -> int:
     """Certify at every budget and print one line each, also of those before a Ctrl-C."""
     from art_disc.cli.setup import budgets, load_data, make_classifier
     from art_disc.metrics import certify
-    from art_disc.report import certificate_counts
+    from art_disc.report.kinds.certificate import certificate_counts
 
     data = load_data(options)
     classifier, _ = make_classifier(options, data)
@@ -77,7 +77,8 @@ def run(options: Namespace) -> int:
             if options.out:
                 result.report(Path(options.out) / f"eps-{eps:.10g}")
     finally:
-        print(certificate_counts(records).text())
+        if records:
+            print(certificate_counts(records).text())
     if options.out:
         print(f"reports: {options.out}")
     return DONE

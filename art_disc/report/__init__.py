@@ -3,7 +3,6 @@
 from art_disc.report.comparison import Comparison, compare
 from art_disc.report.comparison_page import write_comparison
 from art_disc.report.document import Document, Paragraph, Section
-from art_disc.report.kinds.certificate import certificate_counts
 from art_disc.report.pictures import Pictures
 from art_disc.report.run import read_evaluation, read_run, render_run, write_report
 from art_disc.report.table import Table
@@ -20,7 +19,6 @@ __all__ = [
     "View",
     "as_markdown",
     "as_text",
-    "certificate_counts",
     "compare",
     "eps_figures",
     "read_evaluation",

@@ -1,6 +1,6 @@
 """Two evaluations of the same examples, side by side and pair by pair."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -73,11 +73,7 @@ class ComparedPairs:
     def to_dict(self) -> dict[str, Any]:
         """Return counts and what follows from them in plain JSON types."""
         return {
-            "eps": self.eps,
-            "both": self.both,
-            "only_a": self.only_a,
-            "only_b": self.only_b,
-            "neither": self.neither,
+            **asdict(self),
             "a": self.a.value,
             "b": self.b.value,
             "difference": self.difference,
@@ -123,7 +119,8 @@ class Comparison:
             "kind": "comparison",
             "schema_version": SCHEMA_VERSION,
             "dataset": self.dataset,
-            **{key: _plain(side) for key, side in (("a", self.a), ("b", self.b))},
+            "a": asdict(self.a),
+            "b": asdict(self.b),
             "method": METHOD,
             "rows": [row.to_dict() for row in self.rows],
             "left_out": list(self.left_out),
@@ -153,16 +150,6 @@ class Comparison:
                 *(f"caution: {line}" for line in self.cautions),
             ]
         )
-
-
-def _plain(side: Side) -> dict[str, Any]:
-    return {
-        "name": side.name,
-        "network": side.network,
-        "defences": list(side.defences),
-        "verdict": side.verdict,
-        "attacks": list(side.attacks),
-    }
 
 
 def compare(

@@ -1,10 +1,12 @@
 """What a report asks of an evaluation record, and how it words the answers."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from art_disc.core.records import KNOWLEDGE, WHITE_BOX, EvaluationRecord, Setting, Share
+from art_disc.core.records import KNOWLEDGE, WHITE_BOX, EvaluationRecord, Share
 
 # Strongest attacker first, as everywhere in the report.
 KNOWLEDGE_WORDS = {
@@ -129,19 +131,19 @@ def show_eps(eps: float, *, grey_levels: bool) -> str:
     return f"{eps:.4g} ({eps * 255:.4g}/255)" if grey_levels else f"{eps:.4g}"
 
 
-def show_setting(value: Setting) -> str:
-    """Word one setting.
+def show_setting(value: Any) -> str:
+    """Word one setting, or several.
 
-    >>> [show_setting(v) for v in (None, True, 0.1 + 0.2, 1000000, "adam")]
-    ['none', 'yes', '0.3', '1,000,000', 'adam']
+    >>> [show_setting(v) for v in (None, True, 0.1 + 0.2, 1000000, "adam", [8, 0.5], {"k": 1})]
+    ['none', 'yes', '0.3', '1,000,000', 'adam', '8, 0.5', '{"k": 1}']
     """
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    if isinstance(value, int | float):
+        return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(show_setting, value))
+    return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def dataset_name(record: EvaluationRecord) -> str:

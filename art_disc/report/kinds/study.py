@@ -42,8 +42,7 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     elif _is_rows(value):
         yield name, f"{len(value)} entries"
     else:
-        entries = value if isinstance(value, list) else [value]
-        yield name, ", ".join(show_setting(entry) for entry in entries)
+        yield name, show_setting(value)
 
 
 def _words(key: str) -> str:

@@ -1,11 +1,9 @@
 """Sweeps: plan and progress, results side by side, every cell and its cost."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from art_disc.core.records.base import Setting
 from art_disc.core.records.outcomes import RUN_STATUSES
 from art_disc.core.records.sweep import SweepRecord
 from art_disc.report.document import (
@@ -64,7 +62,7 @@ def _document(record: SweepRecord) -> Document:
         Section.of("Failures and skips", unfinished_table(record)),
         Section.of("Cost", *cost_tables(record)),
         Section.of("All cells", cell_table(record) or Paragraph("No cell was run.")),
-        settings_section(record, {"Plan": {key: _flat(v) for key, v in record.plan.items()}}),
+        settings_section(record, {"Plan": record.plan}),
     )
 
 
@@ -114,14 +112,6 @@ def _notices(record: SweepRecord) -> Iterator[Notice]:
         if count := record.count(status):
             title = f"{count:,} of {len(record.cells):,} cells {status}."
             yield Notice(level, title, "They broke nothing and prove nothing; reasons are below.")
-
-
-def _flat(value: Any) -> Setting:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(str(_flat(item)) for item in value)
-    if isinstance(value, dict):
-        return json.dumps(value)
-    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def heat_maps(record: SweepRecord) -> dict[str, dict[str, Grid]]:
