@@ -196,7 +196,7 @@ def test_what_is_changed_is_refused_or_survives(place, data):
         ("evaluation", "outcomes.1.positions", [0, 3], "positions must be at most 2, by labels"),
         ("evaluation", "outcomes.0.draws", 3, "draw_correct must be at most 3, by draws, got 4"),
         ("evaluation", "outcomes.0.by_step", [3, 4], "by_step must be at most 3"),
-        ("evaluation", "outcomes.0.status", "skipped", "correct must have 0 entries"),
+        ("evaluation", "outcomes.0.status", "skipped", "correct must have 0 entries, as it was"),
         ("evaluation", "certificates.0.verdicts.0", "proved", "verdicts"),
         ("certified curve", "points.0.certified", 3, "certified must be at most 2, by total"),
         ("certified curve", "attacked.0.total", 1, r"attacked\[0\].total must be 2"),

@@ -91,8 +91,8 @@ class AttackOutcome(Checked):
         check_most(self.draw_correct, self.draws, "draw_correct", "draws")
         lists = ("correct", "perturbation", "grid_correct", "draw_correct")
         if self.status != "done":
-            check_lengths(self, f"nothing was {self.status}", *lists, size=0)
-        if self.positions:
+            check_lengths(self, f"it was {self.status}", *lists, size=0)
+        elif self.positions:
             check_lengths(self, "positions", "correct")
         check_lengths(self, "correct", "perturbation")
         check_lengths(self, "correct", *lists, optional=True)
