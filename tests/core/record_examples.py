@@ -52,7 +52,7 @@ OUTCOMES = (
         positions=(0, 2), correct=(True, False), perturbation=(0.2, 0.1),
     ),
     AttackOutcome(
-        "deepfool", "defended", "bpda", None, "inf", 0.1, False, {}, 3, "failed", "no", (0, 1),
+        "deepfool", "defended", "bpda", None, "inf", 0.1, False, {}, 3, "failed", "no",
     ),
 )  # fmt: skip
 CERTIFICATE = CertificateRecord(

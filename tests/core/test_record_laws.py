@@ -307,3 +307,10 @@ def test_lists_and_scalars_of_numpy_become_what_is_read_back(tmp_path):
     assert type(made.clip_values[0]) is float
     assert load_record(made.save(tmp_path / "r.json")) == made
     assert Share.of(np.array([True, False])) == Share.of((True, False)) == Share(1, 2)
+
+
+def test_a_part_of_the_examples_on_which_an_attack_failed_is_sound(tmp_path):
+    failed = replace(EVALUATION.outcomes[2], positions=(0, 1))
+    record = replace(EVALUATION, outcomes=(failed,))
+    assert failed.status == "failed"
+    assert load_record(record.save(tmp_path / "r.json")) == record
