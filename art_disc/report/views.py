@@ -36,11 +36,11 @@ class View:
 # a kind of ours is one line here; its module is read when such a record is shown
 VIEWS: dict[str, str | View] = {
     "certificate": "certificate:ENUMERATION",
-    "certificate table": "tables:CERTIFICATES",
+    "certificate table": "published:CERTIFICATES",
     "certified curve": "certified_curve:VIEW",
     "divergence certificate": "certificate:DIVERGENCE",
     "eot convergence": "randomness:CONVERGENCE",
-    "equivalence classes": "tables:CLASSES",
+    "equivalence classes": "published:CLASSES",
     "evaluation": "evaluation:VIEW",
     "gradient agreement": "randomness:AGREEMENT",
     "hardness": "hardness:VIEW",
@@ -49,7 +49,7 @@ VIEWS: dict[str, str | View] = {
     "study": "study:VIEW",
     "supplied images": "supplied:SUPPLIED",
     "sweep": "sweep:VIEW",
-    "table": "tables:ACCURACIES",
+    "table": "published:ACCURACIES",
     "transfer": "supplied:TRANSFER",
     "zoo": "zoo:VIEW",
 }

@@ -3,7 +3,7 @@
 from typing import Any
 
 from art_disc.core.records import EvaluationRecord
-from art_disc.report import attacks, tables
+from art_disc.report import accuracy_tables, attacks
 from art_disc.report.curves import accuracy_plot
 from art_disc.report.document import Document, Facts, Pairs, Paragraph, Section
 from art_disc.report.examples import breaker_table, example_table, examples_csv
@@ -30,7 +30,7 @@ def _document(record: EvaluationRecord, pictures: Pictures | None = None) -> Doc
     grey_levels = in_unit_range(record)
     examples = example_table(record)
     strip = None if pictures is None else make_strip(pictures, grey_levels=grey_levels)
-    known = Facts((("What the attacker knew", tables.knowledge_words(record)),))
+    known = Facts((("What the attacker knew", accuracy_tables.knowledge_words(record)),))
     return Document.of(
         f"Evaluation on {dataset_name(record)}",
         ", ".join((network_name(record), *record.defences)),
@@ -39,13 +39,13 @@ def _document(record: EvaluationRecord, pictures: Pictures | None = None) -> Doc
         Section.of(
             "Accuracy under attack",
             *(Paragraph(line, look="headline") for line in headlines(record)),
-            tables.result_table(record),
+            accuracy_tables.result_table(record),
             Facts((("What was evaluated", _subject(record)),)),
         ),
         Section.of(
             "Accuracy over eps",
             accuracy_plot(record) or Paragraph("No attack finished, so there is no curve."),
-            tables.knowledge_table(record),
+            accuracy_tables.knowledge_table(record),
         ),
         Section.of("Accuracy over attack steps", step_plot(record)),
         Section.of(
@@ -53,7 +53,7 @@ def _document(record: EvaluationRecord, pictures: Pictures | None = None) -> Doc
             breaker_table(record),
             None if examples is None else Folded("Example by example", examples),
         ),
-        Section.of("Certificates", tables.certificate_table(record)),
+        Section.of("Certificates", accuracy_tables.certificate_table(record)),
         Section.of("Pixels and codewords", pixel_plot(record)),
         Section.of("Examples", strip),
         Section.of(

@@ -4,9 +4,9 @@ from art_disc.core.records.certificate_table import CertificateTableRecord, Cert
 from art_disc.core.records.classes import ClassesRecord, ClassesRow
 from art_disc.core.records.table import Gain, TableRecord, TableRow
 from art_disc.report.document import Document, Notes, Section
+from art_disc.report.published_figure import eps_plots
 from art_disc.report.settings import settings_section
 from art_disc.report.table import Table
-from art_disc.report.table_figure import eps_plots
 from art_disc.report.views import View
 
 _ACCURACIES = (
