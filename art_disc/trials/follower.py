@@ -5,6 +5,7 @@ ART's attacks return their last iterate, which need not be adversarial although 
 anyway, so nothing of the attack has to change.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -100,12 +101,16 @@ class Steps:
         self.loss = add_padded(self.loss, follower.loss_by_step)
 
     def fields(self, n: int) -> dict[str, tuple[float, ...]]:
-        """Return `by_step` and `loss_by_step` of an outcome on n images; nothing where lost."""
+        """Return `by_step` and `loss_by_step` of an outcome on n images; nothing where lost.
+
+        Losses that are not all finite are no curve, and left out.
+        """
         if self.lost:
             return {}
+        loss = tuple(round(v / n, 6) for v in self.loss)
         return {
             "by_step": tuple(round(v) for v in self.alive),
-            "loss_by_step": tuple(round(v / n, 6) for v in self.loss),
+            "loss_by_step": loss if all(map(math.isfinite, loss)) else (),
         }
 
 

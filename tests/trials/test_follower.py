@@ -8,7 +8,7 @@ from torch import nn
 
 import art_disc as ad
 from art_disc.core.budget import Budget
-from art_disc.trials.follower import Follower, add_padded
+from art_disc.trials.follower import Follower, Steps, add_padded
 
 
 class Overshoot(ProjectedGradientDescent):
@@ -76,6 +76,13 @@ def test_steps_are_counted_where_a_gradient_is_taken():
 def test_curves_of_batches_add_up():
     assert add_padded([], [3.0, 1.0]) == [3.0, 1.0]
     assert add_padded([5.0, 4.0, 2.0], [3.0, 1.0]) == [8.0, 5.0, 3.0]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_losses_that_are_not_finite_are_no_curve(bad):
+    steps = Steps(alive=[3.0, 2.0], loss=[1.0, bad])
+    assert steps.fields(4) == {"by_step": (3, 2), "loss_by_step": ()}
+    assert Steps(alive=[3.0], loss=[1.0]).fields(4)["loss_by_step"] == (0.25,)
 
 
 def test_of_a_random_model_the_last_iterate_is_scored(digits, digits_net):
