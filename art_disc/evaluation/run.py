@@ -212,18 +212,14 @@ def _finish(
         run.facts["certificates"] = ()
         for certificate in certificates_of(run, max_free, verbose=verbose):
             run.facts["certificates"] = (*run.facts["certificates"], certificate)
-            if run.out is not None:
-                run.record(complete=False).save(run.out / "record.json")
+            run.keep(run.record(complete=False))
     if ctx is not None:
         ctx.record = run.record(complete=True)
         try:
             run.facts["checks"] = run_checks(ctx, verbose=verbose)
         except KeyboardInterrupt:
             raise run.interrupted() from None
-    record = run.record(complete=True)
-    if run.out is not None:
-        record.save(run.out / "record.json")
-    return Evaluation(record, run.gallery.pictures)
+    return Evaluation(run.keep(run.record(complete=True)), run.gallery.pictures)
 
 
 def _duration(seconds: float) -> str:

@@ -90,8 +90,8 @@ class Runner:
                         if self._may_show(trial):
                             self.gallery.remember(trial, known)
                     self.outcomes += known or self._outcomes(trial, bar)
-                    if not known and self.out is not None:
-                        self.partial().save(self.out / "record.json")
+                    if not known:
+                        self.keep(self.partial())
             except KeyboardInterrupt:
                 raise self.interrupted() from None
         self.outcomes += self.finished.left_over(self.outcomes)
@@ -105,10 +105,13 @@ class Runner:
 
     def interrupted(self) -> EvaluationInterrupted:
         """Keep what was finished and return what to raise."""
-        record = self.partial()
+        return EvaluationInterrupted(Evaluation(self.keep(self.partial()), self.gallery.pictures))
+
+    def keep(self, record: EvaluationRecord) -> EvaluationRecord:
+        """Write a record into the run's folder, if it has one, and return it."""
         if self.out is not None:
             record.save(self.out / "record.json")
-        return EvaluationInterrupted(Evaluation(record, self.gallery.pictures))
+        return record
 
     def partial(self) -> EvaluationRecord:
         """Return what was found so far, with what an earlier run had found beyond it."""
