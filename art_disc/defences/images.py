@@ -1,5 +1,6 @@
 """What every map does with the images that it is given, before and after its own work."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -75,6 +76,23 @@ class ImageMap(nn.Module):
     def changed(self, images: Tensor) -> Tensor:
         """Return images (n, c, h', w') of images (n, c, h, w), float32 in [0, upper]."""
         raise NotImplementedError
+
+
+class FunctionMap(ImageMap):
+    """A map that autograd differentiates by itself.
+
+    Args:
+        function: From images (n, c, h, w) in [0, upper] to such images; it can be pickled.
+        **options: Keyword options of `ImageMap`.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor], **options: Any) -> None:
+        super().__init__(**options)
+        self.function = function
+
+    def changed(self, images: Tensor) -> Tensor:
+        """Return what the function makes."""
+        return self.function(images)
 
 
 class StepMap(ImageMap):

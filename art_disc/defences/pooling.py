@@ -1,5 +1,6 @@
 """Max-pooling to a smaller image, and the bilinear way back, as defences that can be chained."""
 
+from functools import partial
 from typing import Any, Self
 
 from torch import Tensor
@@ -7,7 +8,7 @@ from torch.nn import functional
 
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
-from art_disc.defences.images import ImageMap
+from art_disc.defences.images import FunctionMap
 from art_disc.defences.preprocessor import MapPreprocessor
 from art_disc.defences.resizing import ResizingPreprocessor, bilinear
 
@@ -15,28 +16,22 @@ from art_disc.defences.resizing import ResizingPreprocessor, bilinear
 TABLE_1 = ((0.02, 1, 1), (0.05, 1, 2), (0.07, 2, 3), (0.1, 2, 4), (0.3, 2, 7))
 
 
-class PoolMap(ImageMap):
-    """The highest value of every window that lies in the image; then back, if asked for.
+def pooled(images: Tensor, filter_size: int, stride: int, *, back: bool) -> Tensor:
+    """Return the highest value of every window that lies in the image, (n, c, h', w').
 
     Args:
+        images: Shape (n, c, h, w).
         filter_size: Side of a window.
         stride: From one window to the next.
         back: Resize to the size of the input.
-        **options: Keyword options of `ImageMap`.
+
+    Raises:
+        InputError: A window is larger than the images.
     """
-
-    def __init__(self, filter_size: int, stride: int, *, back: bool, **options: Any) -> None:
-        super().__init__(**options)
-        self.filter_size = filter_size
-        self.stride = stride
-        self.back = back
-
-    def changed(self, images: Tensor) -> Tensor:
-        """Return the pooled images; see `ImageMap`."""
-        height, width = images.shape[2:]
-        check_window(self.filter_size, height, width)
-        pooled = functional.max_pool2d(images, self.filter_size, self.stride)
-        return bilinear(pooled, height, width) if self.back else pooled
+    height, width = images.shape[2:]
+    check_window(filter_size, height, width)
+    small = functional.max_pool2d(images, filter_size, stride)
+    return bilinear(small, height, width) if back else small
 
 
 def check_window(filter_size: int, height: int, width: int) -> None:
@@ -48,19 +43,6 @@ def check_window(filter_size: int, height: int, width: int) -> None:
     if filter_size > min(height, width):
         msg = f"filter_size must fit into images of {height} x {width}, got {filter_size}"
         raise InputError(msg)
-
-
-class ResizeMap(ImageMap):
-    """Bilinear interpolation to a fixed size; see `bilinear`."""
-
-    def __init__(self, height: int, width: int, **options: Any) -> None:
-        super().__init__(**options)
-        self.height = height
-        self.width = width
-
-    def changed(self, images: Tensor) -> Tensor:
-        """Return images of the size; see `ImageMap`."""
-        return bilinear(images, self.height, self.width)
 
 
 class MaxPoolDownsample(ResizingPreprocessor):
@@ -126,8 +108,9 @@ class MaxPoolDownsample(ResizingPreprocessor):
         self.stride = check_count(self.stride, "stride")
         super()._check_params()
 
-    def _make_map(self) -> PoolMap:
-        return PoolMap(self.filter_size, self.stride, back=self.resize, **self._layout())
+    def _make_map(self) -> FunctionMap:
+        pool = partial(pooled, filter_size=self.filter_size, stride=self.stride, back=self.resize)
+        return FunctionMap(pool, **self._layout())
 
     def new_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the size of the pooled image, or that of the input.
@@ -169,8 +152,9 @@ class BilinearResize(ResizingPreprocessor):
         self.width = check_count(self.width, "width")
         super()._check_params()
 
-    def _make_map(self) -> ResizeMap:
-        return ResizeMap(self.height, self.width, **self._layout())
+    def _make_map(self) -> FunctionMap:
+        resize = partial(bilinear, height=self.height, width=self.width)
+        return FunctionMap(resize, **self._layout())
 
     def new_size(self, height: int, width: int) -> tuple[int, int]:  # noqa: ARG002 - of any image
         """Return the fixed size."""

@@ -6,11 +6,11 @@ from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from torch import Tensor
 
 from art_disc.core.errors import InputError
-from art_disc.defences.traits import Traits
-from art_disc.surrogates import CODEWORDS, straight_through
+from art_disc.defences.traits import Foreign
+from art_disc.surrogates import straight_through
 
 
-class StraightThrough(Traits, PreprocessorPyTorch):
+class StraightThrough(Foreign, PreprocessorPyTorch):
     """The exact value of another torch preprocessor's `forward`; the identity's gradient.
 
     So a hard preprocessor of any origin can be attacked by BPDA with the identity.
@@ -24,14 +24,12 @@ class StraightThrough(Traits, PreprocessorPyTorch):
     Source: Athalye, Carlini, Wagner 2018, section 4.1 (BPDA).
     """
 
-    vocabulary = CODEWORDS
-    foreign = True
-
     def __init__(self, preprocessor: PreprocessorPyTorch) -> None:
         if not isinstance(preprocessor, PreprocessorPyTorch):
             msg = f"expected an ART PreprocessorPyTorch, got {type(preprocessor).__name__}"
             raise InputError(msg)
-        super().__init__(
+        PreprocessorPyTorch.__init__(
+            self,
             device_type=preprocessor.device.type if preprocessor.device.type == "cpu" else "gpu",
             is_fitted=preprocessor.is_fitted,
             apply_fit=preprocessor.apply_fit,
@@ -76,7 +74,3 @@ class StraightThrough(Traits, PreprocessorPyTorch):
     def describe(self) -> str:
         """Return one readable line."""
         return f"StraightThrough({type(self.preprocessor).__name__})"
-
-    def identity(self) -> Any:
-        """Return the preprocessor: how it is differentiated is no part of it."""
-        return self.preprocessor

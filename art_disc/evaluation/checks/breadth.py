@@ -1,6 +1,6 @@
 """C5, C10 to C13: surrogates, losses, and attackers that need no gradient of ours."""
 
-from art_disc.core.records import WHITE_BOX, AttackOutcome
+from art_disc.core.records import AttackOutcome
 from art_disc.defences import traits
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run, passed
 from art_disc.evaluation.checks.context import LUCK, Context
@@ -11,10 +11,6 @@ from art_disc.surrogates import Surrogate, SurrogateLike
 SQUARE, DECISION = "square", "hop_skip_jump"
 SQUARE_QUERIES = 5000
 RANDOM_DRAWS = 10_000
-
-
-def _white(ctx: Context, outcome: AttackOutcome) -> bool:
-    return outcome.knowledge in WHITE_BOX and outcome.eps == ctx.eps
 
 
 def spread_of(ctx: Context) -> tuple[SurrogateLike, ...]:
@@ -42,7 +38,7 @@ def surrogate_spread(ctx: Context) -> Finding:
     needed = [s.surrogate for s in _surrogate_sources(ctx) if s.surrogate]
     if not needed:
         return passed("nothing is discretised: no surrogate to exchange")
-    outcomes = [o for o in ctx.outcomes(scored_on="defended") if _white(ctx, o)]
+    outcomes = ctx.white_outcomes(eps=ctx.eps)
     left = {
         name: float((~ctx.broken(o for o in outcomes if o.surrogate == name)[: ctx.n]
                      & ctx.clean_correct()[: ctx.n]).sum()) / ctx.n
@@ -70,9 +66,7 @@ def _gain(ctx: Context, mine: list[AttackOutcome], limit: float, what: str) -> F
     """
     if not mine:
         return not_run(f"no {what} finished")
-    outcomes = [o for o in ctx.outcomes(scored_on="defended") if o.eps <= ctx.eps]
-    ours = {id(o) for o in mine}
-    usual = [o for o in outcomes if o.knowledge in WHITE_BOX and id(o) not in ours]
+    usual = [o for o in ctx.white_outcomes(beside=mine) if o.eps <= ctx.eps]
     white = ctx.broken(usual, eps=ctx.eps)
     new = ctx.clean_correct() & ~white
     gained = ctx.broken(mine, eps=ctx.eps) & new
@@ -150,7 +144,7 @@ def _loss_trials(ctx: Context) -> list[PlannedTrial]:
 
 def diverse_losses(ctx: Context) -> Finding:
     """C13: cross-entropy, a margin, and a target were attacked with; the worst counts."""
-    outcomes = [o for o in ctx.outcomes(scored_on="defended") if _white(ctx, o)]
+    outcomes = ctx.white_outcomes(eps=ctx.eps)
     kinds = {
         "cross-entropy": [o for o in outcomes if o.attack in ("pgd", "apgd_ce") and not o.targeted],
         "margin": [o for o in outcomes if o.attack in ("sign_adam", "apgd_dlr") and not o.targeted],

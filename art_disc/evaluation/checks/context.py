@@ -105,6 +105,14 @@ class Context:
             if o.status == "done" and all(getattr(o, k) == v for k, v in wanted.items())
         ]
 
+    def white_outcomes(
+        self, *, beside: Iterable[AttackOutcome] = (), **wanted: object
+    ) -> list[AttackOutcome]:
+        """Finished white-box outcomes on the defended model, `beside` apart; see `outcomes`."""
+        apart = {id(o) for o in beside}
+        found = self.outcomes(scored_on="defended", **wanted)
+        return [o for o in found if o.knowledge in WHITE_BOX and id(o) not in apart]
+
     def of(self, trials: Iterable[PlannedTrial], **wanted: object) -> list[AttackOutcome]:
         """Outcomes of these trials, whoever asked for them first, with the attributes given."""
         identities = {identity_of(trial) for trial in trials}

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from art_disc.core.records import WHITE_BOX
 from art_disc.core.records.draws import unbroken
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators.contract import check_draws
@@ -101,11 +100,7 @@ def enough_draws(ctx: Context) -> Finding:
     correct = ctx.clean_correct()[: ctx.n]
     gained = np.zeros(ctx.n, dtype=bool)
     mine = ctx.done(_eot_trials(ctx))
-    ours = {id(o) for o in mine}
-    others = [
-        o for o in ctx.outcomes(scored_on="defended", eps=ctx.eps)
-        if o.knowledge in WHITE_BOX and id(o) not in ours
-    ]  # fmt: skip
+    others = ctx.white_outcomes(beside=mine, eps=ctx.eps)
     usual = ctx.broken(others)[: ctx.n]
     for source, _ in _eot_sources(ctx):
         outcomes = ctx.outcomes(scored_on="defended", eps=ctx.eps, surrogate=source.surrogate)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from art_disc.core.records import WHITE_BOX
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run
 from art_disc.evaluation.checks.context import LUCK, Context, standard_error
 from art_disc.evaluation.planned import PlannedTrial
@@ -92,16 +91,11 @@ def _unbounded_trials(ctx: Context) -> list[PlannedTrial]:
 def unbounded(ctx: Context) -> Finding:
     """C8: an attack that may change everything succeeds."""
     correct = ctx.clean_correct()[: ctx.n]
-    outcomes = [o for o in ctx.outcomes(scored_on="defended", eps=_full_range(ctx))
-            if o.knowledge in WHITE_BOX]  # fmt: skip
     n = int(correct.sum())
-    if not outcomes or not n:
+    if not ctx.white_outcomes(eps=_full_range(ctx)) or not n:
         return _missing(ctx, "C8") or not_run("no attack over the full range")
     # a change that a smaller budget allowed is allowed here too
-    hit = ctx.broken(
-        (o for o in ctx.outcomes(scored_on="defended") if o.knowledge in WHITE_BOX),
-        eps=_full_range(ctx),
-    )[: ctx.n]
+    hit = ctx.broken(ctx.white_outcomes(), eps=_full_range(ctx))[: ctx.n]
     success = float((hit & correct).sum()) / n
     left = float((correct & ~hit).sum()) / len(correct)
     chance = 1 / ctx.classifier.nb_classes
@@ -127,14 +121,10 @@ def _doubled_trials(ctx: Context) -> list[PlannedTrial]:
 
 def convergence(ctx: Context) -> Finding:
     """C9: more steps and restarts find nothing new, and the loss has come to rest."""
-    outcomes = [
-        o for o in ctx.outcomes(scored_on="defended", eps=ctx.eps) if o.knowledge in WHITE_BOX
-    ]
     doubled = ctx.done(_doubled_trials(ctx))
-    ours = {id(o) for o in doubled}
     if not doubled:
         return _missing(ctx, "C9") or not_run("no doubled attack")
-    usual = [o for o in outcomes if id(o) not in ours]
+    usual = ctx.white_outcomes(beside=doubled, eps=ctx.eps)
     before = ctx.broken(usual)[: ctx.n]
     gained = ctx.broken(doubled)[: ctx.n] & ~before & ctx.clean_correct()[: ctx.n]
     moved = float(gained.sum()) / ctx.n
