@@ -101,6 +101,27 @@ def test_it_sees_every_batch_and_how_far_the_training_is(small):
     assert result == train(fresh(), small, epochs=2, batch_size=64, verbose=False)
 
 
+def test_an_adversary_grows_over_the_training_as_its_ramp_says(small):
+    weights = {
+        ramp: train(fresh(), small, adversary=Adversary(0.2, steps=1, ramp=ramp), **FAST).weights
+        for ramp in (0.0, 0.5)
+    }
+    assert weights[0.0] != weights[0.5]
+    seen = []
+
+    class Seen(Smoothed):
+        def __call__(self, model, x, y, *, progress, generator):
+            seen.append(x)
+            return super().__call__(model, x, y, progress=progress, generator=generator)
+
+    x, y = torch.tensor(small.x_train), torch.tensor(small.y_train)
+    objective = Adversarial(Adversary(0.2, steps=1, ramp=0.5), Seen(0.0))
+    for progress in (0.1, 0.25, 0.5, 0.9):
+        objective(fresh(), x, y, progress=progress, generator=torch.Generator().manual_seed(0))
+    moved = [float((images - x).abs().max()) for images in seen]
+    assert moved == pytest.approx([0.04, 0.1, 0.2, 0.2], abs=1e-5)
+
+
 def test_its_facts_are_part_of_the_caches_key(small, tmp_path):
     def cached(**options):
         return trained(DigitsNet, small, cache=tmp_path, **FAST, **options)[1].cached
