@@ -12,7 +12,7 @@ from art_disc.core.errors import InputError
 from art_disc.core.records import CertificateRecord, Environment
 from art_disc.defences import CodebookMap
 from art_disc.evaluation import Checks, Thresholds, certified, runner
-from art_disc.evaluation.checks import TABLE
+from art_disc.evaluation.checks import TABLE, base, running
 from art_disc.networks import DigitsNet
 from art_disc.training import Adversary, trained
 from studies.broken_defences import (
@@ -187,6 +187,14 @@ def test_a_check_that_raises_is_not_run_and_loses_nothing(monkeypatch, digits, d
     assert found(record, "C2").summary == "RuntimeError: no such luck"
     assert record.verdict == "incomplete"
     assert record.outcomes
+
+
+def test_what_is_not_finite_is_left_to_the_summary(monkeypatch, digits, digits_net):
+    odd = base.passed("nan measured", bad=float("nan"), far=np.inf, good=0.5)
+    table = [dataclasses.replace(c, judge=lambda _: odd) if c.id == "C2" else c for c in TABLE]
+    monkeypatch.setattr(running, "TABLE", table)
+    record = checked(two_codes()(digits_net, digits), digits, only("C2"), attacks=["fgsm"])
+    assert found(record, "C2").numbers == {"good": 0.5}
 
 
 def test_rows_that_were_lost_are_told(monkeypatch, digits, digits_net):

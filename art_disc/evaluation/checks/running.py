@@ -1,5 +1,6 @@
 """Which checks belong to a tier, the attacks that they need, and their results."""
 
+import math
 import time
 from dataclasses import asdict
 
@@ -58,7 +59,8 @@ def run_checks(ctx: Context, *, verbose: bool) -> tuple[CheckResult, ...]:
                 summary=finding.summary + note,
                 cure=check.cure,
                 example_ids=finding.example_ids,
-                numbers={k: float(v) for k, v in finding.numbers.items()},
+                # what is NaN or infinite is in the summary's words; a record holds numbers
+                numbers={k: float(v) for k, v in finding.numbers.items() if math.isfinite(v)},
                 seconds=round(time.perf_counter() - start, 3),
             )
         )
