@@ -116,7 +116,7 @@ def draw(path: Path) -> Path:
 
     mpl.use("Agg")
     # the same imports give the same file
-    mpl.rcParams["svg.hashsalt"] = "art_disc"
+    mpl.rcParams |= {"svg.hashsalt": "art_disc", "svg.fonttype": "none"}
     from matplotlib import pyplot as plt
 
     rooms, graph = layers(), reduced(room_imports())
@@ -136,7 +136,8 @@ def draw(path: Path) -> Path:
                 "color": colours[i % len(colours)],
                 "connectionstyle": f"arc3,rad={0 if straight else 0.5}",
             }
-            ax.annotate("", (x, height[other] + gap), (x, y - gap), arrowprops=arrow)
+            drawn = ax.annotate("", (x, height[other] + gap), (x, y - gap), arrowprops=arrow)
+            drawn.arrow_patch.set_gid(f"{room} imports {other}")
     ax.set(xlim=(-5, 9), ylim=(-0.6, len(rooms) - 0.4))
     ax.axis("off")
     path.parent.mkdir(parents=True, exist_ok=True)
