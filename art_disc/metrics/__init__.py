@@ -8,7 +8,6 @@ from art_disc.certificates.certificate import Certificate
 from art_disc.certificates.divergence.cells import codeword_divergence
 from art_disc.certificates.divergence.centres import centre_term, proposition1_kl, vacuous_from
 from art_disc.certificates.divergence.colour_cells import colour_divergence
-from art_disc.certificates.divergence.colour_model import ColourCodesModel
 from art_disc.certificates.divergence.curve import certified_accuracy_curve
 from art_disc.certificates.divergence.finding import divergence_model
 from art_disc.certificates.divergence.front import kl_certify
@@ -22,6 +21,7 @@ from art_disc.certificates.divergence.invert import (
 )
 from art_disc.certificates.divergence.models import (
     AdaptiveModel,
+    ColourCodesModel,
     DivergenceModel,
     FixedCodesModel,
     GaussianModel,

@@ -11,12 +11,7 @@ import numpy as np
 from art_disc.attacks import AttackFactory
 from art_disc.certificates.divergence.decide import BOUNDS, ORDERS, check_orders, decide
 from art_disc.certificates.divergence.models import DivergenceModel
-from art_disc.certificates.divergence.task import (
-    Ballot,
-    Poll,
-    Task,
-    all_assumed,
-)
+from art_disc.certificates.divergence.task import Ballot, Poll, Task, all_assumed
 from art_disc.certificates.divergence.votes import vote_limits
 from art_disc.core.budget import Budget
 from art_disc.core.checks import BoolArray, IntArray, check_choice, check_count

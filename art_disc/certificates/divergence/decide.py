@@ -72,9 +72,9 @@ class Case:
     orders: Sequence[float]
     kl: Float64Array
 
-    def decision(self, lowest: Float64Array, gap: Float64Array, certified: BoolArray) -> Decision:
-        """Return what a bound found."""
-        return Decision(certified, lowest, np.clip(gap, 0.0, 1.0), self.kl)
+
+# `certified`, `lowest` and the lead, which may be negative, of a `Decision`
+Found = tuple[BoolArray, Float64Array, Float64Array]
 
 
 def decide(
@@ -93,42 +93,40 @@ def decide(
     """
     by_bound = BOUNDS[check_choice(bound, "bound", BOUNDS)]
     kl = model.divergence(images, budget, 1.0)
-    return by_bound(Case(model, images, budget, limits, orders, kl))
+    certified, lowest, gap = by_bound(Case(model, images, budget, limits, orders, kl))
+    return Decision(certified, lowest, np.clip(gap, 0.0, 1.0), kl)
 
 
-def _pinsker(case: Case) -> Decision:
+def _pinsker(case: Case) -> Found:
     limits, lost = case.limits, np.sqrt(case.kl / 2)
     lowest = np.maximum(0.0, limits.top - lost)
     gap = limits.top - limits.other - 2 * lost
-    return case.decision(lowest, gap, case.kl < pinsker_needed(limits.top, limits.other))
+    return case.kl < pinsker_needed(limits.top, limits.other), lowest, gap
 
 
-def _smoothing(case: Case) -> Decision:
+def _smoothing(case: Case) -> Found:
     shift = case.model.shift(case.images, case.budget)
     lowest = smoothing_lowest(case.limits.top, shift)
     gap = lowest - smoothing_highest(case.limits.other, shift)
-    return case.decision(lowest, gap, gap > 0)
+    return gap > 0, lowest, gap
 
 
-def _tight(case: Case) -> Decision:
+def _tight(case: Case) -> Found:
     n, limits = len(case.images), case.limits
     certified, lowest, highest = np.zeros(n, dtype=np.bool_), np.zeros(n), np.ones(n)
     for order, reverse in itertools.product(case.orders, (False, True)):
-        known = order == 1 and not reverse
-        far = (
-            case.kl
-            if known
-            else case.model.divergence(case.images, case.budget, order, reverse=reverse)
-        )
+        far = case.kl
+        if order > 1 or reverse:
+            far = case.model.divergence(case.images, case.budget, order, reverse=reverse)
         certified |= far < divergence_needed(limits.top, limits.other, order, reverse=reverse)
         both = np.stack([limits.top, 1 - limits.other])
         kept, lost = lowest_probability(both, far, order, reverse=reverse)
         lowest, highest = np.maximum(lowest, kept), np.minimum(highest, 1 - lost)
     gap = lowest - np.minimum(highest, 1 - lowest)
-    return case.decision(lowest, gap, certified | (gap > 0))
+    return certified | (gap > 0), lowest, gap
 
 
-BOUNDS: dict[str, Callable[[Case], Decision]] = {
+BOUNDS: dict[str, Callable[[Case], Found]] = {
     "tight": _tight,
     "pinsker": _pinsker,
     "smoothing": _smoothing,

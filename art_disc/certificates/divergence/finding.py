@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from art_disc.certificates.divergence.colour_model import ColourCodesModel
 from art_disc.certificates.divergence.models import (
     AdaptiveModel,
+    ColourCodesModel,
     DivergenceModel,
     FixedCodesModel,
     GaussianModel,

@@ -8,11 +8,7 @@ import numpy as np
 
 from art_disc.certificates.divergence.decide import BOUNDS, ORDERS, Decision, check_orders, decide
 from art_disc.certificates.divergence.models import DivergenceModel
-from art_disc.certificates.divergence.task import (
-    Poll,
-    Task,
-    all_assumed,
-)
+from art_disc.certificates.divergence.task import Poll, Task, all_assumed
 from art_disc.certificates.divergence.votes import VoteLimits, vote_limits
 from art_disc.core.checks import check_choice
 from art_disc.core.records.divergence import DivergenceRecord

@@ -7,21 +7,18 @@ most eps move by at most eps.
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from art_disc.certificates.divergence.cells import codeword_divergence
 from art_disc.certificates.divergence.centres import proposition1_kl
-from art_disc.certificates.divergence.gaussian import (
-    gaussian_renyi,
-    gaussian_shift,
-)
-from art_disc.core.checks import Float64Array, check_positive
+from art_disc.certificates.divergence.colour_cells import N_BOXES, colour_codes, colour_divergence
+from art_disc.certificates.divergence.gaussian import gaussian_renyi, gaussian_shift
+from art_disc.core.checks import Float64Array, check_count, check_positive
 from art_disc.core.errors import CertificateError
 
 
@@ -54,14 +51,20 @@ class DivergenceModel(Protocol):
         ...
 
 
-class _GaussianLaws(ABC):
-    """Divergences of two Gaussian laws, in closed form and the same in both directions."""
+class _Noise:
+    """x + sigma N: laws eps sqrt(d) / sigma apart, whose divergences are the same both ways."""
 
     __slots__ = ()
+    sigma: float
+    _then: ClassVar[str] = ""
 
-    @abstractmethod
-    def _distance(self, x: Float64Array, eps: float) -> float:
-        """Distance of the means in standard deviations."""
+    def __post_init__(self) -> None:
+        check_positive(self.sigma, "sigma")
+
+    @property
+    def assumes(self) -> str:
+        """What the bounds hold for."""
+        return f"independent exact Gaussian noise of deviation {self.sigma:g}{self._then}"
 
     def divergence(
         self,
@@ -72,15 +75,15 @@ class _GaussianLaws(ABC):
         reverse: bool = False,  # noqa: ARG002 - the same for Gaussian laws
     ) -> Float64Array:
         """Order times half the square of `shift`; see `DivergenceModel`."""
-        return np.full(len(x), gaussian_renyi(self._distance(x, eps), order))
+        return np.full(len(x), gaussian_renyi(self.shift(x[:1], eps)[0], order))
 
     def shift(self, x: Float64Array, eps: float) -> Float64Array:
-        """Distance of the means, the same for every image; see `DivergenceModel`."""
-        return np.full(len(x), self._distance(x, eps))
+        """Distance of the noisy images' means, the same for all; see `DivergenceModel`."""
+        return np.full(len(x), gaussian_shift(eps, self.sigma, x[0].size))
 
 
 @dataclass(frozen=True, slots=True)
-class GaussianModel(_GaussianLaws):
+class GaussianModel(_Noise):
     """x + sigma N, and whatever is made of it: eps sqrt(d) / sigma apart.
 
     Attributes:
@@ -89,20 +92,9 @@ class GaussianModel(_GaussianLaws):
 
     sigma: float
 
-    def __post_init__(self) -> None:
-        check_positive(self.sigma, "sigma")
-
-    @property
-    def assumes(self) -> str:
-        """What the bounds hold for."""
-        return f"independent exact Gaussian noise of deviation {self.sigma:g}"
-
-    def _distance(self, x: Float64Array, eps: float) -> float:
-        return gaussian_shift(eps, self.sigma, x[0].size)
-
 
 @dataclass(frozen=True, slots=True)
-class FixedCodesModel:
+class FixedCodesModel(_Noise):
     """x + sigma N, each value replaced by the nearest of fixed scalar codewords.
 
     Attributes:
@@ -112,41 +104,75 @@ class FixedCodesModel:
 
     levels: tuple[tuple[float, ...], ...]
     sigma: float
-
-    def __post_init__(self) -> None:
-        check_positive(self.sigma, "sigma")
-
-    @property
-    def assumes(self) -> str:
-        """What the bounds hold for."""
-        return (
-            f"independent exact Gaussian noise of deviation {self.sigma:g}, then the nearest of "
-            "fixed codewords whose cells are boxes; adversarial images stay in the input range"
-        )
+    _then: ClassVar[str] = (
+        ", then the nearest of fixed codewords whose cells are boxes; adversarial images stay in "
+        "the input range"
+    )
 
     def divergence(
         self, x: Float64Array, eps: float, order: float, *, reverse: bool = False
     ) -> Float64Array:
         """Exact maxima over the box, summed; see `codeword_divergence`."""
-        if x.shape[1] != len(self.levels):
-            msg = f"codewords have {len(self.levels)} channel(s), the images {x.shape[1]}"
-            raise CertificateError(msg)
+        _check_channels(x, len(self.levels))
+        options = {"sigma": self.sigma, "eps": eps, "order": order}
         parts = [
-            codeword_divergence(
-                x[:, i], levels, sigma=self.sigma, eps=eps, order=order, reverse=reverse
-            )
+            codeword_divergence(x[:, i], levels, **options, reverse=reverse)
             for i, levels in enumerate(self.levels)
         ]
         total: Float64Array = np.sum(parts, axis=0)
         return total
 
-    def shift(self, x: Float64Array, eps: float) -> Float64Array:
-        """Eps sqrt(d) / sigma of the noise before the codewords; see `DivergenceModel`."""
-        return GaussianModel(self.sigma).shift(x, eps)
+
+@dataclass(frozen=True, slots=True)
+class ColourCodesModel(_Noise):
+    """x + sigma N, each pixel replaced by the l2-nearest of fixed codewords that form no grid.
+
+    Attributes:
+        codewords: On the [0, 1] scale, k tuples of one number a channel.
+        sigma: Standard deviation on that scale, > 0.
+        n_boxes: How finely space is cut; see `colour_divergence`.
+
+    Raises:
+        InputError: An attribute does not fit.
+        CertificateError: More than three channels, unless the codewords lie on a line.
+    """
+
+    codewords: tuple[tuple[float, ...], ...]
+    sigma: float
+    n_boxes: int = N_BOXES
+    _then: ClassVar[str] = (
+        ", then the l2-nearest of fixed colours (bounded by a finer observation in closed form); "
+        "adversarial images stay in the input range"
+    )
+
+    def __post_init__(self) -> None:
+        colour_codes(self.codewords)
+        check_positive(self.sigma, "sigma")
+        check_count(self.n_boxes, "n_boxes")
+
+    def divergence(
+        self, x: Float64Array, eps: float, order: float, *, reverse: bool = False
+    ) -> Float64Array:
+        """Upper bounds of the maxima over the box, summed; see `colour_divergence`.
+
+        Raises:
+            CertificateError: Images of another number of channels.
+        """
+        _check_channels(x, len(self.codewords[0]))
+        options = {"sigma": self.sigma, "eps": eps, "order": order}
+        return colour_divergence(
+            x, self.codewords, **options, reverse=reverse, n_boxes=self.n_boxes
+        )
+
+
+def _check_channels(x: Float64Array, channels: int) -> None:
+    if x.shape[1] != channels:
+        msg = f"codewords have {channels} channel(s), the images {x.shape[1]}"
+        raise CertificateError(msg)
 
 
 @dataclass(frozen=True, slots=True)
-class AdaptiveModel(_GaussianLaws):
+class AdaptiveModel(_Noise):
     """Centres drawn from the noisy image, then x + sigma N and the nearest of them.
 
     By Proposition 1 of Zhang and Liang 2019; see `proposition1_kl`.
@@ -173,16 +199,13 @@ class AdaptiveModel(_GaussianLaws):
             f"pixels, which the centres are made of, and of deviation {self.sigma:g} on all"
         )
 
-    def _distance(self, x: Float64Array, eps: float) -> float:
+    def shift(self, x: Float64Array, eps: float) -> Float64Array:
+        """Distance of Gaussian laws with the KL of Proposition 1, the same for all images."""
+        (c, h, w), tau, sigma = x[0].shape, self.tau, self.sigma
         kl = proposition1_kl(
-            eps,
-            pixels=x[0, 0].size,
-            n_samples=self.n_samples,
-            tau=self.tau,
-            sigma=self.sigma,
-            channels=x.shape[1],
+            eps, pixels=h * w, n_samples=self.n_samples, tau=tau, sigma=sigma, channels=c
         )
-        return math.sqrt(2 * kl)
+        return np.full(len(x), math.sqrt(2 * kl))
 
 
 @dataclass(frozen=True, slots=True)

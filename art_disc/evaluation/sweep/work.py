@@ -17,7 +17,7 @@ from art_disc.core.records import EvaluationRecord
 from art_disc.core.records.sweep import SweepCell
 from art_disc.core.seeds import derive_seed
 from art_disc.data import Dataset
-from art_disc.estimators import DefendedClassifier, RandomizedClassifier
+from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation.run import evaluate
 from art_disc.evaluation.sweep.cells import PlannedCell
 from art_disc.evaluation.sweep.devices import claim
@@ -110,7 +110,7 @@ def classifier_of(job: CellJob, device: str) -> tuple[DefendedClassifier, Datase
         raise InputError(msg)
     weights = place.folder / job.weights
     classifier = copy.deepcopy(_built(data, weights, cell.defence, device))
-    if isinstance(classifier, RandomizedClassifier):
+    if classifier.is_random:
         classifier = classifier.with_seed(derive_seed(cell.seed, "draws", *classifier.seeds))
     return classifier, data
 
