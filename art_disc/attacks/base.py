@@ -1,7 +1,8 @@
 """What the attacks of our own share: parameters and their checks, labels, and ART's stream."""
 
 from abc import abstractmethod
-from typing import Any
+from dataclasses import InitVar, dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 from art.attacks.attack import EvasionAttack
@@ -11,25 +12,30 @@ from art_disc.core.checks import Float32Array, check_count, check_labels
 from art_disc.core.errors import InputError
 
 
+@dataclass(eq=False, repr=False)
 class OwnAttack(EvasionAttack):
-    """An attack under ART's contract, given its parameters by name.
+    """An attack under ART's contract, a dataclass whose fields are its parameters.
 
     Args:
         estimator: As the attack wants it.
-        parameters: Values of `attack_params`.
 
     Raises:
         InputError: A parameter does not fit.
     """
 
-    # parameters that must be > 0 without being whole
-    _positive: tuple[str, ...] = ()
+    estimator: InitVar[Any] = field()
 
-    def __init__(self, estimator: Any, **parameters: Any) -> None:
+    # parameters that must be > 0 without being whole
+    _positive: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self, estimator: Any) -> None:
         super().__init__(estimator=estimator)
-        for name, value in parameters.items():
-            setattr(self, name, value)
         self._check_params()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        # a seed is no setting
+        cls.attack_params = [name for name in cls.__annotations__ if name != "seed"]
 
     def _check_params(self) -> None:
         for name in {"max_iter", "batch_size"} & set(self.attack_params):

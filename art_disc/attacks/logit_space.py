@@ -1,5 +1,7 @@
 """The attack with which thermometer codes were first evaluated: gradient ascent over levels."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from art_disc.estimators import DefendedClassifier
 _INSIDE = 4e-7
 
 
+@dataclass(eq=False, repr=False)
 class LogitSpacePGA(OwnAttack):
     """Gradient ascent on one logit a level, through a softmax that hardens from step to step.
 
@@ -40,33 +43,16 @@ class LogitSpacePGA(OwnAttack):
     code takes the sign and then steps along the gradient itself.
     """
 
-    attack_params = (
-        "eps", "eps_step", "max_iter", "anneal_rate", "targeted", "batch_size", "verbose",
-    )  # fmt: skip
+    eps: float = 8 / 255
+    eps_step: float = 1.0
+    max_iter: int = 7
+    anneal_rate: float = 1.2
+    targeted: bool = False
+    batch_size: int = 128
+    verbose: bool = True
+
     _positive = ("eps_step", "anneal_rate")
     _estimator_requirements = (DefendedClassifier,)
-
-    def __init__(  # noqa: PLR0913, PLR0917 - ART's own options
-        self,
-        estimator: DefendedClassifier,
-        eps: float = 8 / 255,
-        eps_step: float = 1.0,
-        max_iter: int = 7,
-        anneal_rate: float = 1.2,
-        targeted: bool = False,
-        batch_size: int = 128,
-        verbose: bool = True,
-    ) -> None:
-        super().__init__(
-            estimator,
-            eps=eps,
-            eps_step=eps_step,
-            max_iter=max_iter,
-            anneal_rate=anneal_rate,
-            targeted=targeted,
-            batch_size=batch_size,
-            verbose=verbose,
-        )
 
     def _check_params(self) -> None:
         defences = self.estimator.defences

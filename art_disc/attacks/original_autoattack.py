@@ -1,6 +1,7 @@
 """AutoAttack as its authors publish it, called on an ART classifier; a package of the user's."""
 
 import importlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ class _InUnitRange(nn.Module):
         return self.model(x if self.upper == 1 else x * self.upper)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class OriginalAutoAttack(OwnAttack):
     """The package `autoattack` on `estimator.model`, unchanged (Croce and Hein 2020).
 
@@ -48,31 +50,14 @@ class OriginalAutoAttack(OwnAttack):
         InputError: Preprocessors in ART's list, another layout, norm or version.
     """
 
-    attack_params = (
-        "eps", "norm", "version", "n_iter", "n_queries", "batch_size",
-    )  # fmt: skip
-    _estimator_requirements = (BaseEstimator, LossGradientsMixin)
+    eps: float
+    norm: float = np.inf
+    version: str = "standard"
+    n_iter: int = 100
+    n_queries: int = 5000
+    batch_size: int = 250
 
-    def __init__(  # noqa: PLR0913 - ART's attacks take their parameters one by one
-        self,
-        estimator: Any,
-        *,
-        eps: float,
-        norm: float = np.inf,
-        version: str = "standard",
-        n_iter: int = 100,
-        n_queries: int = 5000,
-        batch_size: int = 250,
-    ) -> None:
-        super().__init__(
-            estimator,
-            eps=eps,
-            norm=norm,
-            version=version,
-            n_iter=n_iter,
-            n_queries=n_queries,
-            batch_size=batch_size,
-        )
+    _estimator_requirements = (BaseEstimator, LossGradientsMixin)
 
     def _check_params(self) -> None:
         super()._check_params()

@@ -1,7 +1,7 @@
 """Blind guessing inside the budget: the attack that every other one has to beat."""
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from art.estimators.estimator import BaseEstimator
@@ -15,6 +15,7 @@ from art_disc.core.errors import InputError
 _FINALISTS, _LOOKS = 8, 8
 
 
+@dataclass(eq=False, repr=False)
 class RandomSearch(OwnAttack):
     """Draw images around each clean one until the classifier is wrong; else keep the image.
 
@@ -37,21 +38,13 @@ class RandomSearch(OwnAttack):
     Source: check 11 of the evaluation guide of Carlini et al. 2019 (brute-force random search).
     """
 
-    attack_params = ("eps", "norm", "max_iter", "batch_size")
-    _estimator_requirements = (BaseEstimator,)
+    eps: float = 0.3
+    norm: float | str = np.inf
+    max_iter: int = 1000
+    batch_size: int = 500
+    seed: int | None = None
 
-    def __init__(
-        self,
-        estimator: Any,
-        eps: float = 0.3,
-        norm: float | str = np.inf,
-        max_iter: int = 1000,
-        batch_size: int = 500,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            estimator, eps=eps, norm=norm, max_iter=max_iter, batch_size=batch_size, seed=seed
-        )
+    _estimator_requirements = (BaseEstimator,)
 
     def _check_params(self) -> None:
         super()._check_params()

@@ -1,5 +1,7 @@
 """The attack of the pixel-discretisation papers: Adam on gradient signs with a margin loss."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from art.estimators.classification import PyTorchClassifier
@@ -35,6 +37,7 @@ class MarginLoss(nn.Module):
         return margin.sum() if self.reduction == "sum" else margin.mean()
 
 
+@dataclass(eq=False, repr=False)
 class SignAdamBPDA(OwnAttack):
     """Adam, fed with the sign of the margin loss's gradient; no random start, last iterate kept.
 
@@ -58,31 +61,15 @@ class SignAdamBPDA(OwnAttack):
     with TensorFlow's defaults (Kingma and Ba 2015: 0.9, 0.999, 1e-8).
     """
 
-    attack_params = (
-        "eps", "eps_step", "max_iter", "targeted", "batch_size", "verbose",
-    )  # fmt: skip
+    eps: float = 0.3
+    eps_step: float = 0.01
+    max_iter: int = 100
+    targeted: bool = False
+    batch_size: int = 128
+    verbose: bool = True
+
     _positive = ("eps_step",)
     _estimator_requirements = (BaseEstimator, LossGradientsMixin, PyTorchClassifier)
-
-    def __init__(  # noqa: PLR0913, PLR0917 - ART's own options
-        self,
-        estimator: PyTorchClassifier,
-        eps: float = 0.3,
-        eps_step: float = 0.01,
-        max_iter: int = 100,
-        targeted: bool = False,
-        batch_size: int = 128,
-        verbose: bool = True,
-    ) -> None:
-        super().__init__(
-            estimator,
-            eps=eps,
-            eps_step=eps_step,
-            max_iter=max_iter,
-            targeted=targeted,
-            batch_size=batch_size,
-            verbose=verbose,
-        )
 
     def _check_params(self) -> None:
         if self.estimator.clip_values is None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from art_disc.codebooks.clustered import ClusteredCodebook
 from art_disc.codebooks.counts import PixelCounts
+from art_disc.codebooks.learned import ClusteredCodebook
 from art_disc.codebooks.objective import draw_pixels, nearest_rows, pooled
 from art_disc.core.checks import check_count
 from art_disc.core.seeds import as_generator

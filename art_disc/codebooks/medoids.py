@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.codebooks.clustered import ClusteredCodebook
 from art_disc.codebooks.counts import PixelCounts
-from art_disc.codebooks.exact import exact_medoids
-from art_disc.codebooks.extra import extra_medoids
+from art_disc.codebooks.learned import ClusteredCodebook
 from art_disc.codebooks.objective import OBJECTIVES, Levels, Sums, distances, draw_pixels, pooled
 from art_disc.codebooks.refine import refine
+from art_disc.codebooks.solvers import exact_medoids, extra_medoids
 from art_disc.codebooks.swaps import swapped
 from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import InputError

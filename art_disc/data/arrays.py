@@ -73,17 +73,7 @@ def from_arrays(  # noqa: PLR0913 - four arrays are one argument in four parts
 
 
 def to_nchw(x: Any, name: str = "x") -> Float32Array:
-    """Return images as contiguous float32 of shape (n, channels, height, width) in [0, 1].
-
-    Args:
-        x: Shape (n, height, width), (n, height, width, channels) or (n, channels, height, width),
-            1 or 3 channels; uint8, or floats in [0, 1].
-        name: What the messages call the array.
-
-    Raises:
-        InputError: Another or an ambiguous layout, no image, another type, NaN or values out of
-            range.
-    """
+    """Return images as contiguous float32 (n, c, h, w) in [0, 1]; `name` is for the messages."""
     images = _channels_first(np.asarray(x), name)
     if images.dtype == np.uint8 and images.size:
         # one copy, in place: CIFAR-10 takes 600 MB as float32
@@ -117,20 +107,10 @@ def _channels_first(x: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def to_labels(y: Any, n: int, name: str = "y", nb_classes: int | None = None) -> tuple[Labels, int]:
-    """Return labels as class indices, and the number of classes that they speak of.
+    """Return labels as int64 class indices (n,), and the number of classes that they speak of.
 
-    Args:
-        y: Shape (n,) or (n, 1), whole numbers from 0, or one-hot rows (n, classes).
-        n: Number of images.
-        name: What the messages call the array.
-        nb_classes: Number of classes if it is known.
-
-    Returns:
-        int64 array of shape (n,); `nb_classes`, or the largest label + 1, or the width of the
-        one-hot rows.
-
-    Raises:
-        InputError: Another shape or length, not whole numbers, not one-hot, or out of range.
+    That is `nb_classes` where it is known, else the largest label + 1, or the width of one-hot
+    rows.
     """
     array = np.asarray(y)
     if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":

@@ -155,15 +155,9 @@ def _choose(
 
 
 def stratified_ids(labels: Labels, count: int, *, seed: int) -> Labels:
-    """Draw `count` indices so that each class keeps its share, rounded up or down.
+    """Draw `count` of n labels so that each class keeps its share, rounded up or down.
 
-    Args:
-        labels: Class indices, shape (n,).
-        count: How many to draw, 0..n.
-        seed: Seed of the draw.
-
-    Returns:
-        Rising indices into `labels`, shape (count,).
+    Returns rising indices into `labels`, shape (count,).
     """
     if not count:
         return _no_ids()

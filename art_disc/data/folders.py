@@ -13,6 +13,7 @@ from art_disc.data.dataset import Dataset, stratified_ids
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm")
 _FORMATS = ("PNG", "JPEG", "BMP", "PPM")
+_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error)
 _TEST_SHARE = 0.2
 _SPLIT_SEED = 0
 
@@ -43,12 +44,11 @@ def load_folder(root: Path) -> Dataset:
     files = _find(root)
     labels = np.repeat(np.arange(len(files)), [len(paths) for paths in files.values()])
     count = max(1, round(_TEST_SHARE * len(labels))) if len(labels) else 0
-    chosen = set(stratified_ids(labels, count, seed=_SPLIT_SEED).tolist())
-    parts: tuple[_Files, _Files] = ({name: [] for name in files}, {name: [] for name in files})
-    pairs = [(name, path) for name, paths in files.items() for path in paths]
-    for i, (name, path) in enumerate(pairs):
-        parts[i in chosen][name].append(path)
-    return _from_files(root, *parts)
+    every = [path for paths in files.values() for path in paths]
+    chosen = {every[i] for i in stratified_ids(labels, count, seed=_SPLIT_SEED)}
+    train_files = {name: [p for p in paths if p not in chosen] for name, paths in files.items()}
+    test_files = {name: [p for p in paths if p in chosen] for name, paths in files.items()}
+    return _from_files(root, train_files, test_files)
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -74,18 +74,18 @@ def _from_files(root: Path, train: _Files, test: _Files) -> Dataset:
         if not train.get(name) and not test.get(name):
             msg = f"{root}: class folder {name!r} holds no image ({', '.join(SUFFIXES)})"
             raise InputError(msg)
+    start = sum(map(len, train.values()))
     pairs = [
-        (path, label, part)
-        for part, files in enumerate((train, test))
+        (path, label)
+        for files in (train, test)
         for label, name in enumerate(names)
         for path in files.get(name, [])
     ]
-    if not any(part for _, _, part in pairs):
+    if len(pairs) == start:
         msg = f"{root} holds no test image; expected <class>/*.png or test/<class>/*.png"
         raise InputError(msg)
-    images = stack_images([path for path, _, _ in pairs], root)
-    labels = np.array([label for _, label, _ in pairs])
-    start = sum(not part for _, _, part in pairs)
+    images = stack_images([path for path, _ in pairs], root)
+    labels = np.array([label for _, label in pairs])
     return from_arrays(
         images[:start],
         labels[:start],
@@ -98,12 +98,7 @@ def _from_files(root: Path, train: _Files, test: _Files) -> Dataset:
 
 
 def stack_images(paths: list[Path], root: Path) -> NDArray[np.uint8]:
-    """Read pictures of one size, shape (n, c, h, w); c is 1 if all of them are grey, else 3.
-
-    Raises:
-        InputError: Pictures of different sizes.
-        FileFormatError: A file that is no readable 8-bit image.
-    """
+    """Read 8-bit pictures of one size, shape (n, c, h, w); c is 1 if all are grey, else 3."""
     images = [_read(path) for path in paths]
     for path, image in zip(paths, images, strict=True):
         if image.shape[:2] != images[0].shape[:2]:
@@ -130,16 +125,9 @@ def _read(path: Path) -> NDArray[np.uint8]:
                 msg = f"{path} is no 8-bit image (mode {image.mode}); save it with 8 bits a channel"
                 raise FileFormatError(msg)
             return _to_array(image)
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        struct.error,
-        Image.DecompressionBombError,
-    ) as error:
-        if isinstance(error, FileFormatError):
-            raise
+    except FileFormatError:
+        raise
+    except (*_UNREADABLE, Image.DecompressionBombError) as error:
         msg = f"{path} cannot be read as an image: {error}"
         raise FileFormatError(msg) from error
 

@@ -3,14 +3,15 @@
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.core.errors import DataNotFoundError, InputError
+from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
+from art_disc.core.files import read_npz
 from art_disc.data.arrays import from_arrays
 from art_disc.data.dataset import Dataset, stratified_ids
-from art_disc.data.files import CIFAR10_FOLDER, Arrays, read_arrays, read_cifar10
 from art_disc.data.folders import load_folder
 
 ENVIRONMENT = "ART_DISC_DATA"
@@ -35,6 +36,15 @@ DATASETS = tuple(_CLASSES)
 
 _DIGITS_TEST = 500
 _DIGITS_SEED = 0
+
+_CIFAR10_FOLDER = "cifar-10-batches-bin"
+_TRAIN_BATCHES = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
+_TEST_BATCH = "test_batch.bin"
+_RECORD = 1 + 3 * 32 * 32
+
+_NAMES = ("x_train", "y_train", "x_test", "y_test")
+# the arrays of these names; None where there is no training part
+_Parts = tuple[Any, Any, Any, Any]
 
 
 def load_dataset(
@@ -83,7 +93,7 @@ def load_dataset(
     if not path.exists():
         msg = f"no such file or folder: {path}; known by name are {', '.join(DATASETS)}"
         raise DataNotFoundError(msg)
-    return _build(read_arrays(path), path.stem, path.name)
+    return _build(_read_npz(path), path.stem, path.name)
 
 
 def _refuse_unknown(name: str) -> None:
@@ -97,18 +107,10 @@ def _refuse_unknown(name: str) -> None:
 
 
 def _build(
-    arrays: Arrays, name: str, source: str, class_names: tuple[str, ...] | None = None
+    parts: _Parts, name: str, source: str, class_names: tuple[str, ...] | None = None
 ) -> Dataset:
     try:
-        return from_arrays(
-            arrays.get("x_train"),
-            arrays.get("y_train"),
-            arrays["x_test"],
-            arrays["y_test"],
-            name=name,
-            class_names=class_names,
-            source=source,
-        )
+        return from_arrays(*parts, name=name, class_names=class_names, source=source)
     except InputError as error:
         msg = f"{source}: {error}"
         raise InputError(msg) from error
@@ -121,15 +123,8 @@ def _load_digits() -> Dataset:
     levels: NDArray[np.uint8] = np.round(255 * images / 16).astype(np.uint8).reshape(-1, 8, 8)
     is_test = np.zeros(len(labels), bool)
     is_test[stratified_ids(labels, _DIGITS_TEST, seed=_DIGITS_SEED)] = True
-    return from_arrays(
-        levels[~is_test],
-        labels[~is_test],
-        levels[is_test],
-        labels[is_test],
-        name="digits",
-        class_names=_DIGITS,
-        source="scikit-learn",
-    )
+    parts = (levels[~is_test], labels[~is_test], levels[is_test], labels[is_test])
+    return _build(parts, "digits", "scikit-learn", _DIGITS)
 
 
 def _load_known(name: str, data_dir: str | os.PathLike[str] | None) -> Dataset:
@@ -141,32 +136,27 @@ def _load_known(name: str, data_dir: str | os.PathLike[str] | None) -> Dataset:
         looked.append(f"{place} ({label})")
         found = place / f"{name}.npz"
         if found.is_file():
-            return _build(read_arrays(found), name, found.name, _CLASSES[name])
-        if name == "cifar10" and (place / CIFAR10_FOLDER).is_dir():
-            arrays = read_cifar10(place / CIFAR10_FOLDER)
-            return _build(arrays, name, CIFAR10_FOLDER, _CLASSES[name])
+            return _build(_read_npz(found), name, found.name, _CLASSES[name])
+        found = place / _CIFAR10_FOLDER
+        if name == "cifar10" and found.is_dir():
+            return _build(_read_cifar10(found), name, found.name, _CLASSES[name])
     if name != "mnist":
         raise _not_found(name, looked)
     try:
-        arrays = _download_mnist()
+        parts = _download_mnist()
     except Exception as error:  # whatever breaks in there, the user lacks the data
         looked.append(f"ART's download ({type(error).__name__}: {error})")
         raise _not_found(name, looked) from error
-    return _build(arrays, name, "ART", _CLASSES[name])
+    return _build(parts, name, "ART", _CLASSES[name])
 
 
 def _places(data_dir: str | os.PathLike[str] | None) -> Iterator[tuple[str, Path | None]]:
-    yield (
-        ("data_dir", Path(data_dir).expanduser())
-        if data_dir is not None
-        else ("data_dir, not given", None)
-    )
-    named = os.environ.get(ENVIRONMENT)
-    yield (
-        (f"${ENVIRONMENT}", Path(named).expanduser())
-        if named
-        else (f"${ENVIRONMENT}, not set", None)
-    )
+    variable = os.environ.get(ENVIRONMENT) or None
+    for label, place, absent in (
+        ("data_dir", data_dir, "not given"),
+        (f"${ENVIRONMENT}", variable, "not set"),
+    ):
+        yield (f"{label}, {absent}", None) if place is None else (label, Path(place).expanduser())
     # last and here: importing ART takes seconds
     from art import config
 
@@ -174,7 +164,7 @@ def _places(data_dir: str | os.PathLike[str] | None) -> Iterator[tuple[str, Path
 
 
 def _not_found(name: str, looked: list[str]) -> DataNotFoundError:
-    what = f"{name}.npz" + (f" (or {CIFAR10_FOLDER}/)" if name == "cifar10" else "")
+    what = f"{name}.npz" + (f" (or {_CIFAR10_FOLDER}/)" if name == "cifar10" else "")
     into_art = "or let ART download it there" if name == "mnist" else "which ART cannot fill itself"
     msg = (
         f"data set {name} not found; looked in: {'; '.join(looked)}. Cures: put {what} into a "
@@ -184,7 +174,7 @@ def _not_found(name: str, looked: list[str]) -> DataNotFoundError:
     return DataNotFoundError(msg)
 
 
-def _download_mnist() -> Arrays:
+def _download_mnist() -> _Parts:
     import logging
     import ssl
 
@@ -198,4 +188,42 @@ def _download_mnist() -> Arrays:
     finally:
         ssl._create_default_https_context = context
         logger.disabled = disabled
-    return {"x_train": train[0], "y_train": train[1], "x_test": test[0], "y_test": test[1]}
+    return (*train, *test)
+
+
+def _read_npz(path: Path) -> _Parts:
+    arrays = read_npz(path, _NAMES)
+    wanted = _NAMES if "x_train" in arrays or "y_train" in arrays else _NAMES[2:]
+    missing = [key for key in wanted if key not in arrays]
+    if missing:
+        msg = (
+            f"{path} lacks {', '.join(missing)}; expected x_train, y_train, x_test, y_test, or "
+            "x_test and y_test alone"
+        )
+        raise FileFormatError(msg)
+    x_train, y_train, x_test, y_test = map(arrays.get, _NAMES)
+    return x_train, y_train, x_test, y_test
+
+
+def _read_cifar10(folder: Path) -> _Parts:
+    """Read the official binary batches: records of one label byte and 3072 bytes of planar RGB."""
+    missing = [n for n in (*_TRAIN_BATCHES, _TEST_BATCH) if not (folder / n).is_file()]
+    if missing:
+        msg = f"{folder} lacks {', '.join(missing)}; unpack cifar-10-binary.tar.gz again"
+        raise FileFormatError(msg)
+    train = np.concatenate([_read_batch(folder / name) for name in _TRAIN_BATCHES])
+    test = _read_batch(folder / _TEST_BATCH)
+    x_train, x_test = (part[:, 1:].reshape(-1, 3, 32, 32) for part in (train, test))
+    return x_train, train[:, 0], x_test, test[:, 0]
+
+
+def _read_batch(path: Path) -> NDArray[np.uint8]:
+    content = np.fromfile(path, np.uint8)
+    if not content.size or content.size % _RECORD:
+        msg = f"{path} must hold whole records of {_RECORD} bytes, got {content.size} bytes"
+        raise FileFormatError(msg)
+    records = content.reshape(-1, _RECORD)
+    if records[:, 0].max() > 9:
+        msg = f"{path} is no CIFAR-10 batch: it holds label {records[:, 0].max()}, expected 0..9"
+        raise FileFormatError(msg)
+    return records

@@ -7,7 +7,6 @@ from art.attacks.evasion import GeoDA
 
 import art_disc as ad
 from art_disc.attacks import ATTACKS, AttackRequest
-from art_disc.attacks.zoo.evolution import cosine_basis
 from art_disc.attacks.zoo.feeding import (
     Fed,
     FromColour,
@@ -20,6 +19,7 @@ from art_disc.attacks.zoo.feeding import (
     right_ones,
     runner_up,
 )
+from art_disc.attacks.zoo.queries import cosine_basis
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import global_seeds
 

@@ -362,7 +362,7 @@ def test_without_scikit_learn_extra_the_error_says_what_to_install(monkeypatch, 
     def absent(name):
         raise error
 
-    monkeypatch.setattr("art_disc.codebooks.extra.import_module", absent)
+    monkeypatch.setattr("art_disc.codebooks.solvers.import_module", absent)
     book = KMedoidsCodebook(solver="scikit-learn-extra")
     with pytest.raises(MissingExtraError) as caught:
         book.fit(as_images(blobs(10, seed=0)))

@@ -1,27 +1,12 @@
 """ART's evasion attacks for torch classifiers, one row each, by family."""
 
-from art_disc.attacks.zoo import (
-    auto,
-    batches,
-    carlini,
-    evolution,
-    minimal,
-    patches,
-    physical,
-    queries,
-    steps,
-    videos,
-)
+from art_disc.attacks.zoo import batches, minimal, patches, physical, queries, steps
 
 ROWS = (
     *steps.ROWS,
-    *auto.ROWS,
     *minimal.ROWS,
-    *carlini.ROWS,
     *queries.ROWS,
-    *evolution.ROWS,
     *batches.ROWS,
-    *videos.ROWS,
     *physical.ROWS,
     *patches.ROWS,
     queries.RANDOM_SEARCH,
