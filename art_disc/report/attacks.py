@@ -1,5 +1,8 @@
 """The tables of every attack that was run: what it left correct, and what it cost."""
 
+from collections import defaultdict
+from collections.abc import Callable
+
 import numpy as np
 
 from art_disc.core.records import AttackOutcome, EvaluationRecord, Share
@@ -7,68 +10,82 @@ from art_disc.report.reading import (
     KNOWLEDGE_SHORT,
     MODEL_WORDS,
     NORM_WORDS,
-    in_unit_range,
+    budget,
     models_there,
-    show_eps,
     show_setting,
 )
-from art_disc.report.table import Body, Cell, Row, Table, body, number_cell, row, share_cell
+from art_disc.report.table import (
+    Cell,
+    Content,
+    Table,
+    body,
+    number_cell,
+    run_row,
+    share_cell,
+    spent_row,
+)
 
 # the defended model is the subject, so it stands before the others
 _MODELS = ("defended", "base", "reference", "frozen")
 _Key = tuple[float, str, int, str, tuple[int, str]]
+_CAPTION = (
+    "Scored on the model, in the norm and at the eps of each heading; strongest first, skipped "
+    "and failed runs last. \u201cOnly this attack\u201d counts the examples that no other "
+    "attack broke at the same budget. Costs are per image attacked."
+)
+_DRAWN = (
+    " Fresh draws of a randomised defence: mean is the share of right answers over all draws; "
+    "vote, any and all are the shares of examples that more than half of the draws, at least one, "
+    "and every one had right."
+)
 
 
-def attack_table(record: EvaluationRecord) -> Table | None:
+def attack_table(record: EvaluationRecord) -> Table:
     """All outcomes, in groups of one budget, model and asker; unfinished ones come last."""
-    if not record.outcomes:
-        return None
-    groups: dict[_Key, list[AttackOutcome]] = {}
-    for outcome in record.outcomes:
-        groups.setdefault(_key(outcome), []).append(outcome)
-    grid = any(row.grid_correct for row in record.outcomes)
-    drawn = any(row.draw_correct for row in record.outcomes)
-    breakers = {eps: record.breakers(eps) for eps in {row.eps for row in record.outcomes}}
-    bodies: list[Body] = []
-    for key in sorted(groups):
-        rows = sorted(groups[key], key=_strength)
-        alone = breakers[rows[0].eps] if rows[0].scored_on == "defended" else {}
-        made = (_row(row, alone, grid=grid, drawn=drawn) for row in rows)
-        bodies.append(body(made, _title(record, rows[0])))
-    heads = _heads(grid=grid, drawn=drawn)
-    return Table.of("All attacks", _caption(drawn=drawn), heads, bodies)
-
-
-def _caption(*, drawn: bool) -> str:
-    caption = (
-        "Scored on the model, in the norm and at the eps of each heading; strongest first, skipped "
-        "and failed runs last. \u201cOnly this attack\u201d counts the examples that no other "
-        "attack broke at the same budget. Costs are per image attacked."
-    )
-    if drawn:
-        caption += (
-            " Fresh draws of a randomised defence: mean is the share of right answers over all "
-            "draws; vote, any and all are the shares of examples that more than half of the "
-            "draws, at least one, and every one had right."
+    groups: dict[_Key, list[AttackOutcome]] = defaultdict(list)
+    for run in record.outcomes:
+        groups[_key(run)].append(run)
+    columns = _columns(record)
+    bodies = (
+        body(
+            (
+                run_row(run, *(show(run) for show in columns.values()))
+                for run in sorted(runs, key=_strength)
+            ),
+            _title(record, runs[0]),
         )
-    return caption
-
-
-def _heads(*, grid: bool, drawn: bool) -> tuple[str, ...]:
-    return (
-        "Attack",
-        "Still correct",
-        *(("Rounded to 8 bits",) if grid else ()),
-        *(("Fresh draws",) if drawn else ()),
-        "#Only this attack",
-        "Knowledge",
-        "Surrogate",
-        "Targeted",
-        "#Gradients",
-        "#Queries",
-        "#Seconds",
-        "Status",
+        for _, runs in sorted(groups.items())
     )
+    caption = _CAPTION + _DRAWN * ("Fresh draws" in columns)
+    return Table.of("All attacks", caption, (*columns, "Status"), bodies)
+
+
+def _columns(record: EvaluationRecord) -> dict[str, Callable[[AttackOutcome], Content]]:
+    """What each column shows of a run; those of the grid and of draws where a run has them."""
+    breakers = {eps: record.breakers(eps) for eps in {run.eps for run in record.outcomes}}
+
+    def alone(run: AttackOutcome) -> Cell:
+        judged = run.status == "done" and run.scored_on == "defended"
+        return number_cell(breakers[run.eps].get(run.attack, 0) if judged else None)
+
+    columns: dict[str, Callable[[AttackOutcome], Content]] = {
+        "Attack": lambda run: run.attack,
+        "Still correct": _correct,
+        "Rounded to 8 bits": _rounded,
+        "Fresh draws": _draws,
+        "#Only this attack": alone,
+        "Knowledge": _knowledge,
+        "Surrogate": lambda run: run.surrogate or "none",
+        "Targeted": lambda run: "yes" if run.targeted else "no",
+        "#Gradients": lambda run: per_image(run.gradients, len(run.correct)),
+        "#Queries": lambda run: per_image(run.queries, len(run.correct)),
+        "#Seconds": lambda run: per_image(run.seconds, len(run.correct)),
+    }
+    if not any(run.grid_correct for run in record.outcomes):
+        del columns["Rounded to 8 bits"]
+    if not any(run.draw_correct for run in record.outcomes):
+        del columns["Fresh draws"]
+    return columns
 
 
 def _key(row: AttackOutcome) -> _Key:
@@ -80,10 +97,9 @@ def _key(row: AttackOutcome) -> _Key:
 
 
 def _title(record: EvaluationRecord, row: AttackOutcome) -> str:
-    at = show_eps(row.eps, grey_levels=in_unit_range(record))
-    title = f"{model_words(row.scored_on).capitalize()}, {NORM_WORDS.get(row.norm, row.norm)}"
+    title = f"{_model_words(row.scored_on).capitalize()}, {NORM_WORDS.get(row.norm, row.norm)}"
     asked = "" if row.asked_by == "attacks" else f", run for check {row.asked_by}"
-    return f"{title}, eps {at}{asked}"
+    return f"{title}, eps {budget(record, row.eps)}{asked}"
 
 
 def _strength(outcome: AttackOutcome) -> tuple[bool, float]:
@@ -97,34 +113,21 @@ def _knowledge(outcome: AttackOutcome) -> str:
     return KNOWLEDGE_SHORT.get(outcome.knowledge, outcome.knowledge)
 
 
-def model_words(name: str) -> str:
-    """Name of a model in words."""
+def _model_words(name: str) -> str:
     return MODEL_WORDS.get(name, name)
 
 
-def _row(run: AttackOutcome, alone: dict[str, int], *, grid: bool, drawn: bool) -> Row:
-    done = run.status == "done" and bool(run.correct)
-    judged = run.status == "done" and run.scored_on == "defended"
-    part = bool(run.positions)
-    n = len(run.correct)
-    rounded = share_cell(_rounded(run), part=part) if run.grid_correct else ""
-    return row(
-        run.attack,
-        share_cell(run.share, part=part) if done else "",
-        *((rounded,) if grid else ()),
-        *((_draws(run),) if drawn else ()),
-        number_cell(alone.get(run.attack, 0) if judged else None),
-        _knowledge(run),
-        run.surrogate or "none",
-        "yes" if run.targeted else "no",
-        *(per_image(spent, n) for spent in (run.gradients, run.queries, run.seconds)),
-        Cell(f"{run.status}: {run.reason}" if run.reason else run.status, look="status"),
-        look="" if run.status == "done" else "not-done",
-    )
+def _correct(run: AttackOutcome) -> Content:
+    done = run.status == "done" and run.correct
+    return share_cell(run.share, part=bool(run.positions)) if done else ""
 
 
-def _rounded(row: AttackOutcome) -> Share:
-    return Share(len(row.correct) - sum(row.breaks(row.eps, grid=True)), len(row.correct))
+def _rounded(run: AttackOutcome) -> Content:
+    if not run.grid_correct:
+        return ""
+    total = len(run.correct)
+    left = total - sum(run.breaks(run.eps, grid=True))
+    return share_cell(Share(left, total), part=bool(run.positions))
 
 
 def _draws(row: AttackOutcome) -> Cell:
@@ -155,10 +158,8 @@ def per_image(spent: float, n: int) -> Cell:
     return number_cell(round(each, 9), f"{each:,.0f}" if each >= 100 else f"{each:.3g}")
 
 
-def settings_table(record: EvaluationRecord) -> Table | None:
+def settings_table(record: EvaluationRecord) -> Table:
     """For each outcome: attack, model, knowledge, surrogate, eps, asker, seed, settings."""
-    if not record.outcomes:
-        return None
     return Table.of(
         "Settings of the attacks",
         "Settings of every attack run, in the order in which they ran",
@@ -166,10 +167,10 @@ def settings_table(record: EvaluationRecord) -> Table | None:
         (
             (
                 row.attack,
-                model_words(row.scored_on),
+                _model_words(row.scored_on),
                 row.knowledge,
                 row.surrogate or "none",
-                show_eps(row.eps, grey_levels=in_unit_range(record)),
+                budget(record, row.eps),
                 row.asked_by,
                 str(row.seed),
                 ", ".join(f"{name} = {show_setting(v)}" for name, v in row.settings.items())
@@ -183,26 +184,20 @@ def settings_table(record: EvaluationRecord) -> Table | None:
 
 def budget_table(record: EvaluationRecord) -> Table:
     """Attack runs, gradients, queries and seconds for each model and in all."""
-    there = {row.scored_on for row in record.outcomes}
-    names = [name for name in _MODELS if name in there.union(models_there(record))]
-    rows = []
-    for name in (*names, "all"):
-        chosen = [row for row in record.outcomes if name in (row.scored_on, "all")]
-        rows.append(
-            (
-                model_words(name),
-                f"{len(chosen):,}",
-                f"{sum(row.gradients for row in chosen):,}",
-                f"{sum(row.queries for row in chosen):,}",
-                f"{sum(row.seconds for row in chosen):,.1f}",
-            )
-        )
+    there = {row.scored_on for row in record.outcomes}.union(models_there(record))
+    names = (*(name for name in _MODELS if name in there), "all")
     return Table.of(
         "Budget spent",
         "Budget spent, runs that did not finish included. One attack scored on two models is "
         "counted for both.",
         ("Scored on", "#Attack runs", "#Gradients", "#Queries", "#Seconds"),
-        rows,
+        (
+            spent_row(
+                _model_words(name),
+                [run for run in record.outcomes if name in (run.scored_on, "all")],
+            )
+            for name in names
+        ),
         look="attacks",
         sortable=False,
     )

@@ -4,19 +4,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from art_disc.core.files import replace_file, write_json
 from art_disc.report.comparison import METHOD, ComparedPairs, Comparison, Side
-from art_disc.report.document import (
-    Document,
-    Facts,
-    Notice,
-    Pairs,
-    Paragraph,
-    Section,
-)
+from art_disc.report.document import Document, Facts, Notice, Pairs, Paragraph, Section
 from art_disc.report.drawing import BLUE, INK, Drawing
 from art_disc.report.page import render
-from art_disc.report.table import Cell, Row, Table, number_cell, row, share_cell
+from art_disc.report.table import Cell, Row, Table, number_cell, row
 
 JSON, PAGE = "compare.json", "compare.html"
 
@@ -89,12 +84,12 @@ def _row(pair: ComparedPairs) -> Row:
     low, high = pair.interval
     return row(
         Cell(f"{pair.eps:.4g}" if pair.eps else "clean", sort=pair.eps),
-        share_cell(pair.a),
-        share_cell(pair.b),
+        pair.a,
+        pair.b,
         number_cell(round(pair.difference, 9), f"{100 * pair.difference:+.1f}"),
         Cell(f"[{100 * low:+.1f}, {100 * high:+.1f}]", sort=round(low, 9)),
-        number_cell(pair.only_a),
-        number_cell(pair.only_b),
+        pair.only_a,
+        pair.only_b,
         number_cell(pair.p_value, f"{pair.p_value:.3g}"),
     )
 
@@ -117,11 +112,8 @@ def _plot(rows: tuple[ComparedPairs, ...]) -> Drawing:
 def _paint(figure: Any, *, rows: tuple[ComparedPairs, ...]) -> None:
     axes = figure.add_subplot()
     values = [100 * row.difference for row in rows]
-    limits = [row.interval for row in rows]
-    down = [max(v - 100 * low, 0) for v, (low, _) in zip(values, limits, strict=True)]
-    up = [max(100 * high - v, 0) for v, (_, high) in zip(values, limits, strict=True)]
+    low, high = 100 * np.array([row.interval for row in rows]).T
+    bars = np.maximum([values - low, high - values], 0)
     axes.axhline(0, color=INK, linewidth=1)
-    axes.errorbar(
-        [row.eps for row in rows], values, yerr=(down, up), color=BLUE, marker="o", capsize=4
-    )
+    axes.errorbar([row.eps for row in rows], values, yerr=bars, color=BLUE, marker="o", capsize=4)
     axes.set(xlabel="eps (classifier's input range)", ylabel="a minus b (points)")

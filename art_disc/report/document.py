@@ -98,8 +98,8 @@ class Section:
 
     @classmethod
     def of(cls, title: str, *parts: Part | None) -> Self:
-        """Return a section of the parts that there are."""
-        return cls(title, tuple(part for part in parts if part is not None))
+        """Return a section of the parts that there are; a table without rows is none."""
+        return cls(title, tuple(part for part in parts if part))
 
     @property
     def id(self) -> str:

@@ -99,6 +99,21 @@ def error_bars(axes: Any, at: Any, shares: Sequence[Share], **look: Any) -> None
     axes.errorbar(at, 100 * values, yerr=bars, capsize=2, **look)
 
 
+def error_band(
+    axes: Any, at: Any, shares: Sequence[Share], colour: str, alpha: float = 0.15
+) -> None:
+    """Shade the intervals of shares in percent, on Axes of matplotlib."""
+    low, high = 100 * np.array([share.interval for share in shares]).T
+    axes.fill_between(at, low, high, color=colour, alpha=alpha, linewidth=0)
+
+
+def over_eps(figure: Any, axes: Any, ylabel: str = "still correct (%)") -> None:
+    """Finish Axes of shares in percent over budgets; the legend stands below."""
+    axes.set(ylim=(0, 100), ylabel=ylabel, xlabel="eps (classifier's input range)")
+    axes.set_xlim(left=0)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=10)
+
+
 def data_uri(content: bytes, mime: str) -> str:
     """Return bytes as a data URI."""
     return f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}"

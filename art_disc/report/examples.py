@@ -2,38 +2,16 @@
 
 import csv
 import io
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from art_disc.core.records import EvaluationRecord
-from art_disc.report.reading import in_unit_range, show_eps
+from art_disc.report.reading import budget
 from art_disc.report.table import Body, Cell, Table, body, number_cell
 
 EXAMPLES_SHOWN = 200
-
-
-@dataclass(frozen=True, slots=True)
-class _At:
-    """One budget: for each example whether it is broken, after rounding too, and by what."""
-
-    eps: float
-    broken: tuple[bool, ...] | None
-    grid: tuple[bool, ...] | None
-    names: tuple[tuple[str, ...], ...]
-
-
-def _budgets(record: EvaluationRecord) -> list[_At]:
-    found = []
-    for eps in record.eps:
-        plain, grid = (
-            tuple(not ok for ok in record.survives(eps, grid=on))
-            if record.worst(eps, grid=on) is not None
-            else None
-            for on in (False, True)
-        )
-        found.append(_At(eps, plain, grid, record.broken_by(eps)))
-    return found
 
 
 def smallest_changes(record: EvaluationRecord) -> tuple[float | None, ...]:
@@ -59,47 +37,42 @@ def examples_csv(record: EvaluationRecord) -> str:
     budget E `broken@E` (0 or 1), `broken_by@E` (attacks joined by a semicolon) and
     `grid_broken@E` (after rounding to the 8-bit grid). What was not measured is empty.
     """
-    budgets = _budgets(record)
+    n = len(record.labels)
+    changes = ("" if v is None else f"{v:.9g}" for v in smallest_changes(record))
+    columns: list[tuple[str, Iterable[Any]]] = [
+        ("example_id", record.example_ids),
+        ("label", record.labels),
+        ("base_correct", map(int, record.base_correct) if record.base_correct else [""] * n),
+        ("defended_correct", map(int, record.defended_correct)),
+        ("smallest_change", changes),
+    ]
+    for eps in record.eps:
+        columns += [
+            (f"broken@{eps:.6g}", _broken(record, eps, grid=False)),
+            (f"broken_by@{eps:.6g}", map(";".join, record.broken_by(eps))),
+            (f"grid_broken@{eps:.6g}", _broken(record, eps, grid=True)),
+        ]
+    names, values = zip(*columns, strict=True)
     text = io.StringIO()
-    write = csv.writer(text, lineterminator="\n").writerow
-    names = ("broken", "broken_by", "grid_broken")
-    write(
-        (
-            *("example_id", "label", "base_correct", "defended_correct", "smallest_change"),
-            *(f"{name}@{at.eps:.6g}" for at in budgets for name in names),
-        )
-    )
-    for i, change in enumerate(smallest_changes(record)):
-        known = (
-            record.example_ids[i],
-            record.labels[i],
-            int(record.base_correct[i]) if record.base_correct else "",
-            int(record.defended_correct[i]),
-            "" if change is None else f"{change:.9g}",
-        )
-        write((*known, *(cell for at in budgets for cell in _cells(at, i))))
+    csv.writer(text, lineterminator="\n").writerows([names, *zip(*values, strict=True)])
     return text.getvalue()
 
 
-def _cells(at: _At, i: int) -> tuple[int | str, ...]:
-    return (
-        "" if at.broken is None else int(at.broken[i]),
-        ";".join(at.names[i]),
-        "" if at.grid is None else int(at.grid[i]),
-    )
+def _broken(record: EvaluationRecord, eps: float, *, grid: bool) -> list[int] | list[str]:
+    if record.worst(eps, grid=grid) is None:
+        return [""] * len(record.labels)
+    return [int(not ok) for ok in record.survives(eps, grid=grid)]
 
 
-def breaker_table(record: EvaluationRecord) -> Table | None:
+def breaker_table(record: EvaluationRecord) -> Table:
     """For each attack and budget, the examples that it broke and those that it alone broke."""
-    bodies = tuple(body for eps in record.eps if (body := _breakers(record, eps)).rows)
-    if not bodies:
-        return None
+    bodies = (_breakers(record, eps) for eps in record.eps)
     return Table.of(
         "Which attack broke what",
         "Examples that the defended model had right and that the attack broke within eps, "
         "over all its surrogates, also where it was run at a smaller budget.",
         ("Attack", "#Broke", "#Broke alone"),
-        bodies,
+        (one for one in bodies if one.rows),
         look="attacks",
     )
 
@@ -111,11 +84,10 @@ def _breakers(record: EvaluationRecord, eps: float) -> Body:
     counts = {name: sum(name in names for names in hits) for name in ran.union(*hits)}
     ordered = sorted(counts, key=lambda name: (-counts[name], name))
     broken = sum(bool(names) for names in hits)
-    wrong = len(hits) - sum(record.defended_correct)
-    at = show_eps(eps, grey_levels=in_unit_range(record))
+    wrong = f"{len(hits) - sum(record.defended_correct)} wrong without any change"
     return body(
-        ((name, number_cell(counts[name]), number_cell(alone.get(name, 0))) for name in ordered),
-        f"eps {at}: {broken} of {len(hits)} broken, {wrong} wrong without any change",
+        ((name, counts[name], alone.get(name, 0)) for name in ordered),
+        f"eps {budget(record, eps)}: {broken} of {len(hits)} broken, {wrong}",
     )
 
 
@@ -126,7 +98,7 @@ def example_table(record: EvaluationRecord) -> Table | None:
     hits, changes = record.broken_by(max(record.eps)), smallest_changes(record)
     n = len(record.labels)
     more = f" The first {EXAMPLES_SHOWN} of {n}; all are in examples.csv." * (n > EXAMPLES_SHOWN)
-    at = show_eps(max(record.eps), grey_levels=in_unit_range(record))
+    at = budget(record, max(record.eps))
     return Table.of(
         "Examples one by one",
         "Clean predictions, the smallest change found that broke the defended model at any budget, "
@@ -135,7 +107,7 @@ def example_table(record: EvaluationRecord) -> Table | None:
         (
             (
                 Cell(f"#{record.example_ids[i]}", sort=record.example_ids[i]),
-                number_cell(record.labels[i]),
+                record.labels[i],
                 _right(record.base_correct[i]) if record.base_correct else "there is none",
                 _right(record.defended_correct[i]),
                 number_cell(changes[i], None if changes[i] is None else f"{changes[i]:.4g}"),

@@ -8,8 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.core.intervals import wilson_interval
-from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SHADE, STYLE
+from art_disc.core.records import Share
+from art_disc.report.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    MARKERS,
+    ORANGE,
+    PURPLE,
+    SHADE,
+    STYLE,
+    error_band,
+)
 from art_disc.report.extras import need
 
 Floats = NDArray[np.float64]
@@ -227,16 +238,12 @@ def history_plot(
         MissingExtraError: matplotlib is not installed.
     """
     axes = ax or new_axes()
-    markers = cycle("os^Dv")
-    for (name, counts), (colour, dashes), marker in zip(
-        lines.items(), cycle(_LOOKS), markers, strict=False
-    ):
-        low, high = zip(*(wilson_interval(*pair) for pair in counts), strict=True)
-        axes.fill_between(
-            epochs, 100 * np.array(low), 100 * np.array(high), color=colour, alpha=0.15, linewidth=0
-        )
-        shares = [100 * count / total for count, total in counts]
-        axes.plot(epochs, shares, color=colour, linestyle=dashes, marker=marker, label=name)
+    looks = zip(lines.items(), cycle(_LOOKS), cycle(MARKERS), strict=False)
+    for (name, counts), (colour, dashes), marker in looks:
+        shares = [Share(*pair) for pair in counts]
+        error_band(axes, epochs, shares, colour)
+        values = [100 * share.value for share in shares]
+        axes.plot(epochs, values, color=colour, linestyle=dashes, marker=marker, label=name)
     axes.set(ylim=(-2, 102), xlabel="epochs of training")
     axes.set_ylabel(f"still correct at eps = {255 * eps:.3g}/255 (%)")
     axes.xaxis.get_major_locator().set_params(integer=True)

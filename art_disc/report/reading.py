@@ -2,8 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from art_disc.core.records import KNOWLEDGE, WHITE_BOX, EvaluationRecord, Share
@@ -28,15 +27,6 @@ MODEL_WORDS = {
     "frozen": "twin with frozen draws",
 }
 NORM_WORDS = {"inf": "l-inf", "2": "l2"}
-
-
-@dataclass(frozen=True, slots=True)
-class ShareText:
-    """A share in words: percentage, its 95% Wilson interval and the counts."""
-
-    value: str
-    interval: str
-    counts: str
 
 
 def white_box(record: EvaluationRecord) -> tuple[str, ...]:
@@ -103,20 +93,6 @@ def lower_percent(value: float) -> str:
     return f"{math.floor(10_000 * value) / 100:.2f}%"
 
 
-def show_share(share: Share | None, *, part: bool = False) -> ShareText | None:
-    """Word a share; None stays None, which the page words as `not measured`.
-
-    Args:
-        share: What was counted.
-        part: Whether it was counted over a part of the record's examples.
-    """
-    if share is None:
-        return None
-    low, high = (percent(limit, share.total) for limit in share.interval)
-    counts = f"{share.count} of {share.total}{' (part)' if part else ''}"
-    return ShareText(percent(share.value, share.total), f"[{low}, {high}]", counts)
-
-
 def in_unit_range(record: EvaluationRecord) -> bool:
     """Whether a budget can also be read in 8-bit grey levels."""
     return tuple(record.clip_values) == (0, 1) and record.norm == "inf"
@@ -129,6 +105,21 @@ def show_eps(eps: float, *, grey_levels: bool) -> str:
     ('0.03137 (8/255)', '1.5')
     """
     return f"{eps:.4g} ({eps * 255:.4g}/255)" if grey_levels else f"{eps:.4g}"
+
+
+def budget(record: EvaluationRecord, eps: float) -> str:
+    """Word a budget of an evaluation."""
+    return show_eps(eps, grey_levels=in_unit_range(record))
+
+
+def first(words: Sequence[str], most: int, between: str = ", ") -> str:
+    """Join the first words, and say how many more there are.
+
+    >>> first(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return between.join(words[:most]) + more
 
 
 def show_setting(value: Any) -> str:

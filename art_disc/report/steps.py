@@ -5,8 +5,8 @@ from itertools import cycle
 from typing import Any
 
 from art_disc.core.records import AttackOutcome, EvaluationRecord, Share
-from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing
-from art_disc.report.reading import in_unit_range, show_eps, white_box
+from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing, error_band
+from art_disc.report.reading import budget, white_box
 
 LINES_SHOWN = 10
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, INK)
@@ -39,7 +39,7 @@ def step_plot(record: EvaluationRecord) -> Drawing | None:
     if not rows:
         return None
     shown, left = rows[:LINES_SHOWN], len(rows) - LINES_SHOWN
-    at = show_eps(rows[0].eps, grey_levels=in_unit_range(record))
+    at = budget(record, rows[0].eps)
     numbers = "; ".join(_numbers(row) for row in shown)
     loss = any(row.loss_by_step for row in shown)
     caption = (
@@ -83,11 +83,8 @@ def _paint(figure: Any, *, rows: tuple[AttackOutcome, ...], loss: bool) -> None:
         shares = [100 * left / len(row.correct) for left in row.by_step]
         axes.plot(steps, shares, label=step_label(row), clip_on=False, **look)
         if row is rows[0]:
-            limits = {left: Share(left, len(row.correct)).interval for left in set(row.by_step)}
-            low, high = (
-                [100 * limits[left][side] for left in row.by_step] for side in (0, 1)
-            )  # fmt: skip
-            axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+            counted = [Share(left, len(row.correct)) for left in row.by_step]
+            error_band(axes, steps, counted, colour)
         if below is not None and row.loss_by_step:
             below.plot(range(1, len(row.loss_by_step) + 1), row.loss_by_step, **look)
     axes.set_ylim(0, 100)

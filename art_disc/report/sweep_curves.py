@@ -44,9 +44,8 @@ def _drawing(title: str, lines: dict[str, Line]) -> Drawing:
 def _paint(figure: Any, *, lines: dict[str, Line]) -> None:
     axes = figure.add_subplot()
     widest = max(max(line) for line in lines.values())
-    for i, ((name, line), colour, marker) in enumerate(
-        zip(lines.items(), cycle(COLOURS), cycle(MARKERS), strict=False)
-    ):
+    looks = zip(lines.items(), cycle(COLOURS), cycle(MARKERS), strict=False)
+    for i, ((name, line), colour, marker) in enumerate(looks):
         shift = 0.006 * widest * (i - (len(lines) - 1) / 2)
         error_bars(
             axes,
@@ -60,7 +59,5 @@ def _paint(figure: Any, *, lines: dict[str, Line]) -> None:
             elinewidth=1,
             label=name,
         )
-    axes.set_ylim(-2, 102)
-    axes.set_ylabel("still correct (%)")
-    axes.set_xlabel("eps (classifier's input range)")
+    axes.set(ylim=(-2, 102), ylabel="still correct (%)", xlabel="eps (classifier's input range)")
     figure.legend(loc="outside lower center", ncols=1 if len(lines) < 4 else 2, fontsize=9)

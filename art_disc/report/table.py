@@ -2,11 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from art_disc.core.records import Share
 from art_disc.report.document import Part
-from art_disc.report.reading import ShareText, percent, show_share
+from art_disc.report.reading import percent
+
+
+@dataclass(frozen=True, slots=True)
+class ShareText:
+    """A share in words: percentage, its 95% Wilson interval and the counts."""
+
+    value: str
+    interval: str
+    counts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,9 @@ class Body:
     title: str = ""
 
 
-AnyRow = Row | Iterable[Cell | str]
+# a whole number is shown with its thousands apart, a share as `share_cell` does
+Content = Cell | str | int | Share | None
+AnyRow = Row | Iterable[Content]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +102,7 @@ class Table(Part):
             label: Name of the table.
             caption: What the reader must know to read it.
             heads: Headings; one that begins with `#` is of numbers.
-            rows: Rows, each a `Row` or its cells, or bodies of them; a cell of words alone may
-                be a string.
+            rows: Rows, each a `Row` or the contents of its cells, or bodies of them.
             look: Classes of the stylesheet.
             sortable: Whether a click on a heading sorts.
         """
@@ -103,6 +113,9 @@ class Table(Part):
             bodies = (body(plain), *bodies)
         columns = tuple(Column(head.removeprefix("#"), head.startswith("#")) for head in heads)
         return cls(label, caption, columns, bodies, look, sortable)
+
+    def __bool__(self) -> bool:
+        return any(part.rows for part in self.bodies)
 
     def text(self) -> str:
         """Return the rows in aligned columns, numbers to the right."""
@@ -147,13 +160,21 @@ class Folded(Part):
     table: Table
 
 
-def row(*cells: Cell | str, look: str = "") -> Row:
-    """Return a row; a cell of words alone may be a string.
+def row(*contents: Content, look: str = "") -> Row:
+    """Return a row of cells.
 
-    >>> row("pgd", look="headline-row").cells[0].text
-    'pgd'
+    >>> [cell.words for cell in row("pgd", 1234, Share(1, 2), None).cells]
+    ['pgd', '1,234', '50.0% [9.5%, 90.5%] 1 of 2', 'not measured']
     """
-    return Row(tuple(Cell(cell) if isinstance(cell, str) else cell for cell in cells), look)
+    return Row(tuple(map(_cell, contents)), look)
+
+
+def _cell(content: Content) -> Cell:
+    if isinstance(content, Cell):
+        return content
+    if isinstance(content, str):
+        return Cell(content)
+    return number_cell(content) if isinstance(content, int) else share_cell(content)
 
 
 def body(rows: Iterable[AnyRow], title: str = "") -> Body:
@@ -161,12 +182,28 @@ def body(rows: Iterable[AnyRow], title: str = "") -> Body:
     return Body(tuple(one if isinstance(one, Row) else row(*one) for one in rows), title)
 
 
-def share_cell(share: Share | None, *, part: bool = False, look: str = "") -> Cell:
-    """A share, or `not measured`."""
+def share_cell(share: Share | None, *, part: bool = False) -> Cell:
+    """A share, or `not measured`; `part`: it is of a part of the record's examples."""
     if share is None:
-        return Cell("not measured", sort="", look=f"missing {look}".strip())
-    shown = show_share(share, part=part)
-    return Cell(share=shown, sort=round(share.value, 9), look=look)
+        return Cell("not measured", sort="", look="missing")
+    low, high = (percent(limit, share.total) for limit in share.interval)
+    counts = f"{share.count} of {share.total}{' (part)' if part else ''}"
+    shown = ShareText(percent(share.value, share.total), f"[{low}, {high}]", counts)
+    return Cell(share=shown, sort=round(share.value, 9))
+
+
+def run_row(run: Any, *contents: Content, mark: str = "") -> Row:
+    """Return a row of something that was run; the last cell is its `status` and `reason`."""
+    words = f"{mark}{run.status}{': ' if run.reason else ''}{run.reason}"
+    look = "" if run.status == "done" else "not-done"
+    return row(*contents, Cell(words, look="status"), look=look)
+
+
+def spent_row(what: str, runs: Sequence[Any]) -> Row:
+    """Return a row of the number of runs and the sums of what they cost."""
+    costs = (sum(run.gradients for run in runs), sum(run.queries for run in runs))
+    seconds = round(sum(run.seconds for run in runs), 3)
+    return row(what, len(runs), *costs, number_cell(seconds, f"{seconds:,.1f}"))
 
 
 def number_cell(value: float | None, text: str | None = None) -> Cell:

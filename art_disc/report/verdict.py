@@ -2,6 +2,7 @@
 
 from art_disc.core.records import CheckResult, EvaluationRecord
 from art_disc.report.document import Banner
+from art_disc.report.reading import first
 from art_disc.report.table import Cell, Row, Table, row
 
 # A symbol and a word beside each colour: colour alone tells nothing to many readers and printers.
@@ -43,10 +44,8 @@ def _ids(record: EvaluationRecord, status: str) -> str:
     return ", ".join(check.id for check in record.checks if check.status == status)
 
 
-def check_table(record: EvaluationRecord) -> Table | None:
-    """Return the table of checks in their order, or None where none was asked for."""
-    if not record.checks:
-        return None
+def check_table(record: EvaluationRecord) -> Table:
+    """Return the table of checks in their order."""
     count = {s: sum(check.status == s for check in record.checks) for s in STATUS_SYMBOLS}
     tier = f", tier {record.checks_tier}" if record.checks_tier else ""
     return Table.of(
@@ -63,26 +62,21 @@ def check_table(record: EvaluationRecord) -> Table | None:
 def _row(check: CheckResult) -> Row:
     kind = check.status.replace(" ", "-")
     number = check.id.lstrip("C")
+    cure = f"Cure: {check.cure}" if check.status == "fail" and check.cure else ""
     return row(
         Cell(check.id, sort=int(number) if number.isdigit() else check.id),
         Cell(f"{STATUS_SYMBOLS[check.status]} {check.status}", look=f"verdict-{kind}"),
         check.title,
-        Cell(check.summary, note=_cure(check), look="finding"),
+        Cell(check.summary, note=cure, look="finding"),
         _examples(check),
         check.tier,
         look=kind,
     )
 
 
-def _cure(check: CheckResult) -> str:
-    return f"Cure: {check.cure}" if check.status == "fail" and check.cure else ""
-
-
 def _examples(check: CheckResult) -> Cell:
     if not check.example_ids:
         return Cell("none", sort=0)
-    shown = ", ".join(f"#{i}" for i in check.example_ids[:IDS_SHOWN])
-    left = len(check.example_ids) - IDS_SHOWN
-    more = f" and {left} more" if left > 0 else ""
+    note = first([f"#{i}" for i in check.example_ids], IDS_SHOWN)
     count = len(check.example_ids)
-    return Cell(str(count), note=f"{shown}{more}", sort=count, look="ids")
+    return Cell(str(count), note=note, sort=count, look="ids")

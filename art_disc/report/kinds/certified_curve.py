@@ -6,10 +6,10 @@ from typing import Any
 from art_disc.core.records.base import Share
 from art_disc.core.records.divergence import CertifiedCurve
 from art_disc.report.document import Document, Paragraph, Section
-from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing, error_bars
+from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing, error_bars, over_eps
 from art_disc.report.reading import line_words, lower_percent, percent
 from art_disc.report.settings import settings_section
-from art_disc.report.table import Cell, Table, number_cell, share_cell
+from art_disc.report.table import Cell, Content, Table, number_cell
 from art_disc.report.views import View
 
 _LOOKS = {
@@ -69,18 +69,16 @@ def _plot(record: CertifiedCurve) -> Drawing:
 
 
 def _table(record: CertifiedCurve) -> Table:
-    attacked = {point.eps: point for point in record.attacked}
+    attacked = {point.eps: point.share for point in record.attacked}
     heads = ["eps", *(f"#{bound}" for bound in record.bounds)]
     heads += [f"#{bound}, lower limit" for bound in record.bounds]
     rows = []
     for eps in sorted({point.eps for point in record.points}):
         line = {p.bound: p for p in record.points if p.eps == eps}
-        cells = [Cell(f"{eps:.4g}", sort=eps)]
-        cells += [share_cell(Share(line[b].certified, line[b].total)) for b in record.bounds]
+        cells: list[Content] = [Cell(f"{eps:.4g}", sort=eps)]
+        cells += [Share(line[b].certified, line[b].total) for b in record.bounds]
         cells += [number_cell(line[b].limit, lower_percent(line[b].limit)) for b in record.bounds]
-        if attacked:
-            cells.append(share_cell(attacked[eps].share if eps in attacked else None))
-        rows.append(cells)
+        rows.append([*cells, attacked.get(eps)] if attacked else cells)
     return Table.of(
         "Certified accuracy",
         f"Certified accuracy of {record.total} images by budget and bound",
@@ -121,17 +119,10 @@ def _paint(figure: Any, *, record: CertifiedCurve) -> None:
         )
     if record.attacked:
         points = sorted(record.attacked, key=lambda p: p.eps)
-        error_bars(
-            axes,
-            [p.eps for p in points],
-            [p.share for p in points],
-            color=PURPLE,
-            marker="v",
-            label=f"under attack ({record.attack})",
-        )
-    axes.set(ylim=(0, 100), ylabel="accuracy (%)", xlabel="eps (classifier's input range)")
-    axes.set_xlim(left=0)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=10)
+        at, shares = [p.eps for p in points], [p.share for p in points]
+        label = f"under attack ({record.attack})"
+        error_bars(axes, at, shares, color=PURPLE, marker="v", label=label)
+    over_eps(figure, axes, "accuracy (%)")
 
 
 VIEW = View(_document, summary=_summary)

@@ -10,7 +10,14 @@ from art_disc.report.examples import breaker_table, example_table, examples_csv
 from art_disc.report.histograms import codewords, pixel_plot
 from art_disc.report.notices import headlines, notices
 from art_disc.report.pictures import Pictures
-from art_disc.report.reading import dataset_name, in_unit_range, network_name
+from art_disc.report.reading import (
+    KNOWLEDGE_WORDS,
+    dataset_name,
+    first,
+    in_unit_range,
+    knowledge_there,
+    network_name,
+)
 from art_disc.report.settings import settings_facts
 from art_disc.report.steps import step_plot
 from art_disc.report.strip import make_strip
@@ -30,7 +37,7 @@ def _document(record: EvaluationRecord, pictures: Pictures | None = None) -> Doc
     grey_levels = in_unit_range(record)
     examples = example_table(record)
     strip = None if pictures is None else make_strip(pictures, grey_levels=grey_levels)
-    known = Facts((("What the attacker knew", accuracy_tables.knowledge_words(record)),))
+    known = tuple((word, KNOWLEDGE_WORDS[word]) for word in knowledge_there(record))
     return Document.of(
         f"Evaluation on {dataset_name(record)}",
         ", ".join((network_name(record), *record.defences)),
@@ -51,13 +58,15 @@ def _document(record: EvaluationRecord, pictures: Pictures | None = None) -> Doc
         Section.of(
             "Which attack broke what",
             breaker_table(record),
-            None if examples is None else Folded("Example by example", examples),
+            Folded("Example by example", examples) if examples else None,
         ),
         Section.of("Certificates", accuracy_tables.certificate_table(record)),
         Section.of("Pixels and codewords", pixel_plot(record)),
         Section.of("Examples", strip),
         Section.of(
-            "All attacks", attacks.attack_table(record) or Paragraph("No attack was run."), known
+            "All attacks",
+            attacks.attack_table(record) or Paragraph("No attack was run."),
+            Facts((("What the attacker knew", known),)),
         ),
         Section.of(
             "Settings and cost",
@@ -103,12 +112,9 @@ def _facts(record: EvaluationRecord) -> Facts:
 
 def _codebook(record: EvaluationRecord) -> dict[str, Any]:
     facts = {name: value for name, value in record.codebook.items() if name != "codewords"}
-    words = codewords(record)
-    if words.size:
-        shown = " ".join(_codeword(word) for word in words[:CODEWORDS_SHOWN].tolist())
-        left = len(words) - CODEWORDS_SHOWN
-        more = f" and {left} more" if left > 0 else ""
-        facts["codewords (0 to 255)"] = f"{len(words)}: {shown}{more}"
+    words = [_codeword(word) for word in codewords(record).tolist()]
+    if words:
+        facts["codewords (0 to 255)"] = f"{len(words)}: {first(words, CODEWORDS_SHOWN, ' ')}"
     return facts
 
 
