@@ -103,7 +103,9 @@ def error_band(
     axes: Any, at: Any, shares: Sequence[Share], colour: str, alpha: float = 0.15
 ) -> None:
     """Shade the intervals of shares in percent, on Axes of matplotlib."""
-    low, high = 100 * np.array([share.interval for share in shares]).T
+    # many steps of an attack leave the same count
+    limits = {share: share.interval for share in set(shares)}
+    low, high = 100 * np.array([limits[share] for share in shares]).T
     axes.fill_between(at, low, high, color=colour, alpha=alpha, linewidth=0)
 
 

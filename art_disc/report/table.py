@@ -1,6 +1,6 @@
 """Tables as data: drawn on a page, aligned for a terminal, written as Markdown."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -113,6 +113,19 @@ class Table(Part):
             bodies = (body(plain), *bodies)
         columns = tuple(Column(head.removeprefix("#"), head.startswith("#")) for head in heads)
         return cls(label, caption, columns, bodies, look, sortable)
+
+    @classmethod
+    def each(
+        cls,
+        label: str,
+        caption: str,
+        columns: Mapping[str, Callable[[Any], Content]],
+        items: Iterable[Any],
+        look: str = "wide attacks",
+    ) -> Self:
+        """Build a table with a row for each item; `columns`: what each heading shows of it."""
+        rows = ([show(item) for show in columns.values()] for item in items)
+        return cls.of(label, caption, tuple(columns), rows, look=look)
 
     def __bool__(self) -> bool:
         return any(part.rows for part in self.bodies)

@@ -1,5 +1,7 @@
 """Published tables run again: their numbers beside ours."""
 
+from collections.abc import Callable, Iterable
+
 from art_disc.core.records.certificate_table import CertificateTableRecord, CertificateTableRow
 from art_disc.core.records.classes import ClassesRecord, ClassesRow
 from art_disc.core.records.table import Gain, TableRecord, TableRow
@@ -9,19 +11,47 @@ from art_disc.report.settings import settings_section
 from art_disc.report.table import Table
 from art_disc.report.views import View
 
-_ACCURACIES = (
-    "data", "setting", "defence", "eps", "clean, printed", "clean, ours", "robust, printed",
-    "papers' attack, ours", "worst white box, ours", "worst of all, ours", "gain over base",
-)  # fmt: skip
-_CERTIFICATES = (
-    "eps", "b", "unable, printed", "ours, their floats", "ours, exact", "success, printed",
-    "ours, certified", "falsified", "undecided", "lower limit, printed", "ours, exact 99%",
-)  # fmt: skip
-_CLASSES = (
-    "data", "k", "learned from", "eps", "images", "printed", "ours, exact", "their rule",
-    "log_k classes",
-)  # fmt: skip
 _CAPTION = "Percentages, with 95 % intervals where they are given; printed: the paper's own number"
+_ACCURACIES: dict[str, Callable[[TableRow], str]] = {
+    "data": lambda row: row.dataset,
+    "setting": lambda row: row.setting,
+    "defence": lambda row: row.defence or "none",
+    "eps": lambda row: eps_words(row.eps, row.dataset),
+    "clean, printed": lambda row: _printed(row.printed_clean),
+    "clean, ours": lambda row: f"{row.clean.value:.1%}",
+    "robust, printed": lambda row: _printed(row.printed_robust),
+    "papers' attack, ours": lambda row: f"{row.papers_attack.value:.1%}",
+    "worst white box, ours": lambda row: f"{row.white_box.value:.1%}",
+    "worst of all, ours": lambda row: "{:.1%} [{:.1%}, {:.1%}]".format(
+        row.worst.value, *row.worst.interval
+    ),
+}
+_CERTIFICATES: dict[str, Callable[[CertificateTableRow], str]] = {
+    "eps": lambda row: f"{row.eps:g}",
+    "b": lambda row: str(row.bits),
+    "unable, printed": lambda row: f"{row.printed_unable:g}%",
+    "ours, their floats": lambda row: f"{row.unable_float / row.images:.2%}",
+    "ours, exact": lambda row: f"{row.unable_exact / row.images:.2%}",
+    "success, printed": lambda row: f"{row.printed_success:g}%",
+    "ours, certified": lambda row: (
+        f"{row.certified / row.total:.1%} of {row.total}, b {row.max_bits}"
+    ),
+    "falsified": lambda row: f"{row.falsified / row.total:.1%}",
+    "undecided": lambda row: f"{row.undecided / row.total:.1%}",
+    "lower limit, printed": lambda row: f"{row.printed_limit:g}%",
+    "ours, exact 99%": lambda row: f"{row.limit:.1%}",
+}
+_CLASSES: dict[str, Callable[[ClassesRow], str]] = {
+    "data": lambda row: row.dataset,
+    "k": lambda row: str(row.n_codes),
+    "learned from": lambda row: f"{row.train_images} images",
+    "eps": lambda row: eps_words(row.eps, row.dataset),
+    "images": lambda row: str(row.images),
+    "printed": lambda row: f"{row.printed:g}",
+    "ours, exact": lambda row: f"{row.exact:.3f}",
+    "their rule": lambda row: f"{row.paper:.3f}",
+    "log_k classes": lambda row: f"{row.exponent:.1f}",
+}
 
 
 def eps_words(eps: float, dataset: str) -> str:
@@ -33,35 +63,22 @@ def eps_words(eps: float, dataset: str) -> str:
 
 def _document(record: TableRecord) -> Document:
     gains = record.gains()
-    rows = (_cells(row, gains.get(place)) for place, row in enumerate(record.rows))
+    rows = (
+        (*(show(row) for show in _ACCURACIES.values()), _gain_words(gains.get(place)))
+        for place, row in enumerate(record.rows)
+    )
+    heads = (*_ACCURACIES, "gain over base")
     return Document.of(
         f"{record.table}: {record.title}",
         f"{len(record.rows)} of {record.planned} rows",
-        Section.of(
-            "Theirs and ours",
-            Table.of("Theirs and ours", _CAPTION, _ACCURACIES, rows),
-            Notes(tuple(_notes(record))),
-        ),
+        _compared(Table.of("Theirs and ours", _CAPTION, heads, rows), _notes(record)),
         Section.of("Accuracy over eps", *eps_plots(record).values()),
         settings_section(record, {"Run": record.settings}),
     )
 
 
-def _cells(row: TableRow, gain: Gain | None) -> tuple[str, ...]:
-    low, high = row.worst.interval
-    return (
-        row.dataset,
-        row.setting,
-        row.defence or "none",
-        eps_words(row.eps, row.dataset),
-        _printed(row.printed_clean),
-        f"{row.clean.value:.1%}",
-        _printed(row.printed_robust),
-        f"{row.papers_attack.value:.1%}",
-        f"{row.white_box.value:.1%}",
-        f"{row.worst.value:.1%} [{low:.1%}, {high:.1%}]",
-        _gain_words(gain),
-    )
+def _compared(table: Table, notes: Iterable[str]) -> Section:
+    return Section.of("Theirs and ours", table, Notes(tuple(notes)))
 
 
 def _gain_words(gain: Gain | None) -> str:
@@ -117,32 +134,11 @@ def _certificates(record: CertificateTableRecord) -> Document:
         f"certified: the first {settings['n_ex']} test images up to 2^{settings['max_free']} code "
         "images, theirs all up to 2^b",
     )
-    rows = map(_certified, record.rows)
     return Document.of(
         f"{record.table}: {record.title}",
         f"{len(record.rows)} budgets",
-        Section.of(
-            "Theirs and ours",
-            Table.of("Theirs and ours", _CAPTION, _CERTIFICATES, rows),
-            Notes(notes),
-        ),
+        _compared(Table.each("Theirs and ours", _CAPTION, _CERTIFICATES, record.rows), notes),
         settings_section(record, {"Run": record.settings}),
-    )
-
-
-def _certified(row: CertificateTableRow) -> tuple[str, ...]:
-    return (
-        f"{row.eps:g}",
-        str(row.bits),
-        f"{row.printed_unable:g}%",
-        f"{row.unable_float / row.images:.2%}",
-        f"{row.unable_exact / row.images:.2%}",
-        f"{row.printed_success:g}%",
-        f"{row.certified / row.total:.1%} of {row.total}, b {row.max_bits}",
-        f"{row.falsified / row.total:.1%}",
-        f"{row.undecided / row.total:.1%}",
-        f"{row.printed_limit:g}%",
-        f"{row.limit:.1%}",
     )
 
 
@@ -151,24 +147,8 @@ def _classes(record: ClassesRecord) -> Document:
     return Document.of(
         f"{record.figure}: {record.title}; median of (1/d) log_k",
         f"{len(record.rows)} panels",
-        Section.of(
-            "Theirs and ours", Table.of("Medians", caption, _CLASSES, map(_panel, record.rows))
-        ),
+        Section.of("Theirs and ours", Table.each("Medians", caption, _CLASSES, record.rows)),
         settings_section(record, {}),
-    )
-
-
-def _panel(row: ClassesRow) -> tuple[str, ...]:
-    return (
-        row.dataset,
-        str(row.n_codes),
-        f"{row.train_images} images",
-        eps_words(row.eps, row.dataset),
-        str(row.images),
-        f"{row.printed:g}",
-        f"{row.exact:.3f}",
-        f"{row.paper:.3f}",
-        f"{row.exponent:.1f}",
     )
 
 
