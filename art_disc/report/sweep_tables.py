@@ -1,36 +1,33 @@
 """The tables of a sweep."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 
-from art_disc.core.records import Share
 from art_disc.core.records.outcomes import RUN_STATUSES
 from art_disc.core.records.sweep import SweepCell, SweepRecord
 from art_disc.report.reading import clean_share, in_unit_range, show_eps
-from art_disc.report.table import Cell, Row, Table, body, number_cell, row, share_cell
+from art_disc.report.table import Cell, Row, Table, body, number_cell, run_row, spent_row
 
 _MARKS = {"done": "\u2713", "failed": "\u2716", "skipped": "\u25cb"}
 
 
 def progress_table(record: SweepRecord) -> Table:
     """Cells by status, and what is left."""
-    left = record.planned - len(record.cells)
-    rows = [(status, record.count(status)) for status in RUN_STATUSES]
-    counts = (*rows, ("not run yet", left), ("planned", record.planned))
+    counts = [(status, record.count(status)) for status in RUN_STATUSES]
+    counts += [("not run yet", record.planned - len(record.cells)), ("planned", record.planned)]
     return Table.of(
         "Progress",
         "Cells of the plan",
         ("Cells", "#Count"),
-        ((name, number_cell(n)) for name, n in counts),
+        counts,
         look="attacks",
         sortable=False,
     )
 
 
-def merged_table(record: SweepRecord) -> Table | None:
+def merged_table(record: SweepRecord) -> Table:
     """Clean accuracy and the worst over all cells at each budget, for each classifier."""
     groups = record.merged()
-    if not groups:
-        return None
     budgets = sorted({eps for one in groups.values() for eps in one.eps})
     grey = all(in_unit_range(one) for one in groups.values())
     return Table.of(
@@ -44,18 +41,16 @@ def merged_table(record: SweepRecord) -> Table | None:
         ),
         (
             (
-                *(defence, dataset, training, share_cell(clean_share(one))),
-                *(share_cell(one.worst(eps)) for eps in budgets),
+                *(defence, dataset, training, clean_share(one)),
+                *(one.worst(eps) for eps in budgets),
             )
             for (dataset, training, defence), one in groups.items()
         ),
     )
 
 
-def cell_table(record: SweepRecord) -> Table | None:
+def cell_table(record: SweepRecord) -> Table:
     """Every cell that was run, in the plan's order."""
-    if not record.cells:
-        return None
     return Table.of(
         "All cells",
         "Every cell that was run; costs are per image.",
@@ -69,16 +64,16 @@ def cell_table(record: SweepRecord) -> Table | None:
 
 def _cell(cell: SweepCell) -> Row:
     n = len(cell.record.labels) if cell.record is not None else 0
-    done = cell.status == "done"
-    return row(
+    left = None if cell.record is None else cell.record.worst(cell.eps)
+    return run_row(
+        cell,
         *(cell.defence, cell.dataset, cell.training, cell.attack),
         number_cell(cell.eps, f"{cell.eps:.4g}"),
         cell.surrogate,
         number_cell(cell.seed, str(cell.seed)),
-        share_cell(left(cell)) if done else "",
+        left if cell.status == "done" else "",
         *(_each(spent, n) for spent in (cell.gradients, cell.queries, cell.seconds)),
-        Cell(_status(cell), look="status"),
-        look="" if done else "not-done",
+        mark=f"{_MARKS[cell.status]} ",
     )
 
 
@@ -86,21 +81,9 @@ def _each(spent: float, n: int) -> Cell:
     return number_cell(round(spent / n, 9), f"{spent / n:,.4g}") if n else Cell()
 
 
-def _status(cell: SweepCell) -> str:
-    words = f"{_MARKS[cell.status]} {cell.status}"
-    return f"{words}: {cell.reason}" if cell.reason else words
-
-
-def left(cell: SweepCell) -> Share | None:
-    """What the cell's attack left correct within its budget."""
-    return None if cell.record is None else cell.record.worst(cell.eps)
-
-
-def unfinished_table(record: SweepRecord) -> Table | None:
+def unfinished_table(record: SweepRecord) -> Table:
     """Failures and skips with their reasons, failures first."""
     cells = [cell for cell in record.cells if cell.status != "done"]
-    if not cells:
-        return None
     return Table.of(
         "Failures and skips",
         "Cells that gave no number, and why",
@@ -120,38 +103,22 @@ def unfinished_table(record: SweepRecord) -> Table | None:
 
 def cost_tables(record: SweepRecord) -> tuple[Table, ...]:
     """The ledger by attack and by defence, with the sum of all cells."""
-    by: dict[str, Callable[[SweepCell], str]] = {
-        "Attack": lambda cell: cell.attack,
-        "Defence": lambda cell: cell.defence,
-    }
-    return tuple(_ledger(record, name, key) for name, key in by.items())
+    return tuple(_costs(record, by) for by in ("attack", "defence"))
 
 
-def _ledger(record: SweepRecord, name: str, key: Callable[[SweepCell], str]) -> Table:
-    groups: dict[str, list[SweepCell]] = {}
+def _costs(record: SweepRecord, by: str) -> Table:
+    groups: dict[str, list[SweepCell]] = defaultdict(list)
     for cell in record.cells:
-        groups.setdefault(key(cell), []).append(cell)
+        groups[getattr(cell, by)].append(cell)
     return Table.of(
-        f"Cost by {name.lower()}",
-        f"Cost by {name.lower()}, failed cells included; gradients and queries are counted per "
-        "image.",
-        (name, "#Cells", "#Gradients", "#Queries", "#Seconds"),
+        f"Cost by {by}",
+        f"Cost by {by}, failed cells included; gradients and queries are counted per image.",
+        (by.capitalize(), "#Cells", "#Gradients", "#Queries", "#Seconds"),
         (
-            body(_sums(what, cells) for what, cells in groups.items()),
-            body([_sums("all cells", record.cells)]),
+            body(spent_row(what, cells) for what, cells in groups.items()),
+            body([spent_row("all cells", record.cells)]),
         ),
         look="attacks",
-    )
-
-
-def _sums(what: str, cells: Sequence[SweepCell]) -> Row:
-    spent = ledger(cells)
-    return row(
-        what,
-        number_cell(len(cells)),
-        number_cell(spent["gradients"]),
-        number_cell(spent["queries"]),
-        number_cell(spent["seconds"], f"{spent['seconds']:,.1f}"),
     )
 
 

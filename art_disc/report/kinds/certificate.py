@@ -1,8 +1,7 @@
 """Certificates: one verdict an example, by enumeration or by divergence."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,10 @@ from art_disc.report.drawing import Drawing
 from art_disc.report.histograms import free_pixel_plot
 from art_disc.report.reading import lower_percent, percent
 from art_disc.report.settings import settings_section
-from art_disc.report.table import Cell, Table, number_cell, row
+from art_disc.report.table import Cell, Table, row
 from art_disc.report.views import View
 
 AnyCertificate = CertificateRecord | DivergenceRecord
-_EXACT = "exact one-sided limit after Clopper and Pearson, for examples drawn independently"
 _PROVED = {
     "certified": "every input within eps is classified correctly",
     "falsified": "some input within eps, possibly the clean one, is classified wrongly",
@@ -29,15 +27,6 @@ _VOTED = {
     "class for every input within eps, so that a majority of enough draws is right",
     "undecided": "that was not shown; counts against the defence",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Wording:
-    """What each verdict means, of what the share is, and how its limit is known."""
-
-    meanings: dict[str, str]
-    quantity: str
-    limit: str
 
 
 def certificate_counts(records: Sequence[AnyCertificate]) -> Table:
@@ -79,55 +68,58 @@ def _summary(record: AnyCertificate) -> dict[str, Any]:
 def _proved(record: CertificateRecord) -> Document:
     return _document(
         record,
-        _Wording(_PROVED, "predictions", _EXACT),
-        run={"method": record.method, "eps": record.eps},
-        spent=_enumerated(record),
+        _verdicts(record, _PROVED),
+        _headline(record, "predictions"),
+        run=("method", "eps"),
+        spent=_enumerated,
         plot=free_pixel_plot(record),
     )
 
 
 def _voted(record: DivergenceRecord) -> Document:
-    facts = {name: getattr(record, name) for name in ("bound", "draws", "confidence")}
-    limit = f"{_EXACT}, less the {1 - record.confidence:.3g} with which a verdict may be wrong"
+    doubt = f", less the {1 - record.confidence:.3g} with which a verdict may be wrong"
     return _document(
         record,
-        _Wording(_VOTED, "votes", limit),
-        run={"method": record.method, "eps": record.eps, **facts},
-        spent=_counted(record),
+        _verdicts(record, _VOTED),
+        _headline(record, "votes", doubt),
+        run=("method", "eps", "bound", "draws", "confidence"),
+        spent=_counted,
     )
 
 
 def _document(
     record: AnyCertificate,
-    said: _Wording,
+    verdicts: Table,
+    headline: Paragraph,
     *,
-    run: dict[str, Setting],
-    spent: dict[str, Setting],
+    run: Sequence[str],
+    spent: Callable[[Any], dict[str, Setting]],
     plot: Drawing | None = None,
 ) -> Document:
-    total = len(record.verdicts)
-    given = record.settings.get("labels", "given") == "given"
-    of = "certified accuracy" if given else f"share of certified {said.quantity} (right or wrong)"
-    headline = "No example was judged."
-    if total:
-        headline = (
-            f"With 99% confidence the {of} on the distribution of the examples is at least "
-            f"{lower_percent(record.lower_limit(0.99))} ({said.limit})."
-        )
+    reasons = Counter(filter(None, record.reasons)).most_common()
+    facts = {name: getattr(record, name) for name in run} | record.settings
+    cost = {**spent(record), "seconds": f"{record.seconds:,.1f}"} if record.verdicts else {}
     return Document.of(
         f"Certificate by {record.method} at eps {record.eps:.4g}",
-        f"{total} examples",
+        f"{len(record.verdicts)} examples",
         Section.of(
             "Verdict",
-            _verdicts(record, said.meanings),
-            Paragraph(headline, look="headline" if total else ""),
+            verdicts,
+            headline,
             Paragraph(record.assumes, title="What the verdicts assume"),
         ),
-        Section.of("Why examples are undecided", _reasons(record)),
-        Section.of("Free pixels", plot),
-        settings_section(
-            record, {"Cost": spent, "Run": run | record.settings}, "Settings and cost"
+        Section.of(
+            "Why examples are undecided",
+            Table.of(
+                "Reasons",
+                "Reasons, the most frequent first",
+                ("Reason", "#Examples"),
+                reasons,
+                look="attacks",
+            ),
         ),
+        Section.of("Free pixels", plot),
+        settings_section(record, {"Cost": cost, "Run": facts}, "Settings and cost"),
     )
 
 
@@ -153,32 +145,27 @@ def _verdicts(record: AnyCertificate, meanings: dict[str, str]) -> Table:
     )
 
 
-def _reasons(record: AnyCertificate) -> Table | None:
-    found = Counter(filter(None, record.reasons)).most_common()
-    if not found:
-        return None
-    return Table.of(
-        "Reasons",
-        "Reasons, the most frequent first",
-        ("Reason", "#Examples"),
-        ((why, number_cell(count)) for why, count in found),
-        look="attacks",
+def _headline(record: AnyCertificate, quantity: str, doubt: str = "") -> Paragraph:
+    if not record.verdicts:
+        return Paragraph("No example was judged.")
+    given = record.settings.get("labels", "given") == "given"
+    of = "certified accuracy" if given else f"share of certified {quantity} (right or wrong)"
+    return Paragraph(
+        f"With 99% confidence the {of} on the distribution of the examples is at least "
+        f"{lower_percent(record.lower_limit(0.99))} (exact one-sided limit after Clopper and "
+        f"Pearson, for examples drawn independently{doubt}).",
+        look="headline",
     )
 
 
 def _counted(record: DivergenceRecord) -> dict[str, Setting]:
-    if not record.verdicts:
-        return {}
     return {
         "votes, in all": f"{record.draws * len(record.verdicts):,}",
         "lowest probability under attack, median": f"{np.median(record.lowest):.3g}",
-        "seconds": f"{record.seconds:,.1f}",
     }
 
 
 def _enumerated(record: CertificateRecord) -> dict[str, Setting]:
-    if not record.verdicts:
-        return {}
     sizes = np.asarray(record.log2_images)
     return {
         "free pixels, median": f"{np.median(record.free_pixels):g}",
@@ -186,7 +173,6 @@ def _enumerated(record: CertificateRecord) -> dict[str, Setting]:
         "reachable code images, median": f"2^{np.median(sizes):.3g}",
         "reachable code images, largest": f"2^{sizes.max():.3g}",
         "code images classified, in all": f"{sum(record.evaluated):,}",
-        "seconds": f"{record.seconds:,.1f}",
     }
 
 

@@ -6,26 +6,13 @@ from typing import Any
 
 from art_disc.core.records.outcomes import RUN_STATUSES
 from art_disc.core.records.sweep import SweepRecord
-from art_disc.report.document import (
-    Banner,
-    Document,
-    Notice,
-    Paragraph,
-    Section,
-)
+from art_disc.report import sweep_tables as tables
+from art_disc.report.document import Banner, Document, Notice, Paragraph, Section
 from art_disc.report.heat import Grid, heat_plot
 from art_disc.report.reading import clean_share, in_unit_range, show_eps
 from art_disc.report.settings import settings_section
 from art_disc.report.summary import share_facts
 from art_disc.report.sweep_curves import sweep_curves
-from art_disc.report.sweep_tables import (
-    cell_table,
-    cost_tables,
-    ledger,
-    merged_table,
-    progress_table,
-    unfinished_table,
-)
 from art_disc.report.table import Table, body, heat_cell
 from art_disc.report.verdict import SYMBOLS
 from art_disc.report.views import View
@@ -47,8 +34,8 @@ def _document(record: SweepRecord) -> Document:
         Section.of("Verdict", UNCHECKED, *_notices(record)),
         Section.of(
             "Result",
-            merged_table(record) or Paragraph("No cell finished, so there is no number."),
-            progress_table(record),
+            tables.merged_table(record) or Paragraph("No cell finished, so there is no number."),
+            tables.progress_table(record),
         ),
         Section.of("Accuracy over eps", *sweep_curves(record)),
         Section.of(
@@ -59,9 +46,9 @@ def _document(record: SweepRecord) -> Document:
                 for part in (heat_plot(title, grids), heat_table(title, grids))
             ),
         ),
-        Section.of("Failures and skips", unfinished_table(record)),
-        Section.of("Cost", *cost_tables(record)),
-        Section.of("All cells", cell_table(record) or Paragraph("No cell was run.")),
+        Section.of("Failures and skips", tables.unfinished_table(record)),
+        Section.of("Cost", *tables.cost_tables(record)),
+        Section.of("All cells", tables.cell_table(record) or Paragraph("No cell was run.")),
         settings_section(record, {"Plan": record.plan}),
     )
 
@@ -75,7 +62,7 @@ def _text(record: SweepRecord) -> str:
             for eps in merged.eps
         ]
     counts = ", ".join(f"{record.count(s)} {s}" for s in RUN_STATUSES)
-    spent = ledger(record.cells)
+    spent = tables.ledger(record.cells)
     lines.append(
         f"{len(record.cells)} of {record.planned} cells: {counts}; {spent['gradients']} gradients, "
         f"{spent['queries']} queries, {spent['seconds']:.0f} s of cells"
@@ -89,7 +76,7 @@ def _summary(record: SweepRecord) -> dict[str, Any]:
         "complete": record.complete,
         "planned": record.planned,
         "cells": {status: record.count(status) for status in RUN_STATUSES},
-        **ledger(record.cells),
+        **tables.ledger(record.cells),
         "results": [
             {
                 "dataset": dataset,
@@ -119,32 +106,23 @@ def heat_maps(record: SweepRecord) -> dict[str, dict[str, Grid]]:
 
     An attack's worst is over its surrogates and seeds, example by example.
     """
-    attacks = list(dict.fromkeys(cell.attack for cell in record.cells))
-    groups = list(dict.fromkeys(cell.group for cell in record.cells))
     found = {
         attack: replace(
             record, cells=tuple(cell for cell in record.cells if cell.attack == attack)
         ).merged()
-        for attack in attacks
+        for attack in dict.fromkeys(cell.attack for cell in record.cells)
     }
-    budgets = _words_of_eps(record)
-    maps: dict[str, dict[str, Grid]] = {}
-    for group in groups:
-        grids = maps.setdefault(" / ".join(group[:2]), {words: {} for words in budgets.values()})
-        for eps, words in budgets.items():
-            for attack in attacks:
-                one = found[attack].get(group)
-                grids[words][group[2], attack] = one.worst(eps) if one else None
-    return maps
-
-
-def _words_of_eps(record: SweepRecord) -> dict[float, str]:
     ranges = [in_unit_range(cell.record) for cell in record.cells if cell.record is not None]
     grey = bool(ranges) and all(ranges)
-    return {
-        eps: f"eps {show_eps(eps, grey_levels=grey)}"
-        for eps in sorted({cell.eps for cell in record.cells})
-    }
+    maps: dict[str, dict[str, Grid]] = {}
+    for group in dict.fromkeys(cell.group for cell in record.cells):
+        grids = maps.setdefault(" / ".join(group[:2]), {})
+        for eps in sorted({cell.eps for cell in record.cells}):
+            grid = grids.setdefault(f"eps {show_eps(eps, grey_levels=grey)}", {})
+            for attack, merged in found.items():
+                one = merged.get(group)
+                grid[group[2], attack] = one.worst(eps) if one else None
+    return maps
 
 
 def heat_table(title: str, grids: dict[str, Grid]) -> Table:
