@@ -14,8 +14,6 @@ from art_disc.report.reading import dataset_name, network_name
 from art_disc.report.table import Table
 from art_disc.report.verdict import verdict_title
 
-Bools = NDArray[np.bool_]
-
 CONFIDENCE = 0.95
 METHOD = (
     "Difference: a minus b, with the 95% interval of Newcombe (1998, method 10) for paired shares, "
@@ -218,26 +216,15 @@ def _matched(a: EvaluationRecord, b: EvaluationRecord) -> NDArray[np.int64]:
 def _pairs(
     eps: float, a: tuple[bool, ...], b: tuple[bool, ...], order: NDArray[np.int64]
 ) -> ComparedPairs:
-    left: Bools = np.asarray(a, dtype=bool)
-    right: Bools = np.asarray(b, dtype=bool)[order]
-    return ComparedPairs(
-        eps,
-        int((left & right).sum()),
-        int((left & ~right).sum()),
-        int((~left & right).sum()),
-        int((~left & ~right).sum()),
-    )
+    left, right = np.asarray(a, dtype=bool), np.asarray(b, dtype=bool)[order]
+    counts = (int(np.sum(one & two)) for one in (left, ~left) for two in (right, ~right))
+    return ComparedPairs(eps, *counts)
 
 
 def _side(record: EvaluationRecord, name: str) -> Side:
     made = f"art_disc {record.environment.art_disc}, {record.environment.created}"
-    return Side(
-        name, network_name(record), record.defences, verdict_title(record), _attacks(record), made
-    )
-
-
-def _attacks(record: EvaluationRecord) -> tuple[str, ...]:
-    return tuple(sorted({row.attack for row in record.select(scored_on="defended")}))
+    attacks = tuple(sorted({row.attack for row in record.select(scored_on="defended")}))
+    return Side(name, network_name(record), record.defences, verdict_title(record), attacks, made)
 
 
 def _cautions(

@@ -2,7 +2,8 @@
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -70,21 +71,28 @@ class Drawing(Part):
         return draw(self.paint, height=self.height)
 
 
-def draw(paint: Callable[[Any], None], *, height: float = 3.9) -> bytes:
-    """Return a figure painted by `paint(figure)` as SVG.
-
-    Matplotlib's defaults are used whatever the user's own style, and nothing of it is changed.
+@contextmanager
+def new_figure(height: float = 3.9) -> Iterator[Any]:
+    """Give a figure in the report's style, whatever the user's own; nothing of that is changed.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
     matplotlib = need("matplotlib")
-    figures = need("matplotlib.figure")
-    buffer = io.BytesIO()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
-        figure = figures.Figure(figsize=(5.7, height), layout="constrained")
+        yield need("matplotlib.figure").Figure(figsize=(5.7, height), layout="constrained")
+
+
+def draw(paint: Callable[[Any], None], *, height: float = 3.9) -> bytes:
+    """Return a figure painted by `paint(figure)` as SVG.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    buffer = io.BytesIO()
+    with new_figure(height) as figure:
         paint(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()

@@ -18,8 +18,8 @@ from art_disc.report.drawing import (
     ORANGE,
     PURPLE,
     SHADE,
-    STYLE,
     error_band,
+    new_figure,
 )
 from art_disc.report.extras import need
 
@@ -37,13 +37,9 @@ def new_axes(*, solid: bool = False) -> Any:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    matplotlib, figures = need("matplotlib"), need("matplotlib.figure")
     if solid:
         need("mpl_toolkits.mplot3d")
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        figure = figures.Figure(figsize=(5.7, 4.4 if solid else 3.9), layout="constrained")
+    with new_figure(4.4 if solid else 3.9) as figure:
         return figure.add_subplot(projection="3d" if solid else None)
 
 

@@ -13,11 +13,12 @@ from art_disc.report.drawing import data_uri
 from art_disc.report.pictures import Pictures
 from art_disc.report.reading import show_eps
 
-ROWS = {
-    "clean": "clean",
-    "discretised": "discretised clean",
-    "adversarial": "adversarial",
-    "difference": "adversarial - clean",
+# heading of each row, and what its pictures show of an example
+_ROWS = {
+    "clean": ("clean", "label {0.label}, predicted {0.clean}"),
+    "discretised": ("discretised clean", "as the network sees it, predicted {0.clean}"),
+    "adversarial": ("adversarial", "label {0.label}, predicted {0.adversarial}"),
+    "difference": ("adversarial - clean", "adversarial minus clean"),
 }
 _NEGATIVE = np.array([0.13, 0.40, 0.67])
 _POSITIVE = np.array([0.70, 0.09, 0.17])
@@ -68,19 +69,20 @@ def make_strip(pictures: Pictures, *, grey_levels: bool = True) -> Strip:
         "adversarial": pictures.adversarial,
         "difference": signed_colours(change, scale),
     }
-    columns = tuple(
-        Column(*(int(value) for value in row))
-        for row in zip(
-            pictures.example_ids,
-            pictures.labels,
-            pictures.clean_predictions,
-            pictures.adversarial_predictions,
-            strict=True,
-        )
+    numbers = (
+        *(pictures.example_ids, pictures.labels),
+        *(pictures.clean_predictions, pictures.adversarial_predictions),
     )
+    columns = tuple(Column(*map(int, row)) for row in zip(*numbers, strict=True))
     rows = tuple(
-        (title, tuple(_picture(key, *pair) for pair in zip(images[key], columns, strict=True)))
-        for key, title in ROWS.items()
+        (
+            title,
+            tuple(
+                Picture(_png(image), f"Example {column.example}, {key}: {shows.format(column)}")
+                for image, column in zip(images[key], columns, strict=True)
+            ),
+        )
+        for key, (title, shows) in _ROWS.items()
     )
     caption = (
         f"Attack {pictures.attack} at eps {show_eps(pictures.eps, grey_levels=grey_levels)}. "
@@ -105,15 +107,10 @@ def _scale_words(change: NDArray[np.float64], scale: float) -> str:
 
 
 def signed_colours(change: NDArray[np.float64], scale: float) -> Float32Array:
-    """Map changes to colours on a scale symmetric about no change.
+    """Map signed changes, shape (n, c, h, w), to colours in [0, 1], shape (n, 3, h, w).
 
-    Args:
-        change: Signed changes of shape (n, c, h, w).
-        scale: The change shown at the ends of the scale; 0 shows no change anywhere.
-
-    Returns:
-        Images of shape (n, 3, h, w) in [0, 1]: mid-grey plus the change for three channels, else
-        blue over white to red for the mean over the channels.
+    Mid-grey plus the change for three channels, else blue over white to red for the mean over
+    the channels. The ends of the colours are a change of `scale`; 0 shows no change anywhere.
     """
     part = np.clip(change / (scale or 1.0), -1, 1)
     if part.shape[1] == 3:
@@ -121,16 +118,6 @@ def signed_colours(change: NDArray[np.float64], scale: float) -> Float32Array:
     mean = part.mean(axis=1)[:, None]
     ends = np.where(mean < 0, _NEGATIVE[None, :, None, None], _POSITIVE[None, :, None, None])
     return np.asarray(1 + np.abs(mean) * (ends - 1), dtype=np.float32)
-
-
-def _picture(key: str, image: Float32Array, column: Column) -> Picture:
-    words = {
-        "clean": f"label {column.label}, predicted {column.clean}",
-        "discretised": f"as the network sees it, predicted {column.clean}",
-        "adversarial": f"label {column.label}, predicted {column.adversarial}",
-        "difference": "adversarial minus clean",
-    }
-    return Picture(_png(image), f"Example {column.example}, {key}: {words[key]}")
 
 
 def _png(image: Float32Array) -> str:

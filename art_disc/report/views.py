@@ -1,14 +1,16 @@
 """The views of the kinds of records: document, text, summary, examples."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import Any
 
 from art_disc.core.errors import InputError
 from art_disc.core.records import SCHEMA_VERSION, Record
-from art_disc.report.document import Document
-from art_disc.report.settings import single_values
+from art_disc.report.document import Document, Part, Section
+from art_disc.report.drawing import Drawing
+from art_disc.report.settings import run_settings, settings_section, single_values
+from art_disc.report.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,38 @@ class View:
     examples: Callable[[Any], str] | None = None
     pictures: bool = False
     no_page: str = ""
+
+
+def measured(
+    title: str,
+    table: Callable[[Any], Table],
+    plot: Callable[[Any, Any], Any],
+    remarks: Callable[[Any], Iterable[Part]] = lambda _: (),
+) -> View:
+    """Return the view of a measurement that is one table and one plot of the same numbers.
+
+    Args:
+        title: Of the document.
+        table: Makes the table of a record.
+        plot: Draws the record on the Axes of its second argument.
+        remarks: What else is to be said of a record.
+    """
+
+    def document(record: Any) -> Document:
+        shown = table(record)
+        drawing = Drawing(
+            lambda figure: plot(record, figure.add_subplot()),
+            f"Plot: {shown.caption}. Its numbers are in the table.",
+            shown.caption,
+        )
+        return Document.of(
+            title,
+            shown.caption,
+            Section.of(shown.label, drawing, shown, *remarks(record)),
+            settings_section(record, {"Run": run_settings(record)}),
+        )
+
+    return View(document)
 
 
 # a kind of ours is one line here; its module is read when such a record is shown

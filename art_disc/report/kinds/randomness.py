@@ -3,8 +3,8 @@
 from art_disc.core.records.draws import RULES, DrawsRecord, PersistentCurve
 from art_disc.core.records.randomness import AgreementRecord, ConvergenceRecord
 from art_disc.report import randomness as plots
-from art_disc.report.measured import measured
-from art_disc.report.table import Table, row, share_cell
+from art_disc.report.table import Table, row
+from art_disc.report.views import measured
 
 
 def _agreement(record: AgreementRecord) -> Table:
@@ -13,11 +13,7 @@ def _agreement(record: AgreementRecord) -> Table:
         "Cosine of two independent estimates of one gradient, over images, by the draws of each",
         ("#draws", "#lower quartile", "#median", "#upper quartile", "zero or not finite"),
         (
-            row(
-                str(draws),
-                *(f"{value:.3g}" for value in record.quartiles(draws)),
-                share_cell(record.zero_share(draws)),
-            )
+            (str(draws), *(f"{q:.3g}" for q in record.quartiles(draws)), record.zero_share(draws))
             for draws in record.draws
         ),
     )
@@ -25,7 +21,7 @@ def _agreement(record: AgreementRecord) -> Table:
 
 def _convergence(record: ConvergenceRecord) -> Table:
     rows = [
-        row(*(str(n) for n in (point.draws, point.steps, point.gradients)), share_cell(point.share))
+        row(str(point.draws), str(point.steps), str(point.gradients), point.share)
         for point in record.points
     ]
     return Table.of(
@@ -35,8 +31,8 @@ def _convergence(record: ConvergenceRecord) -> Table:
         ("#draws", "#steps", "#gradients", "still correct"),
         (
             *rows,
-            row("no change", "", "", share_cell(record.clean)),
-            row("worst of all", "", "", share_cell(record.worst)),
+            row("no change", "", "", record.clean),
+            row("worst of all", "", "", record.worst),
         ),
     )
 
@@ -46,7 +42,7 @@ def _draws(record: DrawsRecord) -> Table:
         "Accuracy by rule",
         f"Images that are right over {record.draws} fresh draws, by the rule of counting",
         ("rule", "correct"),
-        ((plots.RULE_WORDS[rule], share_cell(record.share(rule))) for rule in RULES),
+        ((plots.RULE_WORDS[rule], record.share(rule)) for rule in RULES),
     )
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+from art_disc.core.records.base import Share
 from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet, TransferRecord
 from art_disc.report import randomness as plots
 from art_disc.report.document import Notice
-from art_disc.report.measured import measured
-from art_disc.report.table import Cell, Table, row, share_cell
+from art_disc.report.reading import first
+from art_disc.report.table import Table, run_row
+from art_disc.report.views import measured
 
 _NAMED = 10
 
@@ -48,39 +50,26 @@ def supplied_notices(record: SuppliedRecord) -> tuple[Notice, ...]:
 
 
 def _oddities(found: SuppliedSet) -> Iterator[str]:
-    far = found.out_of_budget
-    if far:
+    if far := [str(i) for i in found.out_of_budget]:
         yield (
             f"{len(far)} images are farther than eps from their clean ones and count as these, at "
-            f"most {max(found.distances):.4g}: {_listed(far)}"
+            f"most {max(found.distances):.4g}: {first(far, _NAMED)}"
         )
     if found.misplaced:
         near = ", ".join(f"{a} near {b}" for a, b in found.misplaced[:_NAMED])
         yield f"within eps of another clean image: {near}"
-    if found.unmatched:
-        yield (
-            f"{len(found.unmatched)} images belong to no test image in use: "
-            f"{_listed(found.unmatched)}"
-        )
-
-
-def _listed(ids: tuple[int, ...]) -> str:
-    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-    return ", ".join(map(str, ids[:_NAMED])) + more
+    if odd := [str(i) for i in found.unmatched]:
+        yield f"{len(odd)} images belong to no test image in use: {first(odd, _NAMED)}"
 
 
 def _transfer(record: TransferRecord) -> Table:
+    def shares(source: str) -> tuple[Share | None, Share | None]:
+        return record.share(source), record.source_share(source)
+
     rows = [
-        row(
-            found.source,
-            found.attack,
-            *(
-                (share_cell(share(found.source)) for share in (record.share, record.source_share))
-                if found.status == "done"
-                else ("", "")
-            ),
-            Cell(f"{found.status}: {found.reason}" if found.reason else found.status),
-            look="" if found.status == "done" else "not-done",
+        run_row(
+            *(found, found.source, found.attack),
+            *(shares(found.source) if found.status == "done" else ("", "")),
         )
         for found in record.rows
     ]
@@ -90,8 +79,8 @@ def _transfer(record: TransferRecord) -> Table:
         ("made on", "attack", "target", "source itself", "status"),
         (
             *rows,
-            row("no change", "", share_cell(record.clean), "", ""),
-            row("worst of all", "", share_cell(record.worst), "", ""),
+            ("no change", "", record.clean, "", ""),
+            ("worst of all", "", record.worst, "", ""),
         ),
     )
 
