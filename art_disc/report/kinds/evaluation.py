@@ -5,7 +5,7 @@ from typing import Any
 from art_disc.core.records import EvaluationRecord
 from art_disc.report import accuracy_tables, attacks
 from art_disc.report.curves import accuracy_plot
-from art_disc.report.document import Document, Facts, Pairs, Paragraph, Section
+from art_disc.report.document import Document, Facts, Paragraph, Section
 from art_disc.report.examples import breaker_table, example_table, examples_csv
 from art_disc.report.histograms import codewords, pixel_plot
 from art_disc.report.notices import headlines, notices
@@ -34,10 +34,8 @@ NO_CHECKS = (
 
 
 def _document(record: EvaluationRecord, pictures: Pictures | None = None) -> Document:
-    grey_levels = in_unit_range(record)
     examples = example_table(record)
-    strip = None if pictures is None else make_strip(pictures, grey_levels=grey_levels)
-    known = tuple((word, KNOWLEDGE_WORDS[word]) for word in knowledge_there(record))
+    strip = make_strip(pictures, grey_levels=in_unit_range(record)) if pictures else None
     return Document.of(
         f"Evaluation on {dataset_name(record)}",
         ", ".join((network_name(record), *record.defences)),
@@ -47,7 +45,7 @@ def _document(record: EvaluationRecord, pictures: Pictures | None = None) -> Doc
             "Accuracy under attack",
             *(Paragraph(line, look="headline") for line in headlines(record)),
             accuracy_tables.result_table(record),
-            Facts((("What was evaluated", _subject(record)),)),
+            _subject(record),
         ),
         Section.of(
             "Accuracy over eps",
@@ -58,7 +56,7 @@ def _document(record: EvaluationRecord, pictures: Pictures | None = None) -> Doc
         Section.of(
             "Which attack broke what",
             breaker_table(record),
-            Folded("Example by example", examples) if examples else None,
+            examples and Folded("Example by example", examples),
         ),
         Section.of("Certificates", accuracy_tables.certificate_table(record)),
         Section.of("Pixels and codewords", pixel_plot(record)),
@@ -66,7 +64,7 @@ def _document(record: EvaluationRecord, pictures: Pictures | None = None) -> Doc
         Section.of(
             "All attacks",
             attacks.attack_table(record) or Paragraph("No attack was run."),
-            Facts((("What the attacker knew", known),)),
+            _known(record),
         ),
         Section.of(
             "Settings and cost",
@@ -77,8 +75,7 @@ def _document(record: EvaluationRecord, pictures: Pictures | None = None) -> Doc
     )
 
 
-def _subject(record: EvaluationRecord) -> Pairs:
-    """What was evaluated."""
+def _subject(record: EvaluationRecord) -> Facts:
     rows = [
         ("Data set", f"{dataset_name(record)}, n = {len(record.labels)}"),
         ("Network", network_name(record)),
@@ -86,7 +83,12 @@ def _subject(record: EvaluationRecord) -> Pairs:
     ]
     if record.reference:
         rows.append(("Reference", str(record.reference.get("name") or "unnamed network")))
-    return tuple(rows)
+    return Facts((("What was evaluated", tuple(rows)),))
+
+
+def _known(record: EvaluationRecord) -> Facts:
+    words = tuple((word, KNOWLEDGE_WORDS[word]) for word in knowledge_there(record))
+    return Facts((("What the attacker knew", words),))
 
 
 def _facts(record: EvaluationRecord) -> Facts:
