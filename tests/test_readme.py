@@ -20,7 +20,7 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_the_commands_of_the_readme_parse():
-    from art_disc.cli.parser import make_parser
+    from art_disc.cli.main import make_parser
 
     text = README.read_text(encoding="utf-8")
     commands = re.findall(r"^art-disc (.+)$", text, re.MULTILINE)

@@ -1,22 +1,19 @@
-"""`art-disc codebook`: learn a codebook, print it, save it."""
+"""Learn a codebook, print it, save it."""
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from art_disc.cli.exits import DONE
-from art_disc.cli.options import Subparsers, add_data
+from art_disc.cli.options import DATA, share
 
 
-def add(subparsers: Subparsers) -> None:
-    """Add the command to the parser of `art-disc`."""
-    parser = subparsers.add_parser("codebook", help="learn a codebook, print it, save it")
-    add_data(parser)
-    parser.add_argument("--defence", metavar="SPEC", help="see art-disc evaluate --help")
+def add(parser: ArgumentParser) -> None:
+    """Add the command's options."""
+    share(parser, *DATA)
+    share(parser, "--defence", help="see art-disc evaluate --help")
     parser.add_argument("--out", metavar="FILE", help="save the codebook as npz")
-    parser.set_defaults(run=run)
 
 
-def run(options: Namespace) -> int:
+def run(options: Namespace) -> None:
     """Learn a codebook, print it and how the pixels fall on it, save it."""
     from art_disc.cli.setup import load_data, one_codebook
     from art_disc.codebooks import PixelCounts
@@ -27,8 +24,7 @@ def run(options: Namespace) -> int:
     data = load_data(options)
     counts = PixelCounts.of(data.x_train if len(data.x_train) else data.x_test)
     text = options.defence or usual_defence(data)
-    defences = parse_defences(text)
-    book = one_codebook(defences, text)
+    book = one_codebook(parse_defences(text), text)
     if not book.is_fitted:
         book.fit(counts)
     rows = (
@@ -42,4 +38,3 @@ def run(options: Namespace) -> int:
     if options.out:
         file = Path(options.out)
         print(f"saved: {book.save(file if file.suffix == '.npz' else f'{file}.npz')}")
-    return DONE

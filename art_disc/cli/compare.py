@@ -1,21 +1,15 @@
-"""`art-disc compare`: two evaluations of the same examples, side by side."""
+"""Compare two evaluations on the same examples.
 
-from argparse import Namespace
+Accuracy of both runs at every budget that both attacked, the difference with its paired 95%
+interval, and McNemar's exact p value. The runs must be about the same examples.
+"""
+
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from art_disc.cli.exits import DONE
-from art_disc.cli.options import Subparsers
 
-
-def add(subparsers: Subparsers) -> None:
-    """Add the command to the parser of `art-disc`."""
-    parser = subparsers.add_parser(
-        "compare",
-        help="compare two evaluations on the same examples",
-        description="Accuracy of both runs at every budget that both attacked, the difference with "
-        "its paired 95% interval, and McNemar's exact p value. The runs must be about the same "
-        "examples.",
-    )
+def add(parser: ArgumentParser) -> None:
+    """Add the command's options."""
     parser.add_argument("run_a", metavar="RUN_A", help="a folder with record.json")
     parser.add_argument("run_b", metavar="RUN_B", help="another one; differences are A minus B")
     parser.add_argument(
@@ -23,10 +17,9 @@ def add(subparsers: Subparsers) -> None:
         metavar="DIR",
         help="folder for compare.html and compare.json; default runs/compare-A-B",
     )
-    parser.set_defaults(run=run)
 
 
-def run(options: Namespace) -> int:
+def run(options: Namespace) -> None:
     """Print the comparison and write its page and its JSON."""
     from art_disc.report import compare, read_evaluation, write_comparison
 
@@ -35,7 +28,6 @@ def run(options: Namespace) -> int:
     print(found)
     out = options.out or Path("runs") / f"compare-{names[0]}-{names[1]}".replace("/", "-")
     print(f"comparison: {write_comparison(found, out)}")
-    return DONE
 
 
 def _names(a: str, b: str) -> tuple[str, str]:

@@ -1,22 +1,19 @@
-"""`art-disc evaluate`: attack a defended classifier and write a report."""
+"""Attack a defended classifier and write a report.
+
+Clean accuracy, ART's attacks on the base and through the defence, a certificate, and a report.
+Without --model a network is trained once and cached.
+"""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from art_disc.cli.exits import DONE, INTERRUPTED
-from art_disc.cli.options import Subparsers, add_model, add_run, say, settings_of
+from art_disc.cli.options import MODEL, RUN, names, say, settings_of, share
 
 
-def add(subparsers: Subparsers) -> None:
-    """Add the command to the parser of `art-disc`."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="attack a defended classifier and write a report",
-        description="Clean accuracy, ART's attacks on the base and through the defence, a "
-        "certificate, and a report. Without --model a network is trained once and cached.",
-    )
-    add_run(parser)
-    add_model(parser)
+def add(parser: ArgumentParser) -> None:
+    """Add the command's options."""
+    share(parser, *RUN, *MODEL)
     _attacks(parser)
     _checks(parser)
     parser.add_argument(
@@ -28,7 +25,6 @@ def add(subparsers: Subparsers) -> None:
         help="write every adversarial set, exact and rounded to 8 bits; png: as pictures too",
     )
     parser.add_argument("--batch-size", type=int, default=100, help="images an attack gets at once")
-    parser.set_defaults(run=run)
 
 
 def _attacks(parser: ArgumentParser) -> None:
@@ -43,22 +39,14 @@ def _attacks(parser: ArgumentParser) -> None:
     parser.add_argument("--targeted", action="store_true", help="aim at the likeliest wrong class")
     parser.add_argument(
         "--surrogates",
+        type=names,
         default="soft,identity",
         help="backward passes to attack through, joined by commas: soft, soft:ALPHA, smooth and "
         "identity for codewords, ramp too for thermometer codes, mix, mix:ALPHA for randdisc and "
         "randmix, dct, dct:ALPHA, dct-identity for jpeg, unrolled for total variation; default "
         "soft,identity, each where a defence takes it",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="ATTACK.KEY=VALUE",
-        help="change an attack's setting, for example pgd.max_iter=100; repeatable",
-    )
-    parser.add_argument(
-        "--draws", type=int, default=20, help="fresh draws that a randomised defence is scored on"
-    )
+    share(parser, "--set", "--draws")
 
 
 def _checks(parser: ArgumentParser) -> None:
@@ -100,7 +88,7 @@ def run(options: Namespace) -> int:
             attacks=options.attacks,
             norm=options.norm,
             targeted=options.targeted,
-            surrogates=options.surrogates.split(","),
+            surrogates=options.surrogates,
             settings=settings_of(options),
             checks=None if options.checks == "none" else options.checks,
             reference=make_reference(options, data, classifier),

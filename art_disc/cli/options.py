@@ -3,12 +3,10 @@
 import argparse
 import sys
 from argparse import ArgumentParser, Namespace
-from typing import Any, TypeAlias
+from typing import Any
 
 from art_disc.core.errors import InputError
 from art_disc.core.words import parse_number
-
-Subparsers: TypeAlias = "argparse._SubParsersAction[ArgumentParser]"
 
 
 def number(text: str) -> float:
@@ -19,6 +17,11 @@ def number(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def names(text: str) -> list[str]:
+    """Return words that are joined by commas."""
+    return text.split(",")
+
+
 class Once(argparse.Action):
     """Refuse an option that is given twice: the last one would win without a word."""
 
@@ -26,11 +29,11 @@ class Once(argparse.Action):
         self, parser: ArgumentParser, namespace: Any, values: Any, option: Any = None
     ) -> None:
         """Keep the value, or end with an error."""
-        given = vars(namespace).setdefault("given_once", set())
-        if self.dest in given:
+        given_once = vars(namespace).setdefault("given_once", set())
+        if self.dest in given_once:
             cure = "; a chain of defences is one word, 'A + B'" if option == "--defence" else ""
             parser.error(f"{option} is given twice{cure}")
-        given.add(self.dest)
+        given_once.add(self.dest)
         setattr(namespace, self.dest, values)
 
 
@@ -43,88 +46,113 @@ class Parser(ArgumentParser):
         self.register("action", "store", Once)
 
 
-def add_data(parser: ArgumentParser) -> None:
-    """Add `--dataset` and `--data-dir`."""
-    parser.add_argument(
-        "--dataset",
-        default="digits",
-        metavar="NAME|PATH",
-        help="digits (default, embedded), mnist, fashion_mnist, cifar10, gtsrb, an npz file, or a "
-        "folder of class folders with images",
-    )
-    parser.add_argument("--data-dir", metavar="DIR", help="where NAME.npz is looked for first")
+DATA = ("--dataset", "--data-dir")
+PART = ("--n-ex", "--stratified")
+RUN = (*DATA, "--defence", "--eps", *PART, "--seed", "--out", "--quiet")
+MODEL = (
+    "--model",
+    "--weights",
+    "--epochs",
+    "--retrain",
+    "--training",
+    "--train-eps",
+    "--device",
+)
 
-
-def add_part(parser: ArgumentParser) -> None:
-    """Add `--n-ex` and `--stratified`."""
-    parser.add_argument("--n-ex", type=int, metavar="N", help="use N test images; default all")
-    parser.add_argument(
-        "--stratified", action="store_true", help="draw the N by class share, not the first N"
-    )
-
-
-def add_eps(parser: ArgumentParser) -> None:
-    """Add a list of budgets."""
-    parser.add_argument(
-        "--eps",
-        nargs="+",
-        type=number,
-        metavar="EPS",
-        help="budgets in [0, 1], 8/255 accepted; default 0.1 0.2 0.3 for grey images, 2/255 4/255 "
-        "8/255 for colour",
-    )
-
-
-def add_run(parser: ArgumentParser) -> None:
-    """Add what is run, how much of it, and where it is written."""
-    add_data(parser)
-    parser.add_argument(
-        "--defence",
-        metavar="SPEC",
-        help="density:n_codes=2,radius=0.6 | colordepth:n_codes=8 | bitdepth:bits=2 | "
+SHARED: dict[str, dict[str, Any]] = {
+    "--dataset": {
+        "default": "digits",
+        "metavar": "NAME|PATH",
+        "help": "digits (default, embedded), mnist, fashion_mnist, cifar10, gtsrb, an npz file, or "
+        "a folder of class folders with images",
+    },
+    "--data-dir": {"metavar": "DIR", "help": "where NAME.npz is looked for first"},
+    "--defence": {
+        "metavar": "SPEC",
+        "help": "density:n_codes=2,radius=0.6 | colordepth:n_codes=8 | bitdepth:bits=2 | "
         "noise:sigma=0.1 | randdisc:preset=mnist | jpeg:quality=75 | a codebook file (.npz) | "
         "none; also kmedoids, kmeans, thermometer, randmix, maxpool, bilinear, tv, resizepad; "
         "surrogate=soft or identity may be added to a codebook; 'A + B' applies several in order; "
-        "default: density, two codewords "
-        "for grey images and ten for colour",
-    )
-    add_eps(parser)
-    add_part(parser)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", metavar="DIR", help="folder for record and report")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, results only")
+        "default: density, two codewords for grey images and ten for colour",
+    },
+    "--eps": {
+        "nargs": "+",
+        "type": number,
+        "metavar": "EPS",
+        "help": "budgets in [0, 1], 8/255 accepted; default 0.1 0.2 0.3 for grey images, 2/255 "
+        "4/255 8/255 for colour",
+    },
+    "--n-ex": {"type": int, "metavar": "N", "help": "use N test images; default all"},
+    "--stratified": {"action": "store_true", "help": "draw the N by class share, not the first N"},
+    "--seed": {"type": int, "default": 0},
+    "--out": {"metavar": "DIR", "help": "folder for record and report"},
+    "--quiet": {"action": "store_true", "help": "no progress bar, results only"},
+    "--model": {
+        "metavar": "MODULE:FACTORY",
+        "help": "your own network: FACTORY() in MODULE returns a torch module that gives logits",
+    },
+    "--weights": {
+        "metavar": "FILE",
+        "help": "its weights: npz, or a torch state dict (.pt, .pth)",
+    },
+    "--epochs": {"type": int, "help": "epochs where a network is trained"},
+    "--retrain": {
+        "type": int,
+        "metavar": "EPOCHS",
+        "help": "train the network on behind the defence, against the adversary of --training",
+    },
+    "--training": {
+        "default": "natural",
+        "choices": ("natural", "pgd", "single_step"),
+        "help": "how a network is trained: on clean images (default), or against PGD-10 or one "
+        "step",
+    },
+    "--train-eps": {
+        "type": number,
+        "metavar": "EPS",
+        "help": "l_inf budget of --training pgd and single_step; default the smallest of --eps",
+    },
+    "--device": {"default": "cpu", "help": "cpu (default), cuda, cuda:0, ..."},
+    "--set": {
+        "action": "append",
+        "default": [],
+        "metavar": "ATTACK.KEY=VALUE",
+        "help": "change an attack's setting, for example pgd.max_iter=100; repeatable",
+    },
+    "--draws": {
+        "type": int,
+        "default": 20,
+        "help": "fresh draws that a randomised defence is scored on",
+    },
+    "--rule": {"choices": ("exact", "paper"), "help": "reachable codewords; default exact"},
+    "--domain": {
+        "choices": ("real", "8bit"),
+        "help": "perturbed images are real-valued (default) or on the 8-bit grid",
+    },
+}
 
 
-def add_model(parser: ArgumentParser) -> None:
-    """Add what makes a network."""
-    parser.add_argument(
-        "--model",
-        metavar="MODULE:FACTORY",
-        help="your own network: FACTORY() in MODULE returns a torch module that gives logits",
-    )
-    parser.add_argument(
-        "--weights", metavar="FILE", help="its weights: npz, or a torch state dict (.pt, .pth)"
-    )
-    parser.add_argument("--epochs", type=int, help="epochs where a network is trained")
-    parser.add_argument(
-        "--retrain",
-        type=int,
-        metavar="EPOCHS",
-        help="train the network on behind the defence, against the adversary of --training",
-    )
-    parser.add_argument(
-        "--training",
-        default="natural",
-        choices=("natural", "pgd", "single_step"),
-        help="how a network is trained: on clean images (default), or against PGD-10 or one step",
-    )
-    parser.add_argument(
-        "--train-eps",
-        type=number,
-        metavar="EPS",
-        help="l_inf budget of --training pgd and single_step; default the smallest of --eps",
-    )
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:0, ...")
+def share(parser: ArgumentParser, *flags: str, **changes: Any) -> None:
+    """Add options of `SHARED`, with `changes` to each."""
+    for flag in flags:
+        parser.add_argument(flag, **SHARED[flag] | changes)
+
+
+def given(options: Namespace, *dests: str) -> dict[str, Any]:
+    """Return those of the options that the command has and that were given a value."""
+    return {dest: vars(options)[dest] for dest in dests if vars(options).get(dest) is not None}
+
+
+def refuse(options: Namespace, dests: tuple[str, ...], why: str) -> None:
+    """Refuse options that say nothing about what is run: none is ignored silently.
+
+    Raises:
+        InputError: One of them is given; `why` follows its name.
+    """
+    for dest in dests:
+        if getattr(options, dest) not in ((), [], None):
+            msg = f"--{dest.replace('_', '-')} {why}; leave it out"
+            raise InputError(msg)
 
 
 def say(options: Namespace, text: str) -> None:

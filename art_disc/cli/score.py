@@ -1,36 +1,22 @@
-"""`art-disc score`: adversarial images that somebody supplies, on several defences."""
+"""Score supplied adversarial images on one defence or several.
+
+Accuracy of each defence on each set of images, with mean and worst. Images are matched to the test
+images by index; one that is farther than --eps from its clean image is not adversarial, is named,
+and counts as the clean one does.
+"""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from art_disc.cli.exits import DONE
-from art_disc.cli.options import Subparsers, add_data, add_model, add_part, number
+from art_disc.cli.options import DATA, MODEL, PART, number, share
 
 if TYPE_CHECKING:
     from art_disc.core.records.supplied import SuppliedRecord
 
 
-def add(subparsers: Subparsers) -> None:
-    """Add the command to the parser of `art-disc`."""
-    parser = subparsers.add_parser(
-        "score",
-        help="score supplied adversarial images on one defence or several",
-        description="Accuracy of each defence on each set of images, with mean and worst. Images "
-        "are matched to the test images by index; one that is farther than --eps from its clean "
-        "image is not adversarial, is named, and counts as the clean one does.",
-    )
-    _images(parser)
-    add_data(parser)
-    _defences(parser)
-    add_model(parser)
-    parser.add_argument("--out", metavar="DIR", help="folder for score.json and score.png")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, results only")
-    parser.set_defaults(run=run)
-
-
-def _images(parser: ArgumentParser) -> None:
-    """Add what is scored, and on which of the test images."""
+def add(parser: ArgumentParser) -> None:
+    """Add the command's options."""
     parser.add_argument(
         "--images",
         nargs="+",
@@ -46,29 +32,24 @@ def _images(parser: ArgumentParser) -> None:
         metavar="EPS",
         help="l_inf budget in [0, 1], 8/255 accepted",
     )
-    add_part(parser)
-
-
-def _defences(parser: ArgumentParser) -> None:
-    """Add what the images are scored on, and how."""
+    share(parser, *PART, *DATA)
     parser.add_argument(
         "--defence",
         action="append",
         metavar="SPEC",
         help="as for evaluate; repeatable, one column each; default: the usual one",
     )
-    parser.add_argument(
-        "--draws", type=int, default=20, help="fresh draws that a randomised defence is scored on"
-    )
-    parser.add_argument("--seed", type=int, default=0)
+    share(parser, "--draws", "--seed")
     parser.add_argument(
         "--plain",
         action="store_true",
         help="count an adversarial image as right although its clean one is wrong",
     )
+    share(parser, *MODEL, "--quiet")
+    share(parser, "--out", help="folder for score.json and score.png")
 
 
-def run(options: Namespace) -> int:
+def run(options: Namespace) -> None:
     """Print the table, name what is out of budget, and write the record and its plot."""
     from art_disc.cli.setup import load_data, make_classifier, once_each
     from art_disc.evaluation import score_images
@@ -76,13 +57,13 @@ def run(options: Namespace) -> int:
     from art_disc.training.words import usual_defence
 
     data = load_data(options)
-    classifiers: dict[str, Any] = {}
-    line = ""
-    for text in once_each(options.defence or [usual_defence(data)]):
-        one = Namespace(**{**vars(options), "defence": text, "eps": [options.eps]})
-        classifiers[text], line = make_classifier(one, data)
+    made = {
+        text: make_classifier(options, data, text)
+        for text in once_each(options.defence or [usual_defence(data)])
+    }
+    *_, (_, line) = made.values()
     record = score_images(
-        classifiers,
+        {text: classifier for text, (classifier, _) in made.items()},
         options.images,
         data.x_test,
         data.y_test,
@@ -98,10 +79,10 @@ def run(options: Namespace) -> int:
         print(notice.text())
     if options.out:
         _write(record, Path(options.out))
-    return DONE
 
 
 def _write(record: "SuppliedRecord", folder: Path) -> None:
+    """Write the record, and its plot where that can be drawn."""
     from art_disc.core.errors import MissingExtraError
     from art_disc.core.files import replace_file
     from art_disc.report.hardness import png

@@ -1,62 +1,46 @@
 """From command-line options to the words of `art_disc.training.words`."""
 
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Sequence
 
+from torch import nn
+
+from art_disc.cli.options import given
+from art_disc.codebooks import Codebook
 from art_disc.core.errors import InputError
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from art_disc.codebooks import Codebook
-    from art_disc.data import Dataset
-    from art_disc.defences import MapPreprocessor
-    from art_disc.estimators import DefendedClassifier
-    from art_disc.training.words import NetworkWords
+from art_disc.data import Dataset
+from art_disc.defences import MapPreprocessor
+from art_disc.estimators import DefendedClassifier
+from art_disc.training import Adversary, words
 
 
-def load_data(options: Namespace) -> "Dataset":
+def load_data(options: Namespace) -> Dataset:
     """Return the data set of `--dataset`, `--data-dir`, `--n-ex` and `--stratified`."""
-    from art_disc.training.words import load_part
-
-    given = vars(options)
-    if given.get("n_ex") is None:
-        return load_part(options.dataset, options.data_dir)
-    return load_part(
-        options.dataset,
-        options.data_dir,
-        options.n_ex,
-        stratified=options.stratified,
-        seed=options.seed,
-    )
+    part = given(options, "n_ex", "stratified", "seed")
+    return words.load_part(options.dataset, options.data_dir, **part)
 
 
-def budgets(options: Namespace, data: "Dataset") -> list[float]:
+def budgets(options: Namespace, data: Dataset) -> list[float]:
     """Return `--eps`, or the usual budgets for such images.
 
     Raises:
         InputError: There are no usual ones.
     """
-    from art_disc.training.words import usual_budgets
-
-    if options.eps:
-        return list(options.eps)
+    if options.eps is not None:
+        return [options.eps] if isinstance(options.eps, float) else list(options.eps)
     if _norm(options) != "inf":
         msg = "--norm 2 needs --eps; the usual budgets are for l_inf"
         raise InputError(msg)
-    return usual_budgets(data)
+    return words.usual_budgets(data)
 
 
-def network_words(options: Namespace, data: "Dataset") -> "NetworkWords":
+def network_words(options: Namespace, data: Dataset) -> words.NetworkWords:
     """Return what `--model`, `--weights`, `--training` and those around them say.
 
     Raises:
         InputError: A budget without an adversary, or one that does not fit.
     """
-    from art_disc.training import Adversary
-    from art_disc.training.words import NetworkWords
-
     adversary, eps = None, options.train_eps
     if options.training == "natural":
         if eps is not None:
@@ -68,7 +52,7 @@ def network_words(options: Namespace, data: "Dataset") -> "NetworkWords":
             raise InputError(msg)
         eps = min(budgets(options, data)) if eps is None else eps
         adversary = Adversary(eps, options.training)
-    return NetworkWords(
+    return words.NetworkWords(
         model=options.model,
         weights=options.weights,
         adversary=adversary,
@@ -80,39 +64,37 @@ def network_words(options: Namespace, data: "Dataset") -> "NetworkWords":
     )
 
 
-def make_classifier(options: Namespace, data: "Dataset") -> "tuple[DefendedClassifier, str]":
-    """Return the defended classifier and one line on how its network was trained."""
-    from art_disc.training import words
-
-    defences = words.fitted_defences(options.defence, data)
+def make_classifier(
+    options: Namespace, data: Dataset, defence: str | None = None
+) -> tuple[DefendedClassifier, str]:
+    """Return the classifier behind `defence` (None: `--defence`), and how it was trained."""
+    defences = words.fitted_defences(defence or options.defence, data)
     return words.make_classifier(network_words(options, data), data, defences)
 
 
 def make_reference(
-    options: Namespace, data: "Dataset", classifier: "DefendedClassifier"
-) -> "nn.Module | None":
+    options: Namespace, data: Dataset, classifier: DefendedClassifier
+) -> nn.Module | None:
     """Return the adversarially trained network of `--reference`, or None where there is none.
 
     Where the checks need one and none is given, it is trained at the largest budget.
     """
-    from art_disc.training import words
-
-    given = options.reference not in ("auto", "none")
+    named = options.reference not in ("auto", "none")
     needed = options.checks in ("standard", "full") and _norm(options) == "inf"
     own = options.model or options.weights
-    if not given and (options.reference == "none" or not needed or own or not len(data.x_train)):
+    if not named and (options.reference == "none" or not needed or own or not len(data.x_train)):
         return None
     return words.make_reference(
         classifier,
         data,
         eps=max(budgets(options, data)),
-        weights=options.reference if given else None,
+        weights=options.reference if named else None,
         seed=options.seed,
         verbose=not options.quiet,
     )
 
 
-def one_codebook(defences: "Sequence[MapPreprocessor]", text: str) -> "Codebook":
+def one_codebook(defences: Sequence[MapPreprocessor], text: str) -> Codebook:
     """Return the codebook of the one defence that has one.
 
     Raises:
@@ -125,19 +107,17 @@ def one_codebook(defences: "Sequence[MapPreprocessor]", text: str) -> "Codebook"
     return book
 
 
-def once_each(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the words of a repeatable `--defence`.
+def once_each(texts: Sequence[str]) -> Sequence[str]:
+    """Return the words of a repeatable `--defence`.
 
     Raises:
         InputError: One of them is given twice.
     """
-    seen: set[str] = set()
-    for text in texts:
-        if text in seen:
+    for text, count in Counter(texts).items():
+        if count > 1:
             msg = f"--defence {text} is given twice"
             raise InputError(msg)
-        seen.add(text)
-        yield text
+    return texts
 
 
 def _norm(options: Namespace) -> str:

@@ -1,23 +1,21 @@
-"""`art-disc sweep`: run a plan of many evaluations, or go on with it."""
+"""Run a plan of many evaluations, or go on with it.
 
-from argparse import Namespace
+Crosses data sets, networks, defences, budgets, attacks, surrogates and seeds. Each finished cell is
+on the disk at once; after a stop the same command goes on.
+"""
+
+from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from art_disc.cli.exits import DONE, INTERRUPTED
-from art_disc.cli.options import Subparsers, say
+from art_disc.cli.options import say, share
 
 if TYPE_CHECKING:
     from art_disc.evaluation.sweep import SweepPlan
 
 
-def add(subparsers: Subparsers) -> None:
-    """Add the command to the parser of `art-disc`."""
-    parser = subparsers.add_parser(
-        "sweep",
-        help="run a plan of many evaluations, or go on with it",
-        description="Crosses data sets, networks, defences, budgets, attacks, surrogates and "
-        "seeds. Each finished cell is on the disk at once; after a stop the same command goes on.",
-    )
+def add(parser: ArgumentParser) -> None:
+    """Add the command's options."""
     parser.add_argument("plan", metavar="PLAN.toml", help="what to cross; see docs/sweeps.md")
     parser.add_argument("--out", metavar="DIR", help="the run folder; default runs/NAME")
     parser.add_argument(
@@ -44,8 +42,7 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="list the cells and their cost, run nothing"
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, results only")
-    parser.set_defaults(run=run)
+    share(parser, "--quiet")
 
 
 def run(options: Namespace) -> int:

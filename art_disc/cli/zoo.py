@@ -1,26 +1,22 @@
-"""`art-disc zoo`: every attack of the table against several defences."""
+"""Run every ART attack against several defences and print the matrix.
 
-from argparse import Namespace
+Which of ART's evasion attacks run, lower the accuracy, refuse or fail, on few images. Exit code 1
+where a cell failed for a reason that is not ART's own, where a gradient attack got zero gradients
+alone, or where rows passed a defence by.
+"""
+
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from art_disc.cli.exits import DONE, FLAWED
-from art_disc.cli.options import Subparsers, add_model, number
-from art_disc.core.errors import InputError
+from art_disc.cli.options import DATA, MODEL, number, refuse, share
 
 DEFENCES = ("none", "density:n_codes=2,radius=0.6", "colordepth:n_codes=8", "bitdepth:bits=2")
 
 
-def add(subparsers: Subparsers) -> None:
-    """Add the command to the parser of `art-disc`."""
-    parser = subparsers.add_parser(
-        "zoo",
-        help="run every ART attack against several defences and print the matrix",
-        description="Which of ART's evasion attacks run, lower the accuracy, refuse or fail, on "
-        "few images. Exit code 1 where a cell failed for a reason that is not ART's own, where a "
-        "gradient attack got zero gradients alone, or where rows passed a defence by.",
-    )
-    parser.add_argument("--dataset", default="digits", metavar="NAME|PATH", help="default digits")
-    parser.add_argument("--data-dir", metavar="DIR", help="where NAME.npz is looked for first")
+def add(parser: ArgumentParser) -> None:
+    """Add the command's options."""
+    share(parser, *DATA)
     parser.add_argument(
         "--defence",
         action="append",
@@ -30,17 +26,14 @@ def add(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--tier", default="smoke", choices=("smoke", "standard", "strong"))
     parser.add_argument("--attacks", metavar="NAMES", help="joined by commas; default all")
-    parser.add_argument("--n-ex", type=int, default=8, metavar="N", help="images; default 8")
+    share(parser, "--n-ex", default=8, help="images; default 8")
     parser.add_argument("--eps", type=number, help="l_inf budget; default 0.2, colour 8/255")
     parser.add_argument(
         "--time-limit", type=float, default=300, metavar="S", help="seconds a cell; 0: none"
     )
-    parser.add_argument("--seed", type=int, default=0)
-    add_model(parser)
-    parser.add_argument("--out", metavar="DIR", help="folder for zoo.json")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, results only")
+    share(parser, "--seed", *MODEL, "--quiet")
+    share(parser, "--out", help="folder for zoo.json")
     parser.add_argument("--list", action="store_true", help="print the table of attacks and stop")
-    parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
@@ -51,18 +44,14 @@ def run(options: Namespace) -> int:
     if options.list:
         print(f"{attack_list().text()}\n\n{left_out_list().text()}")
         return DONE
-    from art_disc.cli.setup import load_data, network_words, once_each
+    from art_disc.cli.setup import network_words, once_each
     from art_disc.estimators import build_classifier
     from art_disc.evaluation.zoo.matrix import zoo_matrix
-    from art_disc.training.words import fitted_defences, make_network
+    from art_disc.training.words import fitted_defences, load_part, make_network
 
-    if options.retrain is not None:
-        msg = "--retrain has no meaning here: the defences share one network; leave it out"
-        raise InputError(msg)
-    data = load_data(Namespace(dataset=options.dataset, data_dir=options.data_dir))
-    listed = None if options.eps is None else [options.eps]
-    words = network_words(Namespace(**{**vars(options), "eps": listed}), data)
-    network, line = make_network(words, data)
+    refuse(options, ("retrain",), "has no meaning here: the defences share one network")
+    data = load_part(options.dataset, options.data_dir)
+    network, line = make_network(network_words(options, data), data)
     classifiers = {
         text: build_classifier(network, data=data, defences=fitted_defences(text, data))
         for text in once_each(options.defence or DEFENCES)

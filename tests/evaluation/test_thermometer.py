@@ -16,7 +16,7 @@ from art_disc import (
 )
 from art_disc.attacks import ATTACKS, AttackRequest, attack_table
 from art_disc.cli import main
-from art_disc.cli.parser import make_parser
+from art_disc.cli.main import make_parser
 from art_disc.cli.setup import make_reference
 from art_disc.core.errors import InputError
 from art_disc.core.records import EvaluationRecord

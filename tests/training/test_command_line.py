@@ -8,7 +8,7 @@ import torch
 
 from art_disc import ColorDepthReduction
 from art_disc.cli import main, setup
-from art_disc.cli.parser import make_parser
+from art_disc.cli.main import make_parser
 from art_disc.core.errors import InputError
 from art_disc.networks import DigitsNet, weights_hash
 from art_disc.training import Adversary, cache, trained

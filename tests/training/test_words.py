@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import art_disc
-from art_disc.cli.parser import make_parser
+from art_disc.cli.main import make_parser
 from art_disc.cli.setup import network_words
 from art_disc.core.errors import InputError
 from art_disc.evaluation.sweep.words import parse_training
