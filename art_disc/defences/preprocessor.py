@@ -159,16 +159,17 @@ class MapPreprocessor(Traits, PreprocessorPyTorch):
         """Return the same defence with another backward pass.
 
         Args:
-            surrogate: As for the constructor; the defence itself comes back for surrogates of
-                codebooks and levels that say nothing here.
+            surrogate: As for the constructor. A defence of another kind comes back itself for the
+                surrogates of codebooks and levels, which say nothing to it.
 
         Raises:
-            InputError: Nothing that this defence, a codebook or a code of levels takes.
+            InputError: Nothing that this defence takes, nor such a surrogate.
         """
         own = self.meant(surrogate)
         if own is not None:
             return self._changed(surrogate=own)
-        if CODEWORDS.find(surrogate) is None and LEVELS.find(surrogate) is None:
+        common = (CODEWORDS, LEVELS)
+        if self.vocabulary in common or all(words.find(surrogate) is None for words in common):
             self.vocabulary.read(surrogate)
         return self
 

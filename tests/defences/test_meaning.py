@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from torch import nn
 
 import art_disc as ad
 from art_disc.core.errors import InputError
 from art_disc.defences import Mixture, ResizePad, Unrolled
 from art_disc.defences.jpeg_model import DctModel
 from art_disc.defences.meaning import check_known
-from art_disc.surrogates import Identity
+from art_disc.surrogates import Identity, Ramp, SoftAssignment
 
 SHAPE = {"input_shape": (1, 8, 8), "nb_classes": 10}
 
@@ -31,6 +32,10 @@ def randdisc():
 
 def levels():
     return ad.ColorDepthReduction(4)
+
+
+def thermometer():
+    return ad.Thermometer(4)
 
 
 WORDS = [
@@ -88,6 +93,21 @@ def test_there_may_be_nothing_that_takes_any(digits_net):
         around(digits_net, ResizePad(6, 8, 8)).with_surrogate("soft")
     with pytest.raises(InputError, match="'ramp': ColorDepthReduction takes identity, soft"):
         around(digits_net, levels()).with_surrogate("ramp")
+
+
+@pytest.mark.parametrize(
+    ("make", "surrogate"),
+    [(levels, "ramp"), (levels, Ramp()), (thermometer, Mixture()), (jpeg, "ramps"), (jpeg, "mix")],
+)
+def test_a_defence_by_itself_refuses_what_it_does_not_take(make, surrogate):
+    with pytest.raises(InputError, match=r"surrogate must be .* or .*, got"):
+        make().with_surrogate(surrogate)
+
+
+def test_in_a_chain_the_defences_to_which_a_word_says_nothing_stay():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4 * 64, 10))
+    first, second = around(net, levels(), thermometer()).with_surrogate("ramp").defences
+    assert (first.surrogate, second.surrogate) == (SoftAssignment(), Ramp())
 
 
 @pytest.mark.parametrize("word", [*(w for _, w, _ in WORDS), "ramp:0.1", "identity", "smooth"])
