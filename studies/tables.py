@@ -9,7 +9,7 @@ from typing import Any
 from art_disc.core.files import replace_file
 from art_disc.core.intervals import holm
 from art_disc.core.records import load_record
-from art_disc.core.records.table import Gain, TableRecord, TableRow
+from art_disc.core.records.published import Gain, TableRecord, TableRow
 from art_disc.report import as_markdown
 from art_disc.report.kinds.published import eps_words
 from studies.common import RESULTS

@@ -6,7 +6,7 @@ it had to change: the caller's array is never written to.
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+T = TypeVar("T")
 
 
 def check_images(x: Any, *, name: str = "x", upper: float = 1.0) -> Float32Array:
@@ -133,17 +134,17 @@ def check_count(value: Any, name: str, *, least: int = 1) -> int:
     return int(value)
 
 
-def check_choice(value: Any, name: str, known: Iterable[str]) -> str:
-    """Return a word that is one of those known.
+def check_choice(value: Any, name: str, known: Iterable[T]) -> T:
+    """Return that one of those known, words or numbers, which the value equals.
 
     Raises:
         InputError: It is none of them; the message lists them.
     """
-    words = tuple(known)
-    if value not in words:
-        msg = f"{name} must be one of {', '.join(words)}, got {value!r}"
+    choices = tuple(known)
+    if value not in choices:
+        msg = f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}"
         raise InputError(msg)
-    return str(value)
+    return choices[choices.index(value)]
 
 
 def check_positive(value: Any, name: str, *, zero: bool = False, scale: str = "") -> float:

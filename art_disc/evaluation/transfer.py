@@ -15,7 +15,7 @@ from art_disc.attacks import AttackFactory, attack_table
 from art_disc.core.budget import Budget, perturbation_norm
 from art_disc.core.checks import Float32Array, check_count, check_eps
 from art_disc.core.errors import InputError
-from art_disc.core.records.base import Setting
+from art_disc.core.records.fields import Setting
 from art_disc.core.records.supplied import TransferRecord, TransferRow
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators.contract import (

@@ -130,10 +130,10 @@ def persistent_plot(record: PersistentCurve, ax: Any = None, *, label: str = "")
 def transfer_plot(record: TransferRecord, ax: Any = None) -> Any:
     """Draw what each source's examples leave the target and the source."""
     axes = ax or new_axes()
-    names = [row.source for row in record.rows if row.status == "done"]
+    names = list(record.finished)
     at = np.arange(len(names))
     targets = [record.share(name) for name in names]
-    own = [record.source_share(name) for name in names]
+    own = [row.own_share for row in record.finished.values()]
     error_bars(axes, at - 0.08, targets, color=BLUE, marker="o", linestyle="", label="target")
     error_bars(axes, at + 0.08, own, color=ORANGE, marker="s", linestyle="", label="source itself")
     _level(axes, record.clean, "target, no change")

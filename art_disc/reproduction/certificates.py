@@ -10,7 +10,7 @@ from art_disc.core.checks import Float32Array, check_count
 from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment
 from art_disc.core.records.certificate import CertificateRecord
-from art_disc.core.records.certificate_table import CertificateTableRecord, CertificateTableRow
+from art_disc.core.records.published import CertificateTableRecord, CertificateTableRow
 from art_disc.defences import PixelDiscretization
 from art_disc.metrics import certify, free_pixels
 from art_disc.reproduction.published import PublishedCertificate, published_certificates

@@ -9,7 +9,7 @@ from art_disc.codebooks import DensityCodebook
 from art_disc.core.checks import check_count
 from art_disc.core.files import replace_file
 from art_disc.core.records.base import Environment
-from art_disc.core.records.classes import ClassesRecord, ClassesRow
+from art_disc.core.records.published import ClassesRecord, ClassesRow
 from art_disc.data import load_dataset
 from art_disc.metrics import equivalence_classes
 

@@ -9,7 +9,7 @@ from typing import Any
 from art_disc.core.errors import InputError
 from art_disc.core.records import AttackOutcome, EvaluationRecord, Share
 from art_disc.core.records.outcomes import WHITE_BOX
-from art_disc.core.records.table import TableRow
+from art_disc.core.records.published import TableRow
 from art_disc.defences import CodebookPreprocessor, parse_defences
 from art_disc.evaluation import evaluate
 from art_disc.reproduction.published import Published

@@ -9,8 +9,9 @@ import torch
 from art_disc.attacks import attack_table
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
-from art_disc.core.records.base import Environment, Setting
-from art_disc.core.records.table import TableRecord, TableRow
+from art_disc.core.records.base import Environment
+from art_disc.core.records.fields import Setting
+from art_disc.core.records.published import TableRecord, TableRow
 from art_disc.reproduction.recipes import Stage
 from art_disc.reproduction.rows import ATTACKS, RowRequest, run_row
 from art_disc.reproduction.tables import chosen_rows, table

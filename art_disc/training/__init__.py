@@ -1,6 +1,6 @@
 """Training loops: natural and adversarial, bare or behind defences, seeded, resumable, cached."""
 
-from art_disc.core.records.table import SETTINGS
+from art_disc.core.records.published import SETTINGS
 from art_disc.training.adversary import Adversary
 from art_disc.training.cache import cache_dir, trained
 from art_disc.training.loop import TrainingResult, train

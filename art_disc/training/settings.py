@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from art_disc.core.errors import InputError
-from art_disc.core.records.table import SETTINGS
+from art_disc.core.records.published import SETTINGS
 from art_disc.data import Dataset
 from art_disc.defences import MapPreprocessor
 from art_disc.estimators import DefendedClassifier, build_classifier

@@ -12,8 +12,6 @@ from art_disc.core.records import (
     EvaluationRecord,
     Share,
 )
-from art_disc.core.records.certificate_table import CertificateTableRecord, CertificateTableRow
-from art_disc.core.records.classes import ClassesRecord, ClassesRow
 from art_disc.core.records.divergence import AttackedPoint, CurvePoint
 from art_disc.core.records.draws import DrawsRecord, persistent_curve
 from art_disc.core.records.hardness import (
@@ -22,6 +20,14 @@ from art_disc.core.records.hardness import (
     HardnessRow,
     NeighbourhoodFacts,
     SeparabilityFacts,
+)
+from art_disc.core.records.published import (
+    CertificateTableRecord,
+    CertificateTableRow,
+    ClassesRecord,
+    ClassesRow,
+    TableRecord,
+    TableRow,
 )
 from art_disc.core.records.randomness import AgreementRecord, ConvergencePoint, ConvergenceRecord
 from art_disc.core.records.study import StudyRecord
@@ -32,7 +38,6 @@ from art_disc.core.records.supplied import (
     TransferRow,
 )
 from art_disc.core.records.sweep import SweepCell, SweepRecord
-from art_disc.core.records.table import TableRecord, TableRow
 from art_disc.core.records.zoo import ZooCell, ZooRecord
 
 COMMITTED = sorted((Path(__file__).parents[2] / "studies" / "results").rglob("*.json"))

@@ -3,7 +3,6 @@
 import copy
 import json
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -267,8 +266,7 @@ def test_a_kind_of_ones_own_is_registered_by_one_line(tmp_path, monkeypatch):
 
     @register
     @dataclass(frozen=True, slots=True)
-    class Toy(Record):
-        kind: ClassVar[str] = "toy"
+    class Toy(Record, kind="toy"):
         length: float
 
     path = Toy(2).save(tmp_path / "toy.json")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.core.intervals import holm, mcnemar, paired_difference
 from art_disc.core.records.base import Environment, Share
-from art_disc.core.records.table import TableRecord, TableRow
+from art_disc.core.records.published import TableRecord, TableRow
 
 ENVIRONMENT = Environment("2025-01-02T03:04:05+00:00", "0.1", "3.11", "linux", {"numpy": "2"})
 

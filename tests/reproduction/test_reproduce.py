@@ -10,8 +10,7 @@ from torch import nn
 from art_disc.cli import main
 from art_disc.core.errors import InputError
 from art_disc.core.records import load_record
-from art_disc.core.records.certificate_table import CertificateTableRecord
-from art_disc.core.records.table import TableRecord
+from art_disc.core.records.published import CertificateTableRecord, TableRecord
 from art_disc.defences import parse_defences
 from art_disc.metrics import free_pixels
 from art_disc.report import as_markdown, as_text

@@ -22,7 +22,7 @@ from art_disc.core.checks import (
     check_images,
     check_labels,
 )
-from art_disc.core.records.base import Setting
+from art_disc.core.records.fields import Setting
 from art_disc.core.seeds import derive_seed
 
 # votes by which a label is chosen where none is given; what is certified are other votes

@@ -11,33 +11,24 @@ from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
 import numpy as np
-from msgspec import Meta
 from numpy.typing import NDArray
 
 from art_disc.core.errors import FileFormatError
 from art_disc.core.files import read_json, write_json
 from art_disc.core.intervals import wilson_interval
-from art_disc.core.records.checked import LARGEST, Checked, check_most, decode
+from art_disc.core.records.checked import Checked, decode
+from art_disc.core.records.fields import Count
+from art_disc.core.records.rules import most
 
 SCHEMA_VERSION = 3
-
-Finite = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
-NonNegative = Annotated[float, Meta(ge=0, le=LARGEST)]
-Unit = Annotated[float, Meta(ge=0, le=1)]
-Count = Annotated[int, Meta(ge=0)]
-Setting = str | int | Finite | bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Share(Checked):
     """A count out of a total, with its 95% Wilson interval."""
 
-    count: Count
+    count: Annotated[Count, most("total")]
     total: Count
-
-    def check(self) -> None:
-        """Refuse a count above the total."""
-        check_most(self.count, self.total, "count", "total")
 
     @classmethod
     def of(cls, flags: Sequence[bool] | NDArray[np.bool_]) -> Self:
@@ -87,10 +78,27 @@ class Environment(Checked):
 
 
 class Record(Checked):
-    """Reading and writing shared by the records that are files of their own."""
+    """A record that is a file of its own: a frozen dataclass, as `class Toy(Record, kind="toy")`.
+
+    Fields that several kinds have, unless one says otherwise of its own:
+
+    Attributes:
+        kind: What is written as the file's kind.
+        eps: l_inf budget in the classifier's input range.
+        defences: One line a defence, in the order in which they are applied.
+        settings: What the run was asked for.
+        seed: Of every random draw.
+        seconds: What it took.
+        environment: Where and when.
+    """
 
     __slots__ = ()
     kind: ClassVar[str]
+
+    def __init_subclass__(cls, *, kind: str | None = None) -> None:
+        # dataclass makes a class with slots once more, and then names no kind
+        if kind is not None:
+            cls.kind = kind
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types, with the kind and the version of the format."""

@@ -1,12 +1,13 @@
 """The record of a certificate: one verdict an example."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 from art_disc.core.checks import check_choice
 from art_disc.core.intervals import clopper_pearson_lower
-from art_disc.core.records.base import Count, Environment, NonNegative, Record, Setting
-from art_disc.core.records.checked import check_lengths
+from art_disc.core.records.base import Environment, Record
+from art_disc.core.records.fields import Count, NonNegative, Setting
+from art_disc.core.records.rules import like
 
 VERDICTS = ("certified", "falsified", "undecided")
 
@@ -15,14 +16,12 @@ class Verdicts(Record):
     """What is counted from the verdicts of a certificate, whatever its method."""
 
     __slots__ = ()
-    each: ClassVar[tuple[str, ...]]
     verdicts: tuple[str, ...]
 
     def check(self) -> None:
-        """Refuse words that are no verdict, and lists without one entry for each example."""
+        """Refuse words that are no verdict."""
         for i, verdict in enumerate(self.verdicts):
             check_choice(verdict, f"verdicts[{i}]", VERDICTS)
-        check_lengths(self, "verdicts", *self.each)
 
     def count(self, verdict: str) -> int:
         """Number of examples with this verdict.
@@ -40,7 +39,7 @@ class Verdicts(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateRecord(Verdicts):
+class CertificateRecord(Verdicts, kind="certificate"):
     """Verdicts of one certificate at one budget.
 
     Attributes:
@@ -53,18 +52,15 @@ class CertificateRecord(Verdicts):
         evaluated: For each example, the code images really classified.
     """
 
-    kind: ClassVar[str] = "certificate"
-    each: ClassVar[tuple[str, ...]] = ("reasons", "free_pixels", "log2_images", "evaluated")
-
     method: str
     eps: NonNegative
     assumes: str
     settings: dict[str, Setting]
     verdicts: tuple[str, ...]
-    reasons: tuple[str, ...]
-    free_pixels: tuple[Count, ...]
-    log2_images: tuple[NonNegative, ...]
-    evaluated: tuple[Count, ...]
+    reasons: Annotated[tuple[str, ...], like("verdicts")]
+    free_pixels: Annotated[tuple[Count, ...], like("verdicts")]
+    log2_images: Annotated[tuple[NonNegative, ...], like("verdicts")]
+    evaluated: Annotated[tuple[Count, ...], like("verdicts")]
     seconds: NonNegative
     environment: Environment
 

@@ -1,21 +1,14 @@
 """What certificates by divergence leave behind."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 from art_disc.core.intervals import clopper_pearson_lower
-from art_disc.core.records.base import (
-    Count,
-    Environment,
-    Finite,
-    NonNegative,
-    Record,
-    Setting,
-    Share,
-    Unit,
-)
+from art_disc.core.records.base import Environment, Record, Share
 from art_disc.core.records.certificate import Verdicts
-from art_disc.core.records.checked import Checked, check_equal, check_most
+from art_disc.core.records.checked import Checked
+from art_disc.core.records.fields import Count, Finite, NonNegative, Setting, Unit
+from art_disc.core.records.rules import check_equal, like, most
 
 
 def corrected_limit(certified: int, total: int, confidence: float, sampling: float) -> float:
@@ -39,16 +32,14 @@ def corrected_limit(certified: int, total: int, confidence: float, sampling: flo
 
 
 @dataclass(frozen=True, slots=True)
-class DivergenceRecord(Verdicts):
+class DivergenceRecord(Verdicts, kind="divergence certificate"):
     """Verdicts of a certificate by divergence at one budget.
 
     Attributes:
         bound: `tight`, `pinsker` or `smoothing`.
-        eps: l_inf budget in the classifier's input range.
         confidence: With which each single `certified` holds.
         draws: Votes an image.
         assumes: What the verdicts hold for.
-        settings: How they came about.
         verdicts: `certified` or `undecided` for each example; nothing is falsified.
         reasons: Why an example is undecided; empty otherwise.
         votes: For each example, the votes of its label.
@@ -59,9 +50,6 @@ class DivergenceRecord(Verdicts):
             is known; see `votes_for_gap`.
     """
 
-    kind: ClassVar[str] = "divergence certificate"
-    each: ClassVar[tuple[str, ...]] = ("reasons", "votes", "lowest", "divergence", "gap")
-
     bound: str
     eps: NonNegative
     confidence: Unit
@@ -69,11 +57,11 @@ class DivergenceRecord(Verdicts):
     assumes: str
     settings: dict[str, Setting]
     verdicts: tuple[str, ...]
-    reasons: tuple[str, ...]
-    votes: tuple[Count, ...]
-    lowest: tuple[Finite, ...]
-    divergence: tuple[Finite | None, ...]
-    gap: tuple[Finite, ...]
+    reasons: Annotated[tuple[str, ...], like("verdicts")]
+    votes: Annotated[tuple[Count, ...], like("verdicts")]
+    lowest: Annotated[tuple[Finite, ...], like("verdicts")]
+    divergence: Annotated[tuple[Finite | None, ...], like("verdicts")]
+    gap: Annotated[tuple[Finite, ...], like("verdicts")]
     seconds: NonNegative
     environment: Environment
 
@@ -102,13 +90,9 @@ class CurvePoint(Checked):
 
     eps: NonNegative
     bound: str
-    certified: Count
+    certified: Annotated[Count, most("total")]
     total: Count
     limit: NonNegative
-
-    def check(self) -> None:
-        """Refuse more certified images than there are."""
-        check_most(self.certified, self.total, "certified", "total")
 
     @property
     def share(self) -> float:
@@ -129,14 +113,9 @@ class AttackedPoint(Checked):
     """
 
     eps: NonNegative
-    right: Count
+    right: Annotated[Count, most("total")]
     total: Count
-    contradicted: Count
-
-    def check(self) -> None:
-        """Refuse more right or contradicted images than there are."""
-        check_most(self.right, self.total, "right", "total")
-        check_most(self.contradicted, self.total, "contradicted", "total")
+    contradicted: Annotated[Count, most("total")]
 
     @property
     def share(self) -> Share:
@@ -145,7 +124,7 @@ class AttackedPoint(Checked):
 
 
 @dataclass(frozen=True, slots=True)
-class CertifiedCurve(Record):
+class CertifiedCurve(Record, kind="certified curve"):
     """Certified accuracy over budgets, all of it from the same votes.
 
     The limits of an image's class probabilities hold for all budgets and bounds together.
@@ -157,17 +136,14 @@ class CertifiedCurve(Record):
         confidence: With which each single verdict holds.
         draws: Votes an image.
         assumes: What the verdicts hold for.
-        settings: How they came about.
         vacuous: For each bound of a defence with adaptive centres, as text, from which budget it
             certifies nothing; empty for others.
         attacked: What an attack left at each budget; empty where none was made.
         attack: The attack in words.
     """
 
-    kind: ClassVar[str] = "certified curve"
-
     points: tuple[CurvePoint, ...]
-    clean: Count
+    clean: Annotated[Count, most("total")]
     total: Count
     confidence: Unit
     draws: Count
@@ -180,8 +156,7 @@ class CertifiedCurve(Record):
     attack: str = ""
 
     def check(self) -> None:
-        """Refuse counts above the total, and points of other images."""
-        check_most(self.clean, self.total, "clean", "total")
+        """Refuse points of other images."""
         for name in ("points", "attacked"):
             for i, point in enumerate(getattr(self, name)):
                 check_equal(point.total, self.total, f"{name}[{i}].total")

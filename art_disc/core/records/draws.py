@@ -1,7 +1,7 @@
 """Counts of fresh draws: accuracy by several rules, and an attacker who submits again and again."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import InputError
 from art_disc.core.intervals import clopper_pearson_interval
-from art_disc.core.records.base import Count, Environment, NonNegative, Record, Share, Unit
-from art_disc.core.records.checked import check_lengths, check_most, check_rising
+from art_disc.core.records.base import Environment, Record, Share
+from art_disc.core.records.fields import Count, NonNegative, Unit
+from art_disc.core.records.rules import like, most, rising
 
 RULES = ("mean", "vote", "any", "all")
 
@@ -25,19 +26,7 @@ class ExactShare(Share):
         return clopper_pearson_interval(self.count, self.total)
 
 
-def place_of(wanted: int, listed: tuple[int, ...], name: str) -> int:
-    """Return where a number is in a list.
-
-    Raises:
-        InputError: It is not there.
-    """
-    if wanted not in listed:
-        msg = f"{name} must be one of {', '.join(map(str, listed))}, got {wanted!r}"
-        raise InputError(msg)
-    return listed.index(wanted)
-
-
-def unbroken(right: tuple[int, ...], draws: int, most: int) -> NDArray[np.float64]:
+def unbroken(right: tuple[int, ...], draws: int, submissions: int) -> NDArray[np.float64]:
     """Estimate how probable it is that an image is right in t fresh draws, without bias.
 
     Of r right draws among n, t taken without replacement are all right with probability
@@ -47,29 +36,29 @@ def unbroken(right: tuple[int, ...], draws: int, most: int) -> NDArray[np.float6
     Args:
         right: For each image the number r of right draws, 0..n.
         draws: n.
-        most: Largest t, 1..n.
+        submissions: Largest t, 1..n.
 
     Returns:
-        Shape (most, images), in [0, 1]; row t - 1 is about t draws.
+        Shape (submissions, images), in [0, 1]; row t - 1 is about t draws.
 
     Raises:
         InputError: Numbers that cannot be.
     """
     check_count(draws, "draws")
-    check_count(most, "most")
+    check_count(submissions, "submissions")
     counts = np.asarray(right, dtype=np.float64)
-    if most > draws or counts.min(initial=0) < 0 or counts.max(initial=0) > draws:
+    if submissions > draws or counts.min(initial=0) < 0 or counts.max(initial=0) > draws:
         msg = (
             f"{draws} draws an image tell of at most {draws} submissions and right counts, got "
-            f"{most} submissions and counts up to {counts.max(initial=0):g}; make more draws"
+            f"{submissions} submissions and counts up to {counts.max(initial=0):g}; make more draws"
         )
         raise InputError(msg)
-    taken = np.arange(most, dtype=np.float64)[:, None]
+    taken = np.arange(submissions, dtype=np.float64)[:, None]
     return np.asarray(np.cumprod(np.maximum(counts - taken, 0) / (draws - taken), axis=0))
 
 
 @dataclass(frozen=True, slots=True)
-class PersistentCurve(Record):
+class PersistentCurve(Record, kind="persistent attacker"):
     """An attacker who submits the same image again and again until it is misclassified once.
 
     Attributes:
@@ -79,23 +68,14 @@ class PersistentCurve(Record):
         broken: For each t, the share of images of which at least one of t submissions is
             misclassified; unbiased, see `unbroken`.
         errors: Standard error of each over images, which includes that of the draws.
-        environment: Of the draws.
     """
-
-    kind: ClassVar[str] = "persistent attacker"
 
     draws: Count
     total: Count
-    submissions: tuple[Count, ...]
-    broken: tuple[Unit, ...]
-    errors: tuple[NonNegative, ...]
+    submissions: Annotated[tuple[Count, ...], rising, most("draws")]
+    broken: Annotated[tuple[Unit, ...], like("submissions")]
+    errors: Annotated[tuple[NonNegative, ...], like("submissions")]
     environment: Environment
-
-    def check(self) -> None:
-        """Refuse lists without one entry for each number of submissions."""
-        check_rising(self.submissions, "submissions")
-        check_lengths(self, "submissions", "broken", "errors")
-        check_most(self.submissions, self.draws, "submissions", "draws")
 
     def at(self, submissions: int) -> float:
         """Share broken within so many submissions.
@@ -103,11 +83,12 @@ class PersistentCurve(Record):
         Raises:
             InputError: Not on the curve.
         """
-        return self.broken[place_of(submissions, self.submissions, "submissions")]
+        check_choice(submissions, "submissions", self.submissions)
+        return self.broken[self.submissions.index(submissions)]
 
 
 @dataclass(frozen=True, slots=True)
-class DrawsRecord(Record):
+class DrawsRecord(Record, kind="scored draws"):
     """How many of n fresh draws of each image are right.
 
     Attributes:
@@ -116,24 +97,15 @@ class DrawsRecord(Record):
         mean_correct: For each image, whether the mean of their probabilities is right.
         vote_correct: For each image, whether the class with most votes is right; the lowest class
             wins a tie.
-        seed: Of the draws.
-        defences: One line a defence.
     """
 
-    kind: ClassVar[str] = "scored draws"
-
     draws: Count
-    right: tuple[Count, ...]
-    mean_correct: tuple[bool, ...]
-    vote_correct: tuple[bool, ...]
+    right: Annotated[tuple[Count, ...], most("draws")]
+    mean_correct: Annotated[tuple[bool, ...], like("right")]
+    vote_correct: Annotated[tuple[bool, ...], like("right")]
     seed: int
     defences: tuple[str, ...]
     environment: Environment
-
-    def check(self) -> None:
-        """Refuse lists without one entry for each image, and more right draws than draws."""
-        check_lengths(self, "right", "mean_correct", "vote_correct")
-        check_most(self.right, self.draws, "right", "draws")
 
     def share(self, rule: str) -> ExactShare:
         """Accuracy by a rule, with its Clopper-Pearson interval over images.
@@ -171,17 +143,16 @@ def persistent_curve(record: DrawsRecord, *, submissions: int | None = None) -> 
     Raises:
         InputError: More submissions than draws tell of.
     """
-    most = record.draws if submissions is None else submissions
-    broken = 1 - unbroken(record.right, record.draws, most)
+    last = record.draws if submissions is None else submissions
+    broken = 1 - unbroken(record.right, record.draws, last)
     total = broken.shape[1]
-    spread = broken.std(axis=1, ddof=1) if total > 1 else np.full(most, np.nan)
     # one image tells nothing of the others
-    errors = np.where(np.isfinite(spread), spread / np.sqrt(total), 1.0)
+    errors = broken.std(axis=1, ddof=1) / np.sqrt(total) if total > 1 else np.ones(last)
     return PersistentCurve(
         draws=record.draws,
         total=total,
-        submissions=tuple(range(1, most + 1)),
-        broken=tuple(float(v) for v in broken.mean(axis=1)),
-        errors=tuple(float(v) for v in errors),
+        submissions=tuple(range(1, last + 1)),
+        broken=tuple(broken.mean(axis=1).tolist()),
+        errors=tuple(errors.tolist()),
         environment=record.environment,
     )

@@ -1,38 +1,20 @@
 """The record of an evaluation: who was attacked, how, and what became of every example."""
 
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 
-from art_disc.core.checks import check_choice
-from art_disc.core.records.base import (
-    Count,
-    Environment,
-    Finite,
-    NonNegative,
-    Record,
-    Setting,
-    Share,
-)
+from art_disc.core.records.base import Environment, Record, Share
 from art_disc.core.records.certificate import CertificateRecord
-from art_disc.core.records.checked import (
-    check_lengths,
-    check_most,
-    check_plain,
-    check_rising,
-)
-from art_disc.core.records.outcomes import (
-    CHECK_TIERS,
-    KNOWLEDGE,
-    NORMS,
-    AttackOutcome,
-    CheckResult,
-)
+from art_disc.core.records.fields import Count, Finite, NonNegative, Setting
+from art_disc.core.records.outcomes import CHECK_TIERS, KNOWLEDGE, AttackOutcome, CheckResult, Norm
+from art_disc.core.records.rules import check_length, check_most, like, one_of, plain, rising
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationRecord(Record):
+class EvaluationRecord(Record, kind="evaluation"):
     """An evaluation: who was attacked, how, and what became of every example.
 
     Attributes:
@@ -40,7 +22,6 @@ class EvaluationRecord(Record):
         example_ids: Index of each example in the data set's test split.
         labels: True class of each example.
         network: `name`, `parameters` (count), `weights` (content hash), `training`.
-        defences: One readable line a defence, in the order in which they are applied.
         codebook: `name`, `metric`, `codewords` (k lists of c values in [0, 1]), or empty; `then`
             lists the same of the codebooks that follow in a chain.
         histogram: 256 counts of 8-bit pixel values for each channel of the training images.
@@ -58,20 +39,18 @@ class EvaluationRecord(Record):
         checks_tier: `quick`, `standard`, `full`, or empty where no checks were asked for.
     """
 
-    kind: ClassVar[str] = "evaluation"
-
     dataset: dict[str, Setting]
-    example_ids: tuple[Count, ...]
+    example_ids: Annotated[tuple[Count, ...], like("labels")]
     labels: tuple[Count, ...]
     network: dict[str, Setting]
     defences: tuple[str, ...]
-    codebook: dict[str, Any]
+    codebook: Annotated[dict[str, Any], plain]
     histogram: tuple[tuple[Count, ...], ...]
-    norm: str
-    eps: tuple[NonNegative, ...]
-    clip_values: tuple[Finite, ...]
+    norm: Norm
+    eps: Annotated[tuple[NonNegative, ...], rising]
+    clip_values: Annotated[tuple[Finite, ...], rising]
     seed: int
-    base_correct: tuple[bool, ...]
+    base_correct: Annotated[tuple[bool, ...], like("labels", optional=True)]
     defended_correct: tuple[bool, ...]
     outcomes: tuple[AttackOutcome, ...]
     environment: Environment
@@ -79,29 +58,23 @@ class EvaluationRecord(Record):
     settings: dict[str, Setting] = field(default_factory=dict)
     certificates: tuple[CertificateRecord, ...] = ()
     reference: dict[str, Setting] = field(default_factory=dict)
-    reference_correct: tuple[bool, ...] = ()
+    reference_correct: Annotated[tuple[bool, ...], like("labels", optional=True)] = ()
     checks: tuple[CheckResult, ...] = ()
-    checks_tier: str = ""
+    checks_tier: Annotated[str, one_of(("", *CHECK_TIERS))] = ""
 
     def check(self) -> None:
-        """Refuse lists without one entry for each example, and words that say nothing."""
-        check_choice(self.norm, "norm", NORMS)
-        check_choice(self.checks_tier, "checks_tier", ("", *CHECK_TIERS))
-        check_rising(self.eps, "eps")
-        check_rising(self.clip_values, "clip_values")
-        check_plain(self.codebook, "codebook")
+        """Refuse predictions, outcomes and certificates of other examples."""
         n = len(self.labels)
-        check_lengths(self, "labels", "example_ids")
         # a run that was stopped before any prediction has none
-        check_lengths(self, "labels", "defended_correct", optional=not self.complete)
-        check_lengths(self, "labels", "base_correct", "reference_correct", optional=True)
+        if self.complete or self.defended_correct:
+            check_length(self.defended_correct, n, "defended_correct", "labels")
         for i, row in enumerate(self.outcomes):
             if row.positions:
                 check_most(row.positions, n - 1, f"outcomes[{i}].positions", "labels")
             elif row.status == "done":
-                check_lengths(row, "labels", "correct", size=n, before=f"outcomes[{i}].")
+                check_length(row.correct, n, f"outcomes[{i}].correct", "labels")
         for i, certificate in enumerate(self.certificates):
-            check_lengths(certificate, "labels", "verdicts", size=n, before=f"certificates[{i}].")
+            check_length(certificate.verdicts, n, f"certificates[{i}].verdicts", "labels")
 
     def contradictions(self) -> tuple[tuple[int, float], ...]:
         """Examples that are certified at a budget and yet broken within it.
@@ -123,8 +96,7 @@ class EvaluationRecord(Record):
 
     def clean(self, model: str = "defended") -> Share:
         """Clean accuracy of `base`, `defended` or `reference`."""
-        correct = self._correct(model)
-        return Share.of(correct)
+        return Share.of(self._correct(model))
 
     def _correct(self, model: str) -> tuple[bool, ...]:
         rows = {"base": self.base_correct, "reference": self.reference_correct}
@@ -200,11 +172,7 @@ class EvaluationRecord(Record):
 
     def breakers(self, eps: float) -> dict[str, int]:
         """For each attack on the defended model, how many examples it alone broke within `eps`."""
-        alone: dict[str, int] = {}
-        for names in self.broken_by(eps):
-            if len(names) == 1:
-                alone[names[0]] = alone.get(names[0], 0) + 1
-        return alone
+        return dict(Counter(hit[0] for hit in self.broken_by(eps) if len(hit) == 1))
 
     @property
     def verdict(self) -> str:

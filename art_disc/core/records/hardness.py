@@ -1,18 +1,11 @@
 """The record of how hard a data set is to defend by a codebook."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from art_disc.core.records.base import (
-    Count,
-    Environment,
-    Finite,
-    NonNegative,
-    Record,
-    Setting,
-    Unit,
-)
-from art_disc.core.records.checked import Checked, check_equal
+from art_disc.core.records.base import Environment, Record
+from art_disc.core.records.checked import Checked
+from art_disc.core.records.fields import Count, Finite, NonNegative, Setting, Unit
+from art_disc.core.records.rules import check_equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +108,7 @@ class HardnessRow(Checked):
 
 
 @dataclass(frozen=True, slots=True)
-class HardnessRecord(Record):
+class HardnessRecord(Record, kind="hardness"):
     """How hard a data set is to defend by a codebook, before any network is trained.
 
     Attributes:
@@ -123,10 +116,7 @@ class HardnessRecord(Record):
         defence: In words.
         codewords_255: k codewords of c values on the 0..255 scale.
         budgets: One entry a budget.
-        environment: Where and when.
     """
-
-    kind: ClassVar[str] = "hardness"
 
     dataset: dict[str, Setting]
     defence: str

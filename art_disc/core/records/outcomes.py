@@ -1,19 +1,16 @@
 """What one attack, and one check, found: parts of an evaluation's record."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.core.budget import BUDGET_TOLERANCE
-from art_disc.core.checks import check_choice
-from art_disc.core.records.base import Count, Finite, NonNegative, Setting, Share
-from art_disc.core.records.checked import (
-    Checked,
-    check_lengths,
-    check_most,
-    check_rising,
-)
+from art_disc.core.records.base import Share
+from art_disc.core.records.checked import Checked
+from art_disc.core.records.fields import Count, Finite, NonNegative, Setting
+from art_disc.core.records.rules import check_length, like, most, one_of, rising
 
 KNOWLEDGE = ("none", "base", "bpda", "bpda+eot")
 WHITE_BOX = ("bpda", "bpda+eot")
@@ -22,6 +19,9 @@ RUN_STATUSES = ("done", "failed", "skipped")
 CHECK_TIERS = ("quick", "standard", "full")
 MODELS = ("base", "defended", "reference", "frozen")
 NORMS = ("inf", "2")
+
+Status = Annotated[str, one_of(RUN_STATUSES)]
+Norm = Annotated[str, one_of(NORMS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +57,23 @@ class AttackOutcome(Checked):
     """
 
     attack: str
-    scored_on: str
-    knowledge: str
+    scored_on: Annotated[str, one_of(MODELS)]
+    knowledge: Annotated[str, one_of(KNOWLEDGE)]
     surrogate: str | None
-    norm: str
+    norm: Norm
     eps: NonNegative
     targeted: bool
     settings: dict[str, Setting]
     seed: int
-    status: str = "done"
+    status: Status = "done"
     reason: str = ""
-    positions: tuple[Count, ...] = ()
+    positions: Annotated[tuple[Count, ...], rising] = ()
     correct: tuple[bool, ...] = ()
-    perturbation: tuple[NonNegative, ...] = ()
-    grid_correct: tuple[bool, ...] = ()
+    perturbation: Annotated[tuple[NonNegative, ...], like("correct")] = ()
+    grid_correct: Annotated[tuple[bool, ...], like("correct", optional=True)] = ()
     draws: Count = 0
-    draw_correct: tuple[Count, ...] = ()
-    by_step: tuple[Count, ...] = ()
+    draw_correct: Annotated[tuple[Count, ...], most("draws"), like("correct", optional=True)] = ()
+    by_step: Annotated[tuple[Count, ...], most("correct")] = ()
     loss_by_step: tuple[Finite, ...] = ()
     asked_by: str = "attacks"
     tolerance: NonNegative = BUDGET_TOLERANCE
@@ -82,21 +82,11 @@ class AttackOutcome(Checked):
     seconds: NonNegative = 0.0
 
     def check(self) -> None:
-        """Refuse unknown words, and lists without one entry for each attacked example."""
-        check_choice(self.scored_on, "scored_on", MODELS)
-        check_choice(self.knowledge, "knowledge", KNOWLEDGE)
-        check_choice(self.norm, "norm", NORMS)
-        check_choice(self.status, "status", RUN_STATUSES)
-        check_rising(self.positions, "positions")
-        check_most(self.draw_correct, self.draws, "draw_correct", "draws")
-        lists = ("correct", "perturbation", "grid_correct", "draw_correct")
+        """Refuse results of other examples than those attacked, and of what is not done."""
         if self.status != "done":
-            check_lengths(self, f"it was {self.status}", *lists, size=0)
+            check_length(self.correct, 0, "correct", f"it was {self.status}")
         elif self.positions:
-            check_lengths(self, "positions", "correct")
-        check_lengths(self, "correct", "perturbation")
-        check_lengths(self, "correct", *lists, optional=True)
-        check_most(self.by_step, len(self.correct), "by_step", "correct")
+            check_length(self.correct, len(self.positions), "correct", "positions")
 
     def breaks(self, eps: float, *, grid: bool = False) -> tuple[bool, ...]:
         """For each attacked example, whether a change of at most `eps` broke it.
@@ -145,15 +135,10 @@ class CheckResult(Checked):
 
     id: str
     title: str
-    tier: str
-    status: str
+    tier: Annotated[str, one_of(CHECK_TIERS)]
+    status: Annotated[str, one_of(STATUSES)]
     summary: str
     cure: str
     example_ids: tuple[Count, ...] = ()
     numbers: dict[str, Finite] = field(default_factory=dict)
     seconds: NonNegative = 0.0
-
-    def check(self) -> None:
-        """Refuse a status or tier that there is none of."""
-        check_choice(self.status, "status", STATUSES)
-        check_choice(self.tier, "tier", CHECK_TIERS)

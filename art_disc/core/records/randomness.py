@@ -1,27 +1,26 @@
 """What attacking a classifier that draws leaves behind: its gradients, and PGD through them."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 import numpy as np
 
 from art_disc.core.checks import check_choice
 from art_disc.core.intervals import mcnemar
-from art_disc.core.records.base import Count, Environment, Finite, NonNegative, Record, Setting
-from art_disc.core.records.checked import (
-    Checked,
-    check_equal,
-    check_lengths,
-    check_most,
-)
-from art_disc.core.records.draws import ExactShare, place_of
+from art_disc.core.records.base import Environment, Record
+from art_disc.core.records.checked import Checked
+from art_disc.core.records.draws import ExactShare
+from art_disc.core.records.fields import Count, Finite, NonNegative, Setting
+from art_disc.core.records.rules import check_equal, check_length, check_most, like, one_of
 
 LOSSES = ("cross_entropy", "margin")
 
 
 @dataclass(frozen=True, slots=True)
-class AgreementRecord(Record):
+class AgreementRecord(Record, kind="gradient agreement"):
     """How far two independent EOT estimates of one gradient point the same way.
+
+    Its methods refuse, by `InputError`, a number of draws that was not tried.
 
     Attributes:
         loss: `cross_entropy` or `margin`.
@@ -29,49 +28,37 @@ class AgreementRecord(Record):
         cosines: For each M, the cosine of every image's two estimates; 0 where one of them is
             zero or not finite: nothing points anywhere.
         zeros: For each M, how many of the 2 x images estimates are zero or not finite.
-        seed: Of the draws.
-        defences: One line a defence.
-        seconds: What it took.
     """
 
-    kind: ClassVar[str] = "gradient agreement"
-
-    loss: str
+    loss: Annotated[str, one_of(LOSSES)]
     draws: tuple[Count, ...]
-    cosines: tuple[tuple[Finite, ...], ...]
-    zeros: tuple[Count, ...]
+    cosines: Annotated[tuple[tuple[Finite, ...], ...], like("draws")]
+    zeros: Annotated[tuple[Count, ...], like("draws")]
     seed: int
     defences: tuple[str, ...]
     seconds: NonNegative
     environment: Environment
 
     def check(self) -> None:
-        """Refuse lists without one entry for each number of draws, and rows of other images."""
-        check_choice(self.loss, "loss", LOSSES)
-        check_lengths(self, "draws", "cosines", "zeros")
+        """Refuse cosines of other images, and more estimates than there are."""
         images = len(self.cosines[0]) if self.cosines else 0
         for i, row in enumerate(self.cosines):
             check_equal(len(row), images, f"length of cosines[{i}]")
         check_most(self.zeros, 2 * images, "zeros", "cosines")
 
     def quartiles(self, draws: int) -> tuple[float, float, float]:
-        """Lower quartile, median and upper quartile of the cosine over images.
-
-        Raises:
-            InputError: No such number of draws was tried.
-        """
-        each = self.cosines[place_of(draws, self.draws, "draws")]
+        """Lower quartile, median and upper quartile of the cosine over images."""
+        each = self.cosines[self._place(draws)]
         low, middle, high = (float(v) for v in np.quantile(each, (0.25, 0.5, 0.75)))
         return low, middle, high
 
     def zero_share(self, draws: int) -> ExactShare:
-        """Share of estimates without a direction.
-
-        Raises:
-            InputError: No such number of draws was tried.
-        """
-        place = place_of(draws, self.draws, "draws")
+        """Share of estimates without a direction."""
+        place = self._place(draws)
         return ExactShare(self.zeros[place], 2 * len(self.cosines[place]))
+
+    def _place(self, draws: int) -> int:
+        return self.draws.index(check_choice(draws, "draws", self.draws))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +81,8 @@ class ConvergencePoint(Checked):
     eps_step: NonNegative
     gradients: Count
     correct: tuple[bool, ...]
-    draw_correct: tuple[Count, ...]
+    draw_correct: Annotated[tuple[Count, ...], like("correct")]
     seconds: NonNegative
-
-    def check(self) -> None:
-        """Refuse lists that are not about the same images."""
-        check_lengths(self, "correct", "draw_correct")
 
     @property
     def share(self) -> ExactShare:
@@ -108,23 +91,20 @@ class ConvergencePoint(Checked):
 
 
 @dataclass(frozen=True, slots=True)
-class ConvergenceRecord(Record):
+class ConvergenceRecord(Record, kind="eot convergence"):
     """PGD through ever more draws a gradient, at equal numbers of gradients.
 
+    Its methods refuse, by `InputError`, a number of draws that was not run.
+
     Attributes:
-        eps: l_inf budget in the input range.
         gradients: Gradients of single draws allowed an image.
         step_factor: Every step is step_factor * eps / steps.
         random_start: Whether PGD starts at a random point of the ball.
         fresh: Fresh draws that each image is scored on; the same for every point.
         clean_correct: For each image, whether it is right without a change, by fresh draws.
         points: One for each number of draws.
-        seed: Of the attack's and the scores' draws.
         settings: Of the classifier: `vote_samples`, `vote` and `output`.
-        defences: One line a defence.
     """
-
-    kind: ClassVar[str] = "eot convergence"
 
     eps: NonNegative
     gradients: Count
@@ -141,10 +121,9 @@ class ConvergenceRecord(Record):
     def check(self) -> None:
         """Refuse points without one entry for each image, and more right draws than draws."""
         for i, point in enumerate(self.points):
-            before = f"points[{i}]."
             size = len(self.clean_correct)
-            check_lengths(point, "clean_correct", "correct", size=size, before=before)
-            check_most(point.draw_correct, self.fresh, f"{before}draw_correct", "fresh")
+            check_length(point.correct, size, f"points[{i}].correct", "clean_correct")
+            check_most(point.draw_correct, self.fresh, f"points[{i}].draw_correct", "fresh")
 
     @property
     def clean(self) -> ExactShare:
@@ -152,21 +131,15 @@ class ConvergenceRecord(Record):
         return ExactShare.of(self.clean_correct)
 
     def point(self, draws: int) -> ConvergencePoint:
-        """Return the attack with so many draws a gradient.
-
-        Raises:
-            InputError: It was not run.
-        """
-        return self.points[place_of(draws, tuple(p.draws for p in self.points), "draws")]
+        """Return the attack with so many draws a gradient."""
+        points = {point.draws: point for point in self.points}
+        return points[check_choice(draws, "draws", points)]
 
     def compare(self, a: int, b: int) -> tuple[int, int, float]:
         """Compare two numbers of draws image by image.
 
         Returns:
             Images that a alone broke, images that b alone broke, and McNemar's exact two-sided p.
-
-        Raises:
-            InputError: One of them was not run.
         """
         left, right = (np.array(self.point(m).correct, dtype=bool) for m in (a, b))
         only_a, only_b = int((~left & right).sum()), int((left & ~right).sum())
@@ -175,5 +148,4 @@ class ConvergenceRecord(Record):
     @property
     def worst(self) -> ExactShare:
         """Images that none of the attacks broke."""
-        left = np.all([point.correct for point in self.points], axis=0)
-        return ExactShare.of(left)
+        return ExactShare.of(np.all([point.correct for point in self.points], axis=0))

@@ -14,10 +14,10 @@ R = TypeVar("R", bound=type[Record])
 # a kind of ours is one line here; its module is read when such a record is
 RECORDS: dict[str, str | type[Record]] = {
     "certificate": "certificate:CertificateRecord",
-    "certificate table": "certificate_table:CertificateTableRecord",
+    "certificate table": "published:CertificateTableRecord",
     "certified curve": "divergence:CertifiedCurve",
     "divergence certificate": "divergence:DivergenceRecord",
-    "equivalence classes": "classes:ClassesRecord",
+    "equivalence classes": "published:ClassesRecord",
     "eot convergence": "randomness:ConvergenceRecord",
     "evaluation": "evaluation:EvaluationRecord",
     "gradient agreement": "randomness:AgreementRecord",
@@ -27,7 +27,7 @@ RECORDS: dict[str, str | type[Record]] = {
     "study": "study:StudyRecord",
     "supplied images": "supplied:SuppliedRecord",
     "sweep": "sweep:SweepRecord",
-    "table": "table:TableRecord",
+    "table": "published:TableRecord",
     "transfer": "supplied:TransferRecord",
     "zoo": "zoo:ZooRecord",
 }

@@ -1,23 +1,18 @@
 """What scoring images that were made elsewhere leaves behind: transfers, and supplied images."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
-from art_disc.core.records.base import Count, Environment, NonNegative, Record, Setting
-from art_disc.core.records.checked import (
-    Checked,
-    check_equal,
-    check_lengths,
-    check_most,
-    check_rising,
-)
+from art_disc.core.records.base import Environment, Record
+from art_disc.core.records.checked import Checked
 from art_disc.core.records.draws import ExactShare
+from art_disc.core.records.fields import Count, NonNegative, Setting
+from art_disc.core.records.rules import check_equal, check_length, check_most, like, one_of, rising
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,41 +40,39 @@ class TransferRow(Checked):
     defences: tuple[str, ...]
     attack: str
     settings: dict[str, Setting]
-    status: str
+    status: Annotated[str, one_of(("done", "failed"))]
     reason: str = ""
-    own_correct: tuple[bool, ...] = ()
+    own_correct: Annotated[tuple[bool, ...], like("right")] = ()
     right: tuple[bool, ...] = ()
-    draw_right: tuple[Count, ...] = ()
-    distances: tuple[NonNegative, ...] = ()
+    draw_right: Annotated[tuple[Count, ...], like("right", optional=True)] = ()
+    distances: Annotated[tuple[NonNegative, ...], like("right")] = ()
     gradients: Count = 0
     queries: Count = 0
     seconds: NonNegative = 0.0
     voting: dict[str, Setting] = field(default_factory=dict)
 
-    def check(self) -> None:
-        """Refuse an unknown status, and lists without one entry for each image."""
-        check_choice(self.status, "status", ("done", "failed"))
-        check_lengths(self, "right", "own_correct", "distances")
-        check_lengths(self, "right", "draw_right", optional=True)
+    @property
+    def own_share(self) -> ExactShare:
+        """Accuracy that the examples leave their source itself."""
+        return ExactShare.of(self.own_correct)
 
 
 @dataclass(frozen=True, slots=True)
-class TransferRecord(Record):
+class TransferRecord(Record, kind="transfer"):
     """Adversarial examples of several sources, scored on one target.
+
+    Its methods refuse, by `InputError`, a source on which no attack finished.
 
     Attributes:
         eps: l_inf budget in the input range; what lies farther out is not adversarial and counts
             as right where the clean image is.
         tolerance: Float rounding forgiven at the budget.
-        defences: The target's, one line each.
+        defences: The target's.
         clean_correct: For each image, whether the target is right without a change.
         rows: One for each source.
         draws: Fresh draws that a target that draws is scored on; 0 for another.
-        seed: Of the attacks and the scores.
         voting: The target's, as the rows' of their sources.
     """
-
-    kind: ClassVar[str] = "transfer"
 
     eps: NonNegative
     tolerance: NonNegative
@@ -95,7 +88,7 @@ class TransferRecord(Record):
         """Refuse rows without one entry for each image, and more right draws than draws."""
         for i, row in enumerate(self.rows):
             size = len(self.clean_correct) if row.status == "done" else 0
-            check_lengths(row, "clean_correct", "right", size=size, before=f"rows[{i}].")
+            check_length(row.right, size, f"rows[{i}].right", "clean_correct")
             check_most(row.draw_right, self.draws, f"rows[{i}].draw_right", "draws")
 
     @property
@@ -103,56 +96,36 @@ class TransferRecord(Record):
         """Accuracy without a change."""
         return ExactShare.of(self.clean_correct)
 
-    def row(self, source: str) -> TransferRow:
-        """Return the row of a source.
+    @property
+    def finished(self) -> dict[str, TransferRow]:
+        """The row of each source on which the attack finished."""
+        return {row.source: row for row in self.rows if row.status == "done"}
 
-        Raises:
-            InputError: There is none, or its attack failed.
-        """
-        for row in self.rows:
-            if row.source == source and row.status == "done":
-                return row
-        known = ", ".join(row.source for row in self.rows if row.status == "done") or "none"
-        msg = f"no attack on {source!r} finished; finished: {known}"
-        raise InputError(msg)
+    def row(self, source: str) -> TransferRow:
+        """Return the row of a source."""
+        finished = self.finished
+        if source not in finished:
+            known = ", ".join(finished) or "none"
+            msg = f"no attack on {source!r} finished; finished: {known}"
+            raise InputError(msg)
+        return finished[source]
 
     def correct(self, source: str) -> tuple[bool, ...]:
-        """For each image, whether the target is right before and after.
-
-        Raises:
-            InputError: As for `row`.
-        """
+        """For each image, whether the target is right before and after."""
         row = self.row(source)
         clean = np.array(self.clean_correct, dtype=bool)
         outside = np.array(row.distances) > self.eps + self.tolerance
         return tuple((clean & (np.array(row.right, dtype=bool) | outside)).tolist())
 
     def share(self, source: str) -> ExactShare:
-        """Accuracy that the examples of one source leave the target.
-
-        Raises:
-            InputError: As for `row`.
-        """
-        left = self.correct(source)
-        return ExactShare.of(left)
-
-    def source_share(self, source: str) -> ExactShare:
-        """Accuracy that they leave the source itself.
-
-        Raises:
-            InputError: As for `row`.
-        """
-        left = self.row(source).own_correct
-        return ExactShare.of(left)
+        """Accuracy that the examples of one source leave the target."""
+        return ExactShare.of(self.correct(source))
 
     @property
     def worst(self) -> ExactShare:
         """Images that no source's example broke."""
-        left = np.array(self.clean_correct, dtype=bool)
-        for row in self.rows:
-            if row.status == "done":
-                left &= np.array(self.correct(row.source), dtype=bool)
-        return ExactShare.of(left)
+        left = (self.clean_correct, *map(self.correct, self.finished))
+        return ExactShare.of(np.all(left, axis=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,23 +149,21 @@ class SuppliedSet(Checked):
 
     name: str
     file: str
-    example_ids: tuple[Count, ...]
+    example_ids: Annotated[tuple[Count, ...], rising]
     unmatched: tuple[int, ...]
-    distances: tuple[NonNegative, ...]
-    within: tuple[bool, ...]
+    distances: Annotated[tuple[NonNegative, ...], like("example_ids")]
+    within: Annotated[tuple[bool, ...], like("example_ids")]
     misplaced: tuple[tuple[int, int], ...] = ()
     clean_right: dict[str, tuple[bool, ...]] = field(default_factory=dict)
     right: dict[str, tuple[bool, ...]] = field(default_factory=dict)
     draw_right: dict[str, tuple[Count, ...]] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Refuse lists without one entry for each image."""
-        check_rising(self.example_ids, "example_ids")
-        size = len(self.example_ids)
-        check_lengths(self, "example_ids", "distances", "within")
+        """Refuse a defence's results without one entry for each image."""
         for name in ("clean_right", "right", "draw_right"):
             for defence, row in getattr(self, name).items():
-                check_equal(len(row), size, f"length of {name}[{defence!r}]")
+                where = f"length of {name}[{defence!r}]"
+                check_equal(len(row), len(self.example_ids), where)
 
     @property
     def out_of_budget(self) -> tuple[int, ...]:
@@ -201,27 +172,26 @@ class SuppliedSet(Checked):
 
     def counted(self, defence: str, *, plain: bool = False) -> NDArray[np.bool_]:
         """For each image, whether the defence is right on it; see `SuppliedRecord.share`."""
+        check_choice(defence, "defence", self.right)
         clean = np.array(self.clean_right[defence], dtype=bool)
         right = np.array(self.right[defence], dtype=bool)
         return np.where(self.within, right if plain else right & clean, clean)
 
 
 @dataclass(frozen=True, slots=True)
-class SuppliedRecord(Record):
+class SuppliedRecord(Record, kind="supplied images"):
     """Supplied adversarial images against several defences: sets down, defences across.
 
+    Its methods refuse, by `InputError`, a set or a classifier that it does not name.
+
     Attributes:
-        eps: l_inf budget in the input range.
         tolerance: Float rounding forgiven at the budget.
         defences: Name of each classifier -> one line a defence.
         sets: One for each folder or file.
         draws: Least number of fresh draws that a classifier that draws is scored on; one that
             votes over more gets as many as it votes over.
-        seed: Of the draws.
         settings: Facts that the caller adds, such as the data set.
     """
-
-    kind: ClassVar[str] = "supplied images"
 
     eps: NonNegative
     tolerance: NonNegative
@@ -240,11 +210,7 @@ class SuppliedRecord(Record):
                 check_equal(known, self.defences.keys(), f"names of sets[{i}].{name}")
 
     def set_of(self, name: str) -> SuppliedSet:
-        """Return one set.
-
-        Raises:
-            InputError: There is none of this name.
-        """
+        """Return one set."""
         sets = {found.name: found for found in self.sets}
         return sets[check_choice(name, "set", sets)]
 
@@ -256,50 +222,27 @@ class SuppliedRecord(Record):
             defence: Name of the classifier.
             plain: Count a supplied image as right although the clean one is wrong, as the paper's
                 table does. Otherwise it is wrong: an attacker may leave it as it is.
-
-        Raises:
-            InputError: No such set or classifier.
         """
-        check_choice(defence, "defence", self.defences)
-        counted = self.set_of(name).counted(defence, plain=plain)
-        return ExactShare.of(counted)
+        return ExactShare.of(self.set_of(name).counted(defence, plain=plain))
 
     def clean(self, name: str, defence: str) -> ExactShare:
-        """Accuracy of a defence on the clean images of a set.
-
-        Raises:
-            InputError: No such set or classifier.
-        """
+        """Accuracy of a defence on the clean images of a set."""
         check_choice(defence, "defence", self.defences)
         return ExactShare.of(self.set_of(name).clean_right[defence])
 
     def mean(self, defence: str, *, plain: bool = False) -> float:
-        """Mean over sets of a defence's accuracy.
-
-        Raises:
-            InputError: No such classifier.
-        """
+        """Mean over sets of a defence's accuracy."""
         return float(np.mean([self.share(s.name, defence, plain=plain).value for s in self.sets]))
 
     def worst(self, defence: str, *, plain: bool = False) -> ExactShare:
-        """The least of a defence's accuracies over sets.
-
-        Raises:
-            InputError: No such classifier.
-        """
+        """The least of a defence's accuracies over sets."""
         shares = [self.share(s.name, defence, plain=plain) for s in self.sets]
         return min(shares, key=lambda share: share.value)
 
     def together(self, defence: str) -> ExactShare:
-        """Share of all supplied examples that none of the sets broke.
-
-        Raises:
-            InputError: No such classifier.
-        """
-        check_choice(defence, "defence", self.defences)
+        """Share of all supplied examples that none of the sets broke."""
         left: dict[int, bool] = {}
         for found in self.sets:
-            counted: Sequence[Any] = found.counted(defence).tolist()
-            for i, ok in zip(found.example_ids, counted, strict=True):
+            for i, ok in zip(found.example_ids, found.counted(defence), strict=True):
                 left[i] = left.get(i, True) and bool(ok)
         return ExactShare.of(tuple(left.values()))

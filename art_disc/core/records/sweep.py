@@ -1,15 +1,17 @@
 """The record of a sweep: many small evaluations, one a cell, side by side."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 from art_disc.core.checks import check_choice
 from art_disc.core.errors import FileFormatError
-from art_disc.core.records.base import Count, Environment, NonNegative, Record
-from art_disc.core.records.checked import Checked, check_most, check_plain
+from art_disc.core.records.base import Environment, Record
+from art_disc.core.records.checked import Checked
 from art_disc.core.records.evaluation import EvaluationRecord
-from art_disc.core.records.outcomes import RUN_STATUSES
+from art_disc.core.records.fields import Count, NonNegative
+from art_disc.core.records.outcomes import RUN_STATUSES, Status
+from art_disc.core.records.rules import check_most, plain
 
 Group = tuple[str, str, str]
 
@@ -38,16 +40,12 @@ class SweepCell(Checked):
     attack: str
     surrogate: str
     seed: int
-    status: str
+    status: Status
     reason: str = ""
     record: EvaluationRecord | None = None
     gradients: Count = 0
     queries: Count = 0
     seconds: NonNegative = 0.0
-
-    def check(self) -> None:
-        """Refuse a status that there is none of."""
-        check_choice(self.status, "status", RUN_STATUSES)
 
     @property
     def group(self) -> Group:
@@ -56,7 +54,7 @@ class SweepCell(Checked):
 
 
 @dataclass(frozen=True, slots=True)
-class SweepRecord(Record):
+class SweepRecord(Record, kind="sweep"):
     """What a sweep left behind.
 
     Attributes:
@@ -68,18 +66,15 @@ class SweepRecord(Record):
             by their status.
     """
 
-    kind: ClassVar[str] = "sweep"
-
     name: str
-    plan: dict[str, Any]
+    plan: Annotated[dict[str, Any], plain]
     cells: tuple[SweepCell, ...]
     planned: Count
     environment: Environment
-    complete: bool = field(default=True)
+    complete: bool = True
 
     def check(self) -> None:
         """Refuse more cells than were planned."""
-        check_plain(self.plan, "plan")
         check_most(len(self.cells), self.planned, "number of cells", "planned")
 
     def count(self, status: str) -> int:

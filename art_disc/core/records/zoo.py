@@ -2,13 +2,15 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
-from art_disc.core.records.base import Count, Environment, NonNegative, Record, Setting
-from art_disc.core.records.checked import Checked, check_lengths, check_most
+from art_disc.core.records.base import Environment, Record
+from art_disc.core.records.checked import Checked
+from art_disc.core.records.fields import Count, NonNegative, Setting
 from art_disc.core.records.outcomes import NORMS
+from art_disc.core.records.rules import check_most, like, most, one_of
 
 CELL_STATUSES = ("lowered", "ran", "refused", "failed", "skipped")
 
@@ -44,16 +46,16 @@ class ZooCell(Checked):
     attack: str
     art: str
     defence: str
-    status: str
+    status: Annotated[str, one_of(CELL_STATUSES)]
     reason: str = ""
     expected: bool = False
     gradient_attack: bool = False
-    norm: str = ""
+    norm: Annotated[str, one_of(("", *NORMS))] = ""
     eps: NonNegative | None = None
     settings: dict[str, Setting] | None = None
     total: Count = 0
-    clean: Count = 0
-    attacked: Count = 0
+    clean: Annotated[Count, most("total")] = 0
+    attacked: Annotated[Count, most("total")] = 0
     linf_mean: NonNegative = 0.0
     linf_max: NonNegative = 0.0
     l2_mean: NonNegative = 0.0
@@ -62,16 +64,8 @@ class ZooCell(Checked):
     gradients: Count = 0
     queries: Count = 0
     seen_gradients: Count = 0
-    zero_gradients: Count = 0
+    zero_gradients: Annotated[Count, most("seen_gradients")] = 0
     bypassed: Count = 0
-
-    def check(self) -> None:
-        """Refuse words that say nothing, and more of something than there is."""
-        check_choice(self.status, "status", CELL_STATUSES)
-        check_choice(self.norm, "norm", ("", *NORMS))
-        check_most(self.clean, self.total, "clean", "total")
-        check_most(self.attacked, self.total, "attacked", "total")
-        check_most(self.zero_gradients, self.seen_gradients, "zero_gradients", "seen_gradients")
 
     @property
     def finished(self) -> bool:
@@ -85,7 +79,7 @@ class ZooCell(Checked):
 
 
 @dataclass(frozen=True, slots=True)
-class ZooRecord(Record):
+class ZooRecord(Record, kind="zoo"):
     """The matrix of attacks and classifiers.
 
     Attributes:
@@ -96,17 +90,14 @@ class ZooRecord(Record):
         defences: Name of each classifier -> one line a defence; none: the undefended one.
         tier: `smoke`, `standard` or `strong`.
         eps: l_inf budget; attacks in l2 get the norm of a change by that much everywhere.
-        seed: Of every attack's random draws.
         time_limit: Seconds after which a cell is stopped; 0: none.
         cells: Attack by attack, each on every classifier.
         left_out: ART's classes that are no attack on a torch classifier of images -> why.
         complete: False if the run was interrupted.
     """
 
-    kind: ClassVar[str] = "zoo"
-
     dataset: dict[str, Setting]
-    example_ids: tuple[Count, ...]
+    example_ids: Annotated[tuple[Count, ...], like("labels")]
     labels: tuple[Count, ...]
     network: dict[str, Setting]
     defences: dict[str, tuple[str, ...]]
@@ -121,7 +112,6 @@ class ZooRecord(Record):
 
     def check(self) -> None:
         """Refuse cells of other examples, or of classifiers that the record does not name."""
-        check_lengths(self, "labels", "example_ids")
         for i, cell in enumerate(self.cells):
             check_choice(cell.defence, f"cells[{i}].defence", tuple(self.defences))
             check_most(cell.total, len(self.labels), f"cells[{i}].total", "labels")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from art_disc.core.budget import Budget, perturbation_norm
 from art_disc.core.checks import Float32Array, check_count, check_eps
 from art_disc.core.errors import InputError
-from art_disc.core.records.base import Setting
+from art_disc.core.records.fields import Setting
 from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators.contract import WhiteBoxClassifier, images_and_labels, top_of

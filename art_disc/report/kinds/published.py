@@ -6,9 +6,15 @@ from itertools import cycle
 from typing import Any
 
 from art_disc.core.records.base import Share
-from art_disc.core.records.certificate_table import CertificateTableRecord, CertificateTableRow
-from art_disc.core.records.classes import ClassesRecord, ClassesRow
-from art_disc.core.records.table import Gain, TableRecord, TableRow
+from art_disc.core.records.published import (
+    CertificateTableRecord,
+    CertificateTableRow,
+    ClassesRecord,
+    ClassesRow,
+    Gain,
+    TableRecord,
+    TableRow,
+)
 from art_disc.report.document import Document, Notes, Section
 from art_disc.report.drawing import COLOURS, MARKERS, Drawing, error_bars
 from art_disc.report.settings import settings_section

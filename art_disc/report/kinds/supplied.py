@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from art_disc.core.records.base import Share
-from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet, TransferRecord
+from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet, TransferRecord, TransferRow
 from art_disc.report import randomness as plots
 from art_disc.report.document import Notice
 from art_disc.report.reading import first
@@ -63,16 +63,11 @@ def _oddities(found: SuppliedSet) -> Iterator[str]:
 
 
 def _transfer(record: TransferRecord) -> Table:
-    def shares(source: str) -> tuple[Share | None, Share | None]:
-        return record.share(source), record.source_share(source)
+    def shares(found: TransferRow) -> tuple[Share | str, Share | str]:
+        done = found.status == "done"
+        return (record.share(found.source), found.own_share) if done else ("", "")
 
-    rows = [
-        run_row(
-            *(found, found.source, found.attack),
-            *(shares(found.source) if found.status == "done" else ("", "")),
-        )
-        for found in record.rows
-    ]
+    rows = [run_row(found, found.source, found.attack, *shares(found)) for found in record.rows]
     return Table.of(
         "Transfer",
         f"Still correct at eps {record.eps:.4g} on what was made on each source",

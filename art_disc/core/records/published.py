@@ -1,18 +1,14 @@
-"""The record of a published table that was run again: their numbers beside ours."""
+"""Published tables and figures that were made again: their numbers beside ours."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, Self
 
-from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
-from art_disc.core.intervals import holm, mcnemar, paired_difference
-from art_disc.core.records.base import Count, Environment, NonNegative, Record, Setting, Share
-from art_disc.core.records.checked import (
-    Checked,
-    check_equal,
-    check_lengths,
-    check_most,
-)
+from art_disc.core.intervals import clopper_pearson_lower, holm, mcnemar, paired_difference
+from art_disc.core.records.base import Environment, Record, Share
+from art_disc.core.records.checked import Checked
+from art_disc.core.records.fields import Count, NonNegative, Setting, Unit
+from art_disc.core.records.rules import check_equal, check_most, like, most, one_of
 
 SETTINGS = ("nat_pre", "adv_pre", "disc_nat_pre", "disc_adv_pre", "disc_nat_re", "disc_adv_re")
 
@@ -47,7 +43,7 @@ class TableRow(Checked):
     """
 
     dataset: str
-    setting: str
+    setting: Annotated[str, one_of(SETTINGS)]
     defence: str
     n_codes: Count
     eps: NonNegative
@@ -58,7 +54,7 @@ class TableRow(Checked):
     papers_attack: Share
     alive: str
     white_box: Share
-    correct: str
+    correct: Annotated[str, like("alive")]
     attack: str
     worst_of: str
     network: str
@@ -69,13 +65,11 @@ class TableRow(Checked):
     seconds: NonNegative = 0.0
 
     def check(self) -> None:
-        """Refuse unknown words, and results of other examples."""
-        check_choice(self.setting, "setting", SETTINGS)
+        """Refuse what is no row of 0 and 1, and results of other examples."""
         for name in ("alive", "correct"):
             if odd := set(getattr(self, name)) - {"0", "1"}:
                 msg = f"{name} must be made of 0 and 1, got {min(odd)!r}"
                 raise InputError(msg)
-        check_lengths(self, "alive", "correct")
         for name in ("papers_attack", "white_box"):
             check_equal(getattr(self, name).total, len(self.alive), f"{name}.total")
 
@@ -107,6 +101,15 @@ class Gain:
     raw: float
     p: float
 
+    @classmethod
+    def of(cls, alive: str, base: str) -> Self:
+        """Compare `alive` of a row with that of its base, before any adjustment."""
+        pairs = list(zip(alive, base, strict=True))
+        both, only, lost = (pairs.count(p) for p in (("1", "1"), ("1", "0"), ("0", "1")))
+        low, high = paired_difference(both, only, lost, len(pairs) - both - only - lost)
+        raw = mcnemar(only, lost)
+        return cls((only - lost) / len(pairs), low, high, raw, raw)
+
     @property
     def significant(self) -> bool:
         """Whether the adjusted p value is below 0.05."""
@@ -114,7 +117,7 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True)
-class TableRecord(Record):
+class TableRecord(Record, kind="table"):
     """A published table run again.
 
     Attributes:
@@ -123,10 +126,7 @@ class TableRecord(Record):
         rows: In the order of the paper.
         planned: Rows that were asked for; `complete` tells whether all are there.
         settings: What the run was asked for: data subset, steps, seed.
-        environment: Where and when.
     """
-
-    kind: ClassVar[str] = "table"
 
     table: str
     title: str
@@ -154,19 +154,117 @@ class TableRecord(Record):
 
     def gains(self) -> dict[int, Gain]:
         """Return the comparison of each defended row with its base, by the row's place."""
-        found: dict[int, tuple[float, float, float, float]] = {}
-        for place, row in enumerate(self.rows):
-            base = self.base_of(row)
-            if base is None or not row.defence:
-                continue
-            pairs = list(zip(row.alive, base.alive, strict=True))
-            both, only, lost = (pairs.count(p) for p in (("1", "1"), ("1", "0"), ("0", "1")))
-            low, high = paired_difference(both, only, lost, len(pairs) - both - only - lost)
-            found[place] = ((only - lost) / len(pairs), low, high, mcnemar(only, lost))
-        adjusted = holm([p for *_, p in found.values()])
-        return {
-            place: Gain(difference, low, high, raw, p)
-            for (place, (difference, low, high, raw)), p in zip(
-                found.items(), adjusted, strict=True
-            )
+        bases = {place: self.base_of(row) for place, row in enumerate(self.rows) if row.defence}
+        found = {
+            place: Gain.of(self.rows[place].alive, base.alive)
+            for place, base in bases.items()
+            if base is not None
         }
+        adjusted = holm([gain.raw for gain in found.values()])
+        pairs = zip(found.items(), adjusted, strict=True)
+        return {place: replace(gain, p=p) for (place, gain), p in pairs}
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateTableRow(Checked):
+    """One budget of a published table of certificates, theirs and ours.
+
+    Attributes:
+        eps: l_inf budget in [0, 1].
+        bits: Theirs: images with more than 2^bits reachable code images are given up.
+        printed_unable, printed_success, printed_fail: Theirs, percent.
+        printed_limit: Their lower limit with 99 % confidence, in percent.
+        images: Test images whose free pixels were counted.
+        unable_float: Those with more than `bits` free pixels by the printed inequality in the
+            papers' float arithmetic.
+        unable_exact: The same with every codeword that can really be reached.
+        max_bits: Ours: images with more than 2^max_bits code images are undecided.
+        certified, falsified, undecided: Verdicts on the images that were enumerated.
+        seconds: Of the enumeration.
+    """
+
+    eps: NonNegative
+    bits: Count
+    printed_unable: NonNegative
+    printed_success: NonNegative
+    printed_fail: NonNegative
+    printed_limit: NonNegative
+    images: Count
+    unable_float: Annotated[Count, most("images")]
+    unable_exact: Annotated[Count, most("images")]
+    max_bits: Count
+    certified: Count
+    falsified: Count
+    undecided: Count
+    seconds: NonNegative
+
+    @property
+    def total(self) -> int:
+        """Images that were to be certified."""
+        return self.certified + self.falsified + self.undecided
+
+    @property
+    def limit(self) -> float:
+        """Exact one-sided 99 % lower limit of the certified accuracy (Clopper and Pearson)."""
+        return clopper_pearson_lower(self.certified, self.total, 0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateTableRecord(Record, kind="certificate table"):
+    """A published table of certificates run again.
+
+    Attributes:
+        table: `chen2018-table2`, say.
+        title: What it is about.
+        rows: One a budget.
+        network: Architecture and training, in words.
+    """
+
+    table: str
+    title: str
+    rows: tuple[CertificateTableRow, ...]
+    network: str
+    settings: dict[str, Setting]
+    environment: Environment
+
+
+@dataclass(frozen=True, slots=True)
+class ClassesRow(Checked):
+    """One panel of the figure.
+
+    Attributes:
+        dataset: Its name.
+        n_codes: Codewords.
+        eps: l_inf budget in [0, 1].
+        images: Test images.
+        train_images: Images that the codebook was learned from.
+        printed: Median of (1/d) log_k prod |C_i| as printed.
+        exact: Ours with every codeword that can be reached; `paper`: with the papers' inequality.
+        exponent: Median of log_k prod |C_i|, exact: free pixels where k is 2.
+    """
+
+    dataset: str
+    n_codes: Count
+    eps: NonNegative
+    images: Count
+    train_images: Count
+    printed: Unit
+    exact: Unit
+    paper: Unit
+    exponent: NonNegative
+
+
+@dataclass(frozen=True, slots=True)
+class ClassesRecord(Record, kind="equivalence classes"):
+    """A published figure of equivalence classes drawn again.
+
+    Attributes:
+        figure: `chen2019-figure5`, say.
+        title: What it is about.
+        rows: One a panel.
+    """
+
+    figure: str
+    title: str
+    rows: tuple[ClassesRow, ...]
+    environment: Environment
