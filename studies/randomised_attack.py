@@ -156,9 +156,9 @@ class Bench:
         self.data = ad.load_dataset(dataset, data_dir=data_dir)
         found = experiment(dataset)
         shape = self.data.input_shape, self.data.nb_classes
-        self.training = dict(found.natural)
+        self.training = dict(found.trainings["natural"])
         self.network, result = trained(
-            lambda: found.network(*shape), self.data, seed=0, **found.natural
+            lambda: found.network(*shape), self.data, seed=0, **found.trainings["natural"]
         )
         self.clean = result.accuracy
         # the gradient of the images alone is asked for

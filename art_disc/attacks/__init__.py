@@ -3,13 +3,7 @@
 from art_disc.attacks.logit_space import LogitSpacePGA
 from art_disc.attacks.sign_adam import MarginLoss, SignAdamBPDA
 from art_disc.attacks.spec import TIERS, AttackFactory, AttackRequest, AttackSpec
-from art_disc.attacks.table import (
-    ATTACKS,
-    SUITES,
-    attack_table,
-    parse_settings,
-    suite_surrogates,
-)
+from art_disc.attacks.table import ATTACKS, SUITES, attack_table, parse_settings, suite_surrogates
 
 __all__ = [
     "ATTACKS",

@@ -35,9 +35,7 @@ def suite_surrogates(choice: object) -> tuple[str, ...]:
 
 
 def attack_table(
-    choice: str | list[str],
-    changes: Mapping[str, float | int | str] = {},
-    tier: str | None = None,
+    choice: str | list[str], changes: Mapping[str, float | int | str] = {}, tier: str | None = None
 ) -> list[tuple[AttackSpec, dict[str, float | int]]]:
     """Return the attacks of a suite, or those named, with their settings.
 
@@ -97,9 +95,7 @@ def _check_cost(spec: AttackSpec, settings: Mapping[str, float | int]) -> None:
         raise InputError(msg)
 
 
-def parse_settings(
-    changes: Mapping[str, float | int | str],
-) -> dict[str, dict[str, float | int]]:
+def parse_settings(changes: Mapping[str, float | int | str]) -> dict[str, dict[str, float | int]]:
     """Return settings by attack from `NAME.setting` keys.
 
     Raises:

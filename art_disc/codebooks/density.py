@@ -10,7 +10,11 @@ from art_disc.codebooks.learned import LearnedCodebook
 from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
 
+KERNELS = ("identity", "box", "gaussian")
+
 _CHUNK = 1 << 17
+
+_Grid = NDArray[np.float64]
 
 
 @dataclass(eq=False, repr=False)
@@ -49,7 +53,7 @@ class DensityCodebook(LearnedCodebook):
         if self.kernel == "identity":
             levels, densities = _greedy(counts, self.n_codes, reach)
         else:
-            levels, densities = density_walk(
+            levels, densities = _density_walk(
                 counts, self.n_codes, reach, self.kernel, float(self.bandwidth or 0)
             )
         self._warn_of_few(
@@ -104,12 +108,7 @@ def _beyond(pixels: NDArray[np.int16], code: NDArray[np.int16], reach: int) -> N
     return beyond
 
 
-KERNELS = ("identity", "box", "gaussian")
-
-Grid = NDArray[np.float64]
-
-
-def kernel_matrix(kernel: str, bandwidth: float) -> Grid:
+def _kernel_matrix(kernel: str, bandwidth: float) -> _Grid:
     """Return the kernel between any two of the 256 levels of one channel, shape (256, 256)."""
     levels = np.arange(256, dtype=np.float64)
     gap = np.abs(levels[:, None] - levels[None, :])
@@ -118,13 +117,10 @@ def kernel_matrix(kernel: str, bandwidth: float) -> Grid:
     return np.asarray(np.exp(-(gap**2) / (2 * bandwidth**2)))
 
 
-def spread(histogram: Grid, corner: tuple[int, ...], matrix: Grid) -> Grid:
-    """Kernel density on the whole grid of a histogram that is zero outside one cube.
+def _spread(histogram: _Grid, corner: tuple[int, ...], matrix: _Grid) -> _Grid:
+    """Kernel density on the whole grid of the counts of one cube, whose lowest levels are `corner`.
 
-    Args:
-        histogram: The cube's counts, one axis a channel.
-        corner: Lowest level of the cube in each channel.
-        matrix: Kernel of one channel, shape (256, 256).
+    `matrix` is the kernel of one channel.
     """
     density = histogram
     for axis, low in enumerate(corner):
@@ -133,31 +129,21 @@ def spread(histogram: Grid, corner: tuple[int, ...], matrix: Grid) -> Grid:
     return density
 
 
-def density_walk(
+def _density_walk(
     counts: PixelCounts, n_codes: int, reach: int, kernel: str, bandwidth: float
 ) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
-    """Algorithm 1 with a box or Gaussian kernel over the pixels left.
+    """Algorithm 1 with a box or Gaussian kernel over the pixels left; `reach` in grey levels.
 
-    Args:
-        counts: Pixels, of 1 to 3 channels.
-        n_codes: Codewords to find at most.
-        reach: l_inf distance in grey levels up to which pixels are removed, inclusive.
-        kernel: `box` or `gaussian`.
-        bandwidth: In grey levels.
-
-    Returns:
-        The codewords on the 255 scale, shape (k', c), and the density of each when it was taken.
-
-    Raises:
-        InputError: More than three channels (the grid would not fit into memory).
+    Returns codewords on the 255 scale, shape (k', c), and the density of each when it was taken.
     """
+    # the grid has to fit into memory
     if counts.n_channels > 3:
         msg = f"kernel {kernel!r} works for up to 3 channels, got {counts.n_channels}"
         raise InputError(msg)
-    left: Grid = np.zeros((256,) * counts.n_channels)
+    left: _Grid = np.zeros((256,) * counts.n_channels)
     left[tuple(counts.values.T)] = counts.counts
-    matrix = kernel_matrix(kernel, bandwidth)
-    density = spread(left, (0,) * counts.n_channels, matrix)
+    matrix = _kernel_matrix(kernel, bandwidth)
+    density = _spread(left, (0,) * counts.n_channels, matrix)
     codes: list[list[int]] = []
     taken: list[float] = []
     while len(codes) < n_codes and left.any():
@@ -169,6 +155,6 @@ def density_walk(
         cube = tuple(
             slice(low, int(level) + reach + 1) for low, level in zip(corner, best, strict=True)
         )
-        density = density - spread(left[cube], corner, matrix)
+        density = density - _spread(left[cube], corner, matrix)
         left[cube] = 0
     return np.array(codes, dtype=np.int16), np.array(taken)

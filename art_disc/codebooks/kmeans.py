@@ -1,7 +1,6 @@
 """Codewords that are means: scikit-learn's k-means on weighted pixel values."""
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -39,13 +38,8 @@ class KMeansCodebook(ClusteredCodebook):
 
     metric = "sqeuclidean"
 
-    n_codes: int = 2
     _: KW_ONLY
-    sample_size: int | None = None
     n_init: int = 1
-    per_channel: bool = False
-    assign_metric: str = "l_inf"
-    random_state: Any = None
 
     def _check(self) -> None:
         super()._check()

@@ -2,6 +2,7 @@
 
 import warnings
 from abc import abstractmethod
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -58,6 +59,7 @@ class LearnedCodebook(Codebook):
             warnings.warn(msg, CodebookWarning, stacklevel=4)
 
 
+@dataclass(eq=False, repr=False)
 class ClusteredCodebook(LearnedCodebook):
     """Base of k-medoids and k-means: `metric` is the objective, `assign_metric` the rule after it.
 
@@ -67,12 +69,12 @@ class ClusteredCodebook(LearnedCodebook):
         sample_cost_: The same over the pixels that were drawn, by the codewords found on them.
     """
 
-    metric: str
-    assign_metric: str
-    sample_size: int | None
-    random_state: Any
-    cost_: float
-    sample_cost_: float
+    n_codes: int = 2
+    _: KW_ONLY
+    sample_size: int | None = None
+    per_channel: bool = False
+    assign_metric: str = "l_inf"
+    random_state: Any = None
 
     @property
     def nearest_metric(self) -> str:

@@ -1,7 +1,6 @@
 """Codewords that are medoids: the pixel values of least total distance to all pixels."""
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,16 +57,11 @@ class KMedoidsCodebook(ClusteredCodebook):
     [0.0, 201.0]
     """
 
-    n_codes: int = 2
     metric: str = "l1"
     solver: str = "auto"
     _: KW_ONLY
-    sample_size: int | None = None
     n_init: int | None = None
     refinements: int = 5
-    per_channel: bool = False
-    assign_metric: str = "l_inf"
-    random_state: Any = None
 
     def _learn(self, counts: PixelCounts) -> None:
         values, weights = pooled(counts, per_channel=self.per_channel)

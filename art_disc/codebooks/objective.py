@@ -4,7 +4,6 @@ Distances between 8-bit values are whole numbers, and float64 holds their weight
 to 2**53, so that "the cost falls" is never a matter of rounding.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,13 +21,7 @@ _CHUNK = 1 << 18
 
 
 def distances(values: NDArray[Any], other: NDArray[Any], objective: str) -> Sums:
-    """Distances between rows of channels, broadcast over the leading axes.
-
-    Args:
-        values: Shape (..., c), on the 255 scale.
-        other: Shape (..., c), on the 255 scale.
-        objective: `l1` or `sqeuclidean`.
-    """
+    """Distances between rows (..., c) on the 255 scale, broadcast over the leading axes."""
     total: Any = 0.0
     for i in range(values.shape[-1]):
         gap = values[..., i].astype(np.float64) - other[..., i]
@@ -42,33 +35,23 @@ def unit(objective: str) -> float:
 
 
 def nearest_rows(values: NDArray[Any], codes: Sums, objective: str) -> tuple[Levels, Sums]:
-    """Index of the cheapest codeword of every value, and its distance.
+    """Index of the cheapest codeword (k, c) of every value (m, c), and its distance.
 
-    Args:
-        values: Shape (m, c), on the 255 scale; may be millions.
-        codes: Shape (k, c), on the 255 scale.
-        objective: `l1` or `sqeuclidean`.
+    Both are on the 255 scale; values may be millions.
     """
     tree = cKDTree(codes)
     label = np.empty(len(values), dtype=np.int64)
     away = np.empty(len(values))
-    for part in _parts(len(values)):
+    for start in range(0, len(values), _CHUNK):
+        part = slice(start, start + _CHUNK)
         rows = values[part].astype(np.float64)
         label[part] = tree.query(rows, p=1 if objective == "l1" else 2)[1]
         away[part] = distances(rows, codes[label[part]], objective)
     return label, away
 
 
-def _parts(n: int) -> Iterator[slice]:
-    return (slice(start, start + _CHUNK) for start in range(0, n, _CHUNK))
-
-
 def pooled(counts: PixelCounts, *, per_channel: bool) -> tuple[NDArray[np.uint8], Levels]:
-    """Distinct values and their counts; with `per_channel` those of all channels together.
-
-    Returns:
-        Values, uint8 of shape (m, c) or (m, 1), rising, and counts of shape (m,).
-    """
+    """Distinct values (m, c), rising, and their counts (m,); `per_channel`: of all channels."""
     if not per_channel:
         return counts.values, counts.counts
     histogram = counts.per_channel().sum(axis=0)
@@ -86,10 +69,8 @@ def draw_pixels(
 ) -> tuple[NDArray[np.uint8], Levels]:
     """Draw `size` pixels without replacement; all of them where no more values are distinct.
 
-    With `repeated` the pixels themselves must be no more than `size`.
-
-    Returns:
-        The distinct values drawn, rising, and how often each was drawn.
+    With `repeated` the pixels themselves must be no more than `size`. Returns the distinct values
+    drawn, rising, and how often each was drawn.
     """
     total = int(weights.sum())
     if (total if repeated else len(values)) <= size:

@@ -15,15 +15,8 @@ def refine(
 ) -> tuple[Sums, float]:
     """Move every codeword to the best value of its cell, then reassign; at most `rounds` times.
 
-    Args:
-        values: Distinct values, shape (m, c), on the 255 scale.
-        weights: Their counts, shape (m,).
-        codes: Some of the values, shape (k, c).
-        objective: `l1` or `sqeuclidean`.
-        rounds: How often at most; 0 only assigns.
-
-    Returns:
-        The codewords, shape (k, c), and their cost on the 255 scale.
+    Codes (k, c) are some of the distinct values (m, c), whose counts are `weights` (m,). Returns
+    the codewords and their cost, all on the 255 scale; 0 rounds only assign.
     """
     label, away = nearest_rows(values, codes, objective)
     for _ in range(rounds):

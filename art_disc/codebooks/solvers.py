@@ -15,12 +15,7 @@ def exact_medoids(levels: NDArray[np.uint8], weights: Levels, k: int, objective:
 
     The cells of sorted scalars are intervals, so the best partition of the first j levels into i
     intervals follows from those into i - 1. Equal costs: the lowest split and the lowest level.
-
-    Args:
-        levels: Distinct values, shape (m,), rising.
-        weights: Their counts, shape (m,).
-        k: Codewords, 1..m.
-        objective: `l1` or `sqeuclidean`.
+    Levels (m,) are distinct and rising, `weights` (m,) their counts.
     """
     cost, medoid = _intervals(levels, weights, objective)
     m = len(levels)
@@ -61,25 +56,11 @@ _METRICS = {"l1": "manhattan", "sqeuclidean": "sqeuclidean"}
 
 
 def extra_medoids(values: NDArray[np.uint8], weights: Levels, k: int, objective: str) -> Levels:
-    """Indices of k medoids by PAM's BUILD and SWAP; it has no weights, so points repeat.
-
-    Args:
-        values: Distinct points, shape (m, c).
-        weights: How often each is repeated, shape (m,).
-        k: Codewords, 1..m.
-        objective: `l1` or `sqeuclidean`.
-
-    Raises:
-        MissingExtraError: scikit-learn-extra cannot be imported.
-    """
+    """Indices of k medoids among points (m, c) by PAM; it has no weights, so points repeat."""
     kind = _load()
     rows = np.repeat(np.arange(len(values)), weights)
     solver = kind(
-        n_clusters=k,
-        metric=_METRICS[objective],
-        method="pam",
-        init="build",
-        max_iter=10_000,
+        n_clusters=k, metric=_METRICS[objective], method="pam", init="build", max_iter=10_000
     )
     solver.fit(values[rows].astype(np.float64))
     return np.asarray(rows[solver.medoid_indices_], dtype=np.int64)

@@ -6,6 +6,7 @@ only points that are nearer to the box than to their second medoid can gain from
 """
 
 from collections.abc import Iterator
+from itertools import cycle
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,7 @@ _BOX = 64
 class SwapSearch:
     """k medoids among weighted points, improved until no single swap helps.
 
-    Args:
-        values: Distinct points, shape (m, c), on the 255 scale.
-        weights: How often each occurs, shape (m,).
-        objective: `l1` or `sqeuclidean`.
-
-    Attributes:
-        medoids: Indices of the medoids, shape (k,).
-        n_swaps: Swaps made.
+    The points (m, c) are distinct, on the 255 scale; `medoids` (k,) are indices of them.
     """
 
     def __init__(self, values: NDArray[np.uint8], weights: Levels, objective: str) -> None:
@@ -61,17 +55,17 @@ class SwapSearch:
         boxes = list(_boxes(self.values))
         gains = self._removal()
         quiet = 0
-        at = 0
-        while quiet < len(boxes):
+        for box in cycle(boxes):
+            if quiet == len(boxes):
+                break
             quiet += 1
             while True:
-                change, out, candidate = self._best(boxes[at], gains)
+                change, out, candidate = self._best(box, gains)
                 if change >= 0:
                     break
                 self._swap(out, candidate)
                 gains = self._removal()
                 quiet = 1
-            at = (at + 1) % len(boxes)
 
     def _removal(self) -> Sums:
         """What the cost would rise by without each medoid."""

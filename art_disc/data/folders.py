@@ -23,17 +23,9 @@ _Files = dict[str, list[Path]]
 def load_folder(root: Path) -> Dataset:
     """Read a folder of images, classes and files in the order of their names.
 
-    Args:
-        root: Holds `train/<class>/` and `test/<class>/` (or `test/` alone), or the class folders
-            themselves; then a fixed, stratified fifth becomes the test part.
-
-    Returns:
-        A data set with one channel if every image is grey, else with RGB (alpha is dropped).
-
-    Raises:
-        InputError: No image, a class without one, `train/` without `test/`, or images of
-            different sizes.
-        FileFormatError: A file that is no readable 8-bit image.
+    It holds `train/<class>/` and `test/<class>/` (or `test/` alone), or the class folders
+    themselves; then a fixed, stratified fifth becomes the test part. The data set has one channel
+    if every image is grey, else RGB (alpha is dropped).
     """
     train, test = root / "train", root / "test"
     if any(_subfolders(train)) or any(_subfolders(test)):

@@ -50,10 +50,7 @@ class LinearToy:
 
 
 def linear_problem(
-    n: int = 64,
-    seed: int = 0,
-    shape: tuple[int, int, int] = (1, 4, 4),
-    nb_codes: int | None = None,
+    n: int = 64, seed: int = 0, shape: tuple[int, int, int] = (1, 4, 4), nb_codes: int | None = None
 ) -> LinearToy:
     """Draw a linear two-class problem with balanced classes and radii spread over (0, 0.2).
 

@@ -245,11 +245,7 @@ class RobustnessHistory:
 
 
 def _attacked(
-    model: "nn.Module",
-    x: Float32Array,
-    y: IntArray,
-    adversary: "Adversary",
-    seed: int,
+    model: "nn.Module", x: Float32Array, y: IntArray, adversary: "Adversary", seed: int
 ) -> tuple[Share, Share]:
     """Robust and clean accuracy under PGD from a random start."""
     import torch

@@ -172,13 +172,7 @@ def counts_of(data: Any) -> PixelCounts:
 
 
 def _box_sums(values: NDArray[np.uint8], weights: IntArray, reach: int) -> IntArray:
-    """Sum the weights of all points within `reach` of each point in every channel.
-
-    Args:
-        values: Distinct points, shape (m, c).
-        weights: Shape (m,).
-        reach: Grey levels.
-    """
+    """Sum the weights (m,) of all points (m, c) within `reach` levels of each in every channel."""
     channels = values.shape[1]
     least = values.min(axis=0).astype(np.int64)
     points = values.astype(np.int64) - least

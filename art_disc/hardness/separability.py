@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from art_disc.codebooks import Codebook, PixelCounts, distance
+from art_disc.codebooks import Codebook, PixelCounts
 from art_disc.codebox import Threat, class_sizes, cube_counts
 from art_disc.core.checks import BoolArray, Float32Array, IntArray
 from art_disc.hardness.neighbourhoods import counts_of
@@ -130,16 +130,18 @@ def separability(
     codebook.check_channels(counts.n_channels)
     cube = cube_counts(codebook, threat)
     free = _is_free(counts, codebook, threat, cube)
+    # channels of the cube that move apart from one another
+    apart = counts.n_channels if codebook.per_channel else 1
     return Separability(
         eps=threat.eps,
         domain=domain,
-        codeword_separation=_separation(codebook) / 255,
+        codeword_separation=Codebook(codebook.codewords_).separation(),
         gap=_gap(counts, codebook) / 255,
         free_pixels=int(counts.counts[free].sum()),
         pixels=counts.total,
         free_colours=int(free.sum()),
         colours=len(free),
-        free_volume=_free_volume(cube, counts.n_channels if codebook.per_channel else 1),
+        free_volume=None if cube is None else 1 - float((cube == 1).mean()) ** apart,
         histogram=counts.per_channel(),
         codewords=codebook.codewords_.copy(),
     )
@@ -158,27 +160,11 @@ def _is_free(counts: PixelCounts, codebook: Codebook, threat: Threat, cube: Any)
     return np.asarray(sizes > 1)
 
 
-def _free_volume(cube: Any, channels: int) -> float | None:
-    """Share of free colours in the cube; `channels` of them that move apart from one another."""
-    return None if cube is None else 1 - float((cube == 1).mean()) ** channels
-
-
-def _separation(codebook: Codebook) -> float:
-    """Smallest l_inf distance of two codewords on the 255 scale."""
-    levels = np.asarray(codebook.levels, dtype=np.float64)
-    gaps = [
-        float(distance(list(levels[:i].T), levels[i].tolist(), "l_inf", np).min())
-        for i in range(1, len(levels))
-    ]
-    return min(gaps, default=np.inf)
-
-
 def _gap(counts: PixelCounts, codebook: Codebook) -> float:
     """Smallest l_inf distance of two data pixels in different cells, 255 scale."""
     if codebook.n_channels_ == 1:
-        present = [np.flatnonzero(row) for row in counts.per_channel()]
-        gaps = [_gap_1d(levels, _cells(levels[:, None], codebook)) for levels in present]
-        return min(gaps)
+        present = (np.flatnonzero(row) for row in counts.per_channel())
+        return min(_gap_1d(levels, _cells(levels[:, None], codebook)) for levels in present)
     levels = counts.values.astype(np.int64)
     cells = _cells(levels, codebook)
     if (cells == cells[0]).all():

@@ -18,17 +18,11 @@ TITLE = "MNIST and CIFAR-10: equivalence classes that a budget reaches"
 
 
 # (data set, codes, radius, budget, printed median): the figure's text
-_PANELS = (
-    ("mnist", 2, 0.6, 0.3, 0.06),
-    ("cifar10", 300, 16 / 255, 8 / 255, 0.27),
-)
+_PANELS = (("mnist", 2, 0.6, 0.3, 0.06), ("cifar10", 300, 16 / 255, 8 / 255, 0.27))
 
 
 def reproduce_figure5(
-    *,
-    out: str | Path = "runs/reproduce",
-    n_ex: int = 1000,
-    data_dir: str | Path | None = None,
+    *, out: str | Path = "runs/reproduce", n_ex: int = 1000, data_dir: str | Path | None = None
 ) -> ClassesRecord:
     """Count the code images in reach of the first `n_ex` test images, and draw their CDF.
 

@@ -1,7 +1,7 @@
 """Networks, trainings and attack steps with which each data set's tables are run."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,8 +14,6 @@ from art_disc.defences import MapPreprocessor
 from art_disc.networks import MadryMnistNet, ResNet32
 from art_disc.training import Adversary, SixSettings, Trained
 
-Options = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Experiment:
@@ -27,7 +25,8 @@ class Experiment:
         adversary: Of adversarial training.
         alpha: Of the papers' surrogate, in 1 / [0, 1].
         eps_step: Step of the papers' attack, in [0, 1].
-        natural, adversarial, natural_again, adversarial_again: Settings of `training.train`.
+        trainings: Settings of `training.train` for `natural`, `adversarial`, `natural_again` and
+            `adversarial_again`.
         images: Training images that the papers had, in words where they are not a number known.
         queries: Of Square, an image.
     """
@@ -40,44 +39,28 @@ class Experiment:
     eps_step: float
     images: int | str
     queries: int
-    natural: Options = field(default_factory=dict)
-    adversarial: Options = field(default_factory=dict)
-    natural_again: Options = field(default_factory=dict)
-    adversarial_again: Options = field(default_factory=dict)
+    trainings: Mapping[str, Any]
 
     def shortened(self, data: Dataset, train_steps: int | None) -> tuple["Experiment", Dataset]:
-        """Return the experiment and its training images for so many steps of a base network.
+        """Return the experiment and its training images for so many batches of natural training.
 
         The other trainings are shortened by the same factor. Below one epoch the training images
-        become fewer.
-
-        Args:
-            data: The data set.
-            train_steps: Batches in the natural training, >= 1; None: as it is.
-
-        Raises:
-            InputError: `train_steps` is no such number.
+        become fewer. None: as it is.
         """
         if train_steps is None:
             return self, data
         check_count(train_steps, "train_steps")
-        epochs = train_steps * self.natural["batch_size"] / len(data.x_train)
-        share = epochs / self.natural["epochs"]
+        natural = self.trainings["natural"]
+        epochs = train_steps * natural["batch_size"] / len(data.x_train)
+        share = epochs / natural["epochs"]
         if epochs < 1:
-            few = max(self.natural["batch_size"], int(epochs * len(data.x_train)))
+            few = max(natural["batch_size"], int(epochs * len(data.x_train)))
             data = data.subset(n_train=few, stratified=True)
-        shorter = replace(
-            self,
-            natural=_shorter(self.natural, share),
-            adversarial=_shorter(self.adversarial, share),
-            natural_again=_shorter(self.natural_again, share),
-            adversarial_again=_shorter(self.adversarial_again, share),
-        )
-        return shorter, data
-
-
-def _shorter(options: Options, share: float) -> Options:
-    return {**options, "epochs": max(1, round(share * options["epochs"]))}
+        shorter = {
+            name: {**options, "epochs": max(1, round(share * options["epochs"]))}
+            for name, options in self.trainings.items()
+        }
+        return replace(self, trainings=shorter), data
 
 
 def _grey(eps: float, *, steps: int, epochs: int) -> Experiment:
@@ -92,16 +75,20 @@ def _grey(eps: float, *, steps: int, epochs: int) -> Experiment:
         eps_step=0.01,
         images=55_000,
         queries=1000,
-        natural={"epochs": 6, "batch_size": 64},
-        adversarial={"epochs": epochs, "warm_up": 0.1, **fast},
-        natural_again={"epochs": 2, "learning_rate": 3e-4, "batch_size": 64},
-        adversarial_again={"epochs": 1, "learning_rate": 3e-4, **fast},
+        trainings={
+            "natural": {"epochs": 6, "batch_size": 64},
+            "adversarial": {"epochs": epochs, "warm_up": 0.1, **fast},
+            "natural_again": {"epochs": 2, "learning_rate": 3e-4, "batch_size": 64},
+            "adversarial_again": {"epochs": 1, "learning_rate": 3e-4, **fast},
+        },
     )
 
 
 def _colour(images: int | str, augment: str, published: str) -> Experiment:
-    base = {"batch_size": 128, "optimizer": "sgd", "weight_decay": 5e-4, "augment": augment}
-    fast = {**base, "precision": "bfloat16"}
+    sgd = {"batch_size": 128, "optimizer": "sgd", "weight_decay": 5e-4, "augment": augment}
+    fast = {**sgd, "precision": "bfloat16"}
+    first = {"epochs": 15, "learning_rate": 0.1, "warm_up": 0.15, **fast}
+    again = {"epochs": 3, "learning_rate": 0.02, **fast}
     return Experiment(
         network=ResNet32,
         network_words="ResNet with 8 layers, width 16",
@@ -111,10 +98,12 @@ def _colour(images: int | str, augment: str, published: str) -> Experiment:
         eps_step=2 / 255,
         images=images,
         queries=300,
-        natural={"epochs": 15, "learning_rate": 0.1, "warm_up": 0.15, **fast},
-        adversarial={"epochs": 15, "learning_rate": 0.1, "warm_up": 0.15, **fast},
-        natural_again={"epochs": 3, "learning_rate": 0.02, **fast},
-        adversarial_again={"epochs": 3, "learning_rate": 0.02, **fast},
+        trainings={
+            "natural": first,
+            "adversarial": first,
+            "natural_again": again,
+            "adversarial_again": again,
+        },
     )
 
 
@@ -130,11 +119,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 def experiment(dataset: str) -> Experiment:
-    """Return how the tables of a data set are run.
-
-    Raises:
-        InputError: None is known.
-    """
+    """Return how the tables of a data set are run; refuse one that has no recipe."""
     if dataset not in EXPERIMENTS:
         known = ", ".join(EXPERIMENTS)
         why = ": its images and networks are too large to train here" * (dataset == "imagenet")
@@ -179,10 +164,7 @@ class Stage:
             data,
             defences,
             adversary=how.adversary,
-            natural=how.natural,
-            adversarial=how.adversarial,
-            natural_again=how.natural_again,
-            adversarial_again=how.adversarial_again,
+            **how.trainings,
             seed=seed,
             verbose=verbose,
         )

@@ -20,15 +20,9 @@ from art_disc.training import Trained
 
 @dataclass(frozen=True)
 class Ran:
-    """A row that was run.
+    """A published row that was run: the classifier, the record of all budgets, the fitted defence.
 
-    Attributes:
-        row: What was published.
-        stage: Data and recipe.
-        setting: The classifier that was attacked.
-        record: Of its attacks, over all budgets.
-        clean: Right on all test images.
-        defence: Fitted; None for none.
+    `clean` is the share that is right of all test images.
     """
 
     row: Published
@@ -151,17 +145,10 @@ ATTACKS = ("sign_adam", "pgd", "apgd_ce", "apgd_dlr", "square")
 
 @dataclass(frozen=True)
 class RowRequest:
-    """What the whole table is run with.
+    """What the whole table is run with, in the terms of `evaluate`.
 
-    Attributes:
-        n_ex: Test images that are attacked.
-        eps: Budgets in place of the published one; empty: that one.
-        seed: Of trainings, codebooks and attacks.
-        attacks: Whose per-example worst stands beside the papers' attack.
-        settings: Over the attacks' own, as for `evaluate`.
-        checks: As for `evaluate`.
-        out: Folder of the rows' records.
-        verbose: Show progress bars.
+    No `eps`: the published budget. `seed` is also of trainings and codebooks; `out` holds a folder
+    a row.
     """
 
     n_ex: int
@@ -175,13 +162,7 @@ class RowRequest:
 
 
 def run_row(row: Published, stage: Stage, request: RowRequest) -> list[TableRow]:
-    """Train or load the row's network, attack it and return one table row a budget.
-
-    Args:
-        row: What was published.
-        stage: Data and recipe.
-        request: How much of it.
-    """
+    """Train or load the row's network, attack it and return one table row a budget."""
     defences = parse_defences(row.spec(stage.experiment.alpha, request.seed))
     setting = stage.trained(row.setting, defences, seed=request.seed, verbose=request.verbose)
     budgets = request.eps or (row.eps,)

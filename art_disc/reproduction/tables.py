@@ -107,15 +107,7 @@ def chosen_rows(
     """Return the rows of a table that are asked for, with the bases that they are compared with.
 
     Rows of ImageNet are left out unless they are asked for by name: no such data are at hand.
-
-    Args:
-        name: The table.
-        datasets: Keep rows of these; empty: all but ImageNet.
-        settings: Keep rows of these settings; empty: all.
-        n_codes: Keep rows with so many codes; empty: all.
-
-    Raises:
-        InputError: Unknown table, or nothing is left.
+    Empty data sets, settings or numbers of codes keep all others; what the table lacks is refused.
     """
     every = table(name).rows()
     for word, asked, known in (

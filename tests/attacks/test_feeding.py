@@ -10,7 +10,6 @@ from art_disc.attacks import ATTACKS, AttackRequest
 from art_disc.attacks.zoo.feeding import (
     Fed,
     FromColour,
-    FromFlat,
     FromRowsAsFrames,
     around,
     guides,
@@ -62,7 +61,7 @@ def test_other_inputs_reach_the_same_model(digits, digits_net, sample, first):
     own = x if first else np.moveaxis(x, 1, -1)
     expected = classifier.predict(own)
 
-    flat = around(classifier, before=FromFlat(own.shape[1:]), input_shape=(64,))
+    flat = around(classifier, before=torch.nn.Unflatten(1, own.shape[1:]), input_shape=(64,))
     assert np.array_equal(flat.predict(own.reshape(6, 64)), expected)
 
     frames = FromRowsAsFrames(channels_first=first)

@@ -172,7 +172,6 @@ ROWS: tuple[AttackSpec, ...] = (
             smoke={"max_iter": 5, "inner_iter": 5},
             strong={"max_iter": 50, "inner_iter": 40, "delta": 0.0},
         ),
-        norms=("inf", "2"),
         targetable=False,
         cost=lambda s: (s["max_iter"] * s["inner_iter"], 5 * s["max_iter"] + 2),
         note="one change for the whole batch",
@@ -190,7 +189,6 @@ ROWS: tuple[AttackSpec, ...] = (
         tiers=in_tiers(
             {"max_iter": 20, "delta": 0.1}, smoke={"max_iter": 5}, strong={"max_iter": 100}
         ),
-        norms=("inf", "2"),
         cost=lambda s: (s["max_iter"], 4 * s["max_iter"] + 3),
         note="one change for the whole batch; without a target it aims at the commonest runner-up",
     ),
@@ -268,7 +266,6 @@ ROWS: tuple[AttackSpec, ...] = (
         tiers=in_tiers(
             {"max_iter": 40, "eps_step": 0.0}, smoke={"max_iter": 10}, strong={"max_iter": 100}
         ),
-        norms=("inf", "2"),
         # a prediction of image and change for every row of 32
         cost=lambda s: (s["max_iter"] + 1, 2 * 33 + 2),
     ),

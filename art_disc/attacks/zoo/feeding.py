@@ -26,11 +26,8 @@ Aim = Callable[[Any, Float32Array, Float32Array], Float32Array]
 class Fed(EvasionAttack):
     """An attack of ART's that gets its images through a feeding rule.
 
-    Args:
-        attack: ART's attack object.
-        feed: `feed(attack, x, onehot)` returns adversarial images of the shape of `x`.
-        aim: Turns true labels into targets, for an attack that always aims; None: labels are fed
-            as they come.
+    `aim` turns true labels into targets, for an attack that always aims; None: labels are fed as
+    they come.
     """
 
     _estimator_requirements = ()
@@ -42,14 +39,9 @@ class Fed(EvasionAttack):
         self._targeted = bool(attack.targeted)
 
     def generate(self, x: Float32Array, y: Any = None, **_: Any) -> Float32Array:
-        """Return adversarial images.
+        """Return adversarial images of the shape of `x`.
 
-        Args:
-            x: Images, in the layout of the classifier that the row was made for.
-            y: One-hot rows (n, classes): true labels, or targets where `targeted`.
-
-        Raises:
-            InputError: No `y`, or images that the rule cannot feed.
+        One-hot rows `y` (n, classes) are true labels, or targets where `targeted`.
         """
         if y is None:
             msg = f"{type(self.attack).__name__} needs y, the labels as one-hot rows"
@@ -98,11 +90,7 @@ def one_target(classifier: Any, x: Float32Array, onehot: Float32Array) -> Float3
 
 
 def guides(onehot: Float32Array) -> NDArray[np.int64]:
-    """Return for each row of labels the position of the next of another class, shape (n,).
-
-    Raises:
-        InputError: All images are of one class.
-    """
+    """Return for each row of labels the position of the next of another class, shape (n,)."""
     labels = onehot.argmax(axis=1)
     n = len(labels)
     found = np.full(n, -1)
@@ -154,18 +142,11 @@ def around(
 ) -> PyTorchClassifier:
     """Return an ART classifier of the same defended model with another input or output.
 
-    Args:
-        classifier: A `PyTorchClassifier` whose preprocessors are PyTorch ones.
-        before: What turns the new input into the old one.
-        input_shape: Of the new input; None: as before.
-        channels_first: Of the new input; None: as before.
-        probabilities: Return softmax probabilities instead of logits.
-        kind: Class of the result.
-
-    Raises:
-        InputError: A NumPy preprocessor, which has no gradient of its own.
+    `before` turns the new input, of `input_shape` and layout (None: as it was), into the old one;
+    `probabilities` are given instead of logits.
     """
     if not classifier.all_framework_preprocessing:
+        # they have no gradient of their own
         msg = "the classifier has NumPy preprocessors; use PyTorch ones, or placement='module'"
         raise InputError(msg)
     first = classifier.channels_first if channels_first is None else channels_first
@@ -202,18 +183,6 @@ def image_shape(classifier: Any) -> tuple[int, int, int]:
     return int(shape[0]), int(shape[1]), int(shape[2])
 
 
-class FromFlat(nn.Module):
-    """Rows (n, features) to images."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.shape = shape
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return images (n, *shape)."""
-        return x.reshape(len(x), *self.shape)
-
-
 class FromRowsAsFrames(nn.Module):
     """Videos (n, height, 1, width, channels), a row of the image being a frame, to images."""
 
@@ -230,11 +199,8 @@ class FromRowsAsFrames(nn.Module):
 class FromColour(nn.Module):
     """Colour images on a larger canvas to the classifier's own: centre, and mean for grey.
 
-    Args:
-        shape: (channels, height, width) of the classifier.
-        canvas: Height and width of the colour image.
-        first_in: Whether the colour images are NCHW, else NHWC.
-        first_out: Whether the classifier's are.
+    `shape` is the classifier's (channels, height, width), `canvas` (height, width); the colour
+    images (`first_in`) and the classifier's (`first_out`) are NCHW or NHWC.
     """
 
     def __init__(
@@ -248,14 +214,14 @@ class FromColour(nn.Module):
         super().__init__()
         self.shape, self.canvas = shape, canvas
         self.first_in, self.first_out = first_in, first_out
-        self.top, self.left = (canvas[0] - shape[1]) // 2, (canvas[1] - shape[2]) // 2
+        top, left = (canvas[0] - shape[1]) // 2, (canvas[1] - shape[2]) // 2
+        self.inside = (..., slice(top, top + shape[1]), slice(left, left + shape[2]))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the classifier's images."""
         if not self.first_in:
             x = x.permute(0, 3, 1, 2)
-        _, height, width = self.shape
-        x = x[:, :, self.top : self.top + height, self.left : self.left + width]
+        x = x[self.inside]
         if self.shape[0] == 1:
             x = x.mean(dim=1, keepdim=True)
         return x if self.first_out else x.permute(0, 2, 3, 1)
@@ -263,10 +229,9 @@ class FromColour(nn.Module):
     def invert(self, x: Float32Array) -> Float32Array:
         """Return classifier images (n, ...) as colour images on a black canvas."""
         images = x if self.first_out else np.moveaxis(x, -1, 1)
-        below = self.canvas[0] - self.shape[1] - self.top
-        right = self.canvas[1] - self.shape[2] - self.left
-        padded = np.pad(images, ((0, 0), (0, 0), (self.top, below), (self.left, right)))
-        colour = np.repeat(padded, 3, axis=1) if self.shape[0] == 1 else padded
+        channels = 3 if self.shape[0] == 1 else self.shape[0]
+        colour = np.zeros((len(x), channels, *self.canvas), images.dtype)
+        colour[self.inside] = images
         return np.ascontiguousarray(colour if self.first_in else np.moveaxis(colour, 1, -1))
 
     def bring_back(self, x: Float32Array) -> Float32Array:

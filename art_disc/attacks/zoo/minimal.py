@@ -16,9 +16,10 @@ from art.attacks.evasion import (
     NewtonFool,
     SaliencyMapMethod,
 )
+from torch import nn
 
 from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
-from art_disc.attacks.zoo.feeding import FromFlat, around, as_batch, right_ones, runner_up
+from art_disc.attacks.zoo.feeding import around, as_batch, right_ones, runner_up
 from art_disc.attacks.zoo.rows import CLASSES, minimal, ready
 from art_disc.core.checks import Float32Array
 
@@ -59,7 +60,7 @@ def _brendel_bethge(request: AttackRequest, settings: Settings) -> EvasionAttack
 
 def _as_rows(classifier: Any) -> Any:
     shape = tuple(classifier.input_shape)
-    return around(classifier, before=FromFlat(shape), input_shape=(int(np.prod(shape)),))
+    return around(classifier, before=nn.Unflatten(1, shape), input_shape=(int(np.prod(shape)),))
 
 
 def _feed_flat(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
@@ -88,7 +89,6 @@ ROWS: tuple[AttackSpec, ...] = (
         DeepFool,
         make=ready(DeepFool, nb_grads=lambda request, _: min(10, request.classifier.nb_classes)),
         tiers=in_tiers({"max_iter": 50}, smoke={"max_iter": 20}, strong={"max_iter": 100}),
-        norms=("2",),
         cost=lambda s: (CLASSES * (s["max_iter"] + 1), s["max_iter"] + 3),
     ),
     minimal(
@@ -98,7 +98,6 @@ ROWS: tuple[AttackSpec, ...] = (
         tiers=in_tiers(
             {"max_iter": 100, "eta": 0.05}, smoke={"max_iter": 20}, strong={"max_iter": 500}
         ),
-        norms=("2",),
         cost=lambda s: (CLASSES * s["max_iter"], 2 * s["max_iter"] + 3),
     ),
     minimal(
@@ -152,7 +151,6 @@ ROWS: tuple[AttackSpec, ...] = (
             smoke={"n_steps": 20},
             strong={"n_steps": 500, "eta_decay": 0.995},
         ),
-        norms=("2",),
         targetable=True,
         cost=lambda s: (s["n_steps"], s["n_steps"] + 2),
         note="for tables: fed flat rows with equal importances, and the runner-up class as target",
@@ -172,7 +170,6 @@ ROWS: tuple[AttackSpec, ...] = (
                 "max_iter": 1000,
             },
         ),
-        norms=("2",),
         targetable=True,
         cost=lambda s: (
             2 * CLASSES * s["binary_search_steps"] * s["max_iter"],

@@ -5,18 +5,11 @@ from typing import Any
 
 import numpy as np
 from art.attacks.attack import EvasionAttack
-from art.attacks.evasion import (
-    AdversarialPatch,
-    AdversarialPatchNumpy,
-    AdversarialPatchPyTorch,
-)
+from art.attacks.evasion import AdversarialPatch, AdversarialPatchNumpy, AdversarialPatchPyTorch
 from art.estimators.classification import PyTorchClassifier
 
 from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
-from art_disc.attacks.zoo.feeding import (
-    around,
-    one_target,
-)
+from art_disc.attacks.zoo.feeding import around, one_target
 from art_disc.attacks.zoo.rows import ready, scene, setting
 from art_disc.core.checks import Float32Array
 

@@ -136,13 +136,7 @@ ROWS: tuple[AttackSpec, ...] = (
             targeted=True,
         ),
         tiers=in_tiers(
-            {
-                "sigma": 0.1,
-                "nb_steps": 100,
-                "learning_rate": 0.3,
-                "samples": 32,
-                "smoothness": 0.1,
-            },
+            {"sigma": 0.1, "nb_steps": 100, "learning_rate": 0.3, "samples": 32, "smoothness": 0.1},
             smoke={"nb_steps": 20, "samples": 8, "learning_rate": 1.0},
             strong={"nb_steps": 300, "samples": 400},
         ),
@@ -233,10 +227,7 @@ ROWS: tuple[AttackSpec, ...] = (
         ),
         gradients=True,
         targetable=False,
-        cost=lambda s: (
-            40 * s["max_iter"] * s["max_inner_iter"],
-            6 * s["max_iter"],
-        ),
+        cost=lambda s: (40 * s["max_iter"] * s["max_inner_iter"], 6 * s["max_iter"]),
         packages=("kornia",),
         note="written for 3 x 32 x 32: fed the image on such a canvas, grey as colour and back",
     ),

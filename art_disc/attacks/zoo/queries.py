@@ -35,15 +35,14 @@ def _parallel(request: AttackRequest, settings: Settings) -> int:
 
 _UNSEEDED = "draws from an unseeded generator, so that no seed repeats it"
 
-RANDOM_SEARCH = AttackSpec(
-    name="random_search",
-    label="Random search (blind guessing)",
-    art="",
+RANDOM_SEARCH = blind(
+    "random_search",
+    "Random search (blind guessing)",
+    RandomSearch,
     make=ready(RandomSearch, batch_size=500),
     tiers=in_tiers({"max_iter": 1000}, smoke={"max_iter": 100}, strong={"max_iter": 10_000}),
     norms=("inf", "2"),
-    gradients=False,
-    targetable=False,
+    bounded=True,
     cost=lambda s: (0, s["max_iter"]),
 )
 
@@ -132,7 +131,6 @@ ROWS: tuple[AttackSpec, ...] = (
             smoke={"max_iter": 20, "num_trial": 3, "sample_size": 5},
             strong={"max_iter": 5000, "num_trial": 25, "sample_size": 20},
         ),
-        norms=("2",),
         cost=lambda s: (0, s["init_size"] + 2 * s["max_iter"] * s["num_trial"] * s["sample_size"]),
         repeatable=False,
         note=_UNSEEDED,
@@ -146,7 +144,6 @@ ROWS: tuple[AttackSpec, ...] = (
             smoke={"num_trial": 10, "max_iter": 5, "query_limit": 500, "k": 10},
             strong={"max_iter": 1000, "query_limit": 20000, "k": 200},
         ),
-        norms=("2",),
         cost=lambda s: (0, s["query_limit"] + 2 * s["k"] + 500),
     ),
     blind(
@@ -158,7 +155,6 @@ ROWS: tuple[AttackSpec, ...] = (
         tiers=in_tiers(
             {"max_iter": 1000, "epsilon": 0.3}, smoke={"max_iter": 100}, strong={"max_iter": 3000}
         ),
-        norms=("2",),
         targetable=True,
         cost=lambda s: (0, 2 * s["max_iter"] + 2),
         note="given probabilities, which it insists on",
@@ -193,7 +189,6 @@ ROWS: tuple[AttackSpec, ...] = (
             },
             strong={"max_iter": 1000, "binary_search_steps": 9},
         ),
-        norms=("2",),
         targetable=True,
         cost=lambda s: (
             0,
@@ -209,7 +204,6 @@ ROWS: tuple[AttackSpec, ...] = (
         tiers=in_tiers(
             {"max_iter": 2, "finite_diff": 0.2}, smoke={"max_iter": 1}, strong={"max_iter": 10}
         ),
-        norms=("2",),
         bounded=True,
         # one prediction a pixel; for 1,000 pixels
         cost=lambda s: (0, 1000 * s["max_iter"] + 2),

@@ -57,15 +57,16 @@ def setting(name: str, factor: float = 1) -> Callable[[AttackRequest, Settings],
 
 
 def row(name: str, label: str, kind: Any, *, make: Maker | None = None, **rest: Any) -> AttackSpec:
-    """Return the row of an attack; without a maker, it is made by `ready`."""
-    return AttackSpec(name, label, kind.__name__, make or ready(kind), **rest)
+    """Return the row of an attack, ART's or our own; without a maker, it is made by `ready`."""
+    art = kind.__name__ if kind.__module__.startswith("art.") else ""
+    return AttackSpec(name, label, art, make or ready(kind), **rest)
 
 
 # along gradients, within a budget
-stepping = partial(row, gradients=True, targetable=True)
+stepping = partial(row, norms=("inf", "2"), gradients=True, targetable=True)
 # with predictions alone, and most often without a budget
-blind = partial(row, gradients=False, bounded=False, targetable=False)
+blind = partial(row, norms=("2",), gradients=False, bounded=False, targetable=False)
 # along gradients, to the smallest change
-minimal = partial(row, gradients=True, bounded=False, targetable=False)
+minimal = partial(row, norms=("2",), gradients=True, bounded=False, targetable=False)
 # a change of no norm
 scene = partial(row, norms=(), bounded=False)

@@ -51,7 +51,6 @@ _PGD: dict[str, Any] = {
         smoke={"max_iter": 20, "num_random_init": 1},
         strong={"max_iter": 100, "num_random_init": 5},
     ),
-    "norms": ("inf", "2"),
     "cost": lambda s: (iterations(s), 2 * max(1, s["num_random_init"])),
 }
 
@@ -85,7 +84,6 @@ def _row(name: str, label: str, kind: Any, loss: str, note: str = "") -> AttackS
             smoke={"max_iter": 15},
             strong={"max_iter": 100, "num_random_init": 5},
         ),
-        norms=("inf", "2"),
         # ART refuses a target with this loss
         targetable=loss == "ce",
         cost=lambda s: (iterations(s), 2 * iterations(s) + 2),
@@ -118,7 +116,6 @@ ROWS: tuple[AttackSpec, ...] = (
         "Fast gradient sign method",
         FastGradientMethod,
         tiers=in_tiers({"num_random_init": 0}),
-        norms=("inf", "2"),
         cost=lambda _: (1, 1),
     ),
     stepping(
@@ -166,20 +163,17 @@ ROWS: tuple[AttackSpec, ...] = (
             smoke={"max_iter": 20},
             strong={"max_iter": 100},
         ),
-        norms=("inf", "2"),
         cost=lambda s: (iterations(s), 2),
     ),
-    AttackSpec(
-        name="sign_adam",
-        label="Sign-Adam BPDA (the papers' own)",
-        art="",
+    stepping(
+        "sign_adam",
+        "Sign-Adam BPDA (the papers' own)",
+        SignAdamBPDA,
         make=ready(SignAdamBPDA, eps_step=step_size),
         tiers=in_tiers(
             {"max_iter": 100, "eps_step": 0.0}, smoke={"max_iter": 20}, strong={"max_iter": 200}
         ),
         norms=("inf",),
-        gradients=True,
-        targetable=True,
         cost=lambda s: (s["max_iter"], 1),
         note="not ART's; the attack of the discretisation papers",
     ),
@@ -200,7 +194,6 @@ ROWS: tuple[AttackSpec, ...] = (
             # ART's defaults
             strong={"max_iter": 100, "num_random_init": 5, "queries": 5000, "nb_restarts": 5},
         ),
-        norms=("inf", "2"),
         targetable=False,
         cost=lambda s: (
             2 * iterations(s) + 10 * s["max_iter"],
@@ -210,18 +203,16 @@ ROWS: tuple[AttackSpec, ...] = (
         packages=("multiprocess",),
         note="AutoPGD twice, DeepFool and Square; ART's has neither FAB nor targeted AutoPGD",
     ),
-    AttackSpec(
-        name="autoattack_original",
-        label="AutoAttack, its authors' package autoattack",
-        art="",
+    stepping(
+        "autoattack_original",
+        "AutoAttack, its authors' package autoattack",
+        OriginalAutoAttack,
         make=ready(OriginalAutoAttack, version=_version),
         tiers=in_tiers(
             {"plus": 0, "n_iter": 100, "n_queries": 5000},
             smoke={"n_iter": 10, "n_queries": 100},
             strong={"plus": 1},
         ),
-        norms=("inf", "2"),
-        gradients=True,
         targetable=False,
         cost=lambda s: (
             s["n_iter"] * (11 * 9 + 1) * (5 if s["plus"] else 1),
