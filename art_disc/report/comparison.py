@@ -113,17 +113,8 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison in plain JSON types."""
-        return {
-            "kind": "comparison",
-            "schema_version": SCHEMA_VERSION,
-            "dataset": self.dataset,
-            "a": asdict(self.a),
-            "b": asdict(self.b),
-            "method": METHOD,
-            "rows": [row.to_dict() for row in self.rows],
-            "left_out": list(self.left_out),
-            "cautions": list(self.cautions),
-        }
+        head = {"kind": "comparison", "schema_version": SCHEMA_VERSION, "method": METHOD}
+        return head | asdict(self) | {"rows": [row.to_dict() for row in self.rows]}
 
     def __str__(self) -> str:
         lines = [

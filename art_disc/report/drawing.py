@@ -59,16 +59,8 @@ class Drawing(Part):
 
     @property
     def uri(self) -> str:
-        """Data URI of an SVG; see `svg`."""
-        return data_uri(self.svg(), "image/svg+xml")
-
-    def svg(self) -> bytes:
-        """Return the painted figure as SVG.
-
-        Raises:
-            MissingExtraError: matplotlib is not installed.
-        """
-        return draw(self.paint, height=self.height)
+        """Data URI of what `draw` makes of it."""
+        return data_uri(draw(self.paint, height=self.height), "image/svg+xml")
 
 
 @contextmanager

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from art_disc.core.records import Share
 from art_disc.report.drawing import (
     BLUE,
+    COLOURS,
     GREEN,
     GREY,
     INK,
     MARKERS,
     ORANGE,
-    PURPLE,
     SHADE,
     error_band,
     new_figure,
@@ -25,7 +25,7 @@ from art_disc.report.extras import need
 
 Floats = NDArray[np.float64]
 
-_LOOKS = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (PURPLE, ":"), (INK, "-"), (GREY, "--"))
+_LOOKS = tuple(zip(COLOURS, ("-", "--", "-.", ":", "-", "--"), strict=True))
 _CHANNELS = {1: ((INK, "pixels"),), 3: ((ORANGE, "red"), (GREEN, "green"), (BLUE, "blue"))}
 # more vertical lines than this hide the histogram
 _LINES_UP_TO = 16

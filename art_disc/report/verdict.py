@@ -1,8 +1,10 @@
-"""The verdict of the checks in colour and words, and the table of the checks."""
+"""The verdict of the checks, the table of the checks, and what a reader must know beside them."""
 
-from art_disc.core.records import CheckResult, EvaluationRecord
-from art_disc.report.document import Banner
-from art_disc.report.reading import first
+from collections.abc import Iterator
+
+from art_disc.core.records import AttackOutcome, CheckResult, EvaluationRecord
+from art_disc.report.document import Banner, Notice
+from art_disc.report.reading import budget, clean_share, first, white_box
 from art_disc.report.table import Cell, Row, Table, row
 
 # A symbol and a word beside each colour: colour alone tells nothing to many readers and printers.
@@ -80,3 +82,95 @@ def _examples(check: CheckResult) -> Cell:
     note = first([f"#{i}" for i in check.example_ids], IDS_SHOWN)
     count = len(check.example_ids)
     return Cell(str(count), note=note, sort=count, look="ids")
+
+
+def notices(record: EvaluationRecord) -> Iterator[Notice]:
+    """Return every notice that applies, the gravest first."""
+    yield from _incomplete(record)
+    yield from _unfinished(record, "failed", "warning")
+    yield from _doubtful(record)
+    yield from _unfinished(record, "skipped", "remark")
+
+
+def headlines(record: EvaluationRecord) -> Iterator[str]:
+    """Word the result at each budget as what it is: what these attacks failed to break."""
+    for eps in record.eps:
+        share, at = record.worst(eps), f"at eps {budget(record, eps)}"
+        if share is None:
+            continue
+        if share.count:
+            said = f"{share.count} of {share.total} images survived every attack tried here {at}."
+        else:
+            said = f"The attacks tried here left none of {share.total} images correct {at}."
+        yield f"{said} That is an upper estimate of robust accuracy, not a proof."
+
+
+def _incomplete(record: EvaluationRecord) -> Iterator[Notice]:
+    """Certificates that were broken, a run that ended early, budgets without a number."""
+    if found := record.contradictions():
+        title = f"{len(found)} certified examples were broken: the certificates here are wrong."
+        named = [f"#{record.example_ids[i]} at eps {budget(record, eps)}" for i, eps in found]
+        text = f"Trust neither them nor the defence's code: {first(named, 5)}."
+        yield Notice("alert", title, text)
+    if not record.complete:
+        text = "Later attacks can only lower the numbers on this page."
+        yield Notice("alert", "Interrupted: incomplete - only finished rows are shown.", text)
+    if eps := [value for value in record.eps if record.worst(value) is None]:
+        title = f"The defended model was not attacked at eps {_budgets(record, eps)}."
+        text = "No attack on it finished, so this page says nothing about it."
+        yield Notice("alert", title, text)
+    attacked = [value for value in record.eps if value not in eps]
+    allowed = white_box(record)
+    if eps := [value for value in attacked if record.worst(value, knowledge=allowed) is None]:
+        title = f"Not a white-box number at eps {_budgets(record, eps)}."
+        text = (
+            "No attack that differentiates through the defence (bpda) finished there. Transfer "
+            "and query attacks alone say little about an attacker who knows the defence."
+        )
+        yield Notice("alert", title, text)
+
+
+def _budgets(record: EvaluationRecord, eps: list[float]) -> str:
+    return ", ".join(budget(record, value) for value in eps)
+
+
+def _unfinished(record: EvaluationRecord, status: str, level: str) -> Iterator[Notice]:
+    if rows := [outcome for outcome in record.outcomes if outcome.status == status]:
+        title = f"{len(rows)} of {len(record.outcomes)} attack runs {status}."
+        named = "; ".join(_run_words(record, row) for row in rows[:5])
+        more = f"; and {len(rows) - 5} more, all in the table of attacks" if len(rows) > 5 else ""
+        yield Notice(level, title, f"They broke nothing and prove nothing: {named}{more}.")
+
+
+def _run_words(record: EvaluationRecord, row: AttackOutcome) -> str:
+    reason = f" ({row.reason})" if row.reason else ""
+    return f"{row.attack} on {row.scored_on} at eps {budget(record, row.eps)}{reason}"
+
+
+def _doubtful(record: EvaluationRecord) -> Iterator[Notice]:
+    """Signs of masked gradients, and examples of few classes."""
+    if signs := list(_masked(record)):
+        title = "Attacks that know less broke more than the white-box ones."
+        text = (
+            "This is a common sign of masked gradients, so the white-box attacks may be too weak: "
+            f"{'; '.join(signs)}."
+        )
+        yield Notice("warning", title, text)
+    # first-n examples of data sorted by class are examples of one class
+    there, known = len(set(record.labels)), record.dataset.get("classes")
+    if isinstance(known, int) and 2 * there < min(known, len(record.labels)):
+        title = f"The examples are of {there} of {known} classes."
+        text = "The data seem to be sorted by class; draw the examples by class share (stratified)."
+        yield Notice("warning", title, text)
+
+
+def _masked(record: EvaluationRecord) -> Iterator[str]:
+    """Less knowledge must not make an attacker stronger; where it does, gradients mislead."""
+    allowed = white_box(record)
+    others = tuple(known for known in ("base", "none") if known not in allowed)
+    for eps in record.eps:
+        strong = record.worst(eps, knowledge=allowed)
+        weak = record.worst(eps, knowledge=others)
+        if strong and weak and clean_share(record) and weak.count < strong.count:
+            at = budget(record, eps)
+            yield f"at eps {at} they left {weak.count} correct, white box {strong.count}"

@@ -11,9 +11,8 @@ from art_disc.report.document import Document, Paragraph, Section
 from art_disc.report.drawing import Drawing
 from art_disc.report.histograms import free_pixel_plot
 from art_disc.report.reading import lower_percent, percent
-from art_disc.report.settings import settings_section
 from art_disc.report.table import Cell, Table, row
-from art_disc.report.views import View
+from art_disc.report.views import View, settings_section
 
 AnyCertificate = CertificateRecord | DivergenceRecord
 _PROVED = {

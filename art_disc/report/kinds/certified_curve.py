@@ -8,9 +8,8 @@ from art_disc.core.records.divergence import CertifiedCurve
 from art_disc.report.document import Document, Paragraph, Section
 from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing, error_bars, over_eps
 from art_disc.report.reading import line_words, lower_percent, percent
-from art_disc.report.settings import settings_section
 from art_disc.report.table import Cell, Content, Table, number_cell
-from art_disc.report.views import View
+from art_disc.report.views import View, settings_section
 
 _LOOKS = {
     "tight": (BLUE, "o", "-", "certified: inverted divergence"),

@@ -4,11 +4,10 @@ from typing import Any
 
 from art_disc.core.records import EvaluationRecord
 from art_disc.report import accuracy_tables, attacks
-from art_disc.report.curves import accuracy_plot
+from art_disc.report.curves import accuracy_plot, step_plot
 from art_disc.report.document import Document, Facts, Paragraph, Section
 from art_disc.report.examples import breaker_table, example_table, examples_csv
 from art_disc.report.histograms import codewords, pixel_plot
-from art_disc.report.notices import headlines, notices
 from art_disc.report.pictures import Pictures
 from art_disc.report.reading import (
     KNOWLEDGE_WORDS,
@@ -18,13 +17,11 @@ from art_disc.report.reading import (
     knowledge_there,
     network_name,
 )
-from art_disc.report.settings import settings_facts
-from art_disc.report.steps import step_plot
 from art_disc.report.strip import make_strip
 from art_disc.report.summary import evaluation_summary
 from art_disc.report.table import Folded
-from art_disc.report.verdict import banner, check_table
-from art_disc.report.views import View
+from art_disc.report.verdict import banner, check_table, headlines, notices
+from art_disc.report.views import View, settings_facts
 
 CODEWORDS_SHOWN = 16
 NO_CHECKS = (

@@ -2,9 +2,8 @@
 
 from art_disc.core.records.hardness import HardnessRecord, HardnessRow
 from art_disc.report.document import Document, Paragraph, Section
-from art_disc.report.settings import settings_section
 from art_disc.report.table import Table
-from art_disc.report.views import View
+from art_disc.report.views import View, settings_section
 
 LEGEND = (
     "exponent: median log_k of the code images in reach; per pixel: over the number of pixels; "

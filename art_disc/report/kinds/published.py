@@ -16,10 +16,9 @@ from art_disc.core.records.published import (
     TableRow,
 )
 from art_disc.report.document import Document, Notes, Section
-from art_disc.report.drawing import COLOURS, MARKERS, Drawing, error_bars
-from art_disc.report.settings import settings_section
+from art_disc.report.drawing import COLOURS, MARKERS, Drawing, draw, error_bars
 from art_disc.report.table import Table
-from art_disc.report.views import View
+from art_disc.report.views import View, settings_section
 
 _CAPTION = "Percentages, with 95 % intervals where they are given; printed: the paper's own number"
 _ACCURACIES: dict[str, Callable[[TableRow], str]] = {
@@ -160,7 +159,7 @@ def eps_figures(record: TableRecord) -> dict[str, bytes]:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    return {name: plot.svg() for name, plot in eps_plots(record).items()}
+    return {name: draw(plot.paint) for name, plot in eps_plots(record).items()}
 
 
 def _paint(figure: Any, *, title: str, lines: dict[str, list[TableRow]]) -> None:

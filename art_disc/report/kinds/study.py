@@ -6,9 +6,8 @@ from typing import Any
 from art_disc.core.records.study import StudyRecord
 from art_disc.report.document import Document, Section
 from art_disc.report.reading import show_setting
-from art_disc.report.settings import settings_section
 from art_disc.report.table import Table
-from art_disc.report.views import View
+from art_disc.report.views import View, settings_section
 
 
 def _document(record: StudyRecord) -> Document:

@@ -10,12 +10,11 @@ from art_disc.report import sweep_tables as tables
 from art_disc.report.document import Banner, Document, Notice, Paragraph, Section
 from art_disc.report.heat import Grid, heat_plot
 from art_disc.report.reading import clean_share, in_unit_range, show_eps
-from art_disc.report.settings import settings_section
 from art_disc.report.summary import share_facts
 from art_disc.report.sweep_curves import sweep_curves
 from art_disc.report.table import Table, body, heat_cell
 from art_disc.report.verdict import SYMBOLS
-from art_disc.report.views import View
+from art_disc.report.views import View, settings_section
 
 UNCHECKED = Banner(
     "unchecked",

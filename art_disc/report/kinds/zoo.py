@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 from art_disc.core.records.zoo import ZooCell, ZooRecord
 from art_disc.report.document import Document, Notes, Notice, Paragraph, Section
-from art_disc.report.settings import settings_section
 from art_disc.report.table import Table
-from art_disc.report.views import View
+from art_disc.report.views import View, settings_section
 
 LEGEND = (
     "7>1: of the images that were right, 7, the attack left 1 right by a fresh prediction; * it "
