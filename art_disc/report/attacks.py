@@ -1,7 +1,7 @@
 """The tables of every attack that was run: what it left correct, and what it cost."""
 
-from collections import defaultdict
 from collections.abc import Callable
+from itertools import groupby
 
 import numpy as np
 
@@ -27,7 +27,6 @@ from art_disc.report.table import (
 
 # the defended model is the subject, so it stands before the others
 _MODELS = ("defended", "base", "reference", "frozen")
-_Key = tuple[float, str, int, str, tuple[int, str]]
 _CAPTION = (
     "Scored on the model, in the norm and at the eps of each heading; strongest first, skipped "
     "and failed runs last. \u201cOnly this attack\u201d counts the examples that no other "
@@ -42,20 +41,13 @@ _DRAWN = (
 
 def attack_table(record: EvaluationRecord) -> Table:
     """All outcomes, in groups of one budget, model and asker; unfinished ones come last."""
-    groups: dict[_Key, list[AttackOutcome]] = defaultdict(list)
-    for run in record.outcomes:
-        groups[_key(run)].append(run)
     columns = _columns(record)
-    bodies = (
-        body(
-            (
-                run_row(run, *(show(run) for show in columns.values()))
-                for run in sorted(runs, key=_strength)
-            ),
-            _title(record, runs[0]),
-        )
-        for _, runs in sorted(groups.items())
-    )
+    bodies = []
+    ordered = sorted(record.outcomes, key=lambda run: (_group(run), _strength(run)))
+    for _, group in groupby(ordered, key=_group):
+        runs = list(group)
+        rows = (run_row(run, *(show(run) for show in columns.values())) for run in runs)
+        bodies.append(body(rows, _title(record, runs[0])))
     caption = _CAPTION + _DRAWN * ("Fresh draws" in columns)
     return Table.of("All attacks", caption, (*columns, "Status"), bodies)
 
@@ -68,6 +60,9 @@ def _columns(record: EvaluationRecord) -> dict[str, Callable[[AttackOutcome], Co
         judged = run.status == "done" and run.scored_on == "defended"
         return number_cell(breakers[run.eps].get(run.attack, 0) if judged else None)
 
+    def cost(name: str) -> Callable[[AttackOutcome], Cell]:
+        return lambda run: per_image(getattr(run, name), len(run.correct))
+
     columns: dict[str, Callable[[AttackOutcome], Content]] = {
         "Attack": lambda run: run.attack,
         "Still correct": _correct,
@@ -77,9 +72,9 @@ def _columns(record: EvaluationRecord) -> dict[str, Callable[[AttackOutcome], Co
         "Knowledge": _knowledge,
         "Surrogate": lambda run: run.surrogate or "none",
         "Targeted": lambda run: "yes" if run.targeted else "no",
-        "#Gradients": lambda run: per_image(run.gradients, len(run.correct)),
-        "#Queries": lambda run: per_image(run.queries, len(run.correct)),
-        "#Seconds": lambda run: per_image(run.seconds, len(run.correct)),
+        "#Gradients": cost("gradients"),
+        "#Queries": cost("queries"),
+        "#Seconds": cost("seconds"),
     }
     if not any(run.grid_correct for run in record.outcomes):
         del columns["Rounded to 8 bits"]
@@ -88,7 +83,7 @@ def _columns(record: EvaluationRecord) -> dict[str, Callable[[AttackOutcome], Co
     return columns
 
 
-def _key(row: AttackOutcome) -> _Key:
+def _group(row: AttackOutcome) -> tuple[float, str, int, str, tuple[int, str]]:
     model = _MODELS.index(row.scored_on) if row.scored_on in _MODELS else len(_MODELS)
     number = row.asked_by.removeprefix("C")
     # what the user asked for stands before what a check needed
@@ -158,26 +153,27 @@ def per_image(spent: float, n: int) -> Cell:
     return number_cell(round(each, 9), f"{each:,.0f}" if each >= 100 else f"{each:.3g}")
 
 
+def _settings(run: AttackOutcome) -> str:
+    words = (f"{name} = {show_setting(value)}" for name, value in run.settings.items())
+    return ", ".join(words) or "defaults"
+
+
 def settings_table(record: EvaluationRecord) -> Table:
     """For each outcome: attack, model, knowledge, surrogate, eps, asker, seed, settings."""
-    return Table.of(
+    return Table.each(
         "Settings of the attacks",
         "Settings of every attack run, in the order in which they ran",
-        ("Attack", "Scored on", "Knowledge", "Surrogate", "eps", "For", "#Seed", "Settings"),
-        (
-            (
-                row.attack,
-                _model_words(row.scored_on),
-                row.knowledge,
-                row.surrogate or "none",
-                budget(record, row.eps),
-                row.asked_by,
-                str(row.seed),
-                ", ".join(f"{name} = {show_setting(v)}" for name, v in row.settings.items())
-                or "defaults",
-            )
-            for row in record.outcomes
-        ),
+        {
+            "Attack": lambda run: run.attack,
+            "Scored on": lambda run: _model_words(run.scored_on),
+            "Knowledge": lambda run: run.knowledge,
+            "Surrogate": lambda run: run.surrogate or "none",
+            "eps": lambda run: budget(record, run.eps),
+            "For": lambda run: run.asked_by,
+            "#Seed": lambda run: str(run.seed),
+            "Settings": _settings,
+        },
+        record.outcomes,
         look="wide attacks settings",
     )
 

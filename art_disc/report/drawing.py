@@ -5,13 +5,14 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
 
+from art_disc.core.errors import MissingExtraError
 from art_disc.core.records.base import Share
 from art_disc.report.document import Part
-from art_disc.report.extras import need
 
 INK, GRID, SHADE = "#1f2933", "#d5dae0", "#eef1f4"
 # Okabe and Ito's colours, told apart with any colour vision; each also has its own marker.
@@ -61,6 +62,23 @@ class Drawing(Part):
     def uri(self) -> str:
         """Data URI of what `draw` makes of it."""
         return data_uri(draw(self.paint, height=self.height), "image/svg+xml")
+
+
+def need(module: str) -> Any:
+    """Import a module of the `report` extra.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        msg = (
+            f"the HTML report needs {package}, which is not installed; "
+            'run: pip install "art-disc[report]"'
+        )
+        raise MissingExtraError(msg) from error
 
 
 @contextmanager

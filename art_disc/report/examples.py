@@ -66,13 +66,12 @@ def _broken(record: EvaluationRecord, eps: float, *, grid: bool) -> list[int] | 
 
 def breaker_table(record: EvaluationRecord) -> Table:
     """For each attack and budget, the examples that it broke and those that it alone broke."""
-    bodies = (_breakers(record, eps) for eps in record.eps)
     return Table.of(
         "Which attack broke what",
         "Examples that the defended model had right and that the attack broke within eps, "
         "over all its surrogates, also where it was run at a smaller budget.",
         ("Attack", "#Broke", "#Broke alone"),
-        (one for one in bodies if one.rows),
+        (_breakers(record, eps) for eps in record.eps),
         look="attacks",
     )
 

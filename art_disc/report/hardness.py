@@ -19,9 +19,9 @@ from art_disc.report.drawing import (
     ORANGE,
     SHADE,
     error_band,
+    need,
     new_figure,
 )
-from art_disc.report.extras import need
 
 Floats = NDArray[np.float64]
 

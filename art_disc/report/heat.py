@@ -43,12 +43,7 @@ Grid = dict[tuple[str, str], Share | None]
 
 
 def heat_plot(title: str, grids: dict[str, Grid]) -> Drawing | None:
-    """Draw one map a budget: defences down, attacks across, robust accuracy in colour and number.
-
-    Args:
-        title: What all maps are about.
-        grids: For each budget in words, the share of each (defence, attack).
-    """
+    """Draw a map for each budget of `grids`: defences down, attacks across, shares in colour."""
     numbers = [
         f"{at}: " + ", ".join(f"{d} under {a} {s.value:.0%}" for (d, a), s in grid.items() if s)
         for at, grid in grids.items()

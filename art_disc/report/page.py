@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from art_disc.report.document import Document
-from art_disc.report.extras import need
+from art_disc.report.drawing import need
 from art_disc.report.heat import PALETTE
 
 TEMPLATE, SCRIPT = "document.html.j2", "sort.js"

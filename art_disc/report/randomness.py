@@ -25,8 +25,8 @@ RULE_WORDS = {
 }
 
 
-def _level(axes: Any, share: Share, label: str) -> None:
-    axes.axhline(100 * share.value, color=INK, linestyle="-.", linewidth=1.2, label=label)
+def _level(axes: Any, share: Share, label: str, colour: str = INK, dashes: str = "-.") -> None:
+    axes.axhline(100 * share.value, color=colour, linestyle=dashes, linewidth=1.2, label=label)
 
 
 def _draws_below(axes: Any, numbers: Sequence[int], labels: Sequence[str]) -> None:
@@ -81,8 +81,7 @@ def convergence_plot(record: ConvergenceRecord, ax: Any = None) -> Any:
     shares = [point.share for point in record.points]
     error_bars(axes, numbers, shares, color=BLUE, marker="o", label="PGD with EOT-M")
     _level(axes, record.clean, "without a change")
-    worst = 100 * record.worst.value
-    axes.axhline(worst, color=ORANGE, linestyle="--", linewidth=1.2, label="worst of all M")
+    _level(axes, record.worst, "worst of all M", ORANGE, "--")
     _draws_below(axes, numbers, [f"{point.draws}\n{point.steps} steps" for point in record.points])
     axes.set_xlabel(f"draws M a gradient, at {record.gradients} gradients an image")
     return _correct(axes, record.eps)

@@ -107,10 +107,8 @@ class Table(Part):
             sortable: Whether a click on a heading sorts.
         """
         made = tuple(rows)
-        bodies = tuple(part for part in made if isinstance(part, Body))
-        plain = [part for part in made if not isinstance(part, Body)]
-        if plain:
-            bodies = (body(plain), *bodies)
+        plain = body(one for one in made if not isinstance(one, Body))
+        bodies = tuple(one for one in (plain, *made) if isinstance(one, Body) and one.rows)
         columns = tuple(Column(head.removeprefix("#"), head.startswith("#")) for head in heads)
         return cls(label, caption, columns, bodies, look, sortable)
 
@@ -128,12 +126,11 @@ class Table(Part):
         return cls.of(label, caption, tuple(columns), rows, look=look)
 
     def __bool__(self) -> bool:
-        return any(part.rows for part in self.bodies)
+        return bool(self.bodies)
 
     def text(self) -> str:
         """Return the rows in aligned columns, numbers to the right."""
-        heads = [column.title for column in self.columns]
-        lines = [heads, *self._words()]
+        lines = list(self._words())
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         aligned = (
             "  ".join(
@@ -150,18 +147,14 @@ class Table(Part):
 
     def markdown(self) -> str:
         """Return the rows as a table of Markdown; titles of bodies are left out."""
-        heads = [column.title for column in self.columns]
-        lines = [heads, ["---"] * len(heads), *self._words()]
-        return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
+        heads, *rows = self._words()
+        lines = [heads, ["---"] * len(heads), *rows]
+        escaped = ([words.replace("|", r"\|") for words in line] for line in lines)
+        return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
     def _words(self) -> Iterator[list[str]]:
-        for part in self.bodies:
-            for one in part.rows:
-                yield [cell.words for cell in one.cells]
-
-
-def _escaped(words: str) -> str:
-    return words.replace("|", r"\|")
+        yield [column.title for column in self.columns]
+        yield from ([cell.words for cell in one.cells] for part in self.bodies for one in part.rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,14 +43,7 @@ def measured(
     plot: Callable[[Any, Any], Any],
     remarks: Callable[[Any], Iterable[Part]] = lambda _: (),
 ) -> View:
-    """Return the view of a measurement that is one table and one plot of the same numbers.
-
-    Args:
-        title: Of the document.
-        table: Makes the table of a record.
-        plot: Draws the record on the Axes of its second argument.
-        remarks: What else is to be said of a record.
-    """
+    """Return the view of a record that is one table, one `plot(record, axes)` of it and remarks."""
 
     def document(record: Any) -> Document:
         shown = table(record)

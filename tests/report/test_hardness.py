@@ -6,7 +6,7 @@ import pytest
 import art_disc as ad
 from art_disc.core.errors import MissingExtraError
 from art_disc.metrics import equivalence_classes, neighbourhood_sizes, separability
-from art_disc.report import extras
+from art_disc.report import drawing
 from art_disc.report.hardness import cdf_plot, history_plot, new_axes, png
 
 BOOK = ad.Codebook([0.0, 1.0])
@@ -146,6 +146,6 @@ def test_without_matplotlib_the_message_says_what_to_install(grey, monkeypatch):
     def missing(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(extras, "import_module", missing)
+    monkeypatch.setattr(drawing, "import_module", missing)
     with pytest.raises(MissingExtraError, match=r"art-disc\[report\]"):
         separability(grey, BOOK, eps=0.1).plot()

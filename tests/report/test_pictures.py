@@ -6,8 +6,7 @@ import pytest
 
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.core.files import write_npz
-from art_disc.report import Pictures
-from art_disc.report.strip import make_strip, signed_colours
+from art_disc.report.pictures import Pictures, make_strip, signed_colours
 
 
 def as_arrays(pictures):

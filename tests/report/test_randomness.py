@@ -8,7 +8,7 @@ from art_disc.core.records.base import Environment
 from art_disc.core.records.draws import DrawsRecord, persistent_curve
 from art_disc.core.records.randomness import AgreementRecord, ConvergencePoint, ConvergenceRecord
 from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet, TransferRecord, TransferRow
-from art_disc.report import as_text, extras
+from art_disc.report import as_text, drawing
 from art_disc.report.hardness import png
 from art_disc.report.randomness import (
     agreement_plot,
@@ -169,6 +169,6 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     def missing(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(extras, "import_module", missing)
+    monkeypatch.setattr(drawing, "import_module", missing)
     with pytest.raises(MissingExtraError, match="report"):
         agreement_plot(AGREEMENT)

@@ -8,7 +8,7 @@ from art_disc.report.curves import accuracy_plot, step_plot
 from art_disc.report.document import Document, Facts, Paragraph, Section
 from art_disc.report.examples import breaker_table, example_table, examples_csv
 from art_disc.report.histograms import codewords, pixel_plot
-from art_disc.report.pictures import Pictures
+from art_disc.report.pictures import Pictures, make_strip
 from art_disc.report.reading import (
     KNOWLEDGE_WORDS,
     dataset_name,
@@ -17,7 +17,6 @@ from art_disc.report.reading import (
     knowledge_there,
     network_name,
 )
-from art_disc.report.strip import make_strip
 from art_disc.report.summary import evaluation_summary
 from art_disc.report.table import Folded
 from art_disc.report.verdict import banner, check_table, headlines, notices

@@ -14,29 +14,21 @@ _NAMED = 10
 
 
 def supplied_table(record: SuppliedRecord, *, plain: bool = False) -> Table:
-    """The table of supplied images: sets down, defences across, mean and worst.
-
-    Args:
-        record: Of `score_images`.
-        plain: As for `SuppliedRecord.share`.
-    """
+    """Return sets down, defences across, mean and worst; `plain`: as for `SuppliedRecord.share`."""
     names = list(record.defences)
-    rows = []
+    rows: list[tuple[tuple[str, str, str], list[float]]] = []
     for found in record.sets:
-        shares = (record.share(found.name, name, plain=plain) for name in names)
-        sizes = (str(len(found.within)), str(len(found.out_of_budget)))
-        rows.append((found.name, *sizes, *(f"{share.value:.1%}" for share in shares)))
-    means = (f"{record.mean(name, plain=plain):.1%}" for name in names)
-    worst = (f"{record.worst(name, plain=plain).value:.1%}" for name in names)
-    rows += [("mean", "", "", *means), ("worst set", "", "", *worst)]
+        heads = (found.name, str(len(found.within)), str(len(found.out_of_budget)))
+        rows.append((heads, [record.share(found.name, d, plain=plain).value for d in names]))
+    rows.append((("mean", "", ""), [record.mean(d, plain=plain) for d in names]))
+    rows.append((("worst set", "", ""), [record.worst(d, plain=plain).value for d in names]))
     if not plain:
-        together = (record.together(name) for name in names)
-        rows.append(("worst by image", "", "", *(f"{share.value:.1%}" for share in together)))
+        rows.append((("worst by image", "", ""), [record.together(d).value for d in names]))
     return Table.of(
         "Supplied images",
         f"Still correct on supplied images within eps {record.eps:.4g}",
         ("images", "#n", "#out of budget", *(f"#{name}" for name in names)),
-        rows,
+        ((*heads, *(f"{share:.1%}" for share in shares)) for heads, shares in rows),
     )
 
 
