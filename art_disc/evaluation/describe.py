@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from art_disc.codebooks import PixelCounts
+from art_disc.core.checks import IntArray
 from art_disc.data import Dataset
 from art_disc.defences import traits
 from art_disc.estimators.contract import WhiteBoxClassifier
@@ -15,11 +15,7 @@ from art_disc.networks import weights_hash
 
 
 def describe_run(
-    classifier: WhiteBoxClassifier,
-    data: Dataset,
-    y: NDArray[np.int64],
-    *,
-    training: str,
+    classifier: WhiteBoxClassifier, data: Dataset, y: IntArray, *, training: str
 ) -> dict[str, Any]:
     """Return the fields of an `EvaluationRecord` that no attack decides."""
     network = classifier.base_network
@@ -39,9 +35,7 @@ def describe_run(
         "network": describe_network(network, training),
         "defences": defence_lines(classifier),
         "codebook": _codebook(classifier),
-        "histogram": tuple(
-            tuple(int(n) for n in row) for row in PixelCounts.of(images).per_channel()
-        ),
+        "histogram": tuple(tuple(row.tolist()) for row in PixelCounts.of(images).per_channel()),
         "clip_values": tuple(float(np.max(v)) for v in classifier.clip_values),
         "environment": environment_of(classifier),
     }
@@ -59,7 +53,7 @@ def describe_network(network: torch.nn.Module, training: str) -> dict[str, Any]:
 
 def _codebook(classifier: WhiteBoxClassifier) -> dict[str, Any]:
     """Return the first codebook, with those of a chain that come after it in `then`."""
-    found = [traits(defence).codebook for defence in classifier.defences]
+    chain = (traits(defence).codebook for defence in classifier.defences)
     books = [
         {
             "name": type(book).__name__,
@@ -67,9 +61,9 @@ def _codebook(classifier: WhiteBoxClassifier) -> dict[str, Any]:
             "per_channel": book.per_channel,
             "codewords": [[round(float(v), 9) for v in row] for row in book.codewords_],
         }
-        for book in found
+        for book in chain
         if book is not None
     ]
-    if not books:
-        return {}
-    return books[0] | ({"then": books[1:]} if books[1:] else {})
+    if len(books) < 2:
+        return books[0] if books else {}
+    return books[0] | {"then": books[1:]}

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from art_disc.core.budget import check_norm
-from art_disc.core.checks import Float32Array, check_eps, check_images, check_labels
+from art_disc.core.checks import Float32Array, IntArray, check_eps, check_images, check_labels
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import derive_seed
 from art_disc.data import Dataset
@@ -22,19 +20,13 @@ from art_disc.estimators.contract import (
     top_of,
 )
 
-EXPORTS = (None, "npz", "png")
-
 
 def check_choices(
     classifier: Any, *, out: str | Path | None, resume: bool, export: str | None
 ) -> float:
-    """Return the top of the classifier's input range.
-
-    Raises:
-        InputError: No classifier of ours, or an option that needs a folder without one.
-    """
+    """Return the top of the classifier's input range, once classifier and options are checked."""
     check_classifier(classifier)
-    if export not in EXPORTS:
+    if export not in (None, "npz", "png"):
         msg = f"export must be 'npz', 'png' or None, got {export!r}"
         raise InputError(msg)
     if out is None and (resume or export):
@@ -46,28 +38,20 @@ def check_choices(
 def budgets_of(
     eps: float | Sequence[float], norm: str, upper: float, shape: tuple[int, ...]
 ) -> tuple[float, ...]:
-    """Return the budgets, rising, each once.
-
-    Raises:
-        InputError: None, or one outside the input range.
-    """
+    """Return the budgets, rising, each once, and each in the input range."""
     listed = eps if isinstance(eps, Sequence) else [eps]
     if not listed:
         msg = "eps must hold at least one budget"
         raise InputError(msg)
     # in l2 the largest possible change is the diagonal of the range
-    top = upper if check_norm(norm) == "inf" else upper * float(np.sqrt(np.prod(shape)))
+    top = upper if norm == "inf" else upper * float(np.sqrt(np.prod(shape)))
     return tuple(sorted({check_eps(value, upper=top) for value in listed}))
 
 
 def examples_of(
     classifier: WhiteBoxClassifier, data: Dataset, upper: float
-) -> tuple[Float32Array, NDArray[np.int64]]:
-    """Return the test images in the classifier's layout and range, and their labels.
-
-    Raises:
-        InputError: They do not fit the classifier.
-    """
+) -> tuple[Float32Array, IntArray]:
+    """Return the test images in the classifier's layout and range, and labels that fit it."""
     x = check_images(data.x_test, name="data.x_test")
     if not classifier.channels_first:
         x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
@@ -81,11 +65,7 @@ def examples_of(
 def models_of(
     classifier: WhiteBoxClassifier, reference: Any, seed: int
 ) -> dict[str, WhiteBoxClassifier]:
-    """Return the models that examples are scored on, by name; `base` where there is one.
-
-    Raises:
-        InputError: The reference is no network or classifier of the same shape.
-    """
+    """Return the models that examples are scored on, by name; `base` where there is one."""
     models = {"base": classifier.base} if classifier.has_base else {}
     models["defended"] = classifier
     if classifier.is_random:
@@ -101,9 +81,8 @@ def models_of(
             channels_first=classifier.channels_first,
             preprocessing=classifier.standardisation,
         )
-    if lacking(reference, WhiteBoxClassifier) or tuple(reference.input_shape) != tuple(
-        classifier.input_shape
-    ):
+    shape = tuple(classifier.input_shape)
+    if lacking(reference, WhiteBoxClassifier) or tuple(reference.input_shape) != shape:
         msg = (
             "reference must be an adversarially trained torch network, or its classifier, for "
             f"images of shape {classifier.input_shape}, got {type(reference).__name__}"

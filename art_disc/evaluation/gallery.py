@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import Float32Array, IntArray
 from art_disc.core.records import AttackOutcome
 from art_disc.defences import traits
 from art_disc.estimators.contract import WhiteBoxClassifier, top_of
@@ -21,32 +20,19 @@ _PICTURES = 8
 
 @dataclass(slots=True, eq=False)
 class Gallery:
-    """Keeps the pictures of the best attack so far.
-
-    Attributes:
-        classifier: The model under evaluation.
-        x, y, ids: Images in its input range, labels, and their ids.
-        pictures: None before any attack on the defended model has finished.
-    """
+    """Keeps the pictures of the best attack so far; None before one on the defended model ended."""
 
     classifier: WhiteBoxClassifier
     x: Float32Array
-    y: NDArray[np.int64]
-    ids: NDArray[np.int64]
+    y: IntArray
+    ids: IntArray
     pictures: Pictures | None = None
     _rank: tuple[float, int] | None = None
 
     def offer(
         self, trial: PlannedTrial, adversarial: Float32Array, left: int, out: Path | None
     ) -> None:
-        """Take the attack's pictures if it left fewer images standing than the best so far.
-
-        Args:
-            trial: The attack.
-            adversarial: What it made of all images.
-            left: How many of them it left standing.
-            out: Folder that the pictures are kept in too.
-        """
+        """Take the attack's pictures, into `out` too, if it left fewer images than any so far."""
         if self._better(trial, left):
             self.pictures = self._drawn(trial, adversarial)
             if out is not None:

@@ -37,11 +37,7 @@ def plan_trials(  # noqa: PLR0913 - what an evaluation is made of
     targeted: bool,
     through: str | None = None,
 ) -> list[PlannedTrial]:
-    """Return the trials of an evaluation: named attacks at every budget, the user's own once.
-
-    Raises:
-        InputError: Unknown attack, setting, surrogate or `through`.
-    """
+    """Return the trials of an evaluation: named attacks at every budget, the user's own once."""
     if isinstance(attacks, EvasionAttack):
         attacks = [attacks]
     listed = [] if isinstance(attacks, str) else list(attacks)
@@ -52,30 +48,22 @@ def plan_trials(  # noqa: PLR0913 - what an evaluation is made of
     if through is not None:
         sources = keep_only(sources, classifier, through)
     blind = [blind_source(classifier)]
-    trials = [_own_trial(classifier, attack, max(eps), norm) for attack in own]
-    trials += [
+    return [_own_trial(classifier, attack, max(eps), norm) for attack in own] + [
         preset_trial(spec, source, eps=budget, norm=norm, settings=settings, targeted=targeted)
         for budget in eps
         for spec, settings in table
         for source in (sources if spec.gradients else blind)
     ]
-    return trials
 
 
 def _own_trial(
     classifier: WhiteBoxClassifier, attack: EvasionAttack, eps: float, norm: str
 ) -> PlannedTrial:
-    """Return the trial of a user's attack.
-
-    Raises:
-        InputError: It works in another norm than the evaluation counts in.
-    """
+    """Return the trial of a user's attack, refusing another norm than the evaluation's."""
     used = getattr(attack, "norm", None)
     if used is not None and NORMS.get(used) != norm:
-        msg = (
-            f"{type(attack).__name__} has norm={used!r}, the evaluation norm={norm!r}; make them "
-            "equal"
-        )
+        name = type(attack).__name__
+        msg = f"{name} has norm={used!r}, the evaluation norm={norm!r}; make them equal"
         raise InputError(msg)
     size = getattr(attack, "eps", eps)
     knowledge = _knowledge(classifier, attack.estimator)

@@ -49,14 +49,9 @@ class PlannedTrial:
     asked_by: str = "attacks"
 
     @property
-    def key(self) -> tuple[object, ...]:
-        """What the trial's seed is derived from."""
-        return (self.attack, self.knowledge, self.surrogate, self.norm, self.eps, self.targeted)
-
-    @property
     def follows(self) -> bool:
         """Whether its iterates are worth following: it differentiates, or may."""
-        return self.spec.gradients if self.spec is not None else True
+        return self.spec is None or self.spec.gradients
 
     @property
     def cost(self) -> float:
@@ -70,25 +65,28 @@ class PlannedTrial:
 
     def maker(self, budget: Budget, batch_size: int) -> Callable[[], EvasionAttack]:
         """Return what makes ART's attack object, or gives the user's own."""
-        if self.own is not None:
-            own = self.own
-            return lambda: own
-        if self.spec is None:
+        if self.spec is not None:
+            given = self.source, budget, _numbers(self.settings)
+            return self.spec.on(*given, batch_size=batch_size, targeted=self.targeted)
+        own = self.own
+        if own is None:
             msg = "a trial needs a preset or an attack"
             raise InputError(msg)
-        given = self.source, budget, _numbers(self.settings)
-        return self.spec.on(*given, batch_size=batch_size, targeted=self.targeted)
+        return lambda: own
 
 
 def _numbers(settings: dict[str, Setting]) -> dict[str, float]:
     return {k: v for k, v in settings.items() if isinstance(v, int | float)}
 
 
+def key_of(work: PlannedTrial | AttackOutcome) -> tuple[object, ...]:
+    """What a trial's seed is derived from."""
+    return work.attack, work.knowledge, work.surrogate, work.norm, work.eps, work.targeted
+
+
 def identity_of(work: PlannedTrial | AttackOutcome) -> tuple[object, ...]:
     """What makes two trials the same work; on how many examples, and who asked, aside."""
-    w = work
-    key = (w.attack, w.knowledge, w.surrogate, w.norm, w.eps, w.targeted)
-    return key, tuple(sorted(w.settings.items()))
+    return key_of(work), tuple(sorted(work.settings.items()))
 
 
 def preset_trial(  # noqa: PLR0913 - what a trial is made of
@@ -129,11 +127,8 @@ def merge_trials(trials: Sequence[PlannedTrial]) -> list[PlannedTrial]:
     merged: dict[object, PlannedTrial] = {}
     for trial in trials:
         key = id(trial.own) if trial.own is not None else identity_of(trial)
-        if key in merged:
-            before = merged[key]
-            wide = 0 if 0 in (before.first, trial.first) else max(before.first, trial.first)
-            models = tuple(dict.fromkeys((*before.models, *trial.models)))
-            merged[key] = replace(before, first=wide, models=models)
-        else:
-            merged[key] = trial
+        before = merged.get(key, trial)
+        wide = 0 if 0 in (before.first, trial.first) else max(before.first, trial.first)
+        models = tuple(dict.fromkeys((*before.models, *trial.models)))
+        merged[key] = replace(before, first=wide, models=models)
     return list(merged.values())

@@ -1,24 +1,21 @@
 """Attacking a classifier that draws with ever more draws, and scoring images draw by draw."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from art_disc.attacks import ATTACKS
 from art_disc.core.budget import Budget
-from art_disc.core.checks import Float32Array, check_count, check_eps
+from art_disc.core.checks import check_count, check_eps
 from art_disc.core.errors import InputError
 from art_disc.core.records.draws import DrawsRecord
 from art_disc.core.records.randomness import ConvergencePoint, ConvergenceRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators import Voting
-from art_disc.estimators.contract import RandomClassifier, check_draws, images_and_labels
+from art_disc.estimators.contract import check_draws, images_and_labels
 from art_disc.estimators.describe import defence_lines, describe_voting, environment_of
 from art_disc.metrics.gradient_agreement import draw_counts
 from art_disc.trials import Scorer, Trial, run_trial
@@ -78,14 +75,21 @@ def eot_convergence(  # noqa: PLR0913 - each is a choice of its own
     check_count(batch_size, "batch_size")
     check_count(fresh, "fresh")
     _check_steps(budget.eps, step_factor, gradients, numbers[-1])
-    scorer = Scorer(
-        model, images, labels, draws=fresh, seed=derive_seed(seed, "eot_convergence", "fresh")
-    )
-    task = _Convergence(
-        model, images, labels, budget, step_factor, random_start, scorer, batch_size, seed
-    )
+    seeds = partial(derive_seed, seed, "eot_convergence")
+    task = partial(Trial, x=images, y=labels, budget=budget, batch_size=batch_size)
+    scorer = Scorer(model, images, labels, draws=fresh, seed=seeds("fresh"))
+    points = []
     with tqdm(total=len(numbers) * len(images), unit="image", disable=not verbose) as bar:
-        points = [task.point(m, gradients // m, bar) for m in numbers]
+        for m in numbers:
+            bar.set_description(f"EOT-{m}")
+            steps = gradients // m
+            size = step_factor * budget.eps / steps
+            settings = {"max_iter": steps, "eps_step": size, "num_random_init": int(random_start)}
+            # the votes that PGD asks for are for its log alone
+            source = model.with_samples(eot=m, vote=1)
+            make = ATTACKS["pgd"].on(source, budget, settings, batch_size=_ALL)
+            trial = task(make, source, seeds=partial(derive_seed, seeds(m)), advance=bar.update)
+            points.append(_point(trial, scorer, draws=m, steps=steps, eps_step=size))
     return ConvergenceRecord(
         eps=budget.eps,
         gradients=gradients,
@@ -101,49 +105,17 @@ def eot_convergence(  # noqa: PLR0913 - each is a choice of its own
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Convergence:
-    """What is the same for every number of draws; see `eot_convergence`."""
-
-    model: RandomClassifier
-    images: Float32Array
-    labels: NDArray[np.int64]
-    budget: Budget
-    step_factor: float
-    random_start: bool
-    scorer: Scorer
-    batch_size: int
-    seed: int
-
-    def point(self, number: int, steps: int, bar: Any) -> ConvergencePoint:
-        """Return what so many steps with so many draws each leave of images right without them."""
-        bar.set_description(f"EOT-{number}")
-        step = self.step_factor * self.budget.eps / steps
-        # the votes that PGD asks for are for its log alone
-        source = self.model.with_samples(eot=number, vote=1)
-        settings = {"max_iter": steps, "eps_step": step, "num_random_init": int(self.random_start)}
-        made = run_trial(
-            Trial(
-                ATTACKS["pgd"].on(source, self.budget, settings, batch_size=_ALL),
-                source,
-                self.images,
-                self.labels,
-                self.budget,
-                seeds=partial(derive_seed, derive_seed(self.seed, "eot_convergence", number)),
-                batch_size=self.batch_size,
-                advance=bar.update,
-            )
-        )
-        found = self.scorer.score(made.images)
-        return ConvergencePoint(
-            draws=number,
-            steps=steps,
-            eps_step=step,
-            gradients=round(made.gradients / len(self.images)),
-            correct=tuple((self.scorer.clean.correct & found.correct).tolist()),
-            draw_correct=found.draw_correct,
-            seconds=made.seconds,
-        )
+def _point(trial: Trial, scorer: Scorer, **setting: Any) -> ConvergencePoint:
+    """Return what so many steps with so many draws each leave of images right without them."""
+    made = run_trial(trial)
+    found = scorer.score(made.images)
+    return ConvergencePoint(
+        **setting,
+        gradients=round(made.gradients / len(made.images)),
+        correct=tuple((scorer.clean.correct & found.correct).tolist()),
+        draw_correct=found.draw_correct,
+        seconds=made.seconds,
+    )
 
 
 def _check_steps(eps: float, step_factor: float, gradients: int, most: int) -> None:
@@ -187,26 +159,21 @@ def score_draws(
     check_count(n, "n")
     check_count(batch_size, "batch_size")
     right: list[int] = []
-    mean: list[bool] = []
-    vote: list[bool] = []
+    correct: dict[str, list[bool]] = {"mean": [], "hard": []}
     for first in range(0, len(images), batch_size):
         some, wanted = images[first : first + batch_size], labels[first : first + batch_size]
         each = model.predict_draws(some, n, seed=derive_seed(seed, "score_draws", first))
         right += right_draws(each, wanted)
-        mean += (_decided(each, "mean") == wanted).tolist()
-        vote += (_decided(each, "hard") == wanted).tolist()
+        for vote, known in correct.items():
+            # the class that the draws decide on together
+            rows = Voting(vote=vote).count(torch.from_numpy(each))
+            known.extend((rows.argmax(dim=1).numpy() == wanted).tolist())
     return DrawsRecord(
         draws=n,
         right=tuple(right),
-        mean_correct=tuple(mean),
-        vote_correct=tuple(vote),
+        mean_correct=tuple(correct["mean"]),
+        vote_correct=tuple(correct["hard"]),
         seed=seed,
         defences=defence_lines(model),
         environment=environment_of(model),
     )
-
-
-def _decided(each: Float32Array, vote: str) -> NDArray[np.int64]:
-    """Return the class that draws (n, images, classes) decide on together."""
-    rows = Voting(vote=vote).count(torch.from_numpy(each))
-    return np.asarray(rows.argmax(dim=1).numpy())

@@ -10,10 +10,10 @@ from art.attacks.attack import EvasionAttack
 from art_disc.attacks import parse_settings
 from art_disc.core.budget import check_norm
 from art_disc.core.checks import check_count
+from art_disc.core.errors import InputError
 from art_disc.data import Dataset
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.estimators.describe import describe_voting
-from art_disc.evaluation.certified import certificates_of, refuse_early
 from art_disc.evaluation.checks import Checks, Context, check_trials, run_checks
 from art_disc.evaluation.describe import describe_network, describe_run
 from art_disc.evaluation.door import budgets_of, check_choices, examples_of, models_of
@@ -29,6 +29,8 @@ from art_disc.evaluation.sources import (
     wanted_surrogates,
 )
 from art_disc.evaluation.store import FinishedTrials, fresh_folder
+from art_disc.metrics import certify as certify_images
+from art_disc.metrics import check_certifiable
 from art_disc.report import Pictures
 from art_disc.surrogates import SurrogateLike
 
@@ -138,7 +140,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     run = Runner(models, x, y, data.test_ids, upper, check_count(batch_size, "batch_size"), seed)
     run.draws = check_count(draws, "draws")
     if certify:
-        refuse_early(run, norm, max_free)
+        _check_certifiable(run, norm, max_free)
     run.score_clean()
     run.facts = describe_run(classifier, data, y, training=training) | _facts(run, norm, budgets)
     run.facts["settings"] = {"batch_size": batch_size, "targeted": targeted, "draws": draws}
@@ -208,18 +210,33 @@ def _finish(
     verbose: bool,
 ) -> Evaluation:
     run.through(trials, verbose=verbose)
-    if max_free is not None:
-        run.facts["certificates"] = ()
-        for certificate in certificates_of(run, max_free, verbose=verbose):
-            run.facts["certificates"] = (*run.facts["certificates"], certificate)
-            run.keep(run.record(complete=False))
-    if ctx is not None:
-        ctx.record = run.record(complete=True)
-        try:
+    try:
+        if max_free is not None:
+            _certify(run, max_free, verbose=verbose)
+        if ctx is not None:
+            ctx.record = run.record(complete=True)
             run.facts["checks"] = run_checks(ctx, verbose=verbose)
-        except KeyboardInterrupt:
-            raise run.interrupted() from None
+    except KeyboardInterrupt:
+        raise run.interrupted() from None
     return Evaluation(run.keep(run.record(complete=True)), run.gallery.pictures)
+
+
+def _check_certifiable(run: Runner, norm: str, max_free: int) -> None:
+    """Raise what `certify` would raise, before hours of attacks."""
+    if norm != "inf":
+        msg = "the certificate by enumeration is for norm='inf'; leave certify out for norm 2"
+        raise InputError(msg)
+    check_certifiable(run.classifier, run.x, max_free=max_free)
+
+
+def _certify(run: Runner, max_free: int, *, verbose: bool) -> None:
+    """Certify at every budget of the run, and keep the record after each."""
+    run.facts["certificates"] = ()
+    images = run.classifier, run.x, run.y
+    for eps in run.facts["eps"]:
+        found = certify_images(*images, eps=eps, max_free=max_free, verbose=verbose)
+        run.facts["certificates"] += (found.record,)
+        run.keep(run.record(complete=False))
 
 
 def _duration(seconds: float) -> str:

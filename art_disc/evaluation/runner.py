@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from art_disc.core.budget import Budget, perturbation_norm
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import Float32Array, IntArray
+from art_disc.core.files import write_npz
 from art_disc.core.records import AttackOutcome, EvaluationRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.gallery import Gallery
-from art_disc.evaluation.planned import PlannedTrial
+from art_disc.evaluation.planned import PlannedTrial, key_of
 from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
-from art_disc.evaluation.store import FinishedTrials, set_path, write_set
+from art_disc.evaluation.store import FinishedTrials, set_path, write_pictures
 from art_disc.trials import Score, Scorer, Trial, TrialResult, run_trial
 from art_disc.trials.grid import round_to_grid
 
@@ -40,8 +40,8 @@ class Runner:
 
     models: dict[str, WhiteBoxClassifier]
     x: Float32Array
-    y: NDArray[np.int64]
-    ids: NDArray[np.int64]
+    y: IntArray
+    ids: IntArray
     upper: float
     batch_size: int
     seed: int
@@ -85,13 +85,13 @@ class Runner:
                 for trial in trials:
                     bar.set_description(f"{trial.attack} eps {trial.eps:.3g}")
                     known = [] if self._lacks_set(trial) else self.finished.take(trial, len(self.x))
-                    if known:
-                        bar.update(round(trial.cost * self._count(trial)))
-                        if self._may_show(trial):
-                            self.gallery.remember(trial, known)
                     self.outcomes += known or self._outcomes(trial, bar)
                     if not known:
                         self.keep(self.partial())
+                        continue
+                    bar.update(round(trial.cost * self._count(trial)))
+                    if self._may_show(trial):
+                        self.gallery.remember(trial, known)
             except KeyboardInterrupt:
                 raise self.interrupted() from None
         self.outcomes += self.finished.left_over(self.outcomes)
@@ -155,7 +155,7 @@ class Runner:
                 x=self.x[:count],
                 y=self.y[:count],
                 budget=budget,
-                seeds=partial(derive_seed, self.seed, *trial.key),
+                seeds=partial(derive_seed, self.seed, *key_of(trial)),
                 batch_size=self.batch_size,
                 targeted=trial.targeted,
                 follow=trial.follows,
@@ -200,22 +200,16 @@ class Runner:
     def _export(
         self, trial: PlannedTrial, adversarial: Float32Array, rounded: Float32Array
     ) -> None:
+        """Write the images, if asked for: exact in the input range, and on the 8-bit grid."""
         if self.out is None or self.export is None:
             return
-        n = len(adversarial)
-        write_set(
-            self.out,
-            trial,
-            self.seed,
-            clean=self.x[:n],
-            adversarial=adversarial,
-            rounded=rounded,
-            labels=self.y[:n],
-            ids=self.ids[:n],
-            upper=self.upper,
-            channels_first=self.classifier.channels_first,
-            png=self.export == "png",
-        )
+        n, eight = len(adversarial), np.rint(rounded * (255 / self.upper)).astype(np.uint8)
+        arrays = {"x_adv": adversarial, "x_adv_8bit": eight, "x": self.x[:n], "y": self.y[:n]}
+        arrays["example_ids"] = self.ids[:n]
+        path = write_npz(set_path(self.out, trial, self.seed), arrays)
+        if self.export == "png":
+            last = np.moveaxis(eight, 1, -1) if self.classifier.channels_first else eight
+            write_pictures(path.with_suffix(""), last, self.ids[:n])
 
     def _may_show(self, trial: PlannedTrial) -> bool:
         """Whether it is a picture of the evaluation: no budget or part of a check alone."""

@@ -53,10 +53,7 @@ def gradient_sources(
 
     A network that takes encoded images has no base. A preprocessor of ART's own that is not ours
     can be differentiated as the identity; the other surrogates know our own maps only. One that no
-    defence takes is left out; see `wanted_surrogates`.
-
-    Raises:
-        InputError: Two different surrogates of one name.
+    defence takes is left out (see `wanted_surrogates`), two of one name are refused.
     """
     known = white_box(classifier)
     if not classifier.defences:
@@ -92,9 +89,8 @@ def wanted_surrogates(
 ) -> tuple[SurrogateLike, ...]:
     """Return the surrogates that are asked for, with those of a suite of attacks.
 
-    Raises:
-        InputError: None of the defences takes one of them; `soft` and `identity`, which are always
-            asked for, are then left out.
+    One that none of the defences takes is refused; `soft` and `identity`, which are always asked
+    for, are not.
     """
     listed = (*surrogates, *suite_surrogates(attacks))
     for wanted in listed if classifier.defences else ():
@@ -105,9 +101,8 @@ def wanted_surrogates(
 
 def reference_source(classifier: WhiteBoxClassifier) -> Source:
     """Return the source of transfers from an adversarially trained network."""
-    return Source(
-        "reference", classifier, ("reference", "defended"), "none", "transfer: reference network"
-    )
+    models = ("reference", "defended")
+    return Source("reference", classifier, models, "none", "transfer: reference network")
 
 
 def relaxed_twin(classifier: WhiteBoxClassifier) -> tuple[str, WhiteBoxClassifier] | None:
@@ -129,16 +124,12 @@ def relaxed_source(classifier: WhiteBoxClassifier) -> Source | None:
     if found is None:
         return None
     name, twin = found
-    known = white_box(classifier)
-    return Source(name.lower(), twin, DEFENDED, known, f"transfer: {name} twin")
+    surrogate = f"transfer: {name} twin"
+    return Source(name.lower(), twin, DEFENDED, white_box(classifier), surrogate)
 
 
 def keep_only(sources: list[Source], classifier: WhiteBoxClassifier, through: str) -> list[Source]:
-    """Return the one source of this name.
-
-    Raises:
-        InputError: There is none.
-    """
+    """Return the one source of this name, refusing a name that there is not."""
     meant = meaning(classifier.defences, through)
     alias = None if meant is None else meant.name
     named = [s for s in sources if s.name == through or (alias and s.surrogate == alias)]

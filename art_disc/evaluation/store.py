@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import IntArray
 from art_disc.core.errors import InputError
-from art_disc.core.files import write_npz
 from art_disc.core.records import AttackOutcome, CertificateRecord, EvaluationRecord
 from art_disc.evaluation.planned import PlannedTrial, identity_of
 
@@ -52,10 +51,9 @@ class FinishedTrials:
         self.tier, self.certificates = tier, certificates
         self._by_key: dict[object, list[AttackOutcome]] = {}
         for outcome in outcomes:
+            key = identity_of(outcome), outcome.scored_on
             if outcome.status == "done":
-                self._by_key.setdefault((identity_of(outcome), outcome.scored_on), []).append(
-                    outcome
-                )
+                self._by_key.setdefault(key, []).append(outcome)
 
     @classmethod
     def of(cls, folder: Path, facts: EvaluationRecord) -> "FinishedTrials":
@@ -86,9 +84,7 @@ class FinishedTrials:
     def check_nothing_lost(self, trials: Sequence[PlannedTrial], tier: str) -> None:
         """Refuse a call that would write a record without what an earlier one found.
 
-        Args:
-            trials: What is to run.
-            tier: Of the checks, which ask for trials of their own; empty for none.
+        The checks of a `tier` (empty for none) ask for trials of their own.
 
         Raises:
             InputError: Finished attacks are not among `trials`, or finished checks not in the tier.
@@ -118,13 +114,8 @@ class FinishedTrials:
 
     def left_over(self, outcomes: Sequence[AttackOutcome]) -> list[AttackOutcome]:
         """Return what was finished and is not among `outcomes`: to come, or of other checks."""
-        there = {(_work(o), o.surrogate, o.scored_on, o.positions) for o in outcomes}
-        return [
-            o
-            for known in self._by_key.values()
-            for o in known
-            if (_work(o), o.surrogate, o.scored_on, o.positions) not in there
-        ]
+        there = {_row(o) for o in outcomes}
+        return [o for known in self._by_key.values() for o in known if _row(o) not in there]
 
     def take(self, trial: PlannedTrial, n: int) -> list[AttackOutcome]:
         """Return the outcomes of a trial on `n` examples, or nothing if it has to run."""
@@ -143,6 +134,10 @@ class FinishedTrials:
         return [replace(outcome, asked_by=trial.asked_by) for outcome in found]
 
 
+def _row(outcome: AttackOutcome) -> tuple[object, ...]:
+    return _work(outcome), outcome.surrogate, outcome.scored_on, outcome.positions
+
+
 def _work(work: PlannedTrial | AttackOutcome) -> tuple[object, ...]:
     """What tells two attacks apart before either has run."""
     settings = tuple(sorted(work.settings.items()))
@@ -150,7 +145,7 @@ def _work(work: PlannedTrial | AttackOutcome) -> tuple[object, ...]:
 
 
 def set_path(folder: Path, trial: PlannedTrial, seed: int) -> Path:
-    """Return where `write_set` writes a trial's images: no other trial or seed has it."""
+    """Return where a trial's images are written: no other trial or seed has it."""
     t = trial
     words = (t.attack, t.knowledge, t.surrogate, t.norm, f"{t.eps:.4g}")
     name = re.sub(r"[^A-Za-z0-9.=]+", "-", "-".join(str(w) for w in words if w)).strip("-")
@@ -158,42 +153,11 @@ def set_path(folder: Path, trial: PlannedTrial, seed: int) -> Path:
     return folder / "adversarial" / f"{name}-{mark}.npz"
 
 
-def write_set(  # noqa: PLR0913 - what a set is
-    folder: Path,
-    trial: PlannedTrial,
-    seed: int,
-    *,
-    clean: Float32Array,
-    adversarial: Float32Array,
-    rounded: Float32Array,
-    labels: NDArray[np.int64],
-    ids: NDArray[np.int64],
-    upper: float,
-    channels_first: bool,
-    png: bool,
-) -> Path:
-    """Write one attack's images: exact ones as npz, on the 8-bit grid as npz and as PNG.
-
-    Returns:
-        The npz: `x_adv` float32 in the input range, `x_adv_8bit` uint8, `x`, `y`, `example_ids`.
-    """
-    eight = np.rint(rounded * (255 / upper)).astype(np.uint8)
-    path = write_npz(
-        set_path(folder, trial, seed),
-        {"x_adv": adversarial, "x_adv_8bit": eight, "x": clean, "y": labels, "example_ids": ids},
-    )
-    if png:
-        _write_pngs(path.with_suffix(""), eight, ids, channels_first=channels_first)
-    return path
-
-
-def _write_pngs(
-    folder: Path, images: NDArray[np.uint8], ids: NDArray[np.int64], *, channels_first: bool
-) -> None:
+def write_pictures(folder: Path, images: NDArray[np.uint8], ids: IntArray) -> None:
+    """Write images (n, h, w, channels) as PNG, each named by its id."""
     from PIL import Image
 
     folder.mkdir(parents=True, exist_ok=True)
-    last = np.moveaxis(images, 1, -1) if channels_first else images
-    for image, i in zip(last, ids, strict=True):
+    for image, i in zip(images, ids, strict=True):
         plain = image[..., 0] if image.shape[-1] == 1 else image
         Image.fromarray(plain).save(folder / f"{int(i)}.png")

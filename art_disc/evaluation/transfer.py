@@ -1,21 +1,19 @@
 """Adversarial examples made on other classifiers, scored on the one that is to be judged."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from art.attacks.attack import EvasionAttack
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from art_disc.attacks import AttackFactory, attack_table
 from art_disc.core.budget import Budget, perturbation_norm
-from art_disc.core.checks import Float32Array, check_count, check_eps
+from art_disc.core.checks import check_count, check_eps
 from art_disc.core.errors import InputError
-from art_disc.core.records.fields import Setting
 from art_disc.core.records.supplied import TransferRecord, TransferRow
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators.contract import (
@@ -98,13 +96,17 @@ def transfer(  # noqa: PLR0913 - each is a choice of its own
     check_count(batch_size, "batch_size")
     _check_sources(sources, target, upper)
     within = Budget(check_eps(eps, upper=upper), upper=upper)
-    task = _Task(images, labels, within, draws, batch_size, seed)
-    judge = task.scorer(target, "fresh")
+    seeds = partial(derive_seed, seed, "transfer")
+    task = partial(Trial, x=images, y=labels, budget=within, batch_size=batch_size)
+    scorer = partial(Scorer, x=images, y=labels, draws=draws)
+    judge = scorer(target, seed=seeds("fresh"))
     rows = []
     with tqdm(total=len(sources) * len(images), unit="image", disable=not verbose) as bar:
         for name, source in sources.items():
             bar.set_description(name)
-            rows.append(task.row(attack, name, source, judge, bar.update))
+            make, row = _begin(attack, name, source, within, batch_size)
+            trial = task(make, source, seeds=partial(derive_seed, seeds(name)), advance=bar.update)
+            rows.append(_row(row, trial, judge, partial(scorer, source, seed=seeds(name))))
     return TransferRecord(
         eps=within.eps,
         tolerance=within.tolerance,
@@ -118,63 +120,26 @@ def transfer(  # noqa: PLR0913 - each is a choice of its own
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Task:
-    """What is the same for every source; see `transfer`."""
-
-    images: Float32Array
-    labels: NDArray[np.int64]
-    budget: Budget
-    draws: int
-    batch_size: int
-    seed: int
-
-    def row(
-        self,
-        attack: str | AttackFactory,
-        name: str,
-        source: Any,
-        judge: Scorer,
-        advance: Callable[[int], object],
-    ) -> TransferRow:
-        """Attack one source, and score what it made on the target (`judge`) and on itself."""
-        make, row = _begin(attack, name, source, self.budget, self.batch_size)
-        trial = Trial(
-            make,
-            source,
-            self.images,
-            self.labels,
-            self.budget,
-            seeds=partial(derive_seed, self._seed(name)),
-            batch_size=self.batch_size,
-            advance=advance,
-        )
-        try:
-            made = run_trial(trial)
-        # an attack that fails is a row of the record, not the end of the run
-        except Exception as error:
-            return replace(row, reason=f"{type(error).__name__}: {error}")
-        found, own = judge.score(made.images), self.scorer(source, name)
-        return replace(
-            row,
-            attack=row.attack or made.attack,
-            status="done",
-            own_correct=tuple((own.clean.correct & own.score(made.images).correct).tolist()),
-            right=tuple(found.correct.tolist()),
-            draw_right=found.draw_correct,
-            distances=tuple(perturbation_norm(made.images, self.images, "inf").tolist()),
-            gradients=made.gradients,
-            queries=made.queries,
-            seconds=made.seconds,
-        )
-
-    def scorer(self, classifier: Any, name: str) -> Scorer:
-        """Return what examines a classifier by the draws of a name."""
-        seed = self._seed(name)
-        return Scorer(classifier, self.images, self.labels, draws=self.draws, seed=seed)
-
-    def _seed(self, name: str) -> int:
-        return derive_seed(self.seed, "transfer", name)
+def _row(row: TransferRow, trial: Trial, judge: Scorer, own: Callable[[], Scorer]) -> TransferRow:
+    """Attack one source, and score what it made on the target (`judge`) and on the source."""
+    try:
+        made = run_trial(trial)
+    # an attack that fails is a row of the record, not the end of the run
+    except Exception as error:
+        return replace(row, reason=f"{type(error).__name__}: {error}")
+    found, itself = judge.score(made.images), own()
+    return replace(
+        row,
+        attack=row.attack or made.attack,
+        status="done",
+        own_correct=tuple((itself.clean.correct & itself.score(made.images).correct).tolist()),
+        right=tuple(found.correct.tolist()),
+        draw_right=found.draw_correct,
+        distances=tuple(perturbation_norm(made.images, trial.x, "inf").tolist()),
+        gradients=made.gradients,
+        queries=made.queries,
+        seconds=made.seconds,
+    )
 
 
 def _check_sources(sources: Mapping[str, Any], target: Any, upper: float) -> None:
@@ -196,12 +161,9 @@ def _check_sources(sources: Mapping[str, Any], target: Any, upper: float) -> Non
 def _begin(
     attack: str | AttackFactory, name: str, source: Any, budget: Budget, batch_size: int
 ) -> tuple[Callable[[], EvasionAttack], TransferRow]:
-    """Return what makes the attack on a source, and its row before it has run.
-
-    A function's attack is named when it has run.
-    """
-    facts = describe_voting(source)
-    row = TransferRow(name, defence_lines(source), "", {}, "failed", voting=facts)
+    """Return what makes the attack on a source, and its row: a function's has no name before."""
+    voting = describe_voting(source)
+    row = TransferRow(name, defence_lines(source), "", {}, "failed", voting=voting)
     if not isinstance(attack, str):
         return partial(attack, source, budget.eps), row
     ((spec, settings),) = attack_table([attack])
@@ -209,6 +171,5 @@ def _begin(
     if refusal:
         msg = f"{spec.name} cannot run on {name!r}: it {refusal}"
         raise InputError(msg)
-    listed: dict[str, Setting] = dict(settings)
     make = spec.on(source, budget, settings, batch_size=batch_size)
-    return make, replace(row, attack=spec.name, settings=listed)
+    return make, replace(row, attack=spec.name, settings=dict(settings))

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from art_disc.core.budget import Budget
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import BoolArray, Float32Array, IntArray
 
 
 class Follower:
@@ -33,7 +32,7 @@ class Follower:
         budget: Within which an iterate counts.
     """
 
-    def __init__(self, x: Float32Array, y: NDArray[np.int64], budget: Budget) -> None:
+    def __init__(self, x: Float32Array, y: IntArray, budget: Budget) -> None:
         self._x = torch.from_numpy(np.ascontiguousarray(x))
         self._y = torch.from_numpy(np.ascontiguousarray(y))
         self._budget = budget
@@ -71,7 +70,7 @@ class Follower:
         in_range = bool((image >= 0).all()) and bool((image <= self._budget.upper).all())
         return in_range and float(size) <= self._budget.limit
 
-    def better(self, images: Float32Array, failed: NDArray[np.bool_]) -> Float32Array:
+    def better(self, images: Float32Array, failed: BoolArray) -> Float32Array:
         """Return images with the iterate that was found in place of each one that failed."""
         better = images.copy()
         for i, image in self.found.items():

@@ -1,15 +1,14 @@
 """Adversarial images as 8-bit files hold them."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from art_disc.core.budget import BUDGET_TOLERANCE, Budget
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import BoolArray, Float32Array, Float64Array
 
 
 def round_to_grid(
     adversarial: Float32Array, x: Float32Array, budget: Budget
-) -> tuple[Float32Array, NDArray[np.bool_]]:
+) -> tuple[Float32Array, BoolArray]:
     """Round images to the 256 levels of an 8-bit file, inside the budget.
 
     In l_inf every value goes to the nearest level within the budget of the clean one. In l_2 to the
@@ -41,5 +40,5 @@ def round_to_grid(
     return (levels / scale).astype(np.float32), np.asarray(inside)
 
 
-def _size(change: NDArray[np.float64]) -> NDArray[np.float64]:
+def _size(change: Float64Array) -> Float64Array:
     return np.asarray(np.linalg.norm(change.reshape(len(change), -1), axis=1))

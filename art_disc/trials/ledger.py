@@ -27,13 +27,11 @@ class Ledger:
         self.queries += rows
         if not output.requires_grad:
             return
-        first = [True]
+        untaken = [rows]
 
         def taken(grad: Tensor) -> None:  # noqa: ARG001 - torch's signature
             self.gradients += rows
-            if first:
-                first.clear()
-                self.queries -= rows
+            self.queries -= untaken.pop() if untaken else 0
 
         output.register_hook(taken)
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import BoolArray, Float32Array, IntArray
 
 _BATCH = 256
 
@@ -23,27 +22,9 @@ class Score:
         draw_correct: On how many of them it was right; empty without draws.
     """
 
-    correct: NDArray[np.bool_]
+    correct: BoolArray
     draws: int = 0
     draw_correct: tuple[int, ...] = ()
-
-
-def score(
-    classifier: Any, x: Float32Array, y: NDArray[np.int64], *, draws: int = 20, seed: int = 0
-) -> Score:
-    """Score images by fresh predictions, a random model on `draws` draws that no attack saw.
-
-    A model that votes over more draws than that gets as many as it votes over.
-    """
-    # an ART classifier that is none of ours may be a source of transfers
-    if not getattr(classifier, "is_random", False):
-        return Score(predict_labels(classifier, x) == y)
-    draws = max(draws, classifier.vote_samples)
-    each = classifier.predict_draws(x, draws, seed=seed)
-    # one prediction as the classifier makes it, of draws that no attack saw
-    made = classifier.voting.count(torch.from_numpy(each[: classifier.vote_samples]))
-    correct = np.asarray(made.argmax(dim=1).numpy() == y)
-    return Score(correct, draws, right_draws(each, y))
 
 
 class Scorer:
@@ -55,7 +36,7 @@ class Scorer:
         classifier: Any ART classifier.
         x: Clean images in its input range.
         y: Labels (n,).
-        draws: Fresh draws of each image that a random model is scored on; as for `score`.
+        draws: Fresh draws of each image that a random model is scored on.
         seed: Of the draws.
 
     Attributes:
@@ -66,7 +47,7 @@ class Scorer:
         self,
         classifier: Any,
         x: Float32Array,
-        y: NDArray[np.int64],
+        y: IntArray,
         *,
         draws: int = 20,
         seed: int = 0,
@@ -76,28 +57,35 @@ class Scorer:
         self.clean = self.score(x)
 
     def score(self, images: Float32Array) -> Score:
-        """Score what was made of the first images; a random model's draws are those of all."""
-        n = len(images)
-        if n == len(self._x) or not getattr(self._classifier, "is_random", False):
-            return self._score(images, self._y[:n])
-        whole = self._score(np.concatenate([images, self._x[n:]]), self._y)
-        return Score(whole.correct[:n], whole.draws, whole.draw_correct[:n])
+        """Score what was made of the first images by fresh predictions.
 
-    def _score(self, images: Float32Array, y: NDArray[np.int64]) -> Score:
-        return score(self._classifier, images, y, draws=self._draws, seed=self._seed)
+        A random model by draws that no attack saw, those that the images would meet among all; one
+        that votes over more than were asked for, by as many as it votes over.
+        """
+        n, classifier = len(images), self._classifier
+        # an ART classifier that is none of ours may be a source of transfers
+        if not getattr(classifier, "is_random", False):
+            return Score(predict_labels(classifier, images) == self._y[:n])
+        draws = max(self._draws, classifier.vote_samples)
+        whole = np.concatenate([images, self._x[n:]])
+        each = classifier.predict_draws(whole, draws, seed=self._seed)
+        # one prediction as the classifier makes it
+        made = classifier.voting.count(torch.from_numpy(each[: classifier.vote_samples]))
+        correct = np.asarray(made.argmax(dim=1).numpy() == self._y)
+        return Score(correct[:n], draws, right_draws(each, self._y)[:n])
 
 
-def right_draws(each: Float32Array, y: NDArray[np.int64]) -> tuple[int, ...]:
+def right_draws(each: Float32Array, y: IntArray) -> tuple[int, ...]:
     """Return for each image how many of its draws, (draws, n, classes), are right."""
     return tuple(int(n) for n in (each.argmax(axis=2) == y).sum(axis=0))
 
 
-def predict_labels(classifier: Any, x: Float32Array) -> NDArray[np.int64]:
+def predict_labels(classifier: Any, x: Float32Array) -> IntArray:
     """Return predicted classes, shape (n,)."""
     return np.asarray(classifier.predict(x, batch_size=_BATCH).argmax(axis=1), dtype=np.int64)
 
 
-def pick_targets(classifier: Any, x: Float32Array, y: NDArray[np.int64]) -> NDArray[np.int64]:
+def pick_targets(classifier: Any, x: Float32Array, y: IntArray) -> IntArray:
     """Return for each image the likeliest wrong class on the clean image."""
     scores = classifier.predict(x, batch_size=_BATCH).copy()
     scores[np.arange(len(y)), y] = -np.inf

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from art.attacks.attack import EvasionAttack
-from numpy.typing import NDArray
 
 from art_disc.core.budget import Budget
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import Float32Array, IntArray
 from art_disc.core.errors import ArtDiscError
 from art_disc.trials.follower import Follower, Steps
 from art_disc.trials.ledger import Ledger
@@ -51,7 +50,7 @@ class Trial:
     make: Callable[[], EvasionAttack]
     source: Any
     x: Float32Array
-    y: NDArray[np.int64]
+    y: IntArray
     budget: Budget
     seeds: Callable[[int], int]
     batch_size: int | None = None
@@ -128,7 +127,7 @@ def run_trial(trial: Trial) -> TrialResult:
 
 
 def _run_batch(
-    trial: Trial, x: Float32Array, y: NDArray[np.int64], seed: int, follower: Follower
+    trial: Trial, x: Float32Array, y: IntArray, seed: int, follower: Follower
 ) -> tuple[Float32Array, str]:
     """Return the images of one batch, and the attack's class."""
     source = trial.source
@@ -153,13 +152,8 @@ def sanitise(
     """Return adversarial images as float32 in the input range.
 
     Attacks without a clip of their own may leave the range; such pixels are brought back to it,
-    which never enlarges the change.
-
-    Args:
-        adversarial: What an attack returned.
-        x: The clean images.
-        upper: Top of the input range.
-        nan_is_clean: The clean image takes the place of one with NaN or infinity.
+    which never enlarges the change. With `nan_is_clean` the clean image of `x` takes the place of
+    one with NaN or infinity.
 
     Raises:
         AttackOutputError: Another shape, or NaN or infinity.

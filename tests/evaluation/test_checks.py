@@ -11,7 +11,7 @@ from art_disc.attacks import ATTACKS
 from art_disc.core.errors import InputError
 from art_disc.core.records import CertificateRecord, Environment
 from art_disc.defences import CodebookMap
-from art_disc.evaluation import Checks, Thresholds, certified, runner
+from art_disc.evaluation import Checks, Thresholds, run, runner
 from art_disc.evaluation.checks import TABLE, base, running
 from art_disc.networks import DigitsNet
 from art_disc.training import Adversary, trained
@@ -125,7 +125,7 @@ def test_a_certificate_that_is_too_large_is_caught(monkeypatch, digits, digits_n
                 0.0, Environment.here(),
             )  # fmt: skip
 
-    monkeypatch.setattr(certified, "certify", lambda c, x, y, *, eps, **_: Lie(len(x), eps))
+    monkeypatch.setattr(run, "certify_images", lambda c, x, y, *, eps, **_: Lie(len(x), eps))
     record = checked(classifier, digits, only("C20"), attacks=["pgd"], certify=True)
     result = found(record, "C20")
     assert result.status == "fail"

@@ -228,9 +228,9 @@ def test_certificates_that_cannot_be_are_refused_before_any_attack(digits, defen
 def test_interrupted_certificates_leave_an_incomplete_record(
     digits, defended, tmp_path, monkeypatch
 ):
-    from art_disc.evaluation import certified
+    from art_disc.evaluation import run as running
 
-    true_certify, calls = certified.certify, []
+    true_certify, calls = running.certify_images, []
 
     def once(*args, **options):
         if calls:
@@ -238,7 +238,7 @@ def test_interrupted_certificates_leave_an_incomplete_record(
         calls.append(1)
         return true_certify(*args, **options)
 
-    monkeypatch.setattr(certified, "certify", once)
+    monkeypatch.setattr(running, "certify_images", once)
     with pytest.raises(EvaluationInterrupted) as stop:
         run(defended, digits, attacks=["fgsm"], certify=True, max_free=4, out=tmp_path)
     saved = EvaluationRecord.load(tmp_path / "record.json")

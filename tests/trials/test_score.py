@@ -6,7 +6,6 @@ import torch
 
 import art_disc as ad
 from art_disc.trials import Scorer
-from art_disc.trials.score import score
 
 
 @pytest.fixture(scope="module")
@@ -18,11 +17,11 @@ def noisy(digits, digits_net):
 def test_a_model_is_scored_by_as_many_draws_as_it_votes_over(digits, noisy):
     classifier = noisy.with_samples(vote=45)
     x, y = digits.x_test[:20], digits.y_test[:20]
-    found = score(classifier, x, y, draws=20, seed=3)
+    found = Scorer(classifier, x, y, draws=20, seed=3).clean
     assert found.draws == 45
     votes = classifier.voting.count(torch.from_numpy(classifier.predict_draws(x, 45, seed=3)))
     assert np.array_equal(found.correct, votes.argmax(dim=1).numpy() == y)
-    assert score(classifier.with_samples(vote=5), x, y, draws=20, seed=3).draws == 20
+    assert Scorer(classifier.with_samples(vote=5), x, y, draws=20, seed=3).clean.draws == 20
 
 
 def test_what_changes_nothing_changes_no_score(noisy, digits):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from art_disc.core.records import AttackOutcome
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.planned import PlannedTrial
 
@@ -17,14 +18,20 @@ class Finding:
     numbers: dict[str, float] = field(default_factory=dict)
 
 
+def judged(holds: bool, summary: str, example_ids: Sequence[int] = (), **numbers: float) -> Finding:
+    """Pass, or fail on these examples."""
+    status, ids = ("pass", ()) if holds else ("fail", tuple(example_ids))
+    return Finding(status, summary, ids, numbers)
+
+
 def passed(summary: str, **numbers: float) -> Finding:
     """The condition holds."""
-    return Finding("pass", summary, (), numbers)
+    return judged(True, summary, (), **numbers)
 
 
 def failed(summary: str, example_ids: Sequence[int] = (), **numbers: float) -> Finding:
     """The condition does not hold."""
-    return Finding("fail", summary, tuple(int(i) for i in example_ids), numbers)
+    return judged(False, summary, example_ids, **numbers)
 
 
 def not_run(why: str) -> Finding:
@@ -32,14 +39,9 @@ def not_run(why: str) -> Finding:
     return Finding("not run", why)
 
 
-def judged(
-    holds: bool,
-    summary: str,
-    example_ids: Sequence[int] = (),
-    **numbers: float,
-) -> Finding:
-    """Pass or fail."""
-    return passed(summary, **numbers) if holds else failed(summary, example_ids, **numbers)
+def lost_to(unfinished: Sequence[AttackOutcome]) -> Finding | None:
+    """It could not be looked at, for the first of these attacks did not finish."""
+    return next((not_run(f"{o.attack}: {o.status}: {o.reason}") for o in unfinished), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,7 @@ from art_disc.evaluation.planned import PlannedTrial
 from art_disc.evaluation.sources import Source, blind_source, gradient_sources, relaxed_source
 from art_disc.surrogates import Surrogate, SurrogateLike
 
-SQUARE, DECISION = "square", "hop_skip_jump"
-SQUARE_QUERIES = 5000
-RANDOM_DRAWS = 10_000
+SQUARE_QUERIES, RANDOM_DRAWS = 5000, 10_000
 
 
 def spread_of(ctx: Context) -> tuple[SurrogateLike, ...]:
@@ -39,11 +37,8 @@ def surrogate_spread(ctx: Context) -> Finding:
     if not needed:
         return passed("nothing is discretised: no surrogate to exchange")
     outcomes = ctx.white_outcomes(eps=ctx.eps)
-    left = {
-        name: float((~ctx.broken(o for o in outcomes if o.surrogate == name)[: ctx.n]
-                     & ctx.clean_correct()[: ctx.n]).sum()) / ctx.n
-        for name in sorted({o.surrogate for o in outcomes if o.surrogate})
-    }  # fmt: skip
+    names = sorted({o.surrogate for o in outcomes if o.surrogate})
+    left = {name: ctx.left(o for o in outcomes if o.surrogate == name) for name in names}
     shares = ", ".join(f"{share:.1%} {name}" for name, share in left.items()) or "none"
     if any(name not in left for name in needed):
         return not_run(f"{', '.join(needed)} are needed; ran: {shares}")
@@ -53,8 +48,8 @@ def surrogate_spread(ctx: Context) -> Finding:
 def _black_box_trials(ctx: Context) -> list[PlannedTrial]:
     blind = blind_source(ctx.classifier)
     return [
-        ctx.trial("C10", SQUARE, blind, settings={"max_iter": SQUARE_QUERIES}),
-        ctx.trial("C10", DECISION, blind, first=min(ctx.options.n_decision, ctx.n)),
+        ctx.trial("C10", "square", blind, settings={"max_iter": SQUARE_QUERIES}),
+        ctx.trial("C10", "hop_skip_jump", blind, first=min(ctx.options.n_decision, ctx.n)),
     ]
 
 
@@ -90,10 +85,8 @@ def black_box(ctx: Context) -> Finding:
 
 
 def _random_trials(ctx: Context) -> list[PlannedTrial]:
-    first = min(ctx.options.n_random, ctx.n)
-    settings = {"max_iter": RANDOM_DRAWS}
-    source = blind_source(ctx.classifier)
-    return [ctx.trial("C11", "random_search", source, first=first, settings=settings)]
+    options = {"first": min(ctx.options.n_random, ctx.n), "settings": {"max_iter": RANDOM_DRAWS}}
+    return [ctx.trial("C11", "random_search", blind_source(ctx.classifier), **options)]
 
 
 def random_search(ctx: Context) -> Finding:
@@ -105,20 +98,16 @@ def random_search(ctx: Context) -> Finding:
 
 
 def _transfer_trials(ctx: Context) -> list[PlannedTrial]:
-    sources = [s for s in ctx.sources if s.name == "base"]
-    if ctx.reference is not None:
-        sources.append(ctx.reference)
-    if "frozen" in ctx.run.models:
-        sources.append(frozen_source(ctx))
-    twin = relaxed_source(ctx.classifier)
-    if twin is not None:
-        sources.append(twin)
-    return [ctx.trial("C12", "pgd", source) for source in sources]
+    bases = [s for s in ctx.sources if s.name == "base"]
+    sources = *bases, ctx.reference, frozen_source(ctx), relaxed_source(ctx.classifier)
+    return [ctx.trial("C12", "pgd", source) for source in sources if source is not None]
 
 
-def frozen_source(ctx: Context) -> Source:
-    """The random model with one fixed draw."""
-    twin = ctx.run.models["frozen"]
+def frozen_source(ctx: Context) -> Source | None:
+    """A random model with one fixed draw."""
+    twin = ctx.run.models.get("frozen")
+    if twin is None:
+        return None
     return Source("frozen", twin, ("frozen", "defended"), "bpda", "frozen draw")
 
 
@@ -155,12 +144,8 @@ def diverse_losses(ctx: Context) -> Finding:
         lost = ctx.unfinished(asked_by="C13")
         why = f": {lost[0].status}: {lost[0].reason}" if lost else ""
         return not_run(f"no {' and no '.join(missing)} attack finished{why}")
-    correct = ctx.clean_correct()[: ctx.n]
-    left = {
-        name: float((correct & ~ctx.broken(found)[: ctx.n]).sum()) / ctx.n
-        for name, found in kinds.items()
-    }
-    worst = float((correct & ~ctx.broken(outcomes)[: ctx.n]).sum()) / ctx.n
+    left = {name: ctx.left(found) for name, found in kinds.items()}
+    worst = ctx.left(outcomes)
     shares = ", ".join(f"{share:.1%} {name}" for name, share in left.items())
     return passed(f"accuracy left: {shares}; together {worst:.1%}", **left, together=worst)
 

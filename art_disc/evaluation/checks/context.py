@@ -1,15 +1,15 @@
 """What the checks may look at: the models, the images, and the outcomes so far."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm
 
 from art_disc.attacks import ATTACKS
 from art_disc.core.budget import Budget
+from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray
 from art_disc.core.records import WHITE_BOX, AttackOutcome, EvaluationRecord
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.checks.options import Checks, Thresholds
@@ -17,7 +17,6 @@ from art_disc.evaluation.planned import PlannedTrial, identity_of, preset_trial
 from art_disc.evaluation.runner import Runner
 from art_disc.evaluation.sources import Source
 
-Bools = NDArray[np.bool_]
 # images of which a standard error says something
 _FEWEST = 10
 # what a check says of a gain that is none
@@ -68,6 +67,21 @@ class Context:
         return min(self.options.n_ex, len(self.run.x))
 
     @property
+    def x(self) -> Float32Array:
+        """Those examples' images."""
+        return self.run.x[: self.n]
+
+    @property
+    def y(self) -> IntArray:
+        """Their labels."""
+        return self.run.y[: self.n]
+
+    @property
+    def correct(self) -> BoolArray:
+        """Which of them are classified rightly without an attack."""
+        return self.clean_correct()[: self.n]
+
+    @property
     def white_box(self) -> list[Source]:
         """Sources that differentiate the defended model."""
         return [source for source in self.sources if source.knowledge in WHITE_BOX]
@@ -84,26 +98,21 @@ class Context:
 
     def trial(self, check: str, attack: str, source: Source, **options: Any) -> PlannedTrial:
         """Return the trial of a preset that a check asks for, on the checks' examples."""
-        changed = options.pop("settings", {})
         first = min(options.pop("first", self.n), len(self.run.x))
         return preset_trial(
             ATTACKS[attack],
             source,
-            eps=options.pop("eps", self.eps),
             norm=self.norm,
-            settings=self.settings(attack, **changed),
+            settings=self.settings(attack, **options.pop("settings", {})),
             first=0 if first == len(self.run.x) else first,
             asked_by=check,
-            **options,
+            **{"eps": self.eps} | options,
         )
 
     def outcomes(self, **wanted: object) -> list[AttackOutcome]:
         """Finished outcomes whose attributes equal those given."""
-        return [
-            o
-            for o in self.run.outcomes
-            if o.status == "done" and all(getattr(o, k) == v for k, v in wanted.items())
-        ]
+        wanted["status"] = "done"
+        return [o for o in self.run.outcomes if _has(o, wanted)]
 
     def white_outcomes(
         self, *, beside: Iterable[AttackOutcome] = (), **wanted: object
@@ -116,11 +125,7 @@ class Context:
     def of(self, trials: Iterable[PlannedTrial], **wanted: object) -> list[AttackOutcome]:
         """Outcomes of these trials, whoever asked for them first, with the attributes given."""
         identities = {identity_of(trial) for trial in trials}
-        return [
-            o
-            for o in self.run.outcomes
-            if identity_of(o) in identities and all(getattr(o, k) == v for k, v in wanted.items())
-        ]
+        return [o for o in self.run.outcomes if identity_of(o) in identities and _has(o, wanted)]
 
     def done(
         self, trials: Iterable[PlannedTrial], scored_on: str = "defended"
@@ -132,27 +137,26 @@ class Context:
         """Rows that a check asked for and that did not run to their end."""
         return [o for o in self.run.outcomes if o.asked_by == asked_by and o.status != "done"]
 
-    def broken(
-        self,
-        outcomes: Iterable[AttackOutcome],
-        *,
-        eps: float | None = None,
-        where: Callable[[AttackOutcome], bool] = lambda _: True,
-    ) -> Bools:
-        """For each example of the run, whether any of the outcomes broke it.
+    def broken(self, outcomes: Iterable[AttackOutcome], *, eps: float | None = None) -> BoolArray:
+        """For each example of the run, whether a finished outcome broke it within its own budget.
 
-        Args:
-            outcomes: Finished ones.
-            eps: Budget; None: each outcome's own.
-            where: Which of them count.
+        Or within `eps`, where that is given.
         """
         hit = np.zeros(len(self.run.x), dtype=bool)
-        for outcome in filter(where, outcomes):
+        for outcome in outcomes:
             hit[outcome.broken_positions(outcome.eps if eps is None else eps)] = True
         return hit
 
+    def hit(self, outcomes: Iterable[AttackOutcome], *, eps: float | None = None) -> BoolArray:
+        """Which of the checks' examples the outcomes broke that were right; see `broken`."""
+        return self.broken(outcomes, eps=eps)[: self.n] & self.correct
+
+    def left(self, outcomes: Iterable[AttackOutcome]) -> float:
+        """Accuracy that the outcomes together leave on the checks' examples."""
+        return float((self.correct & ~self.hit(outcomes)).sum()) / self.n
+
     def beyond_luck(
-        self, gained: Bools, stronger: Iterable[AttackOutcome], usual: Iterable[AttackOutcome]
+        self, gained: BoolArray, stronger: Iterable[AttackOutcome], usual: Iterable[AttackOutcome]
     ) -> bool:
         """Whether what `stronger` gained over `usual` on a random model is more than luck.
 
@@ -161,12 +165,7 @@ class Context:
         share of right draws is lower than under every usual attack beyond what two counts of the
         same share differ by (one in 100 over all images), nor a mean share over all images that
         is lower by more than 2 standard errors than under the best usual attack. A deterministic
-        model has no such luck.
-
-        Args:
-            gained: For each example, whether it is what the check found.
-            stronger: What the check ran.
-            usual: What it is held against.
+        model has no such luck. `gained` tells for each example whether it is what the check found.
         """
         if not self.classifier.is_random:
             return True
@@ -188,7 +187,7 @@ class Context:
                 return True
         return False
 
-    def _right_draws(self, outcome: AttackOutcome) -> NDArray[np.float64]:
+    def _right_draws(self, outcome: AttackOutcome) -> Float64Array:
         """Share of right draws on each example; beyond the budget that of the clean image."""
         n = len(outcome.draw_correct)
         clean = self.run.clean[outcome.scored_on]
@@ -197,13 +196,17 @@ class Context:
         before = np.asarray(clean.draw_correct[:n]) / clean.draws
         return np.where(within, np.asarray(outcome.draw_correct) / outcome.draws, before)
 
-    def clean_correct(self, model: str = "defended") -> Bools:
+    def clean_correct(self, model: str = "defended") -> BoolArray:
         """For each example, whether the clean prediction is right."""
         return self.run.clean[model].correct
 
-    def ids(self, hit: Bools) -> list[int]:
+    def ids(self, hit: BoolArray) -> list[int]:
         """Ids of the examples where `hit` is true."""
         return [int(i) for i in self.run.ids[: len(hit)][hit]]
+
+
+def _has(outcome: AttackOutcome, wanted: dict[str, object]) -> bool:
+    return all(getattr(outcome, name) == value for name, value in wanted.items())
 
 
 def standard_error(*shares: tuple[float, int]) -> float:

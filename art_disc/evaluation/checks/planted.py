@@ -7,16 +7,15 @@ within the budget; an attack that does not find it says nothing where it finds n
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from art_disc.attacks import ATTACKS
 from art_disc.attacks.random_search import RandomSearch, draw_changes
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import Float32Array, Float64Array
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators import build_classifier
 from art_disc.estimators.contract import WhiteBoxClassifier
@@ -62,7 +61,7 @@ def _last_linear(network: nn.Module) -> nn.Linear | None:
     return layers[-1] if layers else None
 
 
-def _features(ctx: Context, readout: Readout, x: Float32Array) -> NDArray[np.float64]:
+def _features(ctx: Context, readout: Readout, x: Float32Array) -> Float64Array:
     """Return features of images behind the defence."""
     model = one_draw(ctx.classifier)
     for defence in model.defences:
@@ -87,8 +86,7 @@ def _plant(ctx: Context, x: Float32Array, seed: int) -> WhiteBoxClassifier | Non
     if last is None:
         return None
     blank = Readout(network, last, np.zeros(last.in_features), 0.0)
-    inner = np.concatenate([x[None], _ball(ctx, x, INNER, seed)])
-    inside = _features(ctx, blank, inner)
+    inside = _features(ctx, blank, np.concatenate([x[None], _ball(ctx, x, INNER, seed)]))
     for attempt in range(1, TRIES + 1):
         outside = _features(ctx, blank, _ball(ctx, x, 1, seed + attempt))
         # a unit that is dead inside the ball would lead nowhere, whatever the attack
@@ -115,8 +113,7 @@ def _plant(ctx: Context, x: Float32Array, seed: int) -> WhiteBoxClassifier | Non
                 placement=ctx.classifier.placement,
             )
             # a point that only some draws of a random model reach would be no planted example
-            planted_model: WhiteBoxClassifier = one_draw(model)
-            return planted_model
+            return cast("WhiteBoxClassifier", one_draw(model))
     return None
 
 
@@ -125,22 +122,19 @@ def planted_example(ctx: Context) -> Finding:
     if _last_linear(ctx.classifier.base_network) is None:
         return not_run("the network has no linear layer whose inputs could be read out")
     n = min(ctx.options.n_random, ctx.n)
-    made, found, guessed, missed = 0, 0, 0, np.zeros(len(ctx.run.x), dtype=bool)
+    made, guessed, missed = 0, 0, np.zeros(n, dtype=bool)
     for i in range(n):
-        seed = derive_seed(ctx.run.seed, "planted", i)
-        x = ctx.run.x[i : i + 1]
+        seed, x = derive_seed(ctx.run.seed, "planted", i), ctx.x[i : i + 1]
         model = _plant(ctx, x[0], seed)
         if model is None or predict_labels(model, x)[0] != 0:
             continue
         made += 1
-        hit = _found(ctx, model, x, seed)
-        found += hit
-        missed[i] = not hit
-        guess = partial(RandomSearch, model, ctx.eps, ctx.norm, RANDOM_DRAWS, seed=seed)
-        guessed += _fooled(ctx, model, model, guess, x, seed)
+        found, lucky = _attacked(ctx, model, x, seed)
+        missed[i] = not found
+        guessed += lucky
     if made < 10:
         return not_run(f"only {made} of {n} examples could be planted: the ball changes too little")
-    share, chance = found / made, guessed / made
+    share, chance = (made - int(missed.sum())) / made, guessed / made
     t = ctx.thresholds
     return judged(
         share >= t.planted and chance <= t.planted_random,
@@ -153,25 +147,21 @@ def planted_example(ctx: Context) -> Finding:
     )
 
 
-def _found(ctx: Context, model: WhiteBoxClassifier, x: Float32Array, seed: int) -> bool:
-    """Whether PGD through any surrogate of the evaluation finds class 1."""
+def _attacked(
+    ctx: Context, model: WhiteBoxClassifier, x: Float32Array, seed: int
+) -> tuple[bool, bool]:
+    """Whether PGD through any surrogate of the evaluation finds class 1, and whether guesses do."""
+
+    def finds(make: Any, source: WhiteBoxClassifier) -> bool:
+        zero = np.zeros(1, dtype=np.int64)
+        made = run_trial(Trial(make, source, x, zero, ctx.budget, seeds=lambda _: seed))
+        return bool(predict_labels(model, made.images)[0] != 0)
+
     names = [s.wanted for s in ctx.white_box if s.wanted is not None]
     sources = [s.classifier for s in gradient_sources(model, names) if s.name != "base"]
     pgd = partial(ATTACKS["pgd"].on, budget=ctx.budget, settings=ctx.settings("pgd"), batch_size=1)
-    return any(_fooled(ctx, model, source, pgd(source), x, seed) for source in sources)
-
-
-def _fooled(
-    ctx: Context,
-    model: WhiteBoxClassifier,
-    source: WhiteBoxClassifier,
-    make: Any,
-    x: Float32Array,
-    seed: int,
-) -> bool:
-    zero = np.zeros(1, dtype=np.int64)
-    made = run_trial(Trial(make, source, x, zero, ctx.budget, seeds=lambda _: seed))
-    return bool(predict_labels(model, made.images)[0] != 0)
+    guess = partial(RandomSearch, model, ctx.eps, ctx.norm, RANDOM_DRAWS, seed=seed)
+    return any(finds(pgd(source), source) for source in sources), finds(guess, model)
 
 
 CHECKS = (

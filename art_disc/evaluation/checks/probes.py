@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray
 from art_disc.estimators.contract import WhiteBoxClassifier
 
 NO_BASE = "the network takes encoded images, so there is no undefended one beside it"
@@ -31,12 +30,7 @@ def logits_of(classifier: WhiteBoxClassifier, x: Float32Array) -> Float32Array:
 
 
 def network_logits(classifier: WhiteBoxClassifier, x: Float32Array) -> Float32Array:
-    """Return what the network alone says of what it is given: images, or codes behind an encoder.
-
-    Args:
-        classifier: A deterministic one.
-        x: What the network takes, in the classifier's layout.
-    """
+    """Return what the network alone says of what it takes: images, or codes behind an encoder."""
     if classifier.has_base:
         return logits_of(classifier.base, x)
     network, parts = classifier.base_network, []
@@ -47,16 +41,14 @@ def network_logits(classifier: WhiteBoxClassifier, x: Float32Array) -> Float32Ar
     return np.concatenate(parts)
 
 
-def losses(
-    classifier: WhiteBoxClassifier, x: Float32Array, y: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def losses(classifier: WhiteBoxClassifier, x: Float32Array, y: IntArray) -> Float64Array:
     """Return each image's cross-entropy by `predict`, shape (n,)."""
     logits = torch.tensor(logits_of(classifier, x), dtype=torch.float64)
     labels = torch.tensor(y)
     return np.asarray(nn.functional.cross_entropy(logits, labels, reduction="none").numpy())
 
 
-def differs(a: Float32Array, b: Float32Array, tolerance: float) -> NDArray[np.bool_]:
+def differs(a: Float32Array, b: Float32Array, tolerance: float) -> BoolArray:
     """For each row, whether two sets of logits differ by more than `tolerance` of their size."""
     scale = np.maximum(1, np.abs(a).max(axis=1))
     return np.asarray(~(np.abs(a - b).max(axis=1) <= tolerance * scale))

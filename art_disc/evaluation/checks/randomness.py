@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from art_disc.core.checks import Float64Array
 from art_disc.core.records.draws import unbroken
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators.contract import check_draws
@@ -20,53 +21,46 @@ DETERMINISTIC = "the model is deterministic: nothing to average"
 
 def _own_stream(ctx: Context) -> Any:
     """The model with draws that no attack before has moved on."""
-    model = ctx.classifier
-    if not model.is_random:
-        return model
-    return check_draws(model).with_seed(derive_seed(ctx.run.seed, "C14"))
+    if not ctx.classifier.is_random:
+        return ctx.classifier
+    return check_draws(ctx.classifier).with_seed(derive_seed(ctx.run.seed, "C14"))
 
 
-def _spread(ctx: Context) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _spread(ctx: Context) -> Float64Array:
     """Largest change of each image's logits over five predictions."""
-    x = ctx.run.x[: min(ctx.n, 100)]
     model = _own_stream(ctx)
-    each = np.stack([logits_of(model, x) for _ in range(5)]).astype(np.float64)
+    each = np.stack([logits_of(model, ctx.x[:100]) for _ in range(5)]).astype(np.float64)
     return np.asarray(np.ptp(each, axis=0).max(axis=1))
 
 
 def _frozen_trials(ctx: Context) -> list[PlannedTrial]:
-    if "frozen" not in ctx.run.models:
-        return []
-    return [ctx.trial("C14", "pgd", frozen_source(ctx)), ctx.trial("C14", "pgd", ctx.own)]
+    frozen = frozen_source(ctx)
+    return [ctx.trial("C14", "pgd", s) for s in (frozen, ctx.own)] if frozen is not None else []
 
 
 def randomness_found(ctx: Context) -> Finding:
     """C14: what is random is attacked as such, and is not hidden in one draw."""
     spread = _spread(ctx)
-    random = spread > ctx.thresholds.spread
-    largest = float(spread.max())
+    differ = f"five predictions of one image differ by {spread.max():.2g}"
     if not ctx.classifier.is_random:
-        differ = f"five predictions of one image differ by {largest:.2g}"
-        ids = ctx.ids(random)
-        return judged(not random.any(), f"{differ}; the classifier averages no draws", ids)
+        random = spread > ctx.thresholds.spread
+        summary = f"{differ}; the classifier averages no draws"
+        return judged(not random.any(), summary, ctx.ids(random))
     asked = _frozen_trials(ctx)
     frozen = ctx.done(asked, "frozen")
     fresh = [o for o in ctx.done(asked) if o.knowledge == "bpda+eot"]
     if not frozen or not fresh:
         return not_run("PGD did not finish on the model and on its frozen twin")
     right = {m: ctx.clean_correct(m)[: ctx.n] for m in ("frozen", "defended")}
-    shares = {}
-    for name, outcomes in (("frozen", frozen), ("defended", fresh)):
-        n = int(right[name].sum())
-        shares[name] = (float((ctx.broken(outcomes)[: ctx.n] & right[name]).sum()) / max(n, 1), n)
-    slack = 2 * standard_error(*shares.values())
+    ns = [int(right[model].sum()) for model in ("frozen", "defended")]
+    once = float((ctx.broken(frozen)[: ctx.n] & right["frozen"]).sum()) / max(ns[0], 1)
+    anew = float((ctx.broken(fresh)[: ctx.n] & right["defended"]).sum()) / max(ns[1], 1)
     return judged(
-        shares["frozen"][0] >= shares["defended"][0] - slack,
-        f"five predictions of one image differ by {largest:.2g}; success {shares['frozen'][0]:.1%} "
-        f"with the draw frozen, {shares['defended'][0]:.1%} against fresh draws",
-        frozen=shares["frozen"][0],
-        fresh=shares["defended"][0],
-        spread=largest,
+        once >= anew - 2 * standard_error((once, ns[0]), (anew, ns[1])),
+        f"{differ}; success {once:.1%} with the draw frozen, {anew:.1%} against fresh draws",
+        frozen=once,
+        fresh=anew,
+        spread=float(spread.max()),
     )
 
 
@@ -97,19 +91,16 @@ def enough_draws(ctx: Context) -> Finding:
     if not ctx.classifier.is_random:
         return passed(DETERMINISTIC)
     left = {}
-    correct = ctx.clean_correct()[: ctx.n]
     gained = np.zeros(ctx.n, dtype=bool)
     mine = ctx.done(_eot_trials(ctx))
     others = ctx.white_outcomes(beside=mine, eps=ctx.eps)
-    usual = ctx.broken(others)[: ctx.n]
     for source, _ in _eot_sources(ctx):
         outcomes = ctx.outcomes(scored_on="defended", eps=ctx.eps, surrogate=source.surrogate)
         if not outcomes:
             lost = ctx.unfinished(asked_by="C15")
             return not_run(lost[0].reason if lost else f"no PGD with {source.name}")
-        hit = ctx.broken(outcomes)[: ctx.n] & correct
-        left[source.name] = float((correct & ~hit).sum()) / ctx.n
-        gained |= hit & ~usual
+        left[source.name] = ctx.left(outcomes)
+        gained |= ctx.hit(outcomes) & ~ctx.hit(others)
     drop = float(gained.sum()) / ctx.n
     cosine = _cosine(ctx)
     shares = ", ".join(f"{share:.1%} {name}" for name, share in left.items())
@@ -117,9 +108,8 @@ def enough_draws(ctx: Context) -> Finding:
     return judged(
         drop <= ctx.thresholds.eot or lucky,
         f"accuracy left: {shares}; they break {100 * drop:.1f} points that the evaluation did not"
-        f"{LUCK if lucky else ''}; "
-        f"two gradients of one image have a cosine of {cosine:.2f}",
-        ctx.ids(gained & correct),
+        f"{LUCK if lucky else ''}; two gradients of one image have a cosine of {cosine:.2f}",
+        ctx.ids(gained),
         drop=drop,
         cosine=cosine,
         **left,
@@ -128,9 +118,8 @@ def enough_draws(ctx: Context) -> Finding:
 
 def _cosine(ctx: Context) -> float:
     """Median cosine of two estimates of one image's gradient."""
-    x, y = ctx.run.x[: min(ctx.n, 50)], ctx.run.y[: min(ctx.n, 50)]
-    model = _own_stream(ctx)
-    a, b = (directions(input_gradients(model, x, y, "cross_entropy"))[0] for _ in range(2))
+    given = _own_stream(ctx), ctx.x[:50], ctx.y[:50], "cross_entropy"
+    a, b = (directions(input_gradients(*given))[0] for _ in range(2))
     return float(np.median((a * b).sum(axis=1)))
 
 
@@ -143,25 +132,22 @@ def fresh_draws(ctx: Context) -> Finding:
         return not_run(f"no attack finished at eps {ctx.eps:.4g}")
     least = min(o.draws for o in outcomes)
     if least < ctx.thresholds.draws:
-        return failed(
-            f"scored on {least} draws, {ctx.thresholds.draws} are needed", draws=float(least)
-        )
+        summary = f"scored on {least} draws, {ctx.thresholds.draws} are needed"
+        return failed(summary, draws=float(least))
     worst = min(outcomes, key=lambda o: o.share.value)
     # what is beyond the budget is not adversarial
     inside = np.array(worst.perturbation) <= worst.eps + worst.tolerance
     drawn = np.array(worst.draw_correct)[inside]
-    shares = {"vote": worst.share.value}
+    shares, left = {"vote": worst.share.value}, [1.0]
     if inside.any():
         shares |= {
             "mean": float(drawn.mean()) / worst.draws,
             "any": float((drawn > 0).mean()),
             "all": float((drawn == worst.draws).mean()),
         }
+        left = list(unbroken(tuple(drawn.tolist()), worst.draws, worst.draws).mean(axis=1))
     # an attacker that tries again: accuracy left after k queries of the same image; of more
     # queries than there are draws no more is known than that no more is left
-    left = [1.0]
-    if inside.any():
-        left = list(unbroken(tuple(drawn.tolist()), worst.draws, worst.draws).mean(axis=1))
     persist = {f"after_{k}": float(left[min(k, len(left)) - 1]) for k in (1, 10, 100)}
     names = {"vote": "as it votes", "mean": "of single draws", "any": "in any", "all": "in all"}
     words = ", ".join(f"{share:.1%} {names[name]}" for name, share in shares.items())

@@ -5,9 +5,10 @@ import time
 import numpy as np
 
 from art_disc.attacks import ATTACKS
+from art_disc.core.checks import BoolArray
 from art_disc.core.intervals import paired_difference
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
-from art_disc.evaluation.checks.context import Bools, Context
+from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.probes import NO_BASE
 from art_disc.evaluation.planned import PlannedTrial
 
@@ -18,14 +19,10 @@ def _reference_trials(ctx: Context) -> list[PlannedTrial]:
     return [ctx.trial("C17", name, ctx.reference) for name in ("pgd", "apgd_ce")]
 
 
-def _compare(ours: Bools, theirs: Bools) -> tuple[float, float, float]:
+def _compare(ours: BoolArray, theirs: BoolArray) -> tuple[float, float, float]:
     """Difference of two accuracies on the same examples, with its paired interval."""
-    low, high = paired_difference(
-        int((ours & theirs).sum()),
-        int((ours & ~theirs).sum()),
-        int((~ours & theirs).sum()),
-        int((~ours & ~theirs).sum()),
-    )
+    pairs = (ours & theirs, ours & ~theirs, ~ours & theirs, ~ours & ~theirs)
+    low, high = paired_difference(*(int(pair.sum()) for pair in pairs))
     return float(ours.mean() - theirs.mean()), low, high
 
 
@@ -60,15 +57,12 @@ def gain(ctx: Context) -> Finding:
 
 def _cost_factor(ctx: Context) -> float:
     """Seconds of a prediction over the undefended network's, alternating, least of five."""
-    x = ctx.run.x[: min(ctx.n, 100)]
-    best = {"base": np.inf, "defended": np.inf}
-    base = ctx.classifier.base
-    for _ in range(5):
-        for name, model in (("base", base), ("defended", ctx.classifier)):
-            start = time.perf_counter()
-            model.predict(x)
-            best[name] = min(best[name], time.perf_counter() - start)
-    return best["defended"] / best["base"]
+    models, best = (ctx.classifier.base, ctx.classifier), [np.inf, np.inf]
+    for i in (0, 1) * 5:
+        start = time.perf_counter()
+        models[i].predict(ctx.x[:100])
+        best[i] = min(best[i], time.perf_counter() - start)
+    return best[1] / best[0]
 
 
 def valid_images(ctx: Context) -> Finding:
@@ -90,10 +84,9 @@ def valid_images(ctx: Context) -> Finding:
     if over:
         return failed(f"beyond the budget: {'; '.join(dict.fromkeys(over))}", ctx.ids(offending))
     record = ctx.record
-    raw, grid = (None, None) if record is None else (
-        record.worst(ctx.eps), record.worst(ctx.eps, grid=True)
-    )  # fmt: skip
     kept = f"{len(outcomes)} sets of images within budget and range"
+    raw = None if record is None else record.worst(ctx.eps)
+    grid = None if record is None else record.worst(ctx.eps, grid=True)
     if raw is None or grid is None:
         return passed(kept)
     return passed(

@@ -9,23 +9,14 @@ from tqdm import tqdm
 from art_disc.core.records import CheckResult
 from art_disc.core.records.outcomes import CHECK_TIERS
 from art_disc.evaluation.checks import breadth, planted, randomness, results, setup, strength
-from art_disc.evaluation.checks.base import Check, Finding, not_run
+from art_disc.evaluation.checks.base import Check, Finding, lost_to, not_run
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.options import Thresholds
 from art_disc.evaluation.planned import PlannedTrial
 
+_MODULES = (setup, strength, breadth, randomness, planted, results)
 TABLE: tuple[Check, ...] = tuple(
-    sorted(
-        (
-            *setup.CHECKS,
-            *strength.CHECKS,
-            *breadth.CHECKS,
-            *randomness.CHECKS,
-            *planted.CHECKS,
-            *results.CHECKS,
-        ),
-        key=lambda check: int(check.id[1:]),
-    )
+    sorted((check for part in _MODULES for check in part.CHECKS), key=lambda c: int(c.id[1:]))
 )
 
 
@@ -44,9 +35,8 @@ def run_checks(ctx: Context, *, verbose: bool) -> tuple[CheckResult, ...]:
     """Judge the finished run by every check of the tier."""
     found = []
     usual = asdict(Thresholds())
-    changed = {k: v for k, v in asdict(ctx.thresholds).items() if v != usual[k]}
-    words = ", ".join(f"{k} {v:g}" for k, v in changed.items())
-    note = f" [thresholds changed: {words}]" if changed else ""
+    changed = [f"{k} {v:g}" for k, v in asdict(ctx.thresholds).items() if v != usual[k]]
+    note = f" [thresholds changed: {', '.join(changed)}]" if changed else ""
     for check in tqdm(of_tier(ctx.options.tier), desc="checks", disable=not verbose):
         start = time.perf_counter()
         finding = _judge(check, ctx)
@@ -76,10 +66,9 @@ def _judge(check: Check, ctx: Context) -> Finding:
         return not_run("not asked for")
     try:
         finding = check.judge(ctx)
-        lost = [o for o in ctx.of(check.trials(ctx)) if o.status != "done"] if check.trials else []
-        if finding.status == "pass" and lost:
-            return not_run(f"{lost[0].attack}: {lost[0].status}: {lost[0].reason}")
-        return finding
+        asked = ctx.of(check.trials(ctx)) if check.trials else []
+        lost = lost_to([o for o in asked if o.status != "done"])
+        return lost if lost is not None and finding.status == "pass" else finding
     # user code runs in the checks too; what it raises must not lose the run, nor pass a check
     except Exception as error:
         return not_run(f"{type(error).__name__}: {error}")

@@ -3,8 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.special import log_softmax
 
+from art_disc.core.checks import BoolArray, Float64Array
 from art_disc.core.records import Share
 from art_disc.core.records.randomness import LOSSES
 from art_disc.defences import traits
@@ -22,7 +23,6 @@ from art_disc.evaluation.checks.probes import (
 from art_disc.metrics.input_gradients import input_gradients
 
 _SMALL, _ENOUGH = 1e-6, 10
-Floats = NDArray[np.float64]
 
 
 def threat_model(ctx: Context) -> Finding:
@@ -42,22 +42,16 @@ def threat_model(ctx: Context) -> Finding:
     accuracies = ", ".join(f"{share} {model}" for model, share in shares.items())
     numbers = {f"clean_{model}": share.value for model, share in shares.items()}
     without = "" if "base" in there else f"; {NO_BASE}"
-    return judged(
-        shares["defended"].interval[0] > chance,
-        f"clean accuracy {accuracies}{without}",
-        (),
-        **numbers,
-    )
+    summary = f"clean accuracy {accuracies}{without}"
+    return judged(shares["defended"].interval[0] > chance, summary, (), **numbers)
 
 
 def in_the_path(ctx: Context) -> Finding:
     """C2: predictions are the network's on defended images, and the defence matters."""
     if not ctx.classifier.defences:
         return passed("no defence is claimed")
-    model = one_draw(ctx.classifier)
-    x = ctx.run.x[: ctx.n]
-    defended = x
-    strange = np.zeros(len(x), dtype=bool)
+    model, x = one_draw(ctx.classifier), ctx.x
+    defended, strange = x, np.zeros(len(x), dtype=bool)
     for defence in model.defences:
         defended = np.asarray(defence(defended)[0], dtype=np.float32)
         strange |= traits(defence).impossible(defended)
@@ -73,34 +67,29 @@ def in_the_path(ctx: Context) -> Finding:
         f"predict(x) differs from network(defence(x)) on {off.sum()} of {len(x)} images; pixels "
         f"that are no codeword on {strange.sum()}; {without}"
     )
-    return judged(not off.any() and not strange.any() and matters, summary,
-                  ctx.ids(off | strange), differ=float(off.sum()))  # fmt: skip
+    holds = not off.any() and not strange.any() and matters
+    return judged(holds, summary, ctx.ids(off | strange), differ=float(off.sum()))
 
 
 def _logp(logits: Any) -> Any:
     """Log-probabilities: what logits mean, however they are shifted."""
-    from scipy.special import log_softmax
-
     return np.maximum(log_softmax(logits, axis=1), -100)
 
 
 def gradient_health(ctx: Context) -> Finding:
     """C3: every point that is classified rightly has a gradient, and logits are logits."""
-    right = ctx.clean_correct()[: ctx.n]
-    x, y = ctx.run.x[: ctx.n], ctx.run.y[: ctx.n]
+    right, x = ctx.correct, ctx.x
     if not right.any():
         return not_run("no image is classified rightly without an attack")
-    outputs = [logits_of(ctx.classifier, x)]
-    if ctx.classifier.has_base:
-        outputs.append(logits_of(ctx.classifier.base, x))
-    for logits in outputs:
+    models = [ctx.classifier, ctx.classifier.base] if ctx.classifier.has_base else [ctx.classifier]
+    for logits in (logits_of(model, x) for model in models):
         if (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1, atol=1e-4):
             return failed("the outputs are probabilities, whose gradients vanish", ctx.ids(right))
     dead = np.zeros(len(x), dtype=bool)
     counts = []
     for loss in LOSSES:
         try:
-            gradient = input_gradients(one_draw(ctx.own.classifier), x, y, loss)
+            gradient = input_gradients(one_draw(ctx.own.classifier), x, ctx.y, loss)
         # whatever a defence raises when it is differentiated, its attackers get too
         except Exception as error:
             return failed(f"no gradient: {type(error).__name__}: {error}", ctx.ids(right))
@@ -108,21 +97,17 @@ def gradient_health(ctx: Context) -> Finding:
         bad = right & (~np.isfinite(flat).all(axis=1) | ~flat.any(axis=1))
         counts.append(f"{bad.sum()} of {right.sum()} under {loss.replace('_', '-')}")
         dead |= bad
-    return judged(
-        not dead.any(),
-        f"zero, NaN or no gradient on {' and '.join(counts)}",
-        ctx.ids(dead),
-        dead=float(dead.sum()),
-    )
+    summary = f"zero, NaN or no gradient on {' and '.join(counts)}"
+    return judged(not dead.any(), summary, ctx.ids(dead), dead=float(dead.sum()))
 
 
 def surrogate_fidelity(ctx: Context) -> Finding:
     """C4: the attacked graph has the true value, and its gradient points uphill."""
     model = one_draw(ctx.own.classifier)
-    x, y = ctx.run.x[: ctx.n], ctx.run.y[: ctx.n]
+    x = ctx.x
     try:
         graph = graph_values(model, x[:100])
-        gradient = input_gradients(model, x, y, "cross_entropy")
+        gradient = input_gradients(model, x, ctx.y, "cross_entropy")
     # whatever a defence raises when it is differentiated, its attackers get too
     except Exception as error:
         return failed(f"no gradient: {type(error).__name__}: {error}")
@@ -130,7 +115,7 @@ def surrogate_fidelity(ctx: Context) -> Finding:
     if off.any():
         return failed(f"the attacked graph has another value on {off.sum()} images", ctx.ids(off))
     step, along, random = _steps(ctx, model, np.sign(np.nan_to_num(gradient)))
-    moved = ctx.clean_correct()[: ctx.n] & _moves(along, random)
+    moved = ctx.correct & _moves(along, random)
     if moved.sum() < _ENOUGH:
         return not_run(
             f"a step of {step:.3g} changes the loss of {moved.sum()} images, {_ENOUGH} are needed"
@@ -151,22 +136,21 @@ def surrogate_fidelity(ctx: Context) -> Finding:
     )
 
 
-def _moves(along: Floats, random: Floats) -> NDArray[np.bool_]:
+def _moves(along: Float64Array, random: Float64Array) -> BoolArray:
     return np.asarray((np.abs(along) > _SMALL) | (np.abs(random) > _SMALL).any(axis=0))
 
 
-def _steps(ctx: Context, model: Any, signs: Any) -> tuple[float, Floats, Floats]:
+def _steps(ctx: Context, model: Any, signs: Any) -> tuple[float, Float64Array, Float64Array]:
     """Return the step, and each image's change of loss along the gradient and at random (3 times).
 
     The step is the budget, doubled while it leaves too many images in their pixels' cells: a step
     that changes nothing tells nothing.
     """
-    x, y = ctx.run.x[: ctx.n], ctx.run.y[: ctx.n]
+    x, y, upper = ctx.x, ctx.y, ctx.run.upper
     rng = np.random.default_rng(ctx.run.seed)
-    upper = ctx.run.upper
     before = losses(model, x, y)
 
-    def change(step: float, direction: Any) -> Floats:
+    def change(step: float, direction: Any) -> Float64Array:
         moved = x + np.float32(step) * direction.astype(np.float32)
         return losses(model, np.clip(moved, 0, np.float32(upper)), y) - before
 
@@ -175,7 +159,7 @@ def _steps(ctx: Context, model: Any, signs: Any) -> tuple[float, Floats, Floats]
     while True:
         along = change(step, signs)
         random = np.stack([change(step, rng.choice([-1, 1], size=x.shape)) for _ in range(3)])
-        enough = (ctx.clean_correct()[: ctx.n] & _moves(along, random)).sum() >= _ENOUGH
+        enough = (ctx.correct & _moves(along, random)).sum() >= _ENOUGH
         if enough or step >= upper / 2:
             return step, along, random
         step = min(2 * step, upper / 2)

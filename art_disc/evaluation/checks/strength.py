@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from art_disc.evaluation.checks.base import Check, Finding, judged, not_run
+from art_disc.evaluation.checks.base import Check, Finding, judged, lost_to, not_run
 from art_disc.evaluation.checks.context import LUCK, Context, standard_error
 from art_disc.evaluation.planned import PlannedTrial
 
@@ -15,11 +15,9 @@ def _full_range(ctx: Context) -> float:
     return upper if ctx.norm == "inf" else upper * float(np.sqrt(ctx.run.x[0].size))
 
 
-def _missing(ctx: Context, check: str) -> Finding | None:
-    lost = ctx.unfinished(asked_by=check)
-    if lost:
-        return not_run(f"{lost[0].attack}: {lost[0].status}: {lost[0].reason}")
-    return None
+def _missing(ctx: Context, check: str, otherwise: str) -> Finding:
+    """Tell why a check's attack did not finish; where none was begun, tell that."""
+    return lost_to(ctx.unfinished(asked_by=check)) or not_run(otherwise)
 
 
 def _one_step_trials(ctx: Context) -> list[PlannedTrial]:
@@ -28,14 +26,13 @@ def _one_step_trials(ctx: Context) -> list[PlannedTrial]:
 
 def iterative_beats_one_step(ctx: Context) -> Finding:
     """C6: many steps find at least what one step finds."""
-    correct = ctx.clean_correct()[: ctx.n]
     done = {}
     for name in ("fgsm", "pgd"):
         outcomes = [o for o in ctx.done(_one_step_trials(ctx)) if o.attack == name]
         if not outcomes:
-            return _missing(ctx, "C6") or not_run(f"no {name} at eps {ctx.eps:.4g}")
-        done[name] = ctx.broken(outcomes)[: ctx.n] & correct
-    n = int(correct.sum())
+            return _missing(ctx, "C6", f"no {name} at eps {ctx.eps:.4g}")
+        done[name] = ctx.hit(outcomes)
+    n = int(ctx.correct.sum())
     if not n:
         return not_run("no image is classified rightly without an attack")
     one, many = (float(done[name].sum()) / n for name in ("fgsm", "pgd"))
@@ -60,15 +57,14 @@ def _budget_trials(ctx: Context) -> list[PlannedTrial]:
 
 def monotone_in_eps(ctx: Context) -> Finding:
     """C7: a larger budget breaks no fewer of the same points."""
-    correct = ctx.clean_correct()[: ctx.n]
-    n = int(correct.sum())
+    n = int(ctx.correct.sum())
     budgets = _budgets(ctx)
     found = []
     for eps in budgets:
         outcomes = [o for o in ctx.done(_budget_trials(ctx)) if o.eps == eps]
         if not outcomes:
-            return _missing(ctx, "C7") or not_run(f"no PGD at eps {eps:.4g}")
-        found.append(ctx.broken(outcomes)[: ctx.n] & correct)
+            return _missing(ctx, "C7", f"no PGD at eps {eps:.4g}")
+        found.append(ctx.hit(outcomes))
     if len(budgets) < 5 or not n:
         return not_run(f"{len(budgets)} budgets on {n} images, 5 are needed")
     shares = [float(hit.sum()) / n for hit in found]
@@ -77,7 +73,7 @@ def monotone_in_eps(ctx: Context) -> Finding:
         for i in range(1, len(shares))
         if shares[i] < max(shares[:i]) - 2 * standard_error((max(shares[:i]), n), (shares[i], n))
     ]
-    lost = np.any([found[i - 1] & ~found[i] for i in falls], axis=0) if falls else ~correct & False
+    lost = np.any([found[i - 1] & ~found[i] for i in falls] or [~ctx.correct & False], axis=0)
     pairs = list(zip(budgets, shares, strict=True))
     shown = ", ".join(f"{share:.1%} at {eps:.3g}" for eps, share in pairs)
     numbers = {f"success_at_{eps:.6g}": share for eps, share in pairs}
@@ -90,21 +86,20 @@ def _unbounded_trials(ctx: Context) -> list[PlannedTrial]:
 
 def unbounded(ctx: Context) -> Finding:
     """C8: an attack that may change everything succeeds."""
-    correct = ctx.clean_correct()[: ctx.n]
-    n = int(correct.sum())
+    n = int(ctx.correct.sum())
     if not ctx.white_outcomes(eps=_full_range(ctx)) or not n:
-        return _missing(ctx, "C8") or not_run("no attack over the full range")
+        return _missing(ctx, "C8", "no attack over the full range")
     # a change that a smaller budget allowed is allowed here too
-    hit = ctx.broken(ctx.white_outcomes(), eps=_full_range(ctx))[: ctx.n]
-    success = float((hit & correct).sum()) / n
-    left = float((correct & ~hit).sum()) / len(correct)
+    hit = ctx.hit(ctx.white_outcomes(), eps=_full_range(ctx))
+    standing = ctx.correct & ~hit
+    success, left = float(hit.sum()) / n, float(standing.sum()) / ctx.n
     chance = 1 / ctx.classifier.nb_classes
     enough = left <= chance and (ctx.classifier.is_random or success >= ctx.thresholds.unbounded)
     return judged(
         enough,
         f"success {success:.1%} with every image allowed, accuracy left {left:.1%} (chance "
         f"{chance:.1%})",
-        ctx.ids(correct & ~hit),
+        ctx.ids(standing),
         success=success,
         left=left,
     )
@@ -112,10 +107,8 @@ def unbounded(ctx: Context) -> Finding:
 
 def _doubled_trials(ctx: Context) -> list[PlannedTrial]:
     now = ctx.settings("pgd")
-    twice = {
-        "max_iter": 2 * now["max_iter"],
-        "num_random_init": 2 * max(1, now["num_random_init"]),
-    }
+    restarts = 2 * max(1, now["num_random_init"])
+    twice = {"max_iter": 2 * now["max_iter"], "num_random_init": restarts}
     return [ctx.trial("C9", "pgd", s, settings=twice) for s in ctx.white_box]
 
 
@@ -123,10 +116,9 @@ def convergence(ctx: Context) -> Finding:
     """C9: more steps and restarts find nothing new, and the loss has come to rest."""
     doubled = ctx.done(_doubled_trials(ctx))
     if not doubled:
-        return _missing(ctx, "C9") or not_run("no doubled attack")
+        return _missing(ctx, "C9", "no doubled attack")
     usual = ctx.white_outcomes(beside=doubled, eps=ctx.eps)
-    before = ctx.broken(usual)[: ctx.n]
-    gained = ctx.broken(doubled)[: ctx.n] & ~before & ctx.clean_correct()[: ctx.n]
+    gained = ctx.hit(doubled) & ~ctx.hit(usual)
     moved = float(gained.sum()) / ctx.n
     # behind ART's own preprocessors, and of random models, no iterates are followed
     curves = [o.loss_by_step for o in doubled if len(o.loss_by_step) > 1]

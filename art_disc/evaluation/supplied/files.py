@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.core.checks import Float32Array, check_images
+from art_disc.core.checks import Float32Array, IntArray, check_images
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.core.files import read_npz
 from art_disc.data.folders import SUFFIXES, stack_images
@@ -33,7 +33,7 @@ class Supplied:
 
     file: str
     images: Float32Array
-    ids: NDArray[np.int64]
+    ids: IntArray
 
 
 def find_sets(where: Files) -> dict[str, Path]:
@@ -121,7 +121,7 @@ def read_set(path: Path, shape: tuple[int, ...], upper: float) -> Supplied:
     return Supplied(path.name, images[order], ids[order])
 
 
-def _read_npz(path: Path, upper: float) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _read_npz(path: Path, upper: float) -> tuple[NDArray[Any], IntArray]:
     arrays = read_npz(path, (*_IMAGES, *_IDS))
     named = [name for name in _IMAGES if name in arrays]
     if not named:
@@ -147,7 +147,7 @@ def _pictures(folder: Path) -> list[Path]:
     )
 
 
-def _read_pictures(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _read_pictures(folder: Path) -> tuple[NDArray[np.uint8], IntArray]:
     paths = _pictures(folder)
     if not paths:
         msg = f"{folder} holds no pictures ({', '.join(SUFFIXES)})"

@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from art_disc.core.budget import Budget, perturbation_norm
-from art_disc.core.checks import Float32Array, check_count, check_eps
+from art_disc.core.checks import BoolArray, Float32Array, IntArray, check_count, check_eps
 from art_disc.core.errors import InputError
 from art_disc.core.records.fields import Setting
 from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet
@@ -26,8 +25,8 @@ class _Originals(NamedTuple):
     """Clean images, labels, and the index of each in the test split."""
 
     x: Float32Array
-    y: NDArray[np.int64]
-    ids: NDArray[np.int64]
+    y: IntArray
+    ids: IntArray
 
 
 # ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
@@ -122,7 +121,7 @@ def _same_range(model: WhiteBoxClassifier, upper: float) -> None:
         raise InputError(msg)
 
 
-def _ids(ids: Any, n: int) -> NDArray[np.int64]:
+def _ids(ids: Any, n: int) -> IntArray:
     listed = np.arange(n) if ids is None else np.asarray(ids)
     whole = np.issubdtype(listed.dtype, np.integer)
     if listed.shape != (n,) or not whole or len(np.unique(listed)) != n:
@@ -131,9 +130,7 @@ def _ids(ids: Any, n: int) -> NDArray[np.int64]:
     return listed.astype(np.int64)
 
 
-def _match(
-    given: Supplied, known: NDArray[np.int64], name: str
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def _match(given: Supplied, known: IntArray, name: str) -> tuple[BoolArray, IntArray]:
     """Return which supplied images have a clean one, and where that is."""
     order = np.argsort(known)
     places = np.searchsorted(known[order], given.ids).clip(max=len(known) - 1)
@@ -151,9 +148,9 @@ def _match(
 def _measured(
     name: str,
     given: Supplied,
-    kept: NDArray[np.bool_],
+    kept: BoolArray,
     originals: _Originals,
-    rows: NDArray[np.int64],
+    rows: IntArray,
     budget: Budget,
 ) -> SuppliedSet:
     """Return a set with its distances, before it is scored.
@@ -187,7 +184,7 @@ def _measured(
 
 def _misplaced(
     images: Float32Array,
-    own: NDArray[np.int64],
+    own: IntArray,
     originals: _Originals,
     limit: float,
 ) -> tuple[tuple[int, int], ...]:

@@ -12,11 +12,10 @@ from typing import Any
 import art
 import numpy as np
 from art.exceptions import EstimatorError
-from numpy.typing import NDArray
 
 from art_disc.attacks import AttackSpec
 from art_disc.core.budget import Budget, perturbation_norm
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import Float32Array, IntArray
 from art_disc.core.errors import InputError
 from art_disc.core.records.zoo import ZooCell
 from art_disc.core.seeds import derive_seed
@@ -40,7 +39,7 @@ class ZooSetup:
     """
 
     x: Float32Array
-    y: NDArray[np.int64]
+    y: IntArray
     budget: Budget
     seed: int
     seconds: float
