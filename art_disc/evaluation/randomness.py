@@ -20,13 +20,13 @@ from art_disc.estimators.describe import defence_lines, describe_voting, environ
 from art_disc.metrics.gradient_agreement import draw_counts
 from art_disc.trials import Scorer, Trial, run_trial
 from art_disc.trials.score import right_draws
+from art_disc.trials.streams import callers_stream
 
 # the batches are ours, and ART must not cut them again
 _ALL = 1 << 30
 
 
-# ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
-@torch.random.fork_rng(devices=[])
+@callers_stream
 def eot_convergence(  # noqa: PLR0913 - each is a choice of its own
     classifier: Any,
     x: Any,

@@ -19,13 +19,12 @@ from art_disc.evaluation.describe import describe_network, describe_run
 from art_disc.evaluation.door import budgets_of, check_choices, examples_of, models_of
 from art_disc.evaluation.plan import estimate_seconds, plan_trials
 from art_disc.evaluation.planned import PlannedTrial, merge_trials
-from art_disc.evaluation.result import Evaluation
+from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
 from art_disc.evaluation.runner import Runner
 from art_disc.evaluation.sources import (
     USUAL,
     Source,
     gradient_sources,
-    reference_source,
     wanted_surrogates,
 )
 from art_disc.evaluation.store import FinishedTrials, fresh_folder
@@ -33,10 +32,10 @@ from art_disc.metrics import certify as certify_images
 from art_disc.metrics import check_certifiable
 from art_disc.report import Pictures
 from art_disc.surrogates import SurrogateLike
+from art_disc.trials.streams import callers_stream
 
 
-# ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
-@torch.random.fork_rng(devices=[])
+@callers_stream
 def evaluate(  # noqa: PLR0913 - each is a choice of its own
     classifier: WhiteBoxClassifier,
     data: Dataset,
@@ -172,14 +171,12 @@ def _facts(run: Runner, norm: str, budgets: tuple[float, ...]) -> dict[str, Any]
 def _context(
     run: Runner, checks: str | Checks, sources: list[Source], settings: dict[str, Any]
 ) -> Context:
-    reference = run.models.get("reference")
     ctx = Context(
         run=run,
         options=checks if isinstance(checks, Checks) else Checks(checks),
         norm=run.facts["norm"],
         eps=max(run.facts["eps"]),
         sources=sources,
-        reference=None if reference is None else reference_source(reference),
         changes=parse_settings(settings),
     )
     run.facts["checks_tier"] = ctx.options.tier
@@ -217,8 +214,8 @@ def _finish(
             ctx.record = run.record(complete=True)
             run.facts["checks"] = run_checks(ctx, verbose=verbose)
     except KeyboardInterrupt:
-        raise run.interrupted() from None
-    return Evaluation(run.keep(run.record(complete=True)), run.gallery.pictures)
+        raise EvaluationInterrupted(run.keep()) from None
+    return run.keep(complete=True)
 
 
 def _check_certifiable(run: Runner, norm: str, max_free: int) -> None:
@@ -236,7 +233,7 @@ def _certify(run: Runner, max_free: int, *, verbose: bool) -> None:
     for eps in run.facts["eps"]:
         found = certify_images(*images, eps=eps, max_free=max_free, verbose=verbose)
         run.facts["certificates"] += (found.record,)
-        run.keep(run.record(complete=False))
+        run.keep()
 
 
 def _duration(seconds: float) -> str:

@@ -87,13 +87,13 @@ class Runner:
                     known = [] if self._lacks_set(trial) else self.finished.take(trial, len(self.x))
                     self.outcomes += known or self._outcomes(trial, bar)
                     if not known:
-                        self.keep(self.partial())
+                        self.keep()
                         continue
                     bar.update(round(trial.cost * self._count(trial)))
                     if self._may_show(trial):
                         self.gallery.remember(trial, known)
             except KeyboardInterrupt:
-                raise self.interrupted() from None
+                raise EvaluationInterrupted(self.keep()) from None
         self.outcomes += self.finished.left_over(self.outcomes)
 
     def _lacks_set(self, trial: PlannedTrial) -> bool:
@@ -103,26 +103,17 @@ class Runner:
         path = set_path(self.out, trial, self.seed)
         return not path.is_file() or (self.export == "png" and not path.with_suffix("").is_dir())
 
-    def interrupted(self) -> EvaluationInterrupted:
-        """Keep what was finished and return what to raise."""
-        return EvaluationInterrupted(Evaluation(self.keep(self.partial()), self.gallery.pictures))
-
-    def keep(self, record: EvaluationRecord) -> EvaluationRecord:
-        """Write a record into the run's folder, if it has one, and return it."""
+    def keep(self, *, complete: bool = False) -> Evaluation:
+        """Write what was found so far into the run's folder, if it has one, and return it."""
+        record = self.record(complete=complete)
         if self.out is not None:
             record.save(self.out / "record.json")
-        return record
+        return Evaluation(record, self.gallery.pictures)
 
-    def partial(self) -> EvaluationRecord:
-        """Return what was found so far, with what an earlier run had found beyond it."""
-        known = self.finished.left_over(self.outcomes)
-        return self.record(complete=False, outcomes=(*self.outcomes, *known))
-
-    def record(self, *, complete: bool, **more: Any) -> EvaluationRecord:
-        """Return the record of what was found so far."""
-        return EvaluationRecord(
-            **{"outcomes": tuple(self.outcomes), **self.facts, **more}, complete=complete
-        )
+    def record(self, *, complete: bool) -> EvaluationRecord:
+        """Return the record of what was found so far, and of what an earlier run had found."""
+        outcomes = (*self.outcomes, *self.finished.left_over(self.outcomes))
+        return EvaluationRecord(outcomes=outcomes, **self.facts, complete=complete)
 
     def _count(self, trial: PlannedTrial) -> int:
         return min(trial.first or len(self.x), len(self.x))

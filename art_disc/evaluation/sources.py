@@ -99,12 +99,6 @@ def wanted_surrogates(
     return listed
 
 
-def reference_source(classifier: WhiteBoxClassifier) -> Source:
-    """Return the source of transfers from an adversarially trained network."""
-    models = ("reference", "defended")
-    return Source("reference", classifier, models, "none", "transfer: reference network")
-
-
 def relaxed_twin(classifier: WhiteBoxClassifier) -> tuple[str, WhiteBoxClassifier] | None:
     """Return the classifier on which published attacks make their examples, and what is in it.
 

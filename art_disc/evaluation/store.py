@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from art_disc.core.checks import IntArray
 from art_disc.core.errors import InputError
 from art_disc.core.records import AttackOutcome, CertificateRecord, EvaluationRecord
+from art_disc.core.records.outcomes import CHECK_TIERS
 from art_disc.evaluation.planned import PlannedTrial, identity_of
 
 _FILES = ("record.json", "pictures.npz", "summary.json", "examples.csv", "report.html")
@@ -21,7 +22,7 @@ _DECIDE = (
     "settings", "reference", "base_correct", "defended_correct", "reference_correct",
 )  # fmt: skip
 
-_TIERS = ("", "quick", "standard", "full")
+_TIERS = ("", *CHECK_TIERS)
 
 
 def fresh_folder(out: str | Path) -> Path:

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from art.attacks.attack import EvasionAttack
 from tqdm import tqdm
 
@@ -25,6 +24,7 @@ from art_disc.estimators.contract import (
 from art_disc.estimators.describe import defence_lines, describe_voting, environment_of
 from art_disc.evaluation.sources import relaxed_twin
 from art_disc.trials import Scorer, Trial, run_trial
+from art_disc.trials.streams import callers_stream
 
 
 def transfer_sources(classifier: WhiteBoxClassifier, *, seed: int = 0) -> dict[str, Any]:
@@ -52,8 +52,7 @@ def transfer_sources(classifier: WhiteBoxClassifier, *, seed: int = 0) -> dict[s
     return found
 
 
-# ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
-@torch.random.fork_rng(devices=[])
+@callers_stream
 def transfer(  # noqa: PLR0913 - each is a choice of its own
     sources: Mapping[str, Any],
     target: Any,

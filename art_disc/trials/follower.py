@@ -33,9 +33,7 @@ class Follower:
     """
 
     def __init__(self, x: Float32Array, y: IntArray, budget: Budget) -> None:
-        self._x = torch.from_numpy(np.ascontiguousarray(x))
-        self._y = torch.from_numpy(np.ascontiguousarray(y))
-        self._budget = budget
+        self._x, self._y, self._budget = x, np.ascontiguousarray(y), budget
         self.found: dict[int, Float32Array] = {}
         self.by_step: list[int] = []
         self.loss_by_step: list[float] = []
@@ -55,20 +53,17 @@ class Follower:
         if not isinstance(output, Tensor) or images.shape != self._x.shape:
             return
         logits = output.detach()
-        y = self._y.to(logits.device)
-        for i in torch.nonzero(logits.argmax(dim=1) != y)[:, 0].tolist():
-            if i not in self.found and self._inside(i, images[i]):
-                self.found[i] = images[i].detach().cpu().float().numpy().copy()
+        y = torch.from_numpy(self._y).to(logits.device)
+        wrong = torch.nonzero(logits.argmax(dim=1) != y)[:, 0].tolist()
+        if new := [i for i in wrong if i not in self.found]:
+            tried = images[new].detach().cpu().float().numpy()
+            in_range = ((tried >= 0) & (tried <= self._budget.upper)).reshape(len(new), -1)
+            kept = self._budget.holds(tried, self._x[new]) & in_range.all(axis=1)
+            self.found |= {i: tried[k] for k, i in enumerate(new) if kept[k]}
         if output.requires_grad:
             loss = nn.functional.cross_entropy(logits, y, reduction="sum")
             self.loss_by_step.append(float(loss))
             self.by_step.append(len(self._y) - len(self.found))
-
-    def _inside(self, i: int, image: Tensor) -> bool:
-        change = (image.detach().cpu().double() - self._x[i].double()).flatten()
-        size = change.abs().max() if self._budget.norm == "inf" else change.norm()
-        in_range = bool((image >= 0).all()) and bool((image <= self._budget.upper).all())
-        return in_range and float(size) <= self._budget.limit
 
     def better(self, images: Float32Array, failed: BoolArray) -> Float32Array:
         """Return images with the iterate that was found in place of each one that failed."""

@@ -9,6 +9,10 @@ import torch
 from art_disc.core.seeds import derive_seed, global_seeds
 from art_disc.defences.draws import own_generators
 
+# Put around a whole evaluation: ART's predict draws from torch's global stream (through its
+# DataLoader), which is the caller's.
+callers_stream = torch.random.fork_rng(devices=[])
+
 
 @contextmanager
 def own_streams(model: Any, seed: int) -> Iterator[None]:

@@ -1,18 +1,7 @@
 """The twenty checks of an honest evaluation."""
 
-from art_disc.core.records.outcomes import CHECK_TIERS
-from art_disc.evaluation.checks.base import Check
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.options import Checks, Thresholds
 from art_disc.evaluation.checks.running import TABLE, check_trials, run_checks
 
-__all__ = [
-    "CHECK_TIERS",
-    "TABLE",
-    "Check",
-    "Checks",
-    "Context",
-    "Thresholds",
-    "check_trials",
-    "run_checks",
-]
+__all__ = ["TABLE", "Checks", "Context", "Thresholds", "check_trials", "run_checks"]

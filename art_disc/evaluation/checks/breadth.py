@@ -99,16 +99,8 @@ def random_search(ctx: Context) -> Finding:
 
 def _transfer_trials(ctx: Context) -> list[PlannedTrial]:
     bases = [s for s in ctx.sources if s.name == "base"]
-    sources = *bases, ctx.reference, frozen_source(ctx), relaxed_source(ctx.classifier)
+    sources = *bases, ctx.reference, ctx.frozen, relaxed_source(ctx.classifier)
     return [ctx.trial("C12", "pgd", source) for source in sources if source is not None]
-
-
-def frozen_source(ctx: Context) -> Source | None:
-    """A random model with one fixed draw."""
-    twin = ctx.run.models.get("frozen")
-    if twin is None:
-        return None
-    return Source("frozen", twin, ("frozen", "defended"), "bpda", "frozen draw")
 
 
 def transfers_add_nothing(ctx: Context) -> Finding:

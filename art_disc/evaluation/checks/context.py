@@ -32,7 +32,6 @@ class Context:
         options: Tier, examples, thresholds.
         norm, eps: Norm and largest budget of the evaluation.
         sources: Where gradients come from, `own` among them, and `base` where there is one.
-        reference: The adversarially trained network to transfer from, if there is one.
         changes: The user's own settings by attack, over the tier's.
         record: What was found, once every trial has run.
     """
@@ -42,7 +41,6 @@ class Context:
     norm: str
     eps: float
     sources: list[Source]
-    reference: Source | None = None
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
     record: EvaluationRecord | None = None
 
@@ -90,6 +88,22 @@ class Context:
     def own(self) -> Source:
         """The defended model as it was built."""
         return next(source for source in self.sources if source.name == "own")
+
+    @property
+    def reference(self) -> Source | None:
+        """The adversarially trained network to transfer from, if there is one."""
+        return self._beside("reference", "none", "transfer: reference network")
+
+    @property
+    def frozen(self) -> Source | None:
+        """A random model with one fixed draw."""
+        return self._beside("frozen", "bpda", "frozen draw")
+
+    def _beside(self, name: str, knowledge: str, surrogate: str) -> Source | None:
+        model = self.run.models.get(name)
+        if model is None:
+            return None
+        return Source(name, model, (name, "defended"), knowledge, surrogate)
 
     def settings(self, attack: str, **changed: float) -> dict[str, Any]:
         """Settings of an attack in this tier, the user's own over them, `changed` over all."""

@@ -56,11 +56,6 @@ class Readout(nn.Module):
         return torch.stack([torch.zeros_like(planted), planted], dim=1)
 
 
-def _last_linear(network: nn.Module) -> nn.Linear | None:
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
-    return layers[-1] if layers else None
-
-
 def _features(ctx: Context, readout: Readout, x: Float32Array) -> Float64Array:
     """Return features of images behind the defence."""
     model = one_draw(ctx.classifier)
@@ -77,14 +72,11 @@ def _ball(ctx: Context, x: Float32Array, n: int, seed: int) -> Float32Array:
     return np.asarray(np.clip(x + drawn, 0, np.float32(ctx.run.upper)), dtype=np.float32)
 
 
-def _plant(ctx: Context, x: Float32Array, seed: int) -> WhiteBoxClassifier | None:
+def _plant(ctx: Context, last: nn.Linear, x: Float32Array, seed: int) -> WhiteBoxClassifier | None:
     """Return a two-class model with a planted example around x, or None if none could be made."""
     from sklearn.linear_model import LogisticRegression
 
     network = ctx.classifier.base_network
-    last = _last_linear(network)
-    if last is None:
-        return None
     blank = Readout(network, last, np.zeros(last.in_features), 0.0)
     inside = _features(ctx, blank, np.concatenate([x[None], _ball(ctx, x, INNER, seed)]))
     for attempt in range(1, TRIES + 1):
@@ -119,13 +111,14 @@ def _plant(ctx: Context, x: Float32Array, seed: int) -> WhiteBoxClassifier | Non
 
 def planted_example(ctx: Context) -> Finding:
     """C18: the attack finds planted examples, guessing does not."""
-    if _last_linear(ctx.classifier.base_network) is None:
+    layers = [m for m in ctx.classifier.base_network.modules() if isinstance(m, nn.Linear)]
+    if not layers:
         return not_run("the network has no linear layer whose inputs could be read out")
     n = min(ctx.options.n_random, ctx.n)
     made, guessed, missed = 0, 0, np.zeros(n, dtype=bool)
     for i in range(n):
         seed, x = derive_seed(ctx.run.seed, "planted", i), ctx.x[i : i + 1]
-        model = _plant(ctx, x[0], seed)
+        model = _plant(ctx, layers[-1], x[0], seed)
         if model is None or predict_labels(model, x)[0] != 0:
             continue
         made += 1

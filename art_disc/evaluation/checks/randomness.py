@@ -9,7 +9,6 @@ from art_disc.core.records.draws import unbroken
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators.contract import check_draws
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
-from art_disc.evaluation.checks.breadth import frozen_source
 from art_disc.evaluation.checks.context import LUCK, Context, standard_error
 from art_disc.evaluation.checks.probes import logits_of
 from art_disc.evaluation.planned import PlannedTrial
@@ -34,8 +33,9 @@ def _spread(ctx: Context) -> Float64Array:
 
 
 def _frozen_trials(ctx: Context) -> list[PlannedTrial]:
-    frozen = frozen_source(ctx)
-    return [ctx.trial("C14", "pgd", s) for s in (frozen, ctx.own)] if frozen is not None else []
+    if ctx.frozen is None:
+        return []
+    return [ctx.trial("C14", "pgd", source) for source in (ctx.frozen, ctx.own)]
 
 
 def randomness_found(ctx: Context) -> Finding:

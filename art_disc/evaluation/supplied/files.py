@@ -69,12 +69,11 @@ def find_sets(where: Files) -> dict[str, Path]:
 
 def _all_sets(places: Sequence[str | Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for place in places:
-        for name, path in find_sets(place).items():
-            if name in found:
-                msg = f"there are two sets called {name}: {found[name]} and {path}; rename one"
-                raise InputError(msg)
-            found[name] = path
+    for name, path in (item for place in places for item in find_sets(place).items()):
+        if name in found:
+            msg = f"there are two sets called {name}: {found[name]} and {path}; rename one"
+            raise InputError(msg)
+        found[name] = path
     return found
 
 
@@ -89,27 +88,19 @@ def _sets_inside(inside: Path) -> dict[str, Path]:
 
 
 def read_set(path: Path, shape: tuple[int, ...], upper: float) -> Supplied:
-    """Read one set of images.
+    """Read one set of images of the classifier's shape, in its range up to `upper`, 1 or 255.
 
     An npz holds `x`, floats in the classifier's input range or uint8, and may hold `indices`, the
     index of each image in the test split; without them image i belongs to test image i. The
     files that an evaluation exports (`x_adv`, `example_ids`) and its `pictures.npz` are known too.
     A picture's file name holds that index as its one number: `17.png`, `adv_0017.png`.
 
-    Args:
-        path: The npz file or folder of pictures.
-        shape: Of one image as the classifier takes it.
-        upper: Top of the input range, 1 or 255.
-
     Raises:
         DataNotFoundError: No such file.
         FileFormatError: Damaged, or without images.
         InputError: Images of another shape or range, or indices that name no image or two.
     """
-    if path.is_dir():
-        raw, ids = _read_pictures(path)
-    else:
-        raw, ids = _read_npz(path, upper)
+    raw, ids = _read_pictures(path) if path.is_dir() else _read_npz(path, upper)
     if ids.shape != (len(raw),) or len(np.unique(ids)) != len(ids) or (ids < 0).any():
         msg = (
             f"{path} must name one test image for each of its {len(raw)} images, each once, got "

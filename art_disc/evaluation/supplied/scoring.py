@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from art_disc.core.budget import Budget, perturbation_norm
 from art_disc.core.checks import BoolArray, Float32Array, IntArray, check_count, check_eps
@@ -16,6 +15,7 @@ from art_disc.estimators.contract import WhiteBoxClassifier, images_and_labels, 
 from art_disc.estimators.describe import defence_lines, environment_of
 from art_disc.evaluation.supplied.files import Files, Supplied, find_sets, read_set
 from art_disc.trials import Scorer
+from art_disc.trials.streams import callers_stream
 
 # so many images that are out of budget are looked for among the other clean ones
 _LOOKED_FOR = 200
@@ -29,8 +29,7 @@ class _Originals(NamedTuple):
     ids: IntArray
 
 
-# ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
-@torch.random.fork_rng(devices=[])
+@callers_stream
 def score_images(  # noqa: PLR0913 - each is a choice of its own
     classifier: Any,
     images: Files,
@@ -79,7 +78,9 @@ def score_images(  # noqa: PLR0913 - each is a choice of its own
     x, labels, upper = images_and_labels(first, clean, y)
     for model in models.values():
         images_and_labels(model, x[:1], labels[:1])
-        _same_range(model, upper)
+        if top_of(model) != upper:
+            msg = f"all classifiers must have one input range, got [0, {upper:g}] and another"
+            raise InputError(msg)
     budget, known = Budget(check_eps(eps, upper=upper), upper=upper), _ids(ids, len(x))
     check_count(draws, "draws")
     originals = _Originals(x, labels, known)
@@ -92,7 +93,11 @@ def score_images(  # noqa: PLR0913 - each is a choice of its own
             # the same draws for the clean image, so that a difference is the image's
             fresh = derive_seed(seed, "score_images", label)
             scorer = Scorer(model, x[rows], labels[rows], draws=draws, seed=fresh)
-            _enter(found, label, scorer, given.images[kept])
+            after = scorer.score(given.images[kept])
+            found.clean_right[label] = tuple(scorer.clean.correct.tolist())
+            found.right[label] = tuple(after.correct.tolist())
+            if after.draws:
+                found.draw_right[label] = after.draw_correct
         sets.append(found)
     return SuppliedRecord(
         eps=budget.eps,
@@ -115,12 +120,6 @@ def _models(classifier: Any) -> dict[str, WhiteBoxClassifier]:
     return {str(name): model for name, model in classifier.items()}
 
 
-def _same_range(model: WhiteBoxClassifier, upper: float) -> None:
-    if top_of(model) != upper:
-        msg = f"all classifiers must have one input range, got [0, {upper:g}] and another"
-        raise InputError(msg)
-
-
 def _ids(ids: Any, n: int) -> IntArray:
     listed = np.arange(n) if ids is None else np.asarray(ids)
     whole = np.issubdtype(listed.dtype, np.integer)
@@ -132,9 +131,7 @@ def _ids(ids: Any, n: int) -> IntArray:
 
 def _match(given: Supplied, known: IntArray, name: str) -> tuple[BoolArray, IntArray]:
     """Return which supplied images have a clean one, and where that is."""
-    order = np.argsort(known)
-    places = np.searchsorted(known[order], given.ids).clip(max=len(known) - 1)
-    kept = known[order][places] == given.ids
+    kept = np.isin(given.ids, known)
     if not kept.any():
         msg = (
             f"{name}: none of its {len(given.ids)} images, of test indices {given.ids[0]} to "
@@ -142,7 +139,8 @@ def _match(given: Supplied, known: IntArray, name: str) -> tuple[BoolArray, IntA
             f"{known.min()} to {known.max()}; give the clean images of these indices"
         )
         raise InputError(msg)
-    return kept, order[places[kept]]
+    # both hold each index once, the given ones rising
+    return kept, np.intersect1d(given.ids, known, return_indices=True)[2]
 
 
 def _measured(
@@ -153,20 +151,17 @@ def _measured(
     rows: IntArray,
     budget: Budget,
 ) -> SuppliedSet:
-    """Return a set with its distances, before it is scored.
-
-    Raises:
-        InputError: Most of its images are near other clean images than their own.
-    """
+    """Return a set with its distances, before it is scored, unless most of it is misplaced."""
     images, own = given.images[kept], given.ids[kept]
     distances = perturbation_norm(images, originals.x[rows], "inf")
     within = distances <= budget.limit
+    out = int((~within).sum())
     misplaced = _misplaced(images[~within], own[~within], originals, budget.limit)
-    looked = min(int((~within).sum()), _LOOKED_FOR)
-    if len(misplaced) > looked / 2 and int((~within).sum()) > len(images) / 2:
+    looked = min(out, _LOOKED_FOR)
+    if len(misplaced) > looked / 2 and out > len(images) / 2:
         near = ", ".join(f"{a} is near {b}" for a, b in misplaced[:3])
         msg = (
-            f"{name}: {(~within).sum()} of {len(images)} images are farther than eps from their "
+            f"{name}: {out} of {len(images)} images are farther than eps from their "
             f"clean ones, and {len(misplaced)} of {looked} looked at are within eps of another "
             f"({near}); the order is shifted: give the right indices (or file names)"
         )
@@ -183,10 +178,7 @@ def _measured(
 
 
 def _misplaced(
-    images: Float32Array,
-    own: IntArray,
-    originals: _Originals,
-    limit: float,
+    images: Float32Array, own: IntArray, originals: _Originals, limit: float
 ) -> tuple[tuple[int, int], ...]:
     """Return (id, id of the nearest clean image) where that is within the limit."""
     found = []
@@ -196,12 +188,3 @@ def _misplaced(
         if away[nearest] <= limit:
             found.append((int(i), int(originals.ids[nearest])))
     return tuple(found)
-
-
-def _enter(found: SuppliedSet, name: str, scorer: Scorer, images: Float32Array) -> None:
-    """Enter how one classifier does on a set."""
-    after = scorer.score(images)
-    found.clean_right[name] = tuple(scorer.clean.correct.tolist())
-    found.right[name] = tuple(after.correct.tolist())
-    if after.draws:
-        found.draw_right[name] = after.draw_correct

@@ -77,26 +77,9 @@ def run_cell(
         return cell(status="skipped", reason=_missing(spec.missing))
     if refusal := spec.refuses(budget.norm, classifier.nb_classes, targeted=False):
         return cell(status="refused", reason=refusal)
-    return cell(**_outcome(zoo, spec, settings, name, classifier))
-
-
-def _outcome(
-    zoo: ZooSetup,
-    spec: AttackSpec,
-    settings: Mapping[str, float | int],
-    name: str,
-    classifier: WhiteBoxClassifier,
-) -> dict[str, Any]:
-    budget = zoo.budget_of(spec)
-    trial = Trial(
-        spec.on(classifier, budget, settings, batch_size=len(zoo.x)),
-        classifier,
-        zoo.x,
-        zoo.y,
-        budget,
-        seeds=lambda _: derive_seed(zoo.seed, spec.name),
-        seconds=zoo.seconds,
-    )
+    seed = derive_seed(zoo.seed, spec.name)
+    make = spec.on(classifier, budget, settings, batch_size=len(zoo.x))
+    trial = Trial(make, classifier, zoo.x, zoo.y, budget, lambda _: seed, seconds=zoo.seconds)
     watch, start = Watch(), time.perf_counter()
     try:
         with watch.watching(classifier), warnings.catch_warnings():
@@ -104,15 +87,16 @@ def _outcome(
             warnings.simplefilter("ignore")
             result = run_trial(trial)
     except (Exception, TrialTimeoutError) as error:
-        return _failure(spec, error) | {"seconds": round(time.perf_counter() - start, 3)}
-    return _effect(zoo, budget if spec.bounded else None, name, result.images) | {
-        "seconds": result.seconds,
-        "gradients": result.gradients,
-        "queries": result.queries,
-        "seen_gradients": watch.seen,
-        "zero_gradients": watch.zero,
-        "bypassed": watch.bypassed,
-    }
+        return cell(**_failure(spec, error), seconds=round(time.perf_counter() - start, 3))
+    return cell(
+        **_effect(zoo, budget if spec.bounded else None, name, result.images),
+        seconds=result.seconds,
+        gradients=result.gradients,
+        queries=result.queries,
+        seen_gradients=watch.seen,
+        zero_gradients=watch.zero,
+        bypassed=watch.bypassed,
+    )
 
 
 def _effect(zoo: ZooSetup, budget: Budget | None, name: str, found: Float32Array) -> dict[str, Any]:
@@ -149,10 +133,9 @@ def _failure(spec: AttackSpec, error: BaseException) -> dict[str, Any]:
     if inside:
         place = Path(inside[-1].filename).relative_to(home.parent).as_posix()
         words = f"{words} @ {place}:{inside[-1].lineno}"
-    if spec.breaks_inside_art and inside:
-        reason = f"inside ART under NumPy 2: {words}"
-        return {"status": "failed", "reason": reason, "expected": True}
-    return {"status": "failed", "reason": words}
+    expected = bool(spec.breaks_inside_art and inside)
+    reason = f"inside ART under NumPy 2: {words}" if expected else words
+    return {"status": "failed", "reason": reason, "expected": expected}
 
 
 def _missing(package: str) -> str:

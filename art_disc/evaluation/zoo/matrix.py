@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from tqdm import tqdm
 
 from art_disc.attacks import ATTACKS, TIERS, attack_table
@@ -19,10 +18,10 @@ from art_disc.evaluation.describe import describe_run
 from art_disc.evaluation.door import examples_of
 from art_disc.evaluation.zoo.cell import ZooSetup, run_cell
 from art_disc.trials import Scorer
+from art_disc.trials.streams import callers_stream
 
 
-# ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
-@torch.random.fork_rng(devices=[])
+@callers_stream
 def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
     classifiers: Mapping[str, WhiteBoxClassifier],
     data: Dataset,

@@ -1,7 +1,8 @@
 """What a cell of the zoo is watched for: gradients and bypasses."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,11 +21,8 @@ class Watch:
     """
 
     def __init__(self) -> None:
-        self.seen = 0
-        self.zero = 0
-        self._arrived = 0
-        self._passed = 0
-        self._inside = 0
+        self.seen = self.zero = 0
+        self._arrived = self._passed = self._inside = 0
 
     @property
     def bypassed(self) -> int:
@@ -41,34 +39,27 @@ class Watch:
         own_list = getattr(classifier, "preprocessing_defences", None) or ()
         listed = [d.map for d in own_list if hasattr(d, "map")]
         entrance = listed[0] if listed else classifier.model
-        with ExitStack() as stack:
-            stack.callback(entrance.register_forward_pre_hook(self._enter).remove)
-            if listed:
-                stack.callback(listed[-1].register_forward_hook(self._leave_list).remove)
-            else:
-                model = classifier.model
-                stack.callback(model.register_forward_pre_hook(self._go_in).remove)
-                # also where the forward pass raises
-                out = model.register_forward_hook(self._go_out, always_call=True)
-                stack.callback(out.remove)
-            if classifier.defences:
-                network = classifier.base_network
-                stack.callback(network.register_forward_pre_hook(self._arrive).remove)
+        hooks = [entrance.register_forward_pre_hook(self._enter)]
+        if listed:
+            hooks.append(listed[-1].register_forward_hook(self._leave_list))
+        else:
+            hooks.append(entrance.register_forward_pre_hook(partial(self._go, 1)))
+            # also where the forward pass raises
+            out = entrance.register_forward_hook(partial(self._go, -1), always_call=True)
+            hooks.append(out)
+        if classifier.defences:
+            hooks.append(classifier.base_network.register_forward_pre_hook(self._arrive))
+        try:
             yield self
+        finally:
+            for hook in hooks:
+                hook.remove()
 
-    def _go_in(self, module: nn.Module, inputs: Any) -> None:  # noqa: ARG002 - hook
-        self._inside += 1
+    def _go(self, step: int, *_: Any) -> None:
+        self._inside += step
 
-    def _go_out(self, module: nn.Module, inputs: Any, output: Any) -> None:  # noqa: ARG002 - hook
-        self._inside -= 1
-
-    def _leave_list(
-        self,
-        module: nn.Module,  # noqa: ARG002 - hook
-        inputs: Any,  # noqa: ARG002 - hook
-        output: Any,
-    ) -> None:
-        self._passed += len(output)
+    def _leave_list(self, *given: Any) -> None:
+        self._passed += len(given[-1])
 
     def _arrive(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:  # noqa: ARG002 - hook
         rows = len(inputs[0])
