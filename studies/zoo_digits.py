@@ -16,8 +16,7 @@ from art_disc.cli.zoo import DEFENCES
 from art_disc.core.files import replace_file
 from art_disc.core.records.zoo import ZooRecord
 from art_disc.defences import parse_defence
-from art_disc.evaluation.zoo.listing import attack_list, left_out_list
-from art_disc.evaluation.zoo.matrix import zoo_matrix
+from art_disc.evaluation.zoo.matrix import attack_list, left_out_list, zoo_matrix
 from art_disc.networks import DigitsNet
 from art_disc.report import as_text
 from art_disc.report.kinds.zoo import matrix

@@ -38,7 +38,7 @@ def add(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Run the zoo, or list the attacks; return 1 where the matrix shows a flaw."""
-    from art_disc.evaluation.zoo.listing import attack_list, left_out_list
+    from art_disc.evaluation.zoo.matrix import attack_list, left_out_list, zoo_matrix
     from art_disc.report import as_text
 
     if options.list:
@@ -46,7 +46,6 @@ def run(options: Namespace) -> int:
         return DONE
     from art_disc.cli.setup import network_words, once_each
     from art_disc.estimators import build_classifier
-    from art_disc.evaluation.zoo.matrix import zoo_matrix
     from art_disc.training.words import fitted_defences, load_part, make_network
 
     refuse(options, ("retrain",), "has no meaning here: the defences share one network")

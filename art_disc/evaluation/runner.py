@@ -74,11 +74,7 @@ class Runner:
             self.scorers[name] = Scorer(model, self.x, self.y, draws=self.draws, seed=seed)
 
     def through(self, trials: Sequence[PlannedTrial], *, verbose: bool) -> None:
-        """Run every trial and write the record, as incomplete, after each.
-
-        Raises:
-            EvaluationInterrupted: Ctrl-C; what was finished is kept.
-        """
+        """Run every trial and write the record, as incomplete, after each; Ctrl-C loses nothing."""
         total = max(1, round(sum(trial.cost * self._count(trial) for trial in trials)))
         with tqdm(total=total, unit="pass", unit_scale=True, disable=not verbose) as bar:
             try:

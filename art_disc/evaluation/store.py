@@ -58,12 +58,7 @@ class FinishedTrials:
 
     @classmethod
     def of(cls, folder: Path, facts: EvaluationRecord) -> "FinishedTrials":
-        """Read what a folder holds of a run with the same facts.
-
-        Raises:
-            InputError: The folder holds a run of something else.
-            FileFormatError: Its record is damaged.
-        """
+        """Read what a folder holds of a run with the same facts; another run is refused."""
         path = folder / "record.json"
         if not path.is_file():
             return cls()
@@ -85,10 +80,7 @@ class FinishedTrials:
     def check_nothing_lost(self, trials: Sequence[PlannedTrial], tier: str) -> None:
         """Refuse a call that would write a record without what an earlier one found.
 
-        The checks of a `tier` (empty for none) ask for trials of their own.
-
-        Raises:
-            InputError: Finished attacks are not among `trials`, or finished checks not in the tier.
+        Finished attacks must be among `trials`, finished checks in the `tier` (empty for none).
         """
         if _TIERS.index(tier) < _TIERS.index(self.tier):
             msg = (

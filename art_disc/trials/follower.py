@@ -41,11 +41,8 @@ class Follower:
     @contextmanager
     def watching(self, module: nn.Module) -> Iterator["Follower"]:
         """Follow the passes through `module` inside the block."""
-        handle = module.register_forward_hook(self._note)
-        try:
+        with module.register_forward_hook(self._note):
             yield self
-        finally:
-            handle.remove()
 
     @torch.no_grad()
     def _note(self, module: nn.Module, inputs: Any, output: Any) -> None:  # noqa: ARG002 - hook

@@ -41,9 +41,5 @@ class Ledger:
     @contextmanager
     def watching(self, network: nn.Module) -> Iterator["Ledger"]:
         """Count inside the block; the network is shared by every classifier around it."""
-        handle = network.register_forward_hook(self._note)
-        try:
-            with hearing_of_repeats(network, self._spared):
-                yield self
-        finally:
-            handle.remove()
+        with network.register_forward_hook(self._note), hearing_of_repeats(network, self._spared):
+            yield self

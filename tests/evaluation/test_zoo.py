@@ -18,8 +18,7 @@ from art_disc.cli import main
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.core.records.zoo import ZooCell, ZooRecord
 from art_disc.defences import GaussianNoise
-from art_disc.evaluation.zoo.listing import attack_list, left_out_list
-from art_disc.evaluation.zoo.matrix import zoo_matrix
+from art_disc.evaluation.zoo.matrix import attack_list, left_out_list, zoo_matrix
 from art_disc.report import as_markdown, as_text
 
 # more than a second for a cell here; `make zoo` runs them

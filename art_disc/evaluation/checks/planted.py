@@ -43,11 +43,8 @@ class Readout(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Return what the last linear layer is given."""
         seen: list[Tensor] = []
-        handle = self.last[0].register_forward_hook(lambda _m, given, _o: seen.append(given[0]))
-        try:
+        with self.last[0].register_forward_hook(lambda _m, given, _o: seen.append(given[0])):
             self.network(x)
-        finally:
-            handle.remove()
         return seen[-1]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tqdm import tqdm
 
-from art_disc.attacks import ATTACKS, TIERS, attack_table
+from art_disc.attacks import ATTACKS, TIERS, AttackSpec, attack_table
 from art_disc.attacks.zoo.discovery import LEFT_OUT
 from art_disc.core.budget import Budget
 from art_disc.core.checks import check_choice, check_count, check_eps
@@ -17,6 +17,7 @@ from art_disc.estimators.describe import defence_lines
 from art_disc.evaluation.describe import describe_run
 from art_disc.evaluation.door import examples_of
 from art_disc.evaluation.zoo.cell import ZooSetup, run_cell
+from art_disc.report import Table
 from art_disc.trials import Scorer
 from art_disc.trials.streams import callers_stream
 
@@ -95,3 +96,33 @@ def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
         cells=tuple(cells),
         left_out=dict(LEFT_OUT),
     )
+
+
+def attack_list() -> Table:
+    """Return the table of attacks: name, ART's class, norms, needs, cost, and notes."""
+    return Table.of(
+        "Attacks",
+        "The table of attacks; passes an image: gradients + queries in each tier",
+        ("name", "attack", "ART's class", "norm", "needs", "passes an image", "note"),
+        map(_attack_row, ATTACKS.values()),
+    )
+
+
+def _attack_row(spec: AttackSpec) -> tuple[str, ...]:
+    needs = "gradients" if spec.gradients else "predictions"
+    norms = ", ".join(f"l_{n}" if n == "inf" else f"l{n}" for n in spec.norms) or "none"
+    return (
+        spec.name,
+        spec.label,
+        spec.art or "none",
+        norms if spec.bounded or not spec.norms else f"{norms} (smallest)",
+        ", ".join((needs, *spec.packages)),
+        " / ".join("{:.0f}+{:.0f}".format(*spec.cost(spec.tiers[tier])) for tier in TIERS),
+        "; ".join(filter(None, (spec.note, "not repeatable" * (not spec.repeatable)))),
+    )
+
+
+def left_out_list() -> Table:
+    """Return ART's classes that are not in the table, and why."""
+    heads = ("ART's class", "why it is left out")
+    return Table.of("Left out", "ART's classes that are left out", heads, LEFT_OUT.items())

@@ -1,7 +1,7 @@
 """What a cell of the zoo is watched for: gradients and bypasses."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -39,21 +39,19 @@ class Watch:
         own_list = getattr(classifier, "preprocessing_defences", None) or ()
         listed = [d.map for d in own_list if hasattr(d, "map")]
         entrance = listed[0] if listed else classifier.model
-        hooks = [entrance.register_forward_pre_hook(self._enter)]
-        if listed:
-            hooks.append(listed[-1].register_forward_hook(self._leave_list))
-        else:
-            hooks.append(entrance.register_forward_pre_hook(partial(self._go, 1)))
-            # also where the forward pass raises
-            out = entrance.register_forward_hook(partial(self._go, -1), always_call=True)
-            hooks.append(out)
-        if classifier.defences:
-            hooks.append(classifier.base_network.register_forward_pre_hook(self._arrive))
-        try:
+        with ExitStack() as stack:
+            stack.enter_context(entrance.register_forward_pre_hook(self._enter))
+            if listed:
+                stack.enter_context(listed[-1].register_forward_hook(self._leave_list))
+            else:
+                stack.enter_context(entrance.register_forward_pre_hook(partial(self._go, 1)))
+                # also where the forward pass raises
+                out = entrance.register_forward_hook(partial(self._go, -1), always_call=True)
+                stack.enter_context(out)
+            if classifier.defences:
+                network = classifier.base_network
+                stack.enter_context(network.register_forward_pre_hook(self._arrive))
             yield self
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def _go(self, step: int, *_: Any) -> None:
         self._inside += step
