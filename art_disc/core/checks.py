@@ -108,10 +108,9 @@ def check_eps(eps: Any, *, upper: float = 1.0) -> float:
     try:
         value = float(eps)
     except (TypeError, ValueError):
-        msg = f"eps must be a number, got {eps!r}"
-        raise InputError(msg) from None
-    if not math.isfinite(value) or value < 0:
-        msg = f"eps must be a finite number >= 0, got {value:g}"
+        value = math.nan
+    if not 0 <= value < math.inf:
+        msg = f"eps must be a finite number >= 0, got {eps!r}"
         raise InputError(msg)
     if value > upper:
         msg = (
@@ -148,13 +147,9 @@ def check_choice(value: Any, name: str, known: Iterable[T]) -> T:
 
 
 def check_positive(value: Any, name: str, *, zero: bool = False, scale: str = "") -> float:
-    """Return a finite number > 0 as a float, or >= 0 where zero is allowed.
+    """Return a finite number > 0 as a float, or >= 0 where `zero` is allowed.
 
-    Args:
-        value: What came.
-        name: What the message calls it.
-        zero: Whether 0 is allowed.
-        scale: What the message adds: of what scale or unit the number is.
+    The message adds in `scale` of what scale or unit the number is.
 
     Raises:
         InputError: Anything else; a truth value or a text is no number.

@@ -55,16 +55,10 @@ def clopper_pearson_interval(
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """Exact two-sided p value that two paired shares are equal (McNemar 1947).
+    """Exact two-sided p value, in (0, 1], that two paired shares are equal (McNemar 1947).
 
-    Under that hypothesis each pair that differs is a fair coin, whatever the pairs that agree.
-
-    Args:
-        only_a: Pairs right under a alone.
-        only_b: Pairs right under b alone.
-
-    Returns:
-        p in (0, 1]; 1 where no pair differs.
+    Under that hypothesis each pair that differs, by being right under a alone or under b alone, is
+    a fair coin, whatever the pairs that agree; where none differs p is 1.
 
     Raises:
         InputError: A count is negative.
@@ -82,9 +76,6 @@ def mcnemar(only_a: int, only_b: int) -> float:
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return p values adjusted for their number, in the same order (Holm 1979).
-
-    Args:
-        p_values: Each in [0, 1].
 
     Raises:
         InputError: A value outside [0, 1].
@@ -105,11 +96,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def paired_difference(
     both: int, only_a: int, only_b: int, neither: int, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Two-sided score interval of the difference of two paired shares, a minus b.
+    """Two-sided score interval, in [-1, 1], of the difference of two paired shares, a minus b.
 
     Wilson's intervals of the two shares, squared and added with their correlation, which is
     corrected for continuity where it is positive (Newcombe 1998, Statistics in Medicine 17:
-    2635-2650, method 10). The shares themselves are (both + only_a) / n and (both + only_b) / n.
+    2635-2650, method 10).
 
     Args:
         both: Pairs right under a and under b.
@@ -117,9 +108,6 @@ def paired_difference(
         only_b: Pairs right under b alone.
         neither: Pairs right under neither.
         confidence: Coverage aimed at, in (0, 1).
-
-    Returns:
-        Limits in [-1, 1] around the difference.
 
     Raises:
         InputError: A count is negative, all are 0, or the confidence is outside (0, 1).
@@ -133,37 +121,21 @@ def paired_difference(
         msg = f"expected four counts >= 0, not all 0, got {', '.join(map(str, counts))}"
         raise InputError(msg)
     a, b = both + only_a, both + only_b
-    share_a, share_b = a / n, b / n
-    low_a, high_a = wilson_interval(a, n, confidence)
-    low_b, high_b = wilson_interval(b, n, confidence)
     cross = float(both * neither - only_a * only_b)
     if cross > 0:
         cross = max(cross - n / 2, 0.0)
     scale = sqrt(a * (n - a) * b * (n - b))
     phi = cross / scale if scale else 0.0
-    down = _added(share_a - low_a, high_b - share_b, phi)
-    up = _added(high_a - share_a, share_b - low_b, phi)
-    difference = (only_a - only_b) / n
-    return max(difference - down, -1.0), min(difference + up, 1.0)
+    return _around((only_a - only_b) / n, (a, n), (b, n), phi, confidence)
 
 
 def unpaired_difference(
     successes_a: int, total_a: int, successes_b: int, total_b: int, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Two-sided score interval of the difference of two shares of separate samples, a minus b.
+    """Two-sided score interval, in [-1, 1], of the difference of shares of two samples, a minus b.
 
     Wilson's intervals of the two shares, squared and added (Newcombe 1998, Statistics in Medicine
-    17: 873-890, method 10).
-
-    Args:
-        successes_a: Counted in sample a.
-        total_a: Its size, >= 1.
-        successes_b: Counted in sample b.
-        total_b: Its size, >= 1.
-        confidence: Coverage aimed at, in (0, 1).
-
-    Returns:
-        Limits in [-1, 1] around the difference.
+    17: 873-890, method 10); the confidence aimed at is in (0, 1).
 
     Raises:
         InputError: Counts that cannot be, or the confidence is outside (0, 1).
@@ -171,12 +143,20 @@ def unpaired_difference(
     >>> [round(limit, 4) for limit in unpaired_difference(56, 70, 48, 80)]
     [0.0524, 0.3339]
     """
-    low_a, high_a = wilson_interval(successes_a, total_a, confidence)
-    low_b, high_b = wilson_interval(successes_b, total_b, confidence)
-    share_a, share_b = successes_a / total_a, successes_b / total_b
-    difference = share_a - share_b
-    down = _added(share_a - low_a, high_b - share_b, 0.0)
-    up = _added(high_a - share_a, share_b - low_b, 0.0)
+    _check(successes_a, total_a, confidence)
+    _check(successes_b, total_b, confidence)
+    difference = successes_a / total_a - successes_b / total_b
+    return _around(difference, (successes_a, total_a), (successes_b, total_b), 0.0, confidence)
+
+
+def _around(
+    difference: float, a: tuple[int, int], b: tuple[int, int], phi: float, confidence: float
+) -> tuple[float, float]:
+    """Newcombe's limits: of two counts, each with its total, whose correlation is phi."""
+    (low_a, high_a), (low_b, high_b) = (wilson_interval(*count, confidence) for count in (a, b))
+    share_a, share_b = a[0] / a[1], b[0] / b[1]
+    down = _added(share_a - low_a, high_b - share_b, phi)
+    up = _added(high_a - share_a, share_b - low_b, phi)
     return max(difference - down, -1.0), min(difference + up, 1.0)
 
 

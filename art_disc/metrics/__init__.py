@@ -32,7 +32,7 @@ from art_disc.certificates.front import certified_accuracy, certify, check_certi
 from art_disc.certificates.printed import printed_proposition2_limit, printed_rule, reference_rule
 from art_disc.certificates.target import codebook_of
 from art_disc.codebox import free_pixels, log2_images, reachable_codes
-from art_disc.core.records.divergence import CertifiedCurve, DivergenceRecord
+from art_disc.core.records.certificate import CertifiedCurve, DivergenceRecord
 from art_disc.hardness.equivalence import EquivalenceClasses, equivalence_classes
 from art_disc.hardness.generalisation import (
     GeneralisationGap,

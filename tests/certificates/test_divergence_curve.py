@@ -8,7 +8,7 @@ from art_disc.certificates.divergence import curve as curve_module
 from art_disc.certificates.divergence.models import GaussianModel
 from art_disc.certificates.divergence.votes import vote_limits
 from art_disc.core.errors import InputError
-from art_disc.core.records.divergence import CertifiedCurve
+from art_disc.core.records.certificate import CertifiedCurve
 from art_disc.defences import GaussianNoise, RandDisc
 from art_disc.metrics import certified_accuracy_curve, kl_certify
 from art_disc.report import read_run, render_run, write_report

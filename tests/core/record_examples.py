@@ -12,7 +12,7 @@ from art_disc.core.records import (
     EvaluationRecord,
     Share,
 )
-from art_disc.core.records.divergence import AttackedPoint, CurvePoint
+from art_disc.core.records.certificate import AttackedPoint, CurvePoint
 from art_disc.core.records.draws import DrawsRecord, persistent_curve
 from art_disc.core.records.hardness import (
     ClassesFacts,

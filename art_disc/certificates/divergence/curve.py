@@ -16,7 +16,7 @@ from art_disc.certificates.divergence.votes import vote_limits
 from art_disc.core.budget import Budget
 from art_disc.core.checks import BoolArray, IntArray, check_choice, check_count
 from art_disc.core.errors import InputError
-from art_disc.core.records.divergence import (
+from art_disc.core.records.certificate import (
     AttackedPoint,
     CertifiedCurve,
     CurvePoint,

@@ -11,7 +11,7 @@ from art_disc.certificates.divergence.models import DivergenceModel
 from art_disc.certificates.divergence.task import Poll, Task, all_assumed
 from art_disc.certificates.divergence.votes import VoteLimits, vote_limits
 from art_disc.core.checks import check_choice
-from art_disc.core.records.divergence import DivergenceRecord
+from art_disc.core.records.certificate import DivergenceRecord
 from art_disc.estimators.describe import environment_of
 
 BEHIND = "the votes do not put the label ahead of every other class"

@@ -5,8 +5,12 @@ again from the record. Reports read records and nothing else.
 """
 
 from art_disc.core.records.base import SCHEMA_VERSION, Environment, Record, Share
-from art_disc.core.records.certificate import VERDICTS, CertificateRecord
-from art_disc.core.records.divergence import CertifiedCurve, DivergenceRecord
+from art_disc.core.records.certificate import (
+    VERDICTS,
+    CertificateRecord,
+    CertifiedCurve,
+    DivergenceRecord,
+)
 from art_disc.core.records.evaluation import EvaluationRecord
 from art_disc.core.records.fields import Setting
 from art_disc.core.records.outcomes import (

@@ -1,13 +1,14 @@
-"""The record of a certificate: one verdict an example."""
+"""The records of certificates: one verdict an example, and certified accuracy over budgets."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
 from art_disc.core.checks import check_choice
 from art_disc.core.intervals import clopper_pearson_lower
-from art_disc.core.records.base import Environment, Record
-from art_disc.core.records.fields import Count, NonNegative, Setting
-from art_disc.core.records.rules import like
+from art_disc.core.records.base import Environment, Record, Share
+from art_disc.core.records.checked import Checked
+from art_disc.core.records.fields import Count, Finite, NonNegative, Setting, Unit
+from art_disc.core.records.rules import check_equal, like, most
 
 VERDICTS = ("certified", "falsified", "undecided")
 
@@ -71,3 +72,156 @@ class CertificateRecord(Verdicts, kind="certificate"):
         replaces Proposition 2 of Chen et al. 2018, whose printed factor is no lower limit.
         """
         return clopper_pearson_lower(self.count("certified"), len(self.verdicts), confidence)
+
+
+def corrected_limit(certified: int, total: int, confidence: float, sampling: float) -> float:
+    """Lower limit of the share of a distribution's images that is really robust.
+
+    A verdict is wrong with probability at most 1 - `confidence`, so the share of images that are
+    certified exceeds the share that is robust by no more than that on average; the former has an
+    exact limit with confidence `sampling` where the images are i.i.d. (Clopper, Pearson 1934).
+
+    Raises:
+        InputError: A number outside its range.
+    """
+    return max(0.0, clopper_pearson_lower(certified, total, sampling) - (1 - confidence))
+
+
+@dataclass(frozen=True, slots=True)
+class DivergenceRecord(Verdicts, kind="divergence certificate"):
+    """Verdicts of a certificate by divergence at one budget.
+
+    Attributes:
+        bound: `tight`, `pinsker` or `smoothing`.
+        confidence: With which each single `certified` holds.
+        draws: Votes an image.
+        assumes: What the verdicts hold for.
+        verdicts: `certified` or `undecided` for each example; nothing is falsified.
+        reasons: Why an example is undecided; empty otherwise.
+        votes: For each example, the votes of its label.
+        lowest: For each example, the least probability of its label that any change within eps can
+            leave (a lower bound).
+        divergence: For each example, the bound of KL(clean || perturbed) in nats.
+        gap: For each example, the least lead of its label's probability under attack, 0 where none
+            is known; see `votes_for_gap`.
+    """
+
+    bound: str
+    eps: NonNegative
+    confidence: Unit
+    draws: Count
+    assumes: str
+    settings: dict[str, Setting]
+    verdicts: tuple[str, ...]
+    reasons: Annotated[tuple[str, ...], like("verdicts")]
+    votes: Annotated[tuple[Count, ...], like("verdicts")]
+    lowest: Annotated[tuple[Finite, ...], like("verdicts")]
+    divergence: Annotated[tuple[Finite | None, ...], like("verdicts")]
+    gap: Annotated[tuple[Finite, ...], like("verdicts")]
+    seconds: NonNegative
+    environment: Environment
+
+    @property
+    def method(self) -> str:
+        """How it was decided."""
+        return "divergence"
+
+    def lower_limit(self, confidence: float = 0.99) -> float:
+        """Lower limit of the robust accuracy on the data's distribution; see `corrected_limit`."""
+        total = len(self.verdicts)
+        return corrected_limit(self.count("certified"), total, self.confidence, confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint(Checked):
+    """One budget and one bound of a curve.
+
+    Attributes:
+        eps: l_inf budget in the classifier's input range.
+        bound: `tight`, `pinsker` or `smoothing`.
+        certified: Images certified.
+        total: Images.
+        limit: 99 % lower limit of the robust accuracy on the data's distribution.
+    """
+
+    eps: NonNegative
+    bound: str
+    certified: Annotated[Count, most("total")]
+    total: Count
+    limit: NonNegative
+
+    @property
+    def share(self) -> float:
+        """Certified accuracy on these images."""
+        return self.certified / self.total
+
+
+@dataclass(frozen=True, slots=True)
+class AttackedPoint(Checked):
+    """What an attack left at one budget of a curve.
+
+    Attributes:
+        eps: l_inf budget in the classifier's input range.
+        right: Images whose label has, on fresh draws, more votes than any other class.
+        total: Images.
+        contradicted: Certified images where these votes prove that the attack won; more than 0
+            means that an assumption does not hold.
+    """
+
+    eps: NonNegative
+    right: Annotated[Count, most("total")]
+    total: Count
+    contradicted: Annotated[Count, most("total")]
+
+    @property
+    def share(self) -> Share:
+        """Empirical robust accuracy."""
+        return Share(self.right, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class CertifiedCurve(Record, kind="certified curve"):
+    """Certified accuracy over budgets, all of it from the same votes.
+
+    The limits of an image's class probabilities hold for all budgets and bounds together.
+
+    Attributes:
+        points: One for each bound and budget.
+        clean: Images whose label has more votes than any other class.
+        total: Images.
+        confidence: With which each single verdict holds.
+        draws: Votes an image.
+        assumes: What the verdicts hold for.
+        vacuous: For each bound of a defence with adaptive centres, as text, from which budget it
+            certifies nothing; empty for others.
+        attacked: What an attack left at each budget; empty where none was made.
+        attack: The attack in words.
+    """
+
+    points: tuple[CurvePoint, ...]
+    clean: Annotated[Count, most("total")]
+    total: Count
+    confidence: Unit
+    draws: Count
+    assumes: str
+    settings: dict[str, Setting]
+    vacuous: tuple[str, ...]
+    seconds: NonNegative
+    environment: Environment
+    attacked: tuple[AttackedPoint, ...] = ()
+    attack: str = ""
+
+    def check(self) -> None:
+        """Refuse points of other images."""
+        for name in ("points", "attacked"):
+            for i, point in enumerate(getattr(self, name)):
+                check_equal(point.total, self.total, f"{name}[{i}].total")
+
+    @property
+    def bounds(self) -> tuple[str, ...]:
+        """Names of the bounds, in the order of the points."""
+        return tuple(dict.fromkeys(point.bound for point in self.points))
+
+    def line(self, bound: str) -> tuple[CurvePoint, ...]:
+        """Points of one bound, by budget."""
+        return tuple(sorted((p for p in self.points if p.bound == bound), key=lambda p: p.eps))

@@ -27,22 +27,15 @@ class ExactShare(Share):
 
 
 def unbroken(right: tuple[int, ...], draws: int, submissions: int) -> NDArray[np.float64]:
-    """Estimate how probable it is that an image is right in t fresh draws, without bias.
+    """Estimate without bias how probable it is that an image is right in all of t fresh draws.
 
     Of r right draws among n, t taken without replacement are all right with probability
     C(r, t) / C(n, t); that is the unbiased estimate of p^t where each draw is right with
-    probability p. The plug-in (r / n)^t exceeds p^t on average.
-
-    Args:
-        right: For each image the number r of right draws, 0..n.
-        draws: n.
-        submissions: Largest t, 1..n.
-
-    Returns:
-        Shape (submissions, images), in [0, 1]; row t - 1 is about t draws.
+    probability p. The plug-in (r / n)^t exceeds p^t on average. The estimates, in [0, 1], have
+    the shape (submissions, images), for t = 1, 2, ...
 
     Raises:
-        InputError: Numbers that cannot be.
+        InputError: More right draws, or more submissions, than draws.
     """
     check_count(draws, "draws")
     check_count(submissions, "submissions")

@@ -15,8 +15,8 @@ R = TypeVar("R", bound=type[Record])
 RECORDS: dict[str, str | type[Record]] = {
     "certificate": "certificate:CertificateRecord",
     "certificate table": "published:CertificateTableRecord",
-    "certified curve": "divergence:CertifiedCurve",
-    "divergence certificate": "divergence:DivergenceRecord",
+    "certified curve": "certificate:CertifiedCurve",
+    "divergence certificate": "certificate:DivergenceRecord",
     "equivalence classes": "published:ClassesRecord",
     "eot convergence": "randomness:ConvergenceRecord",
     "evaluation": "evaluation:EvaluationRecord",

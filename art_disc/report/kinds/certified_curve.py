@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from art_disc.core.records.base import Share
-from art_disc.core.records.divergence import CertifiedCurve
+from art_disc.core.records.certificate import CertifiedCurve
 from art_disc.report.document import Document, Paragraph, Section
 from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing, error_bars, over_eps
 from art_disc.report.reading import line_words, lower_percent, percent
