@@ -37,7 +37,6 @@ def comparison_document(comparison: Comparison) -> Document:
     """Return what a comparison is shown as."""
     a, b = comparison.a, comparison.b
     left_out = ", ".join(f"{eps:g}" for eps in comparison.left_out)
-    sides = (("a", a), ("b", b))
     return Document.of(
         f"{a.name} against {b.name}",
         f"Defended models on {comparison.rows[0].total} examples of {comparison.dataset}",
@@ -51,19 +50,18 @@ def comparison_document(comparison: Comparison) -> Document:
             else None,
             _plot(comparison.rows),
         ),
-        Section.of("The two runs", Facts(tuple(_side(*pair) for pair in sides))),
+        Section.of(
+            "The two runs", Facts(((f"a: {a.name}", _facts(a)), (f"b: {b.name}", _facts(b))))
+        ),
     )
 
 
-def _side(letter: str, side: Side) -> tuple[str, Pairs]:
+def _facts(side: Side) -> Pairs:
     return (
-        f"{letter}: {side.name}",
-        (
-            ("Verdict", side.verdict),
-            ("Network", side.network),
-            ("Defence", "; then ".join(side.defences) or "none"),
-            ("Attacks", ", ".join(side.attacks) or "none"),
-        ),
+        ("Verdict", side.verdict),
+        ("Network", side.network),
+        ("Defence", "; then ".join(side.defences) or "none"),
+        ("Attacks", ", ".join(side.attacks) or "none"),
     )
 
 

@@ -74,13 +74,10 @@ def cdf_plot(
     """
     axes = ax or new_axes()
     for (name, values), (colour, dashes) in zip(lines.items(), cycle(_LOOKS), strict=False):
-        order = np.argsort(values, kind="stable")
-        rising = np.asarray(values)[order]
-        parts = np.ones(len(rising)) if weights is None else np.asarray(weights)[order]
-        shares = parts.cumsum() / parts.sum()
         # millions of values come in few thousands of steps
-        last = np.append(rising[1:] != rising[:-1], [True])
-        rising, shares = rising[last], shares[last]
+        rising, places = np.unique(values, return_inverse=True)
+        shares = np.bincount(places, weights).cumsum()
+        shares = shares / shares[-1]
         middle = float(rising[np.searchsorted(shares, 0.5)])
         axes.step(
             np.append(rising[:1], rising),

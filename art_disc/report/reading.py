@@ -137,6 +137,15 @@ def show_setting(value: Any) -> str:
     return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
+def ledger(runs: Sequence[Any]) -> dict[str, Any]:
+    """Gradients, queries and seconds of runs together."""
+    return {
+        "gradients": sum(run.gradients for run in runs),
+        "queries": sum(run.queries for run in runs),
+        "seconds": round(sum(run.seconds for run in runs), 3),
+    }
+
+
 def dataset_name(record: EvaluationRecord) -> str:
     """Name of the data set, also where the record has none."""
     return str(record.dataset.get("name") or "unnamed data")

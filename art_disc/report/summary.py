@@ -62,14 +62,8 @@ def _at(record: EvaluationRecord, eps: float) -> dict[str, Any]:
 
 def share_facts(share: Share | None) -> dict[str, Any]:
     """Return a share as its parts; None for what was not measured."""
-    if share is None:
-        return {"count": None, "total": None, "value": None, "interval": None}
-    return {
-        "count": share.count,
-        "total": share.total,
-        "value": share.value,
-        "interval": list(share.interval),
-    }
+    names = ("count", "total", "value", "interval")
+    return {name: None if share is None else getattr(share, name) for name in names}
 
 
 def _bench_percent(share: Share | None) -> str | None:

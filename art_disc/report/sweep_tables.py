@@ -1,7 +1,6 @@
 """The tables of a sweep."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 
 from art_disc.core.records.outcomes import RUN_STATUSES
 from art_disc.core.records.sweep import SweepCell, SweepRecord
@@ -120,12 +119,3 @@ def _costs(record: SweepRecord, by: str) -> Table:
         ),
         look="attacks",
     )
-
-
-def ledger(cells: Sequence[SweepCell]) -> dict[str, float]:
-    """Gradients, queries and seconds of cells together."""
-    return {
-        "gradients": sum(cell.gradients for cell in cells),
-        "queries": sum(cell.queries for cell in cells),
-        "seconds": round(sum(cell.seconds for cell in cells), 3),
-    }

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from art_disc.core.records import Share
 from art_disc.report.document import Part
-from art_disc.report.reading import percent
+from art_disc.report.reading import ledger, percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +206,9 @@ def run_row(run: Any, *contents: Content, mark: str = "") -> Row:
 
 
 def spent_row(what: str, runs: Sequence[Any]) -> Row:
-    """Return a row of the number of runs and the sums of what they cost."""
-    costs = (sum(run.gradients for run in runs), sum(run.queries for run in runs))
-    seconds = round(sum(run.seconds for run in runs), 3)
-    return row(what, len(runs), *costs, number_cell(seconds, f"{seconds:,.1f}"))
+    """Return a row of the number of runs and of what they cost together."""
+    gradients, queries, seconds = ledger(runs).values()
+    return row(what, len(runs), gradients, queries, number_cell(seconds, f"{seconds:,.1f}"))
 
 
 def number_cell(value: float | None, text: str | None = None) -> Cell:

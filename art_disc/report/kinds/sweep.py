@@ -2,19 +2,25 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import cycle
 from typing import Any
 
+from art_disc.core.records import Share
 from art_disc.core.records.outcomes import RUN_STATUSES
 from art_disc.core.records.sweep import SweepRecord
 from art_disc.report import sweep_tables as tables
 from art_disc.report.document import Banner, Document, Notice, Paragraph, Section
+from art_disc.report.drawing import COLOURS, MARKERS, Drawing, error_bars
 from art_disc.report.heat import Grid, heat_plot
-from art_disc.report.reading import clean_share, in_unit_range, show_eps
+from art_disc.report.reading import clean_share, in_unit_range, ledger, line_words, points, show_eps
 from art_disc.report.summary import share_facts
-from art_disc.report.sweep_curves import sweep_curves
 from art_disc.report.table import Table, body, heat_cell
 from art_disc.report.verdict import SYMBOLS
 from art_disc.report.views import View, settings_section
+
+LINES_SHOWN = 12
+Line = dict[float, Share]
 
 UNCHECKED = Banner(
     "unchecked",
@@ -36,7 +42,7 @@ def _document(record: SweepRecord) -> Document:
             tables.merged_table(record) or Paragraph("No cell finished, so there is no number."),
             tables.progress_table(record),
         ),
-        Section.of("Accuracy over eps", *sweep_curves(record)),
+        Section.of("Accuracy over eps", *_curves(record)),
         Section.of(
             "Defence by attack",
             *(
@@ -61,7 +67,7 @@ def _text(record: SweepRecord) -> str:
             for eps in merged.eps
         ]
     counts = ", ".join(f"{record.count(s)} {s}" for s in RUN_STATUSES)
-    spent = tables.ledger(record.cells)
+    spent = ledger(record.cells)
     lines.append(
         f"{len(record.cells)} of {record.planned} cells: {counts}; {spent['gradients']} gradients, "
         f"{spent['queries']} queries, {spent['seconds']:.0f} s of cells"
@@ -75,7 +81,7 @@ def _summary(record: SweepRecord) -> dict[str, Any]:
         "complete": record.complete,
         "planned": record.planned,
         "cells": {status: record.count(status) for status in RUN_STATUSES},
-        **tables.ledger(record.cells),
+        **ledger(record.cells),
         "results": [
             {
                 "dataset": dataset,
@@ -98,6 +104,53 @@ def _notices(record: SweepRecord) -> Iterator[Notice]:
         if count := record.count(status):
             title = f"{count:,} of {len(record.cells):,} cells {status}."
             yield Notice(level, title, "They broke nothing and prove nothing; reasons are below.")
+
+
+def _curves(record: SweepRecord) -> tuple[Drawing, ...]:
+    """Draw a plot over eps for each (data set, training) that has a number, a line a defence."""
+    plots: dict[str, dict[str, Line]] = {}
+    for (dataset, training, defence), one in record.merged().items():
+        line = points(one)
+        if any(eps > 0 for eps in line):
+            plots.setdefault(f"{dataset} / {training}", {})[defence] = line
+    return tuple(_curve_plot(title, lines) for title, lines in plots.items())
+
+
+def _curve_plot(title: str, lines: dict[str, Line]) -> Drawing:
+    shown = dict(list(lines.items())[:LINES_SHOWN])
+    numbers = "; ".join(f"{name}: {line_words(line)}" for name, line in shown.items())
+    caption = (
+        f"{title}: share of examples that no cell's attack broke, against eps in the classifier's "
+        "input range; eps 0 is the clean accuracy. Bars: 95% Wilson intervals, set apart a little."
+    )
+    if len(lines) > LINES_SHOWN:
+        caption += f" The first {LINES_SHOWN} of {len(lines)} defences."
+    alt = f"Line plot of accuracy over eps for each defence. {numbers}."
+    return Drawing(
+        partial(_paint_curves, lines=shown), alt, caption, height=4.0 + 0.16 * len(shown)
+    )
+
+
+def _paint_curves(figure: Any, *, lines: dict[str, Line]) -> None:
+    axes = figure.add_subplot()
+    widest = max(max(line) for line in lines.values())
+    looks = zip(lines.items(), cycle(COLOURS), cycle(MARKERS), strict=False)
+    for i, ((name, line), colour, marker) in enumerate(looks):
+        shift = 0.006 * widest * (i - (len(lines) - 1) / 2)
+        error_bars(
+            axes,
+            [eps + shift for eps in line],
+            list(line.values()),
+            color=colour,
+            marker=marker,
+            markersize=5,
+            linestyle="-" if i < len(COLOURS) else "--",
+            linewidth=1.6,
+            elinewidth=1,
+            label=name,
+        )
+    axes.set(ylim=(-2, 102), ylabel="still correct (%)", xlabel="eps (classifier's input range)")
+    figure.legend(loc="outside lower center", ncols=1 if len(lines) < 4 else 2, fontsize=9)
 
 
 def heat_maps(record: SweepRecord) -> dict[str, dict[str, Grid]]:
