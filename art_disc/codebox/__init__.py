@@ -16,8 +16,8 @@ from art_disc.codebox.reachability import (
     reachable_codes,
     unit_mask,
 )
+from art_disc.codebox.rules import DOMAINS, RULES, Threat
 from art_disc.codebox.sizes import class_sizes, cube_counts, distinct
-from art_disc.codebox.threat import DOMAINS, RULES, Threat
 
 __all__ = [
     "DOMAINS",

@@ -58,11 +58,7 @@ def to_units(x: Float32Array, codebook: Codebook, *, channels_first: bool = True
 
 
 def from_units(
-    units: Float32Array,
-    shape: tuple[int, ...],
-    codebook: Codebook,
-    *,
-    channels_first: bool = True,
+    units: Float32Array, shape: tuple[int, ...], codebook: Codebook, *, channels_first: bool = True
 ) -> Float32Array:
     """Undo `to_units`: units (n, units, d) to images of `shape` (without the batch axis)."""
     if channels_first:

@@ -5,10 +5,10 @@ are tried there. Then the cell of each codeword is widened by the budget, and th
 added up: a colour reaches as many codewords as widened cells hold it.
 
 Ties that count for both sides make this exact for real-valued changes too, where the metric is
-l_inf or l1 and codewords, colours and budget are whole grey levels. l_inf: by `cells_linf`
+l_inf or l1 and codewords, colours and budget are whole grey levels. l_inf: by `codebox.cells`
 a codeword is reachable iff a box with whole ends is not covered by open cubes with whole faces, and
 a point left uncovered can be moved to one whose coordinates are ends or faces, a colour of the
-grid. l1: by `cells_linear` the codeword's projection onto the box decides, a colour too.
+grid. l1: by the same text the codeword's projection onto the box decides, a colour too.
 """
 
 from collections.abc import Iterator

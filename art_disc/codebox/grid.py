@@ -73,27 +73,24 @@ def grid_mask_colour(
     mask: BoolArray = allowed & (allowed.sum(axis=1, keepdims=True) == 1)
     open_ = np.flatnonzero(~mask.any(axis=1))
     while len(open_):
-        size = max(1, _CHUNK_COLOURS // max(1, _count(low[open_], high[open_])))
+        colours = int((high[open_] - low[open_] + 1).max(axis=0).prod())
+        size = max(1, _CHUNK_COLOURS // max(1, colours))
         part, open_ = open_[:size], open_[size:]
-        _fill(mask, part, (low, high), codebook, allowed)
+        _fill(mask, part, low[part], high[part], codebook, allowed)
     return mask
-
-
-def _count(low: IntArray, high: IntArray) -> int:
-    return int((high - low + 1).max(axis=0).prod())
 
 
 def _fill(
     mask: BoolArray,
     rows: IntArray,
-    span: tuple[IntArray, IntArray],
+    low: IntArray,
+    high: IntArray,
     codebook: Codebook,
     allowed: BoolArray,
 ) -> None:
-    """Try the colours of these rows, chunk by chunk, until all allowed codes are hit."""
+    """Try the colours low..high of these rows, chunk by chunk, until all allowed codes are hit."""
     union = np.flatnonzero(allowed[rows].any(axis=0))
     small = Codebook(codebook.codewords_[union], metric=codebook.nearest_metric, ties=codebook.ties)
-    low, high = span[0][rows], span[1][rows]
     for offsets in offset_chunks((high - low + 1).max(axis=0), _CHUNK_COLOURS // len(rows)):
         # a clamped offset repeats a colour of the box, which does no harm
         colours = np.minimum(low[:, None] + offsets, high[:, None])

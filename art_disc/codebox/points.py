@@ -4,9 +4,7 @@ import numpy as np
 
 from art_disc.codebooks import Codebook
 from art_disc.codebox.boxes import box, levels_of, slack
-from art_disc.codebox.cells_1d import middle_1d
-from art_disc.codebox.cells_linear import best_l2_margin
-from art_disc.codebox.cells_linf import deepest_in_cell
+from art_disc.codebox.cells import best_l2_margin, deepest_in_cell, middle_1d
 from art_disc.codebox.grid import grid_points
 from art_disc.codebox.rules import paper_mask
 from art_disc.core.checks import Float32Array

@@ -7,11 +7,9 @@ import numpy as np
 
 from art_disc.codebooks import Codebook
 from art_disc.codebox.boxes import box, levels_of, slack, to_units
-from art_disc.codebox.cells_1d import reachable_1d
-from art_disc.codebox.cells_colour import colour_mask
+from art_disc.codebox.cells import cells_1d, colour_mask
 from art_disc.codebox.grid import grid_mask_1d, grid_mask_colour
-from art_disc.codebox.rules import paper_mask, published_mask
-from art_disc.codebox.threat import Threat
+from art_disc.codebox.rules import Threat, paper_mask, published_mask
 from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray, check_images
 
 _CHUNK_BITS = 1 << 24
@@ -137,5 +135,6 @@ def unit_mask(units: Float32Array, codebook: Codebook, threat: Threat) -> BoolAr
 def _scalar_mask(values: Float32Array, codebook: Codebook, threat: Threat) -> BoolArray:
     if threat.domain == "8bit":
         return grid_mask_1d(values, codebook, threat.eps)
-    low, high = box(values, threat.eps)
-    return reachable_1d(low, high, levels_of(codebook)[:, 0], slack(codebook))
+    low, high = box(values[:, None], threat.eps)
+    start, end = cells_1d(levels_of(codebook)[:, 0], slack(codebook))
+    return (high >= start) & (low <= end)

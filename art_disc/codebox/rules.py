@@ -1,10 +1,42 @@
-"""Eq. (2) of Chen et al. 2018: codewords within twice the budget of the nearest one."""
+"""What may be done to an image, and the rules by which codewords then count as reached.
+
+The exact rule has its own modules; those of eq. (2) of Chen et al. 2018 are here: codewords within
+twice the budget of the nearest one.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from art_disc.codebooks import Codebook
 from art_disc.codebox.boxes import WIDEN, distances_to, levels_of, slack
-from art_disc.core.checks import BoolArray, Float32Array, Float64Array
+from art_disc.core.checks import BoolArray, Float32Array, Float64Array, check_choice, check_eps
+
+RULES = ("exact", "paper", "paper_float")
+DOMAINS = ("real", "8bit")
+
+
+@dataclass(frozen=True, slots=True)
+class Threat:
+    """An l_inf budget, the values that changed pixels may take, and a rule of what they reach.
+
+    Attributes:
+        eps: Budget on the [0, 1] scale; changed values stay in [0, 1].
+        rule: One of `RULES`; `reachable_codes` says what they mean.
+        domain: One of `DOMAINS`, likewise.
+
+    Raises:
+        InputError: An unknown word, or a budget outside [0, 1].
+    """
+
+    eps: float
+    rule: str = "exact"
+    domain: str = "real"
+
+    def __post_init__(self) -> None:
+        check_choice(self.rule, "rule", RULES)
+        check_choice(self.domain, "domain", DOMAINS)
+        object.__setattr__(self, "eps", check_eps(self.eps))
 
 
 def paper_mask(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArray:

@@ -9,7 +9,7 @@ from art_disc.codebooks import Codebook
 from art_disc.codebox.cell_volume import MOST_CHANNELS, grid_reach, is_whole, reached_counts
 from art_disc.codebox.grid import as_pixels, is_on_grid
 from art_disc.codebox.reachability import unit_mask
-from art_disc.codebox.threat import Threat
+from art_disc.codebox.rules import Threat
 from art_disc.core.checks import Float32Array, IntArray
 
 _MASK_BITS = 1 << 22

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from art.estimators.classification import PyTorchClassifier
+from art.preprocessing.standardisation_mean_std.numpy import StandardisationMeanStd
+from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
 from torch import nn
 
 from art_disc.core.errors import InputError
@@ -79,22 +82,16 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
     device = _device(model)
     if data is not None:
         learn_from(defences, data.x_train)
-    module = DefendedModule(
-        model,
-        standardisation=preprocessing,
-        channels_first=channels_first,
-        upper=clip[1],
-    )
     with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-        bare = DefendedClassifier(
-            model=module,
+        bare = _bare(
+            model,
+            preprocessing,
             loss=loss if loss is not None else nn.CrossEntropyLoss(),
             input_shape=shape,
             nb_classes=classes,
             optimizer=optimizer,
             channels_first=channels_first,
             clip_values=clip,
-            preprocessing=None,
             device_type="gpu" if device.type == "cuda" else "cpu",
         )
         bare.model.eval()
@@ -133,8 +130,17 @@ def defend(
     clip = check_clip_values([v.item() if v.size == 1 else v for v in limits])
     old = list(classifier.preprocessing_defences or [])
     _check_order(old, placement)
-    ours = hasattr(classifier, "with_defences")
-    bare = classifier if ours else _converted(classifier, clip)
+    bare = classifier
+    if not hasattr(classifier, "with_defences"):
+        kept = ("input_shape", "nb_classes", "optimizer", "channels_first", "device_type")
+        bare = _bare(
+            classifier.model,
+            _standardisation(classifier),
+            loss=classifier._loss,
+            clip_values=clip,
+            postprocessing_defences=classifier.postprocessing_defences,
+            **{name: getattr(classifier, name) for name in kept},
+        )
     inside = bare.model.preprocessors
     if inside and placement == "preprocessor":
         msg = "this classifier's defences live in its module; keep placement='module'"
@@ -147,32 +153,20 @@ def defend(
     return result
 
 
-def _converted(classifier: PyTorchClassifier, clip: ClipValues) -> DefendedClassifier:
-    """Return an ART classifier's network in a classifier of ours, without its preprocessors."""
+def _bare(
+    network: nn.Module, standardisation: tuple[Any, Any] | None, **options: Any
+) -> DefendedClassifier:
+    """Return a classifier of ours without a defence; the options are those of ART's own."""
     module = DefendedModule(
-        classifier.model,
-        standardisation=_standardisation(classifier),
-        channels_first=classifier.channels_first,
-        upper=clip[1],
+        network,
+        standardisation=standardisation,
+        channels_first=options["channels_first"],
+        upper=options["clip_values"][1],
     )
-    return DefendedClassifier(
-        model=module,
-        loss=classifier._loss,
-        input_shape=classifier.input_shape,
-        nb_classes=classifier.nb_classes,
-        optimizer=classifier.optimizer,
-        channels_first=classifier.channels_first,
-        clip_values=clip,
-        postprocessing_defences=classifier.postprocessing_defences,
-        preprocessing=None,
-        device_type=classifier.device_type,
-    )
+    return DefendedClassifier(model=module, preprocessing=None, **options)
 
 
 def _standardisation(classifier: PyTorchClassifier) -> tuple[Any, Any] | None:
-    from art.preprocessing.standardisation_mean_std.numpy import StandardisationMeanStd
-    from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
-
     step = classifier.preprocessing
     if step is None:
         return None
@@ -186,8 +180,6 @@ def _standardisation(classifier: PyTorchClassifier) -> tuple[Any, Any] | None:
 
 def _check_order(old: list[Any], placement: str) -> None:
     """Refuse what ART itself could not run: NumPy preprocessors beside others."""
-    from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
-
     numpy_only = [type(d).__name__ for d in old if not isinstance(d, PreprocessorPyTorch)]
     if numpy_only and (len(old) > 1 or placement == "preprocessor"):
         msg = (
@@ -232,13 +224,7 @@ def _device(model: nn.Module) -> torch.device:
 def _without_votes(classifier: RandomizedClassifier) -> DefendedClassifier:
     """Return the classifier of one frozen draw, which gives what the network itself returns."""
     inside = classifier.frozen(0).model
-    module = DefendedModule(
-        inside.base,
-        inside.preprocessors,
-        standardisation=inside.standardisation,
-        channels_first=inside.channels_first,
-        upper=inside.upper,
-    )
+    module = DefendedModule(inside.base, inside.preprocessors, **inside.options)
     outside = classifier.preprocessing_defences
     return DefendedClassifier(model=module, preprocessing_defences=outside, **classifier._options())
 

@@ -121,23 +121,17 @@ class DefendedClassifier(PyTorchClassifier):
         inside = adapted if placement == "module" else []
         outside = [*keep, *(adapted if placement == "preprocessor" else [])]
         _check_places(inside, outside)
-        options = {
-            "standardisation": self.standardisation,
-            "channels_first": self.channels_first,
-            "upper": float(self.clip_values[1].max()),
-        }
-        voting = voting or getattr(self.model, "voting", None)
-        kind, module = self._shaped(inside, options, voting)
+        kind, module = self._shaped(inside, voting or getattr(self.model, "voting", None))
         # ART takes torch's current device, whatever the network is on
         with torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext():
             return kind(model=module, preprocessing_defences=outside or None, **self._options())
 
     def _shaped(
-        self, inside: Sequence[MapPreprocessor], options: dict[str, Any], voting: Voting | None
+        self, inside: Sequence[MapPreprocessor], voting: Voting | None
     ) -> tuple[type["DefendedClassifier"], DefendedModule]:
         """Return the class that such defences need, and the module."""
         drawing, module = self._drawing
-        own = isinstance(self, drawing)
+        own, options = isinstance(self, drawing), self.model.options
         if any(defence.seed is not None for defence in inside):
             made = module(self.base_network, inside, voting=voting, **options)
             return (type(self) if own else drawing), made

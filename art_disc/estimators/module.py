@@ -52,6 +52,12 @@ class DefendedModule(nn.Module):
         tensor = torch.tensor(np.asarray(values), dtype=torch.float32)
         return tensor.view(-1, 1, 1) if tensor.ndim == 1 and self.channels_first else tensor
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What a module around the same network is made with, but for the defences."""
+        names = ("standardisation", "channels_first", "upper")
+        return {name: getattr(self, name) for name in names}
+
     def forward(self, x: Tensor) -> Any:
         """Return what the network returns.
 

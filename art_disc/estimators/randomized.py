@@ -91,7 +91,10 @@ class RandomizedModule(DefendedModule):
         """
         x, steps, each = self._begin(x)
         gradient = torch.is_grad_enabled()
-        rows = self._rows_at_once(x, each, number if gradient else 0)
+        # drawn images are kept twice, the map's pixels and what it made; batch statistics need
+        # parts more than thrift
+        kept = 2 * number * x.nelement() if gradient and not self.base.training else 0
+        rows = max(1, (self.voting.memory_bytes - kept * x.element_size()) // each)
         # within the budget nothing is computed twice
         again = gradient and number * len(x) > rows
         at_once = max(1, rows // max(1, len(x)))
@@ -108,17 +111,12 @@ class RandomizedModule(DefendedModule):
     def _begin(self, x: Tensor) -> tuple[Tensor, list[nn.Module], int]:
         """Return what comes before the first draw, the maps left, and the bytes of a row."""
         x = self._enter(x)
-        each = self._row_bytes(x)
+        row = x.new_zeros((1, *self._shape(x)))
+        each = bytes_for_backward(self.base, self._classify, row)
         steps = list(self.maps)
         while steps and not is_drawing(steps[0]):
             x = steps.pop(0)(x)
         return x, steps, each
-
-    def _rows_at_once(self, x: Tensor, each: int, kept: int) -> int:
-        """Return rows that the budget holds, at least 1, beside so many draws that are kept."""
-        # twice, the map's pixels and what it made; batch statistics need parts more than thrift
-        images = 0 if self.base.training else 2 * kept * x.nelement() * x.element_size()
-        return max(1, (self.voting.memory_bytes - images) // each)
 
     def _in_parts(self, images: Tensor, rows: int, *, again: bool) -> Tensor:
         """Return logits of images, so many rows at once."""
@@ -140,9 +138,6 @@ class RandomizedModule(DefendedModule):
         """Classify, and keep nothing but the images for the backward pass."""
         # dropout must fall alike twice; without it the global stream is left alone
         return checkpoint(self._classify, x, use_reentrant=False, preserve_rng_state=self.training)
-
-    def _row_bytes(self, x: Tensor) -> int:
-        return bytes_for_backward(self.base, self._classify, x.new_zeros((1, *self._shape(x))))
 
     def _shape(self, x: Tensor) -> tuple[int, int, int]:
         """Return the shape of an image that the network takes."""

@@ -99,10 +99,7 @@ def _finite(values: Float64Array) -> Float64Array:
 
 
 def categorical_divergence(
-    log_p: Float64Array,
-    log_q: Float64Array,
-    order: float,
-    error: ArrayLike = 0.0,
+    log_p: Float64Array, log_q: Float64Array, order: float, error: ArrayLike = 0.0
 ) -> Float64Array:
     """Upper bound of the Renyi divergence D_order(p || q) of categorical laws, in nats, >= 0.
 
