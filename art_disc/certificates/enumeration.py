@@ -118,12 +118,7 @@ class Enumeration:
             self.reason = self.reason or ONLY_FLOAT_ERROR
 
     def realised(self, codes: IntArray, problem: Problem) -> Float32Array:
-        """Return perturbed inputs that are assigned to such codes, where there are any.
-
-        Args:
-            codes: Of the free units in the code images to realise, shape (rows, free units).
-            problem: Where the input comes from.
-        """
+        """Return perturbed inputs of codes (rows, free units), for the rows that have any."""
         threat, target = problem.threat, problem.target
         clean = target.units(problem.images[self.index][None])[0]
         base = nearest_on_grid(clean, threat.eps) if threat.domain == "8bit" else clean

@@ -37,7 +37,6 @@ class Options:
     verbose: bool
 
     def __post_init__(self) -> None:
-        check_count(self.batch_size, "batch_size")
         if check_count(self.max_free, "max_free", least=0) > _MOST_FREE:
             msg = f"max_free must lie in 0..{_MOST_FREE}, got {self.max_free}"
             raise InputError(msg)
@@ -100,10 +99,9 @@ class Problem:
         if threat.rule == "paper_float":
             msg = "rule='paper_float' misses codewords at ties and proves nothing; use 'exact'"
             raise CertificateError(msg)
-        units, book = target.units(images), target.codebook
         free, log2, packed = [], [], {}
         numbers = itertools.count()
-        for masks in masks_of(units, book, threat):
+        for masks in masks_of(target.units(images), target.codebook, threat):
             free.append((masks.sum(axis=-1) > 1).sum(axis=-1))
             log2.append(log2_images(masks))
             for mask, index in zip(masks, numbers, strict=False):
@@ -124,12 +122,7 @@ class Problem:
         return np.unpackbits(self.packed[index], axis=-1, count=codes).astype(np.bool_)
 
     def witness_among(self, index: int, candidates: Float32Array) -> Float32Array | None:
-        """Return the changed image that the classifier gets wrong most clearly, or None.
-
-        Args:
-            index: Of the image that they are to be changed from.
-            candidates: Shape (m, ...), in the input range.
-        """
+        """Return the changed image (of m) that the classifier gets wrong most clearly, or None."""
         legal = candidates[self._is_legal(index, candidates)]
         if not len(legal):
             return None
@@ -150,10 +143,9 @@ class Problem:
         return legal
 
     def findings(self, decided: Mapping[int, Finding]) -> tuple[Finding, ...]:
-        """Join what a method found with the images that are misclassified as they are.
+        """Join findings for all of `to_decide` with the images that are misclassified as they are.
 
-        Args:
-            decided: One finding for each image in `to_decide`; its witnesses are tried once more.
+        Witnesses are tried once more.
 
         Raises:
             CertificateError: An image without an answer, an undecided one without a reason, or a

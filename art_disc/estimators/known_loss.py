@@ -40,12 +40,9 @@ class KnownLoss:
 
     @classmethod
     def of(cls, loss: Any, labels: Tensor, voting: Voting) -> "KnownLoss | None":
-        """Return that of a classifier's loss, or None where it is no plain cross-entropy.
+        """Return that of a loss, perhaps in a `MeanLoss`; None where it is no plain cross-entropy.
 
-        Args:
-            loss: Any loss, perhaps in a `MeanLoss`.
-            labels: What it will be given.
-            voting: Its `output` must be one of which cross-entropy sees what is said above.
+        The voting's `output` must be one of which cross-entropy sees what is said above.
         """
         plain = own_loss(loss)
         if type(plain) is not nn.CrossEntropyLoss or plain.weight is not None:

@@ -10,12 +10,9 @@ _listeners: WeakKeyDictionary[nn.Module, list[Callable[[int], None]]] = WeakKeyD
 
 
 def each_once(network: nn.Module, images: Tensor, classify: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return what `classify` makes of images, of which it is given the different ones alone.
+    """Return what `classify` makes of images (n, ...): rows, one by one.
 
-    Args:
-        network: That it passes them through; see `hearing_of_repeats`.
-        images: Shape (n, ...).
-        classify: From images to rows, one by one.
+    It passes the different ones alone through the network; see `hearing_of_repeats`.
     """
     distinct, place = images.unique(dim=0, return_inverse=True)
     for hear in tuple(_listeners.get(network, ())):

@@ -164,14 +164,8 @@ def shift_divergence(  # noqa: PLR0913 - the law, the box, the order and the dir
 ) -> Float64Array:
     """Upper bound, in nats, of the largest divergence of single noisy values from shifted ones.
 
-    Args:
-        x: Clean values, any shape.
-        levels: Scalar codewords, on the scale of `x`.
-        sigma: Standard deviation of the noise on that scale, > 0.
-        low: The adversary's smallest value, `x` or less, of the same shape.
-        high: Its largest, `x` or more.
-        order: At least 1; 1 is KL.
-        reverse: D_order(shifted || clean), not D_order(clean || shifted).
+    The adversary moves clean values `x` to `low`..`high`, which are of any one shape; the rest is
+    as for `codeword_divergence`.
 
     Raises:
         InputError: A number outside its range, or an interval that does not hold `x`.

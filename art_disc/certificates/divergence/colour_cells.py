@@ -4,7 +4,7 @@ The cells of codewords in three dimensions are polyhedra, whose probabilities ha
 An upper bound of the divergence needs none of them:
 
 **A finer observation.** Cut space into boxes. Let I_i be the union of those that lie within the
-cell of codeword i (`kl_colour_boxes`), and observe i where the noisy pixel y lies in I_i, and y
+cell of codeword i (`colour_boxes`), and observe i where the noisy pixel y lies in I_i, and y
 itself elsewhere. The codeword is a function of that, so by data processing no divergence of the
 codewords exceeds that of the finer observation (van Erven, Harremoes 2014, theorem 9). With the
 laws p of x + sigma N and q of the shifted pixel, P_i = p(I_i), Q_i = q(I_i), s the shift in
@@ -22,7 +22,7 @@ and it falls to the exact value as the boxes get finer. No estimate enters. For 
 largest ratio of the observed y is infinite, as for the noise.
 
 **Vertices.** Cells are convex in any dimension, so D_a(clean || shifted) of the codewords is convex
-in the shift (`kl_cells`) and largest at a vertex of the box, where the bound is taken. Boxes are
+in the shift (`cells`) and largest at a vertex of the box, where the bound is taken. Boxes are
 the same for clean and shifted pixels. For D_a(shifted || clean) nothing like it is known, and the
 divergence of the noise stands in, at the farthest vertex.
 
@@ -135,16 +135,20 @@ def colour_divergence(  # noqa: PLR0913 - everything after the codewords is a ke
     colours, place = distinct(np.moveaxis(images, 1, -1).reshape(-1, codes.shape[1]))
     low = np.minimum(colours, np.maximum(colours - eps, 0.0))
     high = np.maximum(colours, np.minimum(colours + eps, 1.0))
-    single = _pixels(np.stack([colours, low, high]), codes, (sigma, order), n_boxes, reverse)
+    single = _pixels(np.stack([colours, low, high]), codes, sigma, order, n_boxes, reverse)
     total: Float64Array = single[place].reshape(len(images), -1).sum(axis=1)
     return total * _OUTWARD
 
 
 def _pixels(
-    box: Float64Array, codes: Float64Array, law: tuple[float, float], n_boxes: int, reverse: bool
+    box: Float64Array,
+    codes: Float64Array,
+    sigma: float,
+    order: float,
+    n_boxes: int,
+    reverse: bool,
 ) -> Float64Array:
     """Bounds of single pixels; `box` holds them, their low and high ends, shape (3, m, c)."""
-    sigma, order = law
     unit = _line(codes)
     if unit is not None:
         middle = box[0] @ unit
@@ -161,7 +165,7 @@ def _pixels(
     box, codes = np.pad(box, ((0, 0), (0, 0), (0, missing))), np.pad(codes, ((0, 0), (0, missing)))
     rows = max(1, _VALUES_AT_ONCE // (len(codes) * (n_boxes + 2) ** 2))
     chunks = [box[:, i : i + rows] for i in range(0, box.shape[1], rows)]
-    parts = [_at_vertices(chunk, codes, law, n_boxes) for chunk in chunks]
+    parts = [_at_vertices(chunk, codes, sigma, order, n_boxes) for chunk in chunks]
     return np.concatenate([*parts, np.zeros(0)])
 
 
@@ -173,10 +177,9 @@ def _noise(shift: Float64Array, order: float) -> Float64Array:
 
 
 def _at_vertices(
-    box: Float64Array, codes: Float64Array, law: tuple[float, float], n_boxes: int
+    box: Float64Array, codes: Float64Array, sigma: float, order: float, n_boxes: int
 ) -> Float64Array:
     """Largest bound over the eight vertices; `box` as in `_pixels`, for three channels."""
-    sigma, order = law
     boxes = interior_boxes(box[0], codes, sigma, n_boxes)
     masses, moments = boxes.masses(np.zeros((box.shape[1], 3))), boxes.moments()
     worst = np.zeros(box.shape[1])

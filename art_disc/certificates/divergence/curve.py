@@ -11,7 +11,7 @@ import numpy as np
 from art_disc.attacks import AttackFactory
 from art_disc.certificates.divergence.decide import BOUNDS, ORDERS, check_orders, decide
 from art_disc.certificates.divergence.models import DivergenceModel
-from art_disc.certificates.divergence.task import Ballot, Poll, Task, all_assumed
+from art_disc.certificates.divergence.task import Ballot, Poll, Task
 from art_disc.certificates.divergence.votes import vote_limits
 from art_disc.core.budget import Budget
 from art_disc.core.checks import BoolArray, IntArray, check_choice, check_count
@@ -104,9 +104,9 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
         total=len(votes.labels),
         confidence=float(confidence),
         draws=draws,
-        assumes=all_assumed(task.model),
+        assumes=task.assumes,
         settings=poll.settings(votes, orders),
-        vacuous=tuple(filter(None, (task.vacuous(bound) for bound in bounds))),
+        vacuous=tuple(filter(None, (task.vacuous(bound)[1] for bound in bounds))),
         seconds=time.perf_counter() - start,
         environment=environment_of(classifier),
         attacked=tuple(attacked),

@@ -8,7 +8,7 @@ import numpy as np
 
 from art_disc.certificates.divergence.decide import BOUNDS, ORDERS, Decision, check_orders, decide
 from art_disc.certificates.divergence.models import DivergenceModel
-from art_disc.certificates.divergence.task import Poll, Task, all_assumed
+from art_disc.certificates.divergence.task import Poll, Task
 from art_disc.certificates.divergence.votes import VoteLimits, vote_limits
 from art_disc.core.checks import check_choice
 from art_disc.core.records.certificate import DivergenceRecord
@@ -59,7 +59,7 @@ def kl_certify(  # noqa: PLR0913 - everything after the labels is a keyword
         InputError: An argument does not fit.
         CertificateError: The classifier is none that this certificate covers.
 
-    Source: Zhang, Liang 2019, section 4, corrected; the inversions in `kl_invert`.
+    Source: Zhang, Liang 2019, section 4, corrected; the inversions in `divergence.invert`.
     """
     check_choice(bound, "bound", BOUNDS)
     start, orders = time.perf_counter(), check_orders(orders)
@@ -75,7 +75,7 @@ def kl_certify(  # noqa: PLR0913 - everything after the labels is a keyword
         eps=float(eps),
         confidence=float(confidence),
         draws=draws,
-        assumes=all_assumed(task.model),
+        assumes=task.assumes,
         settings=poll.settings(votes, orders),
         verdicts=tuple("certified" if ok else "undecided" for ok in decision.certified),
         reasons=_reasons(task, decision, limits, float(eps), bound),
@@ -91,7 +91,8 @@ def kl_certify(  # noqa: PLR0913 - everything after the labels is a keyword
 def _reasons(
     task: Task, decision: Decision, limits: VoteLimits, eps: float, bound: str
 ) -> tuple[str, ...]:
-    far = task.vacuous(bound) if eps >= task.vacuous_eps(bound) * (1 - 1e-12) else TOO_FAR
+    least, vacuous = task.vacuous(bound)
+    far = vacuous if eps >= least * (1 - 1e-12) else TOO_FAR
     return tuple(
         "" if ok else (far if ahead else BEHIND)
         for ok, ahead in zip(decision.certified, limits.top > limits.other, strict=True)

@@ -154,6 +154,5 @@ def smoothing_radius(p_top: float, p_other: float, *, sigma: float, d: int) -> f
     top, other = ndtri(check_probability([p_top, p_other]))
     if not top > other:
         return 0.0
-    return float(check_positive(sigma, "sigma") / 2 * (top - other)) / math.sqrt(
-        check_count(d, "d")
-    )
+    radius = float(check_positive(sigma, "sigma") / 2 * (top - other))
+    return radius / math.sqrt(check_count(d, "d"))

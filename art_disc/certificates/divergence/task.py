@@ -8,7 +8,7 @@ import numpy as np
 
 from art_disc.certificates.divergence.centres import vacuous_from
 from art_disc.certificates.divergence.finding import divergence_model
-from art_disc.certificates.divergence.models import AdaptiveModel, DivergenceModel
+from art_disc.certificates.divergence.models import AdaptiveModel, DivergenceModel, PooledModel
 from art_disc.certificates.divergence.votes import check_confidence, count_votes
 from art_disc.certificates.inputs import input_top
 from art_disc.core.budget import BUDGET_TOLERANCE
@@ -59,25 +59,32 @@ class Task:
         """Budget on the [0, 1] scale, with what the evaluation forgives attacks."""
         return check_eps(eps, upper=self.upper) / self.upper + BUDGET_TOLERANCE
 
-    def vacuous_eps(self, bound: str) -> float:
-        """Budget, in the input range, from which adaptive centres leave Pinsker nothing."""
+    def vacuous(self, bound: str) -> tuple[float, str]:
+        """Budget in the input range from which adaptive centres leave Pinsker nothing; in words.
+
+        Infinity and no words for other bounds and defences.
+        """
         model = self.model
-        while hasattr(model, "inner"):
+        while isinstance(model, PooledModel):
             model = model.inner
         if not isinstance(model, AdaptiveModel) or bound != "pinsker":
-            return np.inf
+            return np.inf, ""
         q = self.images.shape[1]
-        least = vacuous_from(n_samples=model.n_samples, tau=model.tau, channels=q)
-        return self.upper * least
-
-    def vacuous(self, bound: str) -> str:
-        """The same in words; nothing for other defences."""
-        least = self.vacuous_eps(bound)
-        if not np.isfinite(least):
-            return ""
-        return (
+        least = self.upper * vacuous_from(n_samples=model.n_samples, tau=model.tau, channels=q)
+        return least, (
             f"{bound}: vacuous from eps = {least:.4g} on, by the adaptive centres' own term alone; "
             "fixed codewords have no such term"
+        )
+
+    @property
+    def assumes(self) -> str:
+        """What the verdicts hold for, in words."""
+        return (
+            f"l_inf changes of at most eps a value, up to {BUDGET_TOLERANCE:g} of the range; "
+            f"{self.model.assumes} "
+            "(what is drawn and computed in float32 is taken for exact); single draws vote for "
+            "their highest score, independently; what follows the random defence sees nothing else "
+            "of the image; each verdict holds with the stated confidence by itself"
         )
 
 
@@ -125,13 +132,9 @@ class Poll:
 
     def counts(self, task: Task, images: Float32Array, seed: int, draws: int) -> IntArray:
         """Return votes on images, shape (n, classes)."""
+        size, verbose = self.batch_size, self.verbose
         return count_votes(
-            task.classifier,
-            images,
-            draws=draws,
-            seed=seed,
-            batch_size=self.batch_size,
-            verbose=self.verbose,
+            task.classifier, images, draws=draws, seed=seed, batch_size=size, verbose=verbose
         )
 
     def ballot(self, task: Task, y: Any) -> Ballot:
@@ -156,14 +159,3 @@ class Poll:
             "batch_size": self.batch_size,
             "classes": ballot.counts.shape[1],
         }
-
-
-def all_assumed(model: DivergenceModel) -> str:
-    """Return what the verdicts hold for, in words."""
-    return (
-        f"l_inf changes of at most eps a value, up to {BUDGET_TOLERANCE:g} of the range; "
-        f"{model.assumes} "
-        "(what is drawn and computed in float32 is taken for exact); single draws vote for "
-        "their highest score, independently; what follows the random defence sees nothing else of "
-        "the image; each verdict holds with the stated confidence by itself"
-    )

@@ -162,9 +162,8 @@ def votes_for_gap(gap: float, beta: float, classes: int) -> int:
     if not (0 < gap <= 1 and 0 < beta < 1):
         msg = f"expected a gap in (0, 1] and beta in (0, 1), got {gap} and {beta}"
         raise InputError(msg)
-    return max(
-        1, math.ceil(2 * math.log((check_count(classes, "classes", least=2) - 1) / beta) / gap**2)
-    )
+    others = check_count(classes, "classes", least=2) - 1
+    return max(1, math.ceil(2 * math.log(others / beta) / gap**2))
 
 
 def votes_needed(margin: float, divergence: float, beta: float, classes: int) -> int:
