@@ -1,4 +1,4 @@
-"""What a certificate needs of a classifier: a codebook map first, and nothing random."""
+"""What certificates need of a classifier; by enumeration: a codebook map first, nothing random."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from art_disc.certificates.inputs import applied_defences, input_top
 from art_disc.codebooks import Codebook
 from art_disc.codebox import Threat, from_units, to_units, unit_mask
 from art_disc.core.checks import Float32Array, Float64Array, IntArray
-from art_disc.core.errors import CertificateError
+from art_disc.core.errors import CertificateError, InputError
+from art_disc.defences.preprocessor import check_clip_values
 from art_disc.estimators.contract import Classifier
 
 # relative to the largest score of an image, at least 1
@@ -19,6 +19,41 @@ TOLERANCE = 1e-5
 _SAMPLE = 256
 # on the [0, 1] scale; any shift that leaves most pixels in their cell will do
 _SHIFT = np.float32(0.03)
+
+
+def input_top(classifier: Any) -> float:
+    """Return the top of a classifier's input range, 1 or 255.
+
+    Raises:
+        CertificateError: Its clip values are neither (0, 1) nor (0, 255).
+    """
+    clip = getattr(classifier, "clip_values", None)
+    try:
+        return check_clip_values(clip)[1]
+    except InputError as error:
+        msg = f"a certificate needs clip_values (0, 1) or (0, 255), got {clip!r}"
+        raise CertificateError(msg) from error
+
+
+def applied_defences(classifier: Any) -> tuple[Any, ...]:
+    """Return what happens to an input before the network, in order.
+
+    ART's list comes first, then what the classifier calls its `defences`, of which that list is a
+    part where it keeps the contract of `estimators.contract`.
+    """
+    listed = tuple(getattr(classifier, "preprocessing_operations", None) or ())
+    inside = getattr(getattr(classifier, "model", None), "preprocessors", ())
+    claimed = getattr(classifier, "defences", inside)
+    steps = (*listed, *(d for d in claimed if not any(d is step for step in listed)))
+    return tuple(d for d in steps if getattr(d, "apply_predict", True) and not _is_identity(d))
+
+
+def _is_identity(step: Any) -> bool:
+    """Whether this is ART's standardisation by mean 0 and deviation 1."""
+    mean, std = getattr(step, "mean", None), getattr(step, "std", None)
+    if mean is None or std is None:
+        return False
+    return bool(np.all(np.asarray(mean) == 0) and np.all(np.asarray(std) == 1))
 
 
 def codebook_of(classifier: Classifier) -> Codebook:

@@ -7,7 +7,7 @@ pixel, or one channel of it where the codebook works `per_channel`.
 
 from art_disc.codebox.boxes import from_units, to_units
 from art_disc.codebox.cell_volume import MOST_CHANNELS, grid_reach, reached_counts
-from art_disc.codebox.points import point_for
+from art_disc.codebox.cells import point_for
 from art_disc.codebox.reachability import (
     checked_units,
     free_pixels,

@@ -76,11 +76,3 @@ def distances_to(points: Float64Array, level: Float64Array, metric: str) -> Floa
     """Distance of points (m, c) to one codeword (c,), squared for l2 with c > 1."""
     result: Float64Array = distance(list(points.T), level.tolist(), metric, np)
     return result
-
-
-def nearest_distance(points: Float64Array, levels: Float64Array, metric: str) -> Float64Array:
-    """Distance of points (m, c) to the nearest codeword, shape (m,)."""
-    best = distances_to(points, levels[0], metric)
-    for level in levels[1:]:
-        best = np.minimum(best, distances_to(points, level, metric))
-    return best

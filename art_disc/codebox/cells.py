@@ -1,4 +1,4 @@
-"""Which codewords are nearest somewhere in a box of values, one way for each metric.
+"""Which codewords are nearest somewhere in a box of values, and where: one way for each metric.
 
 **Scalar codewords**: cells are closed intervals between midpoints.
 
@@ -18,11 +18,13 @@ cubes of radius t0 - tau around the rivals.
 
 import itertools
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 
 from art_disc.codebooks import Codebook
-from art_disc.codebox.boxes import box, distances_to, levels_of, nearest_distance, slack
+from art_disc.codebox.boxes import box, distances_to, levels_of, slack
+from art_disc.codebox.grid import grid_points
 from art_disc.codebox.rules import paper_mask
 from art_disc.core.checks import BoolArray, Float32Array, Float64Array
 
@@ -45,16 +47,6 @@ def cells_1d(levels: Float64Array, tau: float) -> tuple[Float64Array, Float64Arr
     above = padded[np.searchsorted(ordered, levels + tau, side="right") + 1]
     below = padded[np.searchsorted(ordered, levels - tau, side="left")]
     return (levels + below - tau) / 2, (levels + above + tau) / 2
-
-
-def middle_1d(low: float, high: float, levels: Float64Array, code: int) -> float:
-    """A point of the interval as deep inside the cell as the interval allows.
-
-    An empty intersection gives the nearest point of the interval.
-    """
-    start, end = cells_1d(levels, 0.0)
-    middle = (max(low, start[code]) + min(high, end[code])) / 2
-    return float(np.clip(middle, low, high))
 
 
 def colour_mask(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArray:
@@ -80,7 +72,8 @@ def _mask(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArray:
     # each wanted codeword at its own projection: the nearest distance less that to itself
     points = np.clip(levels[code], low[row], high[row])
     own = distances_to(points - levels[code], np.zeros(points.shape[1]), metric)
-    mask[row, code] = nearest_distance(points, levels, metric) - own >= -tau
+    nearest = reduce(np.minimum, (distances_to(points, level, metric) for level in levels))
+    mask[row, code] = nearest - own >= -tau
     if metric == "l1":
         return mask
     for i, j in zip(*np.nonzero(allowed & ~mask), strict=True):
@@ -215,3 +208,39 @@ def deepest_in_cell(
         else:
             best, least = point, margin
     return best
+
+
+def point_for(
+    pixel: Float32Array, code: int, codebook: Codebook, eps: float, domain: str
+) -> Float32Array | None:
+    """Return a changed unit (d,), float32, within the budget, that `assign` gives to `code`.
+
+    None if none was found, where a tie goes elsewhere. The budget is not widened here; in the
+    domain `8bit` levels v/255 are tried.
+    """
+    if domain == "8bit":
+        points = grid_points(pixel, eps)
+    else:
+        points = _real_point(pixel, code, codebook, eps)[None]
+    hits = np.flatnonzero(codebook.assign(points).reshape(-1) == code)
+    return points[hits[0]] if len(hits) else None
+
+
+def _real_point(pixel: Float32Array, code: int, codebook: Codebook, eps: float) -> Float32Array:
+    low, high = box(pixel, eps, widen=0.0)
+    levels = levels_of(codebook)
+    if codebook.n_channels_ == 1:
+        start, end = cells_1d(levels[:, 0], 0.0)
+        # as deep inside the cell as the budget allows, or as near to it
+        middle = (np.maximum(low, start[code]) + np.minimum(high, end[code])) / 2
+        return np.asarray(np.clip(middle, low, high) / 255, dtype=np.float32)
+    others = np.flatnonzero(paper_mask(pixel[None], codebook, eps)[0])
+    rivals = levels[others[others != code]]
+    if codebook.nearest_metric == "l_inf":
+        found = deepest_in_cell(low, high, levels[code], rivals, slack(codebook))
+        point = np.clip(levels[code] if found is None else np.array(found), low, high)
+    elif codebook.nearest_metric == "l2":
+        point = np.clip(best_l2_margin(low, high, levels[code], rivals)[1], low, high)
+    else:
+        point = np.clip(levels[code], low, high)
+    return np.asarray(point / 255, dtype=np.float32)

@@ -57,8 +57,7 @@ def grid_mask_1d(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolAr
     codes = codebook.assign(as_pixels(np.arange(256))[:, None]).reshape(-1)
     hit = np.arange(codebook.n_codes_) == codes[:, None]
     below = np.concatenate([np.zeros((1, codebook.n_codes_), np.int64), hit.cumsum(axis=0)])
-    mask: BoolArray = below[high + 1] > below[low]
-    return mask
+    return below[high + 1] > below[low]
 
 
 def grid_mask_colour(

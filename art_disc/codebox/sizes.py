@@ -19,12 +19,6 @@ _WORTH = 500
 _KEYED, _FEW = 7, 256
 
 
-def grid_levels(pixels: Float32Array) -> IntArray | None:
-    """Levels 0..255 of pixels that are 8-bit values, or None where one is not."""
-    levels = np.rint(255 * pixels.astype(np.float64)).astype(np.int64)
-    return levels if is_on_grid(pixels).all() else None
-
-
 def distinct(pixels: NDArray[Any]) -> tuple[NDArray[Any], IntArray]:
     """Distinct pixels (m, c) of pixels (n, c), and for each of the n its row among them."""
     levels = np.rint(255 * pixels).astype(np.int64)
@@ -53,8 +47,8 @@ def _first_of(keys: IntArray) -> tuple[IntArray, IntArray]:
 
 def class_sizes(pixels: Float32Array, codebook: Codebook, threat: Threat) -> IntArray:
     """Count the codewords that each of some distinct pixels (m, c) in [0, 1] reaches, (m,)."""
-    levels = grid_levels(pixels) if has_volume(codebook, threat) else None
-    if levels is not None and levels.shape[1] > 1:
+    if has_volume(codebook, threat) and pixels.shape[1] > 1 and is_on_grid(pixels).all():
+        levels = np.rint(255 * pixels.astype(np.float64)).astype(np.int64)
         low, high, reach = levels.min(axis=0), levels.max(axis=0), grid_reach(threat.eps)
         if (high - low + 1 + 2 * reach).prod() < _WORTH * len(levels):
             counts = reached_counts(codebook, reach, low, high, ties=threat.domain == "real")

@@ -20,13 +20,14 @@ ClipValues = tuple[float, float]
 
 
 def check_clip_values(clip_values: Any) -> ClipValues:
-    """Return (0, 1) or (0, 255) as floats.
+    """Return (0, 1) or (0, 255), numbers or arrays of one number, as floats.
 
     Raises:
         InputError: Any other range.
     """
     try:
-        low, high = (float(value) for value in clip_values)
+        # ART holds one number a channel too: all alike they are that number
+        low, high = (float(np.unique(value).item()) for value in clip_values)
     except (TypeError, ValueError):
         low, high = -1.0, -1.0
     if (low, high) not in ((0.0, 1.0), (0.0, 255.0)):

@@ -126,8 +126,7 @@ def defend(
         msg = "the classifier has no clip_values; ART needs them to keep attacks in range"
         raise InputError(msg)
     added = list(defences) if isinstance(defences, Sequence) else [defences]
-    limits = [np.unique(value) for value in classifier.clip_values]
-    clip = check_clip_values([v.item() if v.size == 1 else v for v in limits])
+    clip = check_clip_values(classifier.clip_values)
     old = list(classifier.preprocessing_defences or [])
     _check_order(old, placement)
     bare = classifier

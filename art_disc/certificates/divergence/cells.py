@@ -94,8 +94,7 @@ def log_cell_probabilities(
 
 def _finite(values: Float64Array) -> Float64Array:
     """Absolute values, 0 for infinity."""
-    sizes: Float64Array = np.where(np.isfinite(values), np.abs(values), 0.0)
-    return sizes
+    return np.where(np.isfinite(values), np.abs(values), 0.0)
 
 
 def categorical_divergence(
@@ -128,8 +127,7 @@ def categorical_divergence(
     else:
         found = _renyi(log_p, ratio, slack, order)
     unknown = np.isnan(found) | np.isinf(slack).any(axis=-1)
-    bound: Float64Array = np.where(unknown, np.inf, np.maximum(0.0, found))
-    return bound
+    return np.where(unknown, np.inf, np.maximum(0.0, found))
 
 
 def _renyi(
@@ -180,8 +178,7 @@ def shift_divergence(  # noqa: PLR0913 - the law, the box, the order and the dir
     rows = max(1, _VALUES_AT_ONCE // len(ends))
     chunks = [flat[:, i : i + rows] for i in range(0, flat.shape[1], rows)]
     parts = [_at_ends(chunk, ends, sigma, order, reverse=reverse) for chunk in chunks]
-    found: Float64Array = np.concatenate([*parts, np.zeros(0)]).reshape(x.shape)
-    return found
+    return np.concatenate([*parts, np.zeros(0)]).reshape(x.shape)
 
 
 def _at_ends(

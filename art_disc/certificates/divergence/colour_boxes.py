@@ -147,8 +147,7 @@ def pixel_frames(x: Float64Array, codes: Float64Array) -> Float64Array:
     found = np.concatenate([found, np.broadcast_to(np.eye(3), (len(x), 3, 3))], axis=1)
     # orthonormal also where the normals are not independent
     basis = np.linalg.qr(np.swapaxes(found, 1, 2))[0]
-    frames: Float64Array = np.ascontiguousarray(np.swapaxes(basis, 1, 2)[:, ::-1])
-    return frames
+    return np.ascontiguousarray(np.swapaxes(basis, 1, 2)[:, ::-1])
 
 
 def _ends(codes: Float64Array, planes: Float64Array) -> tuple[Float64Array, Float64Array]:

@@ -172,8 +172,7 @@ def _pixels(
 def _noise(shift: Float64Array, order: float) -> Float64Array:
     """Divergence of the noise alone, for shifts in standard deviations, shape (..., c)."""
     square = (shift**2).sum(axis=-1)
-    found: Float64Array = np.where(square > 0, order * np.maximum(square, 1e-300) / 2, 0.0)
-    return found
+    return np.where(square > 0, order * np.maximum(square, 1e-300) / 2, 0.0)
 
 
 def _at_vertices(

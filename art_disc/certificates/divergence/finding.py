@@ -14,7 +14,7 @@ from art_disc.certificates.divergence.models import (
     PooledModel,
     axis_levels,
 )
-from art_disc.certificates.inputs import applied_defences
+from art_disc.certificates.target import applied_defences
 from art_disc.core.checks import Float64Array
 from art_disc.core.errors import CertificateError
 from art_disc.defences import MapPreprocessor, PixelNoise, traits

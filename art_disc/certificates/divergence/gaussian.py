@@ -56,8 +56,7 @@ def check_probability(p: ArrayLike, name: str = "p") -> Float64Array:
 
 def complement_below(p: Float64Array) -> Float64Array:
     """Return 1 - p, rounded down: a tiny p is not lost, as it would be next to 1."""
-    left: Float64Array = np.where(p > 0, np.nextafter(1 - p, 0.0), 1.0)
-    return left
+    return np.where(p > 0, np.nextafter(1 - p, 0.0), 1.0)
 
 
 def gaussian_shift(eps: float, sigma: float, d: int) -> float:
@@ -124,8 +123,7 @@ def smoothing_highest(p: ArrayLike, shift: ArrayLike) -> Float64Array:
     Raises:
         InputError: `p` is outside [0, 1].
     """
-    highest: Float64Array = 1 - smoothing_lowest(complement_below(check_probability(p)), shift)
-    return highest
+    return 1 - smoothing_lowest(complement_below(check_probability(p)), shift)
 
 
 def smoothing_radius(p_top: float, p_other: float, *, sigma: float, d: int) -> float:

@@ -117,8 +117,7 @@ def lowest_probability(
         first, second = (middle, p) if reverse else (p, middle)
         beyond = binary_divergence(first, second, order) > limit
         low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
-    lowest: Float64Array = np.maximum(0.0, low - OUTWARD)
-    return lowest
+    return np.maximum(0.0, low - OUTWARD)
 
 
 def highest_probability(
@@ -136,8 +135,7 @@ def highest_probability(
         InputError: A number outside its range.
     """
     left = complement_below(check_probability(p))
-    highest: Float64Array = 1 - lowest_probability(left, divergence, order, reverse=reverse)
-    return highest
+    return 1 - lowest_probability(left, divergence, order, reverse=reverse)
 
 
 def divergence_needed(
@@ -182,8 +180,7 @@ def divergence_needed(
     # the sum under the logarithm may be off by a few last bits, and the factor multiplies them
     bits = 10 * _SLACK if np.isinf(order) or order == 1 else _SLACK * max(10.0, order / (order - 1))
     doubt = bits * np.maximum(1.0, np.exp(np.minimum(least, 30.0)))
-    needed: Float64Array = np.where(top > other, np.maximum(0.0, least - doubt), 0.0)
-    return needed
+    return np.where(top > other, np.maximum(0.0, least - doubt), 0.0)
 
 
 def _power_mean(top: Float64Array, other: Float64Array, power: float) -> Float64Array:
@@ -198,8 +195,7 @@ def _power_mean(top: Float64Array, other: Float64Array, power: float) -> Float64
     with np.errstate(over="ignore"):
         ratio = np.where(base > 0, less / np.where(base > 0, base, 1.0), 0.0)
         share = (1 + np.where(base > 0, ratio, 1.0) ** power) / 2
-    mean: Float64Array = base * share ** (1 / power)
-    return mean
+    return base * share ** (1 / power)
 
 
 def pinsker_needed(p_top: ArrayLike, p_other: ArrayLike) -> Float64Array:
@@ -221,8 +217,7 @@ def pinsker_needed(p_top: ArrayLike, p_other: ArrayLike) -> Float64Array:
     """
     top, other = check_probability(p_top, "p_top"), check_probability(p_other, "p_other")
     margin = np.maximum(0.0, top - np.minimum(other, 1 - top))
-    needed: Float64Array = margin**2 / 2
-    return needed
+    return margin**2 / 2
 
 
 def _divergences(divergence: ArrayLike) -> Float64Array:

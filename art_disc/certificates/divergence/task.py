@@ -10,7 +10,7 @@ from art_disc.certificates.divergence.centres import vacuous_from
 from art_disc.certificates.divergence.finding import divergence_model
 from art_disc.certificates.divergence.models import AdaptiveModel, DivergenceModel, PooledModel
 from art_disc.certificates.divergence.votes import check_confidence, count_votes
-from art_disc.certificates.inputs import input_top
+from art_disc.certificates.target import input_top
 from art_disc.core.budget import BUDGET_TOLERANCE
 from art_disc.core.checks import (
     BoolArray,

@@ -68,8 +68,7 @@ def count_votes(
                 parts.append(_votes(classifier.predict_draws(part, n, seed=own), n, len(part)))
                 bar.update(n * len(part))
             rows.append(np.sum(parts, axis=0))
-    counts: IntArray = np.concatenate(rows)
-    return counts
+    return np.concatenate(rows)
 
 
 def _votes(scores: Any, n: int, images: int) -> IntArray:
