@@ -139,8 +139,7 @@ class Problem:
         fits &= candidates <= upper
         if self.threat.domain == "8bit":
             fits &= is_on_grid(candidates / np.float32(upper))
-        legal: BoolArray = fits.all(axis=(1, 2, 3))
-        return legal
+        return np.asarray(fits.all(axis=(1, 2, 3)))
 
     def findings(self, decided: Mapping[int, Finding]) -> tuple[Finding, ...]:
         """Join findings for all of `to_decide` with the images that are misclassified as they are.

@@ -143,8 +143,7 @@ def margins(scores: Float64Array, labels: IntArray) -> Float64Array:
     others = scores.copy()
     others[rows, labels] = -np.inf
     scale = np.maximum(1.0, np.abs(scores).max(axis=1))
-    gaps: Float64Array = (scores[rows, labels] - others.max(axis=1)) / (TOLERANCE * scale)
-    return gaps
+    return np.asarray((scores[rows, labels] - others.max(axis=1)) / (TOLERANCE * scale))
 
 
 def find_target(classifier: Classifier) -> Target:

@@ -152,8 +152,7 @@ def _cell(
     cells: _Cells, codebook: Codebook, code: int, window: tuple[slice, ...], *, ties: bool
 ) -> BoolArray:
     if not ties:
-        inside: BoolArray = cells.codes[window] == code
-        return inside
+        return np.asarray(cells.codes[window] == code)
     low = cells.low + np.array([part.start for part in window])
     high = cells.low + np.array([part.stop for part in window])
     away = _distances(codebook, np.array([code]), low, high)[0]

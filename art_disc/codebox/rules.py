@@ -51,8 +51,7 @@ def paper_mask(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArra
         tau = min(np.sqrt(tau), tau / max(255 * codebook.separation(), 1e-9))
     reach = (255 * eps + WIDEN) * _stretch(codebook)
     d = _distances(255 * pixels.astype(np.float64), levels_of(codebook), codebook.nearest_metric)
-    mask: BoolArray = d <= d.min(axis=1, keepdims=True) + 2 * reach + tau
-    return mask
+    return np.asarray(d <= d.min(axis=1, keepdims=True) + 2 * reach + tau)
 
 
 def published_mask(pixels: Float32Array, codebook: Codebook, eps: float) -> BoolArray:
@@ -65,8 +64,7 @@ def published_mask(pixels: Float32Array, codebook: Codebook, eps: float) -> Bool
     """
     centres = _published(codebook.codewords_)
     d = _distances(_published(pixels), centres, codebook.nearest_metric)
-    mask: BoolArray = d <= d.min(axis=1, keepdims=True) + 2 * eps * _stretch(codebook)
-    return mask
+    return np.asarray(d <= d.min(axis=1, keepdims=True) + 2 * eps * _stretch(codebook))
 
 
 def _published(values: Float32Array) -> Float64Array:

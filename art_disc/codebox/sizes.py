@@ -52,8 +52,7 @@ def class_sizes(pixels: Float32Array, codebook: Codebook, threat: Threat) -> Int
         low, high, reach = levels.min(axis=0), levels.max(axis=0), grid_reach(threat.eps)
         if (high - low + 1 + 2 * reach).prod() < _WORTH * len(levels):
             counts = reached_counts(codebook, reach, low, high, ties=threat.domain == "real")
-            sizes: IntArray = counts[tuple((levels - low).T)].astype(np.int64)
-            return sizes
+            return np.asarray(counts[tuple((levels - low).T)], dtype=np.int64)
     rows = max(1, _MASK_BITS // codebook.n_codes_)
     parts = [
         unit_mask(pixels[None, i : i + rows], codebook, threat).sum(axis=-1)

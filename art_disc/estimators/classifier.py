@@ -27,6 +27,8 @@ class DefendedClassifier(PyTorchClassifier):
     `PyTorchClassifier` around `model`, nothing is lost. It keeps the `WhiteBoxClassifier` contract.
     """
 
+    model: DefendedModule
+
     # class and module where a defence draws; `randomized` names them, which builds on this class
     _drawing: ClassVar[tuple[type["DefendedClassifier"], Callable[..., DefendedModule]]]
 
@@ -38,19 +40,16 @@ class DefendedClassifier(PyTorchClassifier):
     @property
     def base_network(self) -> torch.nn.Module:
         """The undefended torch network, shared with this classifier."""
-        network: torch.nn.Module = self.model.base
-        return network
+        return self.model.base
 
     @property
     def standardisation(self) -> tuple[Any, Any] | None:
         """(mean, std) between the defences and the network, or None."""
-        pair: tuple[Any, Any] | None = self.model.standardisation
-        return pair
+        return self.model.standardisation
 
     def standardised(self, given: torch.Tensor) -> torch.Tensor:
         """Return what defences made, shape (n, ...), as the base network takes it."""
-        made: torch.Tensor = self.model.standardised(given)
-        return made
+        return self.model.standardised(given)
 
     def graph_logits(self, x: torch.Tensor) -> torch.Tensor:
         """Return the scores that ART's gradients are taken of, with their graph.

@@ -172,6 +172,7 @@ class RandomizedClassifier(DefendedClassifier):
     `mean_loss` its own loss is wrapped in a `MeanLoss`, which such rebuilt classifiers do not have.
     """
 
+    model: RandomizedModule
     _loss: Any
 
     def __init__(self, model: Any, loss: Any, *args: Any, **options: Any) -> None:
@@ -183,8 +184,7 @@ class RandomizedClassifier(DefendedClassifier):
     @property
     def voting(self) -> Voting:
         """How many draws are made and what is made of them."""
-        voting: Voting = self.model.voting
-        return voting
+        return self.model.voting
 
     @property
     def eot_samples(self) -> int:

@@ -105,8 +105,7 @@ class Boxes:
 
 def _density(z: Float64Array) -> Float64Array:
     # far ends need not be squared
-    found: Float64Array = np.exp(-(np.clip(z, -_FAR, _FAR) ** 2) / 2) / np.sqrt(2 * np.pi)
-    return found
+    return np.asarray(np.exp(-(np.clip(z, -_FAR, _FAR) ** 2) / 2) / np.sqrt(2 * np.pi))
 
 
 def interior_boxes(x: Float64Array, codes: Float64Array, sigma: float, n_boxes: int) -> Boxes:

@@ -206,8 +206,7 @@ def _hidden_kl(
     lost = masses * (square / 2 + ratio) - np.einsum("pki,pi->pk", moments, shift)
     # the slopes of the line above in its masses and moments; 2 for the log's curvature
     lost -= error * (square / 2 + np.abs(ratio) + 2 + np.abs(shift).sum(axis=1, keepdims=True))
-    found: Float64Array = np.where(kept, np.maximum(lost, 0.0), 0.0).sum(axis=1)
-    return found
+    return np.asarray(np.where(kept, np.maximum(lost, 0.0), 0.0).sum(axis=1))
 
 
 def _renyi(boxes: Boxes, masses: Float64Array, shift: Float64Array, order: float) -> Float64Array:

@@ -101,8 +101,7 @@ class Ballot:
         """Where the label has more votes than any other class."""
         rows, others = np.arange(len(self.labels)), self.counts.copy()
         others[rows, self.labels] = -1
-        ahead: BoolArray = self.counts[rows, self.labels] > others.max(axis=1)
-        return ahead
+        return np.asarray(self.counts[rows, self.labels] > others.max(axis=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,8 +80,7 @@ def _votes(scores: Any, n: int, images: int) -> IntArray:
         msg = "some draws score NaN, which is a vote for no class; repair the network first"
         raise CertificateError(msg)
     winners = array.argmax(axis=2)
-    counts: IntArray = (winners[..., None] == np.arange(array.shape[2])).sum(axis=0)
-    return counts
+    return np.asarray((winners[..., None] == np.arange(array.shape[2])).sum(axis=0))
 
 
 def check_confidence(confidence: float) -> None:
