@@ -52,11 +52,7 @@ class DefendedClassifier(PyTorchClassifier):
         return self.model.standardised(given)
 
     def graph_logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the scores that ART's gradients are taken of, with their graph.
-
-        Args:
-            x: Images in the input range, shape (n, ...).
-        """
+        """Return the scores of images (n, ...) that ART's gradients are taken of, with graph."""
         output = self._predict_framework(x)[0]
         return output if isinstance(output, torch.Tensor) else output[-1]
 
@@ -222,11 +218,9 @@ class DefendedClassifier(PyTorchClassifier):
     def with_each_defence(
         self, change: Callable[[Any], Any], *, voting: Voting | None = None
     ) -> Self:
-        """Return the same kind of classifier with each defence changed in its place.
+        """Return the same kind of classifier with each defence changed in its place, or kept.
 
-        Args:
-            change: From a defence to another, or to itself.
-            voting: How draws are made and counted; None: as here.
+        Draws are made and counted as `voting` says; None: as here.
         """
         outside = [change(defence) for defence in self.preprocessing_defences or ()]
         inside = [change(defence) for defence in self.model.preprocessors]

@@ -46,11 +46,9 @@ class MeanLoss(nn.Module):
         self.loss.reduction = word
 
     def forward(self, scores: Tensor, labels: Tensor) -> Any:
-        """Return the loss, of the shape that the wrapped one gives.
+        """Return the loss of what a module of draws returned, of the wrapped one's shape.
 
-        Args:
-            scores: What a module of draws returned, shape (n, classes).
-            labels: As for the wrapped loss; or one-hot, shape (n, classes).
+        Scores have shape (n, classes); labels are as for the wrapped loss, or one-hot.
         """
         if isinstance(self.loss, _OF_INDICES) and labels.ndim == 2:
             labels = labels.argmax(dim=1)

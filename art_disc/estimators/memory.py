@@ -24,12 +24,8 @@ def measure_bytes(network: nn.Module, run: Callable[[Tensor], Any], row: Tensor)
     """Return the bytes that a forward and backward pass of one row needs, weights apart.
 
     What autograd keeps, and once more the largest part of it: that of the layer at work. The
-    network is in eval mode meanwhile, and the global random streams are as before.
-
-    Args:
-        network: Whose weights are not counted.
-        run: Passes a batch through it.
-        row: One image, shape (1, ...).
+    network is in eval mode meanwhile, and the global random streams are as before. `run` passes
+    a batch through it, and `row` is one image, shape (1, ...).
     """
     weights = {t.untyped_storage().data_ptr() for t in (*network.parameters(), *network.buffers())}
     kept: dict[int, int] = {}

@@ -59,14 +59,7 @@ class RandomizedModule(DefendedModule):
         self._known: KnownLoss | None = None
 
     def forward(self, x: Tensor) -> Any:
-        """Return scores (n, classes) as `Voting.output` says.
-
-        Args:
-            x: Images in the input range; floats of any precision, or uint8.
-
-        Raises:
-            InputError: Another integer type, or what a defence refuses.
-        """
+        """Return scores (n, classes) as `Voting.output` says; images as for `DefendedModule`."""
         gradient = torch.is_grad_enabled()
         if gradient and self._known is not None:
             return self.out(self._with_gradient(x, self._known))
@@ -83,12 +76,7 @@ class RandomizedModule(DefendedModule):
             self._known = None
 
     def log_probs(self, x: Tensor, number: int) -> Tensor:
-        """Return log-probabilities of single draws, shape (number, n, classes).
-
-        Args:
-            x: As for `forward`.
-            number: Draws of every image, >= 1.
-        """
+        """Return log-probabilities of `number` >= 1 draws an image, shape (number, n, classes)."""
         x, steps, each = self._begin(x)
         gradient = torch.is_grad_enabled()
         # drawn images are kept twice, the map's pixels and what it made; batch statistics need

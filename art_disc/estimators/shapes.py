@@ -29,10 +29,9 @@ def encoded_shape(
         input_shape: (c, h, w), or (h, w, c) where not `channels_first`.
         channels_first: Layout of the images.
     """
-    shape: Shape = input_shape
     for defence in defences:
-        shape = _behind(defence, shape, channels_first=channels_first)
-    return shape
+        input_shape = _behind(defence, input_shape, channels_first=channels_first)
+    return input_shape
 
 
 def _behind(defence: Any, shape: Shape, *, channels_first: bool) -> Shape:

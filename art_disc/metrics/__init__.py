@@ -6,12 +6,17 @@ Most are functions of a classifier or a codebook and images; their rooms are `co
 
 from art_disc.certificates.certificate import Certificate
 from art_disc.certificates.divergence.cells import codeword_divergence
-from art_disc.certificates.divergence.centres import centre_term, proposition1_kl, vacuous_from
 from art_disc.certificates.divergence.colour_cells import colour_divergence
 from art_disc.certificates.divergence.curve import certified_accuracy_curve
 from art_disc.certificates.divergence.finding import divergence_model
 from art_disc.certificates.divergence.front import kl_certify
-from art_disc.certificates.divergence.gaussian import gaussian_kl, smoothing_radius
+from art_disc.certificates.divergence.gaussian import (
+    centre_term,
+    gaussian_kl,
+    proposition1_kl,
+    smoothing_radius,
+    vacuous_from,
+)
 from art_disc.certificates.divergence.invert import (
     binary_divergence,
     divergence_needed,

@@ -54,16 +54,7 @@ def check_orders(orders: Sequence[float]) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is known of some images before a bound is applied.
-
-    Attributes:
-        model: Of the random defence.
-        images: Shape (n, c, h, w) in [0, 1].
-        budget: On that scale.
-        limits: Of the vote probabilities of the clean images.
-        orders: From `check_orders`.
-        kl: Bound of KL(clean || perturbed) for each image, in nats.
-    """
+    """What `decide` is given, and for each image a bound of KL(clean || perturbed), in nats."""
 
     model: DivergenceModel
     images: Float64Array
@@ -85,7 +76,9 @@ def decide(
     bound: str,
     orders: Sequence[float],
 ) -> Decision:
-    """Decide every image (n, c, h, w) in [0, 1] by one of `BOUNDS`; arguments as in `Case`.
+    """Decide every image (n, c, h, w) in [0, 1] under a budget on that scale by one of `BOUNDS`.
+
+    Limits are those of the clean images' vote probabilities, orders come from `check_orders`.
 
     Raises:
         InputError: Another bound.

@@ -17,7 +17,7 @@ from art_disc.certificates.divergence.models import (
 from art_disc.certificates.target import applied_defences
 from art_disc.core.checks import Float64Array
 from art_disc.core.errors import CertificateError
-from art_disc.defences import MapPreprocessor, PixelNoise, traits
+from art_disc.defences import MapPreprocessor, traits
 
 
 def divergence_model(classifier: Any) -> DivergenceModel:
@@ -79,10 +79,6 @@ def _model_of(defence: Any) -> DivergenceModel:
     if noise.sigma == 0 or (noise.n_samples and noise.tau == 0):
         msg = f"{known.describe()} adds no noise to some pixels, so no divergence is finite"
         raise CertificateError(msg)
-    return _model_of_noise(noise)
-
-
-def _model_of_noise(noise: PixelNoise) -> DivergenceModel:
     if noise.n_samples:
         return AdaptiveModel(noise.n_samples, noise.tau, noise.sigma)
     if noise.codewords is None:

@@ -70,20 +70,17 @@ def binary_divergence(p: ArrayLike, q: ArrayLike, order: float = 1.0) -> Float64
     if order == 1:
         found = rel_entr(p, q) + rel_entr(1 - p, 1 - q)
     else:
-        pairs = ((p, q), (1 - p, 1 - q))
+        shares, pairs = (p, 1 - p), ((p, q), (1 - p, 1 - q))
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = [np.where(a > 0, np.log(a) - np.log(b), -np.inf) for a, b in pairs]
+            weighted = zip(shares, ratio, strict=True)
             if np.isinf(order):
                 found = np.maximum(*ratio)
             elif order < _NEAR:
-                over = (
-                    a * np.expm1((order - 1) * r) for (a, _), r in zip(pairs, ratio, strict=True)
-                )
-                found = np.log1p(sum(over)) / (order - 1)
+                first, second = (a * np.expm1((order - 1) * r) for a, r in weighted)
+                found = np.log1p(first + second) / (order - 1)
             else:
-                first, second = (
-                    np.log(a) + (order - 1) * r for (a, _), r in zip(pairs, ratio, strict=True)
-                )
+                first, second = (np.log(a) + (order - 1) * r for a, r in weighted)
                 found = np.logaddexp(first, second) / (order - 1)
     nats: Float64Array = np.maximum(0.0, found)
     return nats

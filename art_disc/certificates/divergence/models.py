@@ -15,9 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from art_disc.certificates.divergence.cells import codeword_divergence
-from art_disc.certificates.divergence.centres import proposition1_kl
 from art_disc.certificates.divergence.colour_cells import N_BOXES, colour_codes, colour_divergence
-from art_disc.certificates.divergence.gaussian import gaussian_renyi, gaussian_shift
+from art_disc.certificates.divergence.gaussian import (
+    gaussian_renyi,
+    gaussian_shift,
+    proposition1_kl,
+)
 from art_disc.core.checks import Float64Array, check_count, check_positive
 from art_disc.core.errors import CertificateError
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from art_disc.certificates.divergence.centres import vacuous_from
 from art_disc.certificates.divergence.finding import divergence_model
+from art_disc.certificates.divergence.gaussian import vacuous_from
 from art_disc.certificates.divergence.models import AdaptiveModel, DivergenceModel, PooledModel
 from art_disc.certificates.divergence.votes import check_confidence, count_votes
 from art_disc.certificates.target import input_top
@@ -106,14 +106,7 @@ class Ballot:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """How votes are taken.
-
-    Attributes:
-        draws: Votes an image, >= 1.
-        confidence: With which each verdict about them holds, in (0, 1).
-        seed: Of the draws.
-        batch_size: Images at once.
-        verbose: Show a progress bar.
+    """How votes are taken: the arguments of these names of `kl_certify`.
 
     Raises:
         InputError: A number outside its range.
