@@ -103,5 +103,4 @@ class LogitSpacePGA(OwnAttack):
         scores = self.estimator.base_network(self.estimator.standardised(codes))
         loss = nn.functional.cross_entropy(scores, labels, reduction="sum")
         (slope,) = torch.autograd.grad(loss, leaf)
-        moved: Tensor = logits + (-1 if self.targeted else 1) * self.eps_step * slope.sign()
-        return moved
+        return logits + (-1 if self.targeted else 1) * self.eps_step * slope.sign()

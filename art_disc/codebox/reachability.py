@@ -62,22 +62,9 @@ def free_pixels(
     domain: str = "real",
     channels_first: bool = True,
 ) -> IntArray:
-    """Count, for each image, the units that can reach more than one codeword.
+    """Count, for each of n images, the units that can reach more than one codeword, shape (n,).
 
-    Args:
-        x: Images, shape (n, c, h, w), floats in [0, 1] or uint8.
-        codebook: A fitted codebook.
-        eps: l_inf budget on the [0, 1] scale.
-        rule: How reach is decided, `exact`, `paper` or `paper_float`.
-        domain: Values that changed pixels take, `real` or `8bit`.
-        channels_first: Otherwise images are (n, h, w, c).
-
-    Returns:
-        Shape (n,).
-
-    Raises:
-        InputError: An argument does not fit.
-        CertificateError: `8bit`, and a pixel has no level within the budget.
+    Arguments and errors are those of `reachable_codes`, whose masks need not fit into memory here.
     """
     units = checked_units(x, codebook, channels_first=channels_first)
     masks = masks_of(units, codebook, Threat(eps, rule, domain))
@@ -85,13 +72,9 @@ def free_pixels(
 
 
 def log2_images(mask: BoolArray) -> Float64Array:
-    """log2 of the number of code images |S(x)| for each image.
+    """log2 of the number of code images |S(x)| for each image, shape (n,).
 
-    Args:
-        mask: What `reachable_codes` returned, shape (n, units, k).
-
-    Returns:
-        Shape (n,).
+    `mask` is what `reachable_codes` returned, shape (n, units, k).
     """
     sizes: Float64Array = np.log2(mask.sum(axis=-1)).sum(axis=-1)
     return sizes

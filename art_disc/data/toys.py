@@ -100,5 +100,4 @@ def linear_problem(
 
 def _scores(x: NDArray[np.floating], w: Float32Array, b: float) -> NDArray[np.float64]:
     flat = np.asarray(x, np.float64).reshape(len(x), -1)
-    result: NDArray[np.float64] = flat @ w.astype(np.float64) + b
-    return result
+    return flat @ w.astype(np.float64) + b

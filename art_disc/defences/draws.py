@@ -150,8 +150,7 @@ def is_drawing(step: nn.Module) -> bool:
 
 def drawn(step: nn.Module, x: Tensor, index: int) -> Tensor:
     """Return what a map makes of images, by draw number `index` if it draws; see `RandomMap`."""
-    made: Tensor = step.draw(x, index) if isinstance(step, RandomMap) else step(x)
-    return made
+    return step.draw(x, index) if isinstance(step, RandomMap) else step(x)
 
 
 def own_generators(model: nn.Module) -> list[torch.Generator]:

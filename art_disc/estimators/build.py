@@ -95,10 +95,7 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
             device_type="gpu" if device.type == "cuda" else "cpu",
         )
         bare.model.eval()
-        classifier = bare.with_defences(defences, placement=placement, voting=voting)
-        classifier.model.eval()
-    _dry_run(classifier)
-    return classifier
+        return _tried(bare.with_defences(defences, placement=placement, voting=voting))
 
 
 def defend(
@@ -144,12 +141,7 @@ def defend(
     if inside and placement == "preprocessor":
         msg = "this classifier's defences live in its module; keep placement='module'"
         raise InputError(msg)
-    result: DefendedClassifier = bare.with_defences(
-        [*inside, *added], placement=placement, keep=old
-    )
-    result.model.eval()
-    _dry_run(result)
-    return result
+    return _tried(bare.with_defences([*inside, *added], placement=placement, keep=old))
 
 
 def _bare(
@@ -228,18 +220,20 @@ def _without_votes(classifier: RandomizedClassifier) -> DefendedClassifier:
     return DefendedClassifier(model=module, preprocessing_defences=outside, **classifier._options())
 
 
-def _dry_run(classifier: DefendedClassifier) -> None:
-    asked = None
+def _tried(classifier: DefendedClassifier) -> DefendedClassifier:
+    """Return a classifier, in eval mode, whose network returned logits of two images."""
+    classifier.model.eval()
+    asked, tried = None, classifier
     if isinstance(classifier, RandomizedClassifier):
         # logarithms of means hide what the network itself returns
-        _dry_run(classifier.base if classifier.has_base else _without_votes(classifier))
+        _tried(classifier.base if classifier.has_base else _without_votes(classifier))
         asked = classifier.voting.output
         # the classifier's own streams stay at their beginning
-        classifier = classifier.frozen(0)
+        tried = classifier.frozen(0)
     x = np.zeros((2, *classifier.input_shape), dtype=np.float32)
     x[1] = classifier.clip_values[1]
     try:
-        logits = classifier.predict(x)
+        logits = tried.predict(x)
     # the user's own code runs here, and may raise anything
     except Exception as error:
         if isinstance(error, InputError):
@@ -263,3 +257,4 @@ def _dry_run(classifier: DefendedClassifier) -> None:
             "network is sure; leave its softmax out, or return the logarithm"
         )
         raise InputError(msg)
+    return classifier

@@ -270,8 +270,7 @@ class RandomizedClassifier(DefendedClassifier):
         images, _ = self._apply_preprocessing(x, y=None, fit=False)
         with torch.no_grad():
             draws = module.log_probs(torch.as_tensor(images).to(self.device), n)
-        result: Float32Array = draws.cpu().numpy()
-        return result
+        return draws.cpu().numpy()
 
 
 DefendedClassifier._drawing = RandomizedClassifier, RandomizedModule

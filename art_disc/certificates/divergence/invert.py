@@ -120,16 +120,9 @@ def lowest_probability(
 def highest_probability(
     p: ArrayLike, divergence: ArrayLike, order: float = 1.0, *, reverse: bool = False
 ) -> Float64Array:
-    """Largest q within a divergence of p; see `lowest_probability`.
+    """Largest q within a divergence of p, or of an upper limit of it, in [p, 1], rounded up.
 
-    Args:
-        p: Probability under the clean image, or an upper limit of it, any shape.
-        divergence: Upper bound of D_order(clean || perturbed) in nats, >= 0, broadcast to `p`.
-        order: At least 1; 1 is KL.
-        reverse: The bound is of D_order(perturbed || clean).
-
-    Raises:
-        InputError: A number outside its range.
+    Arguments and errors are those of `lowest_probability`.
     """
     left = complement_below(check_probability(p))
     return 1 - lowest_probability(left, divergence, order, reverse=reverse)
