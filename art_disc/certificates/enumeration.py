@@ -3,7 +3,6 @@
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from tqdm import tqdm
@@ -28,9 +27,7 @@ def by_enumeration(problem: Problem, options: Options) -> dict[int, Finding]:
     Source: Chen et al. 2018, section 4.3; the exact set of codes is ours.
     """
     most = options.max_free + 1e-9
-    counted = [
-        Enumeration.of(problem, index) for index in problem.to_decide if problem.log2[index] <= most
-    ]
+    counted = [Enumeration(problem, i) for i in problem.to_decide if problem.log2[i] <= most]
     total = sum(each.size for each in counted)
     with tqdm(total=total, desc="code images", disable=not options.verbose) as bar:
         _classify(counted, problem, options.batch_size, bar.update)
@@ -39,39 +36,22 @@ def by_enumeration(problem: Problem, options: Options) -> dict[int, Finding]:
     return findings | {each.index: each.finding for each in counted}
 
 
-@dataclass(slots=True)
 class Enumeration:
-    """The code images of one input.
+    """The code images of one input of a problem, by number, and what is known of them so far."""
 
-    Attributes:
-        index: Position of the input in the problem.
-        codes: Code of each unit, any reachable one, shape (units,).
-        free: Units with several codes, shape (n,).
-        choices: The codes of each free unit.
-        size: Number of code images.
-        done: Code images classified so far.
-        witness: A perturbed input that is really misclassified, once one was found.
-        reason: Why it is undecided, as long as no witness is found.
-    """
-
-    index: int
-    codes: IntArray
-    free: IntArray
-    choices: list[IntArray]
-    size: int
-    done: int = 0
-    witness: Float32Array | None = None
-    reason: str = ""
-    _points: dict[tuple[int, int], Float32Array | None] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, problem: Problem, index: int) -> "Enumeration":
-        """Number the code images of one input."""
+    def __init__(self, problem: Problem, index: int) -> None:
+        self.problem, self.index = problem, index
         mask = problem.mask(index)
-        free = np.flatnonzero(mask.sum(axis=1) > 1)
-        choices = [np.flatnonzero(mask[unit]) for unit in free]
-        size = math.prod(len(codes) for codes in choices)
-        return cls(index, mask.argmax(axis=1), free, choices, size)
+        # of each unit any reachable code; the units with several, and the codes of these
+        self.codes = mask.argmax(axis=1)
+        self.free = np.flatnonzero(mask.sum(axis=1) > 1)
+        self.choices = [np.flatnonzero(mask[unit]) for unit in self.free]
+        self.size = math.prod(len(codes) for codes in self.choices)
+        self.done = 0
+        # a perturbed input that is really misclassified; until then, why the input is undecided
+        self.witness: Float32Array | None = None
+        self.reason = ""
+        self._points: dict[tuple[int, int], Float32Array | None] = {}
 
     @property
     def open(self) -> bool:
@@ -95,14 +75,14 @@ class Enumeration:
             columns.append(codes[digit])
         return np.stack(columns, axis=1) if columns else np.empty((len(rest), 0), np.int64)
 
-    def code_images(self, codes: IntArray, problem: Problem) -> Float32Array:
+    def code_images(self, codes: IntArray) -> Float32Array:
         """Images of codewords with these codes of the free units, shape (rows, free units)."""
         full = np.repeat(self.codes[None], len(codes), axis=0)
         full[:, self.free] = codes
-        target = problem.target
-        return target.images(target.codebook.codewords_[full], problem.images.shape[1:])
+        target = self.problem.target
+        return target.images(target.codebook.codewords_[full], self.problem.images.shape[1:])
 
-    def judge(self, codes: IntArray, gaps: Float64Array, problem: Problem) -> None:
+    def judge(self, codes: IntArray, gaps: Float64Array) -> None:
         """Look for a witness among the code images that are not classified with a clear margin."""
         bad = np.flatnonzero(~(gaps > 1))
         if not len(bad):
@@ -110,17 +90,17 @@ class Enumeration:
         ordered = bad[np.argsort(gaps[bad])]
         for rows in (ordered[:_FIRST_TRIES], ordered[_FIRST_TRIES:]):
             if len(rows) and self.witness is None:
-                made = self.realised(codes[rows], problem)
-                self.witness = problem.witness_among(self.index, made)
+                made = self.realised(codes[rows])
+                self.witness = self.problem.witness_among(self.index, made)
         if (~(gaps[bad] >= -1)).any():
-            self.reason = ONLY_TIES if problem.threat.rule == "exact" else ONLY_BY_RULE
+            self.reason = ONLY_TIES if self.problem.threat.rule == "exact" else ONLY_BY_RULE
         else:
             self.reason = self.reason or ONLY_FLOAT_ERROR
 
-    def realised(self, codes: IntArray, problem: Problem) -> Float32Array:
+    def realised(self, codes: IntArray) -> Float32Array:
         """Return perturbed inputs of codes (rows, free units), for the rows that have any."""
-        threat, target = problem.threat, problem.target
-        clean = target.units(problem.images[self.index][None])[0]
+        threat, target, images = self.problem.threat, self.problem.target, self.problem.images
+        clean = target.units(images[self.index][None])[0]
         base = nearest_on_grid(clean, threat.eps) if threat.domain == "8bit" else clean
         units = np.repeat(base[None], len(codes), axis=0)
         real = np.ones(len(codes), dtype=bool)
@@ -136,7 +116,7 @@ class Enumeration:
                     real &= ~rows
                 else:
                     units[rows, unit] = point
-        return target.images(units[real], problem.images.shape[1:])
+        return target.images(units[real], images.shape[1:])
 
 
 def _classify(
@@ -152,15 +132,14 @@ def _classify(
     waiting = deque(enumerations)
     while waiting:
         batch = _take(waiting, batch_size)
-        images = np.concatenate([each.code_images(codes, problem) for each, codes in batch])
-        owners = np.repeat([each.index for each, _ in batch], [len(codes) for _, codes in batch])
+        images = np.concatenate([each.code_images(codes) for each, codes in batch])
+        sizes = [len(codes) for _, codes in batch]
+        owners = np.repeat([each.index for each, _ in batch], sizes)
         gaps = margins(problem.target.scores(images, batch_size), problem.labels[owners])
-        start = 0
-        for each, codes in batch:
-            part = gaps[start : start + len(codes)]
-            start += len(codes)
+        parts = np.split(gaps, np.cumsum(sizes)[:-1])
+        for (each, codes), part in zip(batch, parts, strict=True):
             each.done += len(codes)
-            each.judge(codes, part, problem)
+            each.judge(codes, part)
             advance(len(codes) if each.witness is None else len(codes) + each.size - each.done)
         if batch[-1][0].open:
             waiting.appendleft(batch[-1][0])

@@ -99,10 +99,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
 def check_certifiable(classifier: Classifier, x: Any, *, max_free: int = 12) -> None:
     """Raise what `certify` would raise for these, without classifying any code image.
 
-    Args:
-        classifier: As for `certify`.
-        x: As for `certify`; up to 256 of the images are tried.
-        max_free: As for `certify`.
+    Arguments are those of `certify`; up to 256 of the images are tried.
 
     Raises:
         InputError: An argument does not fit.

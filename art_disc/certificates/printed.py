@@ -55,11 +55,7 @@ def printed_rule(margin: ArrayLike, kl: ArrayLike) -> BoolArray:
 def reference_rule(margin: ArrayLike, kl: ArrayLike) -> BoolArray:
     """Margin > sqrt(KL), as in the authors' code; this certifies images that are not safe.
 
-    Pinsker's inequality gives margin > sqrt(2 KL).
-
-    Args:
-        margin: As for `printed_rule`.
-        kl: As for `printed_rule`.
+    Pinsker's inequality gives margin > sqrt(2 KL). Arguments are those of `printed_rule`.
 
     Source: zhangyuc/randomized-discretization, kl_divergence.py.
     """

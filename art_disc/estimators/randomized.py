@@ -188,12 +188,6 @@ class RandomizedClassifier(DefendedClassifier):
         """As ART's, of `eot_samples` draws, within the memory and without computing twice.
 
         Where cross-entropy is the loss, weights get no gradient of it.
-
-        Args:
-            x: Images, array or tensor.
-            y: Labels, numbers or one-hot.
-            training_mode: Whether the network is in train mode.
-            **options: As ART's.
         """
         known = None
         if not (training_mode or self.is_rnn or self.preprocessing_defences):
@@ -213,11 +207,9 @@ class RandomizedClassifier(DefendedClassifier):
         )
 
     def with_samples(self, *, eot: int | None = None, vote: int | None = None) -> Self:
-        """Return the same classifier with other numbers of draws.
+        """Return the same classifier with other numbers of draws an image; None: as here.
 
-        Args:
-            eot: Draws an image where a gradient is taken; None: as here.
-            vote: Draws an image in `predict`; None: as here.
+        `eot` are made where a gradient is taken, `vote` in `predict`.
 
         Raises:
             InputError: A number below 1.

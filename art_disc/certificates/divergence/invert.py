@@ -191,14 +191,8 @@ def _power_mean(top: Float64Array, other: Float64Array, power: float) -> Float64
 def pinsker_needed(p_top: ArrayLike, p_other: ArrayLike) -> Float64Array:
     """(p_top - p_other)^2 / 2: the KL divergence below which Pinsker keeps the top class ahead.
 
-    Eq. (11) of the paper with its sign put right: margin > sqrt(2 KL).
-
-    Args:
-        p_top: As for `divergence_needed`.
-        p_other: As for `divergence_needed`.
-
-    Returns:
-        Nats; 0 where the top class is not ahead.
+    Eq. (11) of the paper with its sign put right: margin > sqrt(2 KL). Arguments are those of
+    `divergence_needed`, the result is in nats, 0 where the top class is not ahead.
 
     Raises:
         InputError: A number outside its range.
