@@ -6,7 +6,7 @@ pixel, or one channel of it where the codebook works `per_channel`.
 """
 
 from art_disc.codebox.boxes import from_units, to_units
-from art_disc.codebox.cell_volume import MOST_CHANNELS, grid_reach, reached_counts
+from art_disc.codebox.cell_volume import MOST_CHANNELS, grid_reach
 from art_disc.codebox.cells import point_for
 from art_disc.codebox.reachability import (
     checked_units,
@@ -16,11 +16,10 @@ from art_disc.codebox.reachability import (
     reachable_codes,
     unit_mask,
 )
-from art_disc.codebox.rules import DOMAINS, RULES, Threat
+from art_disc.codebox.rules import RULES, Threat
 from art_disc.codebox.sizes import class_sizes, cube_counts, distinct
 
 __all__ = [
-    "DOMAINS",
     "MOST_CHANNELS",
     "RULES",
     "Threat",
@@ -35,7 +34,6 @@ __all__ = [
     "masks_of",
     "point_for",
     "reachable_codes",
-    "reached_counts",
     "to_units",
     "unit_mask",
 ]

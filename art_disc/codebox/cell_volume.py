@@ -38,13 +38,6 @@ def grid_reach(eps: float) -> int:
     return int(np.floor(255 * eps + WIDEN))
 
 
-def is_whole(codebook: Codebook, eps: float) -> bool:
-    """Whether the grid with ties decides real-valued changes too (see the module's text)."""
-    levels = np.asarray(codebook.levels)
-    whole = bool((levels == np.rint(levels)).all() and (levels <= 255).all())
-    return whole and codebook.nearest_metric != "l2" and abs(255 * eps - round(255 * eps)) < 1e-4
-
-
 @dataclass(frozen=True, slots=True)
 class _Cells:
     """The nearest codewords of all colours of a box of the cube.

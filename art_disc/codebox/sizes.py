@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.codebooks import Codebook
-from art_disc.codebox.cell_volume import MOST_CHANNELS, grid_reach, is_whole, reached_counts
+from art_disc.codebox.cell_volume import MOST_CHANNELS, grid_reach, reached_counts
 from art_disc.codebox.grid import as_pixels, is_on_grid
 from art_disc.codebox.reachability import unit_mask
 from art_disc.codebox.rules import Threat
@@ -62,10 +62,14 @@ def class_sizes(pixels: Float32Array, codebook: Codebook, threat: Threat) -> Int
 
 
 def has_volume(codebook: Codebook, threat: Threat) -> bool:
-    """Whether the cells on the 8-bit cube give the counts that were asked for."""
+    """Whether the cells on the 8-bit cube give the counts asked for; see `codebox.cell_volume`."""
     if threat.rule != "exact" or codebook.n_channels_ > MOST_CHANNELS:
         return False
-    return threat.domain == "8bit" or is_whole(codebook, threat.eps)
+    if threat.domain == "8bit":
+        return True
+    levels, grey = np.asarray(codebook.levels), 255 * threat.eps
+    whole = bool((levels == np.rint(levels)).all() and (levels <= 255).all())
+    return whole and codebook.nearest_metric != "l2" and abs(grey - round(grey)) < 1e-4
 
 
 def cube_counts(codebook: Codebook, threat: Threat) -> Any:

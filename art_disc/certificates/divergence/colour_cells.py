@@ -141,12 +141,7 @@ def colour_divergence(  # noqa: PLR0913 - everything after the codewords is a ke
 
 
 def _pixels(
-    box: Float64Array,
-    codes: Float64Array,
-    sigma: float,
-    order: float,
-    n_boxes: int,
-    reverse: bool,
+    box: Float64Array, codes: Float64Array, sigma: float, order: float, n_boxes: int, reverse: bool
 ) -> Float64Array:
     """Bounds of single pixels; `box` holds them, their low and high ends, shape (3, m, c)."""
     unit = _line(codes)
