@@ -5,14 +5,13 @@ from pathlib import Path
 from art_disc.core.records import (
     AttackOutcome,
     CertificateRecord,
-    CertifiedCurve,
     CheckResult,
     DivergenceRecord,
     Environment,
     EvaluationRecord,
     Share,
 )
-from art_disc.core.records.certificate import AttackedPoint, CurvePoint
+from art_disc.core.records.certificate import AttackedPoint, CertifiedCurve, CurvePoint
 from art_disc.core.records.draws import DrawsRecord, persistent_curve
 from art_disc.core.records.hardness import (
     ClassesFacts,

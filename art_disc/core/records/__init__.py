@@ -5,33 +5,20 @@ again from the record. Reports read records and nothing else.
 """
 
 from art_disc.core.records.base import SCHEMA_VERSION, Environment, Record, Share
-from art_disc.core.records.certificate import (
-    VERDICTS,
-    CertificateRecord,
-    CertifiedCurve,
-    DivergenceRecord,
-)
+from art_disc.core.records.certificate import VERDICTS, CertificateRecord, DivergenceRecord
 from art_disc.core.records.evaluation import EvaluationRecord
 from art_disc.core.records.fields import Setting
-from art_disc.core.records.outcomes import (
-    KNOWLEDGE,
-    STATUSES,
-    WHITE_BOX,
-    AttackOutcome,
-    CheckResult,
-)
+from art_disc.core.records.outcomes import KNOWLEDGE, WHITE_BOX, AttackOutcome, CheckResult
 from art_disc.core.records.registry import RECORDS, load_record, record_class, register
 
 __all__ = [
     "KNOWLEDGE",
     "RECORDS",
     "SCHEMA_VERSION",
-    "STATUSES",
     "VERDICTS",
     "WHITE_BOX",
     "AttackOutcome",
     "CertificateRecord",
-    "CertifiedCurve",
     "CheckResult",
     "DivergenceRecord",
     "Environment",
