@@ -12,11 +12,7 @@ from typing import Any
 
 from art_disc.codebooks import Codebook, DensityCodebook, KMeansCodebook, KMedoidsCodebook
 from art_disc.core.errors import InputError
-from art_disc.defences.discretization import (
-    ColorDepthReduction,
-    InputBitDepth,
-    PixelDiscretization,
-)
+from art_disc.defences.discretization import ColorDepthReduction, InputBitDepth, PixelDiscretization
 from art_disc.defences.jpeg import JpegCompression
 from art_disc.defences.noise import GaussianNoise
 from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample

@@ -21,12 +21,7 @@ from art_disc.evaluation.plan import estimate_seconds, plan_trials
 from art_disc.evaluation.planned import PlannedTrial, merge_trials
 from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
 from art_disc.evaluation.runner import Runner
-from art_disc.evaluation.sources import (
-    USUAL,
-    Source,
-    gradient_sources,
-    wanted_surrogates,
-)
+from art_disc.evaluation.sources import USUAL, Source, gradient_sources, wanted_surrogates
 from art_disc.evaluation.store import FinishedTrials, fresh_folder
 from art_disc.metrics import certify as certify_images
 from art_disc.metrics import check_certifiable

@@ -13,13 +13,7 @@ from tqdm import tqdm
 from art_disc.core.records.base import Environment
 from art_disc.core.records.sweep import SweepRecord
 from art_disc.evaluation.sweep.cells import plan_cells
-from art_disc.evaluation.sweep.executors import (
-    Execution,
-    dask_client,
-    on_dask,
-    processes,
-    serial,
-)
+from art_disc.evaluation.sweep.executors import Execution, dask_client, on_dask, processes, serial
 from art_disc.evaluation.sweep.journal import Journal, only_one
 from art_disc.evaluation.sweep.plan import SweepPlan
 from art_disc.evaluation.sweep.prepare import (
