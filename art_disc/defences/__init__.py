@@ -1,7 +1,7 @@
 """ART preprocessors: discretisation with a surrogate gradient, those that draw, and baselines."""
 
-from art_disc.defences.codebook_map import CodebookMap
 from art_disc.defences.discretization import (
+    CodebookMap,
     CodebookPreprocessor,
     ColorDepthReduction,
     InputBitDepth,
@@ -13,10 +13,9 @@ from art_disc.defences.jpeg_model import DctModel
 from art_disc.defences.noise import GaussianNoise
 from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
 from art_disc.defences.preprocessor import MapPreprocessor, SurrogatePreprocessor, is_ours
-from art_disc.defences.randdisc import RandDisc
+from art_disc.defences.randdisc import RandDisc, RandMix
 from art_disc.defences.randdisc_base import PRESETS, ClusterPreprocessor
 from art_disc.defences.randdisc_map import Mixture
-from art_disc.defences.randmix import RandMix
 from art_disc.defences.resize_pad import ResizePad
 from art_disc.defences.straight_through import StraightThrough
 from art_disc.defences.table import DEFENCES, codebook_files, parse_defence, parse_defences

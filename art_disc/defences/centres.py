@@ -1,8 +1,8 @@
 """How the cluster centres of a randomised discretisation are found: sampled, iterated or fixed."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -24,27 +24,14 @@ class Picked:
     positions: Tensor | None = None
 
     def of(self, pixels: Tensor) -> Tensor:
-        """Return the centres, shape (n, c, k), differentiable in the pixels that were picked.
-
-        Args:
-            pixels: Shape (n, c, p), on the [0, 1] scale.
-        """
+        """Return the centres (n, c, k), differentiable in the picked ones of pixels (n, c, p)."""
         if self.positions is None:
             return self.added
         return _at(pixels, self.positions) + self.added
 
 
-class CentreRule(Protocol):
-    """A way to find k centres for every image of a batch."""
-
-    def __call__(self, pixels: Tensor, draws: Draws) -> Picked:
-        """Return the centres.
-
-        Args:
-            pixels: Shape (n, c, p), on the [0, 1] scale; no gradient is asked for.
-            draws: The random numbers.
-        """
-        ...
+# finds k centres for every image of a batch of pixels (n, c, p) on the [0, 1] scale, without grad
+CentreRule = Callable[[Tensor, Draws], Picked]
 
 
 def _at(pixels: Tensor, positions: Tensor) -> Tensor:
@@ -72,7 +59,7 @@ class NoisySample:
     shared_positions: bool = False
 
     def draw(self, pixels: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Return positions (n, s) and noise (n, c, s); arguments as for `CentreRule`."""
+        """Return positions (n, s) and noise (n, c, s) of pixels (n, c, p)."""
         n, channels, number = pixels.shape
         rows = 1 if self.shared_positions else n
         positions = draws.integers(number, (rows, self.n_samples), pixels.device)

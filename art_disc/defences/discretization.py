@@ -1,20 +1,72 @@
 """Pixel discretisation by a codebook, colour-depth reduction and input bit depth."""
 
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from art_disc.codebooks import BitDepthCodebook, Codebook, PixelCounts, UniformCodebook
+from art_disc.codebooks import BitDepthCodebook, Codebook, PixelCounts, UniformCodebook, nearest
 from art_disc.core.checks import Float32Array, check_images
 from art_disc.core.errors import InputError
-from art_disc.defences.codebook_map import CodebookMap
+from art_disc.defences.images import StepMap
 from art_disc.defences.preprocessor import SurrogatePreprocessor
-from art_disc.surrogates import CODEWORDS, Surrogate, SurrogateLike, soft_spread
+from art_disc.surrogates import (
+    CODEWORDS,
+    PixelSurrogate,
+    Surrogate,
+    SurrogateLike,
+    channels_255,
+    soft_spread,
+)
 
 # codewords go through float32 on [0, 1] and back
 _ROUNDING = 1e-6
+
+
+class CodebookMap(StepMap):
+    """Nearest codeword forward, bit for bit; the surrogate's gradient backward.
+
+    A pixel with NaN stays NaN, and what lies outside the range gets the nearest codeword too.
+    """
+
+    codewords: Tensor
+
+    def __init__(self, codebook: Codebook, surrogate: PixelSurrogate, **options: Any) -> None:
+        super().__init__(4 * (codebook.n_codes_ + 4), **options)
+        # a later fit of the codebook must not change a map that is in use
+        self.codebook = codebook.frozen()
+        self.surrogate = surrogate
+        # not in the state dict: the network's weight files stay the network's own
+        self.register_buffer("codewords", torch.tensor(codebook.codewords_), persistent=False)
+
+    def enter(self, x: Tensor) -> Tensor:
+        """As `StepMap.enter`; refuse another channel count than the codebook's too."""
+        images = super().enter(x)
+        self.codebook.check_channels(images.shape[1])
+        return images
+
+    def exact(self, images: Tensor) -> Tensor:
+        """Return images of codewords."""
+        book = self.codebook
+        index = nearest(
+            channels_255(images, book), book.levels, book.nearest_metric, book.ties, torch
+        )
+        codewords = self.codewords.to(images.device)
+        if book.per_channel:
+            codes = codewords[index, 0]
+        else:
+            codes = codewords[index].movedim(-1, 1).contiguous()
+        lost = images.isnan()
+        if lost.any():
+            lost = lost if book.per_channel else lost.any(dim=1, keepdim=True)
+            codes = codes.masked_fill(lost, torch.nan)
+        return codes
+
+    def stand_in(self, images: Tensor) -> Tensor:
+        """Return the surrogate's own value."""
+        return self.surrogate(images, self.codebook)
 
 
 class CodebookPreprocessor(SurrogatePreprocessor):
@@ -49,15 +101,6 @@ class CodebookPreprocessor(SurrogatePreprocessor):
         return CodebookMap(self.codebook, self.surrogate, **self._layout())
 
     @property
-    def map(self) -> CodebookMap:
-        """The torch module that does the work.
-
-        Raises:
-            NotFittedError: The codebook has no codewords yet.
-        """
-        return cast("CodebookMap", super().map)
-
-    @property
     def is_fitted(self) -> bool:
         """Whether the codebook has codewords."""
         return bool(self.codebook.is_fitted)
@@ -68,11 +111,7 @@ class CodebookPreprocessor(SurrogatePreprocessor):
         self._check_params()
 
     def check_channels(self, channels: int) -> None:
-        """Refuse pixels of another number of channels than the codewords'.
-
-        Raises:
-            InputError: The codebook is for another number.
-        """
+        """Refuse pixels of another number of channels than the codewords'."""
         self.codebook.check_channels(channels)
 
     def fit(self, x: Any, y: Any = None, **_: Any) -> Self:  # noqa: ARG002 - ART's signature
@@ -89,10 +128,6 @@ class CodebookPreprocessor(SurrogatePreprocessor):
         self.codebook.fit(PixelCounts.of(images, channels_first=self.channels_first))
         self._check_params()
         return self
-
-    def estimate_forward(self, x: Tensor, y: Any = None) -> Tensor:  # noqa: ARG002 - ART's signature
-        """Return the surrogate's value, which ART's NumPy path differentiates."""
-        return self.map.soft(x)
 
     def spread(self) -> tuple[Surrogate, ...]:
         """Return those of `soft_spread`."""
@@ -135,11 +170,7 @@ class PixelDiscretization(CodebookPreprocessor):
         codebook: Fitted, or learned by `fit` from training images.
         surrogate: Backward pass: a surrogate, a name (`soft`, `soft:25.5`, `identity`) or a
             callable on images in [0, 1].
-        channels_first: Images are (n, c, h, w); otherwise (n, h, w, c).
-        clip_values: Input range, (0, 1) or (0, 255).
-        apply_fit: Discretise in ART's `fit` too.
-        apply_predict: Discretise in ART's `predict` and gradients.
-        device_type: Where ART's NumPy path runs, `cpu` or `gpu`.
+        **options: Keyword options of `MapPreprocessor`.
 
     Source: Chen et al. 2018, section 4.1, T; Chen et al. 2019.
     """

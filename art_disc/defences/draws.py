@@ -107,26 +107,11 @@ class RandomMap(ImageMap):
         self.frozen = frozen
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return one draw of every image; the first of the frozen ones where they are frozen.
-
-        Args:
-            x: Images of four axes, floats of any precision, or uint8.
-
-        Raises:
-            InputError: No such images.
-        """
+        """Return one draw of every image; the first of the frozen ones where they are frozen."""
         return self.draw(x, 0)
 
     def draw(self, x: Tensor, index: int) -> Tensor:
-        """Return one draw of every image.
-
-        Args:
-            x: As for `forward`.
-            index: Which of the frozen draws; without meaning where the draws are fresh.
-
-        Raises:
-            InputError: As for `forward`.
-        """
+        """Return one draw of every image; of the frozen ones number `index`."""
         draws = Draws(self.stream.generator)
         if self.frozen is not None:
             generator = torch.Generator().manual_seed(derive_seed(self.frozen, "draw", index))
@@ -134,23 +119,8 @@ class RandomMap(ImageMap):
         return self.leave(self.transform(self.enter(x), draws))
 
     def transform(self, images: Tensor, draws: Draws) -> Tensor:
-        """Return the images of one draw.
-
-        Args:
-            images: float32 (n, c, h, w), in [0, upper] or outside it.
-            draws: The random numbers.
-        """
+        """Return one draw of images, float32 (n, c, h, w), in [0, upper] or outside it."""
         raise NotImplementedError
-
-
-def is_drawing(step: nn.Module) -> bool:
-    """Whether a map draws, fresh numbers or frozen ones."""
-    return isinstance(step, RandomMap)
-
-
-def drawn(step: nn.Module, x: Tensor, index: int) -> Tensor:
-    """Return what a map makes of images, by draw number `index` if it draws; see `RandomMap`."""
-    return step.draw(x, index) if isinstance(step, RandomMap) else step(x)
 
 
 def own_generators(model: nn.Module) -> list[torch.Generator]:
@@ -203,11 +173,7 @@ class RandomPreprocessor(MapPreprocessor):
         return self.freeze is None
 
     def frozen(self, seed: int) -> Self:
-        """Return the same defence with one set of numbers for every image and every call.
-
-        Args:
-            seed: Of those numbers; the defence's own seed plays no part.
-        """
+        """Return the same defence with one set of numbers of this seed for all images and calls."""
         return self._changed(freeze=int(seed))
 
     def with_seed(self, seed: int) -> Self:

@@ -12,28 +12,6 @@ from art_disc.surrogates import straight_through
 MEMORY_BYTES = 1 << 28
 
 
-def as_float_images(x: Tensor, upper: float) -> Tensor:
-    """Return a batch of images as float32 in the range that it came in.
-
-    Args:
-        x: Four axes; floats of any precision in [0, upper] or outside it, or uint8, which is read
-            as fractions of 255.
-        upper: Top of the input range, 1 or 255.
-
-    Raises:
-        InputError: Not four axes, or another integer type.
-    """
-    if x.ndim != 4:
-        msg = f"expected a batch of images with 4 axes, got shape {tuple(x.shape)}"
-        raise InputError(msg)
-    if x.dtype == torch.uint8:
-        return x.to(torch.float32) / 255 * upper
-    if not x.is_floating_point():
-        msg = f"expected float or uint8 images, got {x.dtype}; convert with .float()"
-        raise InputError(msg)
-    return x.to(torch.float32)
-
-
 def images_at_once(images: Tensor, copies: int) -> int:
     """Return how many of the images, each `copies` times in float32, fit the memory budget."""
     numbers = max(1, images[0].numel()) if len(images) else 1
@@ -57,7 +35,8 @@ class ImageMap(nn.Module):
         """Return the images that the map makes, float32, in the layout and range of `x`.
 
         Args:
-            x: Images, floats of any precision in [0, upper], or uint8.
+            x: Images, floats of any precision in [0, upper] or outside it, or uint8, which is read
+                as fractions of 255.
 
         Raises:
             InputError: Not four axes, another integer type, or what the map refuses.
@@ -66,7 +45,15 @@ class ImageMap(nn.Module):
 
     def enter(self, x: Tensor) -> Tensor:
         """Return images as (n, c, h, w), float32 in [0, upper]; see `forward`."""
-        images = as_float_images(x, self.upper)
+        if x.ndim != 4:
+            msg = f"expected a batch of images with 4 axes, got shape {tuple(x.shape)}"
+            raise InputError(msg)
+        if x.dtype != torch.uint8 and not x.is_floating_point():
+            msg = f"expected float or uint8 images, got {x.dtype}; convert with .float()"
+            raise InputError(msg)
+        images = x.to(torch.float32)
+        if x.dtype == torch.uint8:
+            images = images / 255 * self.upper
         return images if self.channels_first else images.movedim(-1, 1)
 
     def leave(self, made: Tensor) -> Tensor:
@@ -79,12 +66,7 @@ class ImageMap(nn.Module):
 
 
 class FunctionMap(ImageMap):
-    """A map that autograd differentiates by itself.
-
-    Args:
-        function: From images (n, c, h, w) in [0, upper] to such images; it can be pickled.
-        **options: Keyword options of `ImageMap`.
-    """
+    """A function of images (n, c, h, w) in [0, upper] that autograd differentiates by itself."""
 
     def __init__(self, function: Callable[[Tensor], Tensor], **options: Any) -> None:
         super().__init__(**options)
@@ -96,21 +78,25 @@ class FunctionMap(ImageMap):
 
 
 class StepMap(ImageMap):
-    """An exact map of images on [0, 1] forward, bit for bit; a stand-in's gradient backward.
+    """An exact map of images forward, bit for bit; a stand-in's gradient backward.
 
     Total on the reals: attacks step outside the clip range too. A NaN stays one: some attacks try
     such candidates (ART's Square in l2), and they must fail as loudly as on the bare network.
 
     Args:
         copies: Float32 numbers that autograd keeps of the stand-in, for each value of an image.
-        scaled: Whether what comes out is in the range of the images; otherwise in [0, 1].
+        unit: Whether it works on [0, 1] whatever the range of the images; otherwise in that.
+        scaled: Whether what comes out is in the range of the images too; otherwise as it was made.
         **options: Keyword options of `ImageMap`.
     """
 
-    def __init__(self, copies: int, *, scaled: bool = True, **options: Any) -> None:
+    def __init__(
+        self, copies: int, *, unit: bool = True, scaled: bool = True, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.copies = copies
-        self.scale = self.upper if scaled else 1.0
+        self.top = self.upper if unit else 1.0
+        self.scale = self.top if scaled else 1.0
 
     def changed(self, images: Tensor) -> Tensor:
         """Return the exact value; see `ImageMap`."""
@@ -122,19 +108,17 @@ class StepMap(ImageMap):
         return self.leave(self.stand_in(self.enter(x)))
 
     def exact(self, images: Tensor) -> Tensor:
-        """Return the exact value of images (n, c, h, w) on [0, 1]."""
+        """Return the exact value of images (n, c, h, w), in the range that `enter` gives."""
         raise NotImplementedError
 
     def stand_in(self, images: Tensor) -> Tensor:
-        """Return the differentiable value of images (n, c, h, w) on [0, 1]."""
+        """Return the differentiable value of images (n, c, h, w); see `exact`."""
         raise NotImplementedError
 
     def enter(self, x: Tensor) -> Tensor:
-        """Return images as (n, c, h, w), float32 on [0, 1]; see `forward`."""
-        images = as_float_images(x, 1.0 if x.dtype == torch.uint8 else self.upper)
-        if self.upper != 1 and x.dtype != torch.uint8:
-            images = images / self.upper
-        return images if self.channels_first else images.movedim(-1, 1)
+        """Return images as (n, c, h, w), float32, on [0, 1] or as they came; see `forward`."""
+        images = super().enter(x)
+        return images if self.top == 1 else images / self.top
 
     def leave(self, made: Tensor) -> Tensor:
         """Return what was made of (n, c, h, w) in the layout and range that leave the map."""

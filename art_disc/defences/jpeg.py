@@ -9,41 +9,32 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from art_disc.core.errors import InputError
-from art_disc.defences.images import ImageMap, images_at_once
+from art_disc.defences.images import StepMap
 from art_disc.defences.jpeg_codec import JpegCodec, tables
 from art_disc.defences.jpeg_model import DctModel, jpeg_model
 from art_disc.defences.preprocessor import SurrogatePreprocessor
-from art_disc.surrogates import Identity, Surrogate, SurrogateLike, Vocabulary, straight_through
+from art_disc.surrogates import Identity, Surrogate, SurrogateLike, Vocabulary
 
 # tensors of an image's size that autograd keeps of the model, roughly
 _COPIES = 20
 
 
-class JpegMap(ImageMap):
+class JpegMap(StepMap):
     """Each image through Pillow's JPEG forward, bit for bit; the surrogate's gradient backward.
 
-    Total on the reals: values outside the range are those of its ends. A NaN spoils its image.
-
-    Args:
-        codec: Encodes and decodes.
-        surrogate: A `DctModel`, or the identity.
-        **options: Keyword options of `ImageMap`.
+    Values outside the range are those of its ends. A NaN spoils its image.
     """
 
     def __init__(self, codec: JpegCodec, surrogate: Surrogate, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(_COPIES, unit=False, **options)
         self.codec = codec
         self.surrogate = surrogate
 
-    def changed(self, images: Tensor) -> Tensor:
-        """Return decoded images; see `ImageMap`.
-
-        Raises:
-            InputError: Neither 1 nor 3 channels.
-        """
+    def enter(self, x: Tensor) -> Tensor:
+        """As `StepMap.enter`; refuse images that are neither grey nor RGB."""
+        images = super().enter(x)
         check_planes(images.shape[1])
-        chunk = images_at_once(images, _COPIES)
-        return straight_through(images, self._hard, self._soft, chunk)
+        return images
 
     def _levels(self, images: Tensor) -> NDArray[np.uint8]:
         """Return the nearest 8-bit levels, shape (n, h, w, c); ties go to the even one."""
@@ -52,7 +43,8 @@ class JpegMap(ImageMap):
         levels = levels.nan_to_num(0.0).clamp(0, 255).round().to(torch.uint8)
         return levels.movedim(1, -1).contiguous().numpy()
 
-    def _hard(self, images: Tensor) -> Tensor:
+    def exact(self, images: Tensor) -> Tensor:
+        """Return decoded images."""
         pictures = self._levels(images)
         for picture in pictures:
             picture[:] = self.codec.through(picture)
@@ -61,7 +53,8 @@ class JpegMap(ImageMap):
         made = levels.to(torch.float32) / 255 * self.upper
         return made.masked_fill(lost[:, None, None, None], torch.nan)
 
-    def _soft(self, images: Tensor) -> Tensor:
+    def stand_in(self, images: Tensor) -> Tensor:
+        """Return the images themselves, or the model's, with the tables that Pillow used."""
         if not isinstance(self.surrogate, DctModel):
             return images.clone()
         used = images.new_tensor(self._tables(images))
@@ -79,11 +72,7 @@ class JpegMap(ImageMap):
 
 
 def check_planes(channels: int) -> None:
-    """Refuse images that are neither grey nor RGB.
-
-    Raises:
-        InputError: Neither 1 nor 3 channels.
-    """
+    """Refuse images that are neither grey nor RGB."""
     if channels not in (1, 3):
         msg = f"JPEG is for images of 1 or 3 channels, got {channels}; check channels_first"
         raise InputError(msg)
@@ -146,11 +135,7 @@ class JpegCompression(SurrogatePreprocessor):
         return JpegMap(codec, self.surrogate, **self._layout())
 
     def check_channels(self, channels: int) -> None:
-        """Refuse images that are neither grey nor RGB.
-
-        Raises:
-            InputError: Neither 1 nor 3 channels.
-        """
+        """Refuse images that are neither grey nor RGB."""
         check_planes(channels)
 
     def spread(self) -> tuple[Surrogate, ...]:

@@ -1,6 +1,7 @@
 """Pictures through Pillow's JPEG, at a quality or at a ratio of bytes, and the tables it used."""
 
 import io
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from art_disc.core.checks import check_positive
+from art_disc.core.checks import check_choice, check_positive
 from art_disc.core.errors import InputError
 
 Picture = NDArray[np.uint8]
@@ -21,11 +22,7 @@ BEST, WORST = 100, 1
 class JpegCodec:
     """Encodes and decodes single pictures.
 
-    Args:
-        quality: Pillow's, 1 to 100; None where there is a ratio.
-        ratio: Bytes of the picture by bytes of its compressed data, > 0; None where there is a
-            quality.
-        subsampling: `4:4:4`, `4:2:2` or `4:2:0`.
+    The fields are parameters of `JpegCompression`; either quality or ratio is None.
 
     Raises:
         InputError: A setting does not fit, or neither or both of quality and ratio are given.
@@ -39,10 +36,7 @@ class JpegCodec:
         if (self.quality is None) == (self.ratio is None):
             msg = f"give quality or ratio, got quality={self.quality!r} and ratio={self.ratio!r}"
             raise InputError(msg)
-        if self.subsampling not in SUBSAMPLINGS:
-            known = ", ".join(SUBSAMPLINGS)
-            msg = f"subsampling must be one of {known}, got {self.subsampling!r}"
-            raise InputError(msg)
+        check_choice(self.subsampling, "subsampling", SUBSAMPLINGS)
         if self.quality is not None and not _whole(self.quality):
             msg = f"quality must be a whole number from 1 to 100, got {self.quality!r}"
             raise InputError(msg)
@@ -51,35 +45,29 @@ class JpegCodec:
 
     def through(self, picture: Picture) -> Picture:
         """Return a picture (h, w, c) encoded and decoded again."""
-        made = np.asarray(Image.open(io.BytesIO(self._encoded(picture)[1])))
-        return made.reshape(picture.shape)
+        file = encoded(picture, self.quality_for(picture), self.subsampling)
+        return np.asarray(Image.open(io.BytesIO(file))).reshape(picture.shape)
 
     def quality_for(self, picture: Picture) -> int:
-        """Return the quality that a picture (h, w, c) is encoded with."""
-        return self.quality if self.quality is not None else self._encoded(picture)[0]
+        """Return the quality that a picture (h, w, c) is encoded with.
 
-    def _encoded(self, picture: Picture) -> tuple[int, bytes]:
-        """Return the quality and the file: with a ratio, the highest quality that bisection finds.
-
-        Where sizes do not rise with the quality, a higher one than that may do too.
+        With a ratio it is the highest that bisection finds; where sizes do not rise with the
+        quality, a higher one may do too.
         """
         if self.quality is not None:
-            return self.quality, encoded(picture, self.quality, self.subsampling)
-        most = picture.size / float(self.ratio or 1)
-        best = encoded(picture, BEST, self.subsampling)
-        if data_bytes(best) <= most:
-            return BEST, best
-        low, high, kept = WORST, BEST, encoded(picture, WORST, self.subsampling)
-        if data_bytes(kept) > most:
-            return WORST, kept
-        while high - low > 1:
-            middle = (low + high) // 2
-            file = encoded(picture, middle, self.subsampling)
-            if data_bytes(file) <= most:
-                low, kept = middle, file
-            else:
-                high = middle
-        return low, kept
+            return self.quality
+
+        def fits(quality: int) -> bool:
+            size = data_bytes(encoded(picture, quality, self.subsampling))
+            return size <= picture.size / float(self.ratio or 1)
+
+        if fits(BEST):
+            return BEST
+        if not fits(WORST):
+            return WORST
+        between = range(BEST - 1, WORST, -1)
+        place = bisect_left(between, x=True, key=fits)
+        return between[place] if place < len(between) else WORST
 
 
 def _whole(value: Any) -> bool:
@@ -88,13 +76,7 @@ def _whole(value: Any) -> bool:
 
 
 def encoded(picture: Picture, quality: int, subsampling: str) -> bytes:
-    """Return the JPEG file of a picture.
-
-    Args:
-        picture: Shape (h, w, 1) or (h, w, 3), on 0..255.
-        quality: 1 to 100.
-        subsampling: Of the colour differences; a grey picture has none.
-    """
+    """Return the JPEG file of a picture (h, w, 1 or 3); a grey one has no subsampling."""
     image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
     file = io.BytesIO()
     image.save(file, format="JPEG", quality=int(quality), subsampling=subsampling)
@@ -102,11 +84,7 @@ def encoded(picture: Picture, quality: int, subsampling: str) -> bytes:
 
 
 def data_bytes(file: bytes) -> int:
-    """Return the bytes of a file's compressed data, without headers and tables.
-
-    Args:
-        file: A baseline JPEG file, as Pillow writes it: one scan.
-    """
+    """Return the bytes of a file's compressed data, without headers and tables, of its one scan."""
     place = 2
     while file[place + 1] != 0xDA:
         place += 2 + int.from_bytes(file[place + 2 : place + 4], "big")

@@ -54,12 +54,7 @@ class DctModel:
         return "dct-identity" if self.alpha is None else f"dct(alpha={self.alpha:g})"
 
     def rounded(self, units: Tensor, steps: Tensor) -> Tensor:
-        """Return what stands in for the nearest whole numbers.
-
-        Args:
-            units: Coefficients by their steps.
-            steps: Quantisation steps of the 0..255 scale, broadcast to `units`.
-        """
+        """Return what stands in for the nearest whole numbers to coefficients in units of steps."""
         return units if self.alpha is None else soft_round(units, self.alpha / 255 * steps)
 
 

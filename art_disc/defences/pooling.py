@@ -17,16 +17,9 @@ TABLE_1 = ((0.02, 1, 1), (0.05, 1, 2), (0.07, 2, 3), (0.1, 2, 4), (0.3, 2, 7))
 
 
 def pooled(images: Tensor, filter_size: int, stride: int, *, back: bool) -> Tensor:
-    """Return the highest value of every window that lies in the image, (n, c, h', w').
+    """Return the highest value of every window that lies in images (n, c, h, w).
 
-    Args:
-        images: Shape (n, c, h, w).
-        filter_size: Side of a window.
-        stride: From one window to the next.
-        back: Resize to the size of the input.
-
-    Raises:
-        InputError: A window is larger than the images.
+    The result is (n, c, h', w'), or resized to the size of the input where it goes `back`.
     """
     height, width = images.shape[2:]
     check_window(filter_size, height, width)
@@ -35,11 +28,7 @@ def pooled(images: Tensor, filter_size: int, stride: int, *, back: bool) -> Tens
 
 
 def check_window(filter_size: int, height: int, width: int) -> None:
-    """Refuse a window that is larger than the image.
-
-    Raises:
-        InputError: It is.
-    """
+    """Refuse a window that is larger than the image."""
     if filter_size > min(height, width):
         msg = f"filter_size must fit into images of {height} x {width}, got {filter_size}"
         raise InputError(msg)
@@ -113,11 +102,7 @@ class MaxPoolDownsample(ResizingPreprocessor):
         return FunctionMap(pool, **self._layout())
 
     def new_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the size of the pooled image, or that of the input.
-
-        Raises:
-            InputError: The image is smaller than a window.
-        """
+        """Return the size of the pooled image, or that of the input; refuse too small a one."""
         check_window(self.filter_size, height, width)
         if self.resize:
             return height, width

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError, NotFittedError
+from art_disc.defences.images import StepMap
 from art_disc.defences.traits import Traits
 from art_disc.surrogates import CODEWORDS, LEVELS, SurrogateLike
 
@@ -20,11 +21,7 @@ ClipValues = tuple[float, float]
 
 
 def check_clip_values(clip_values: Any) -> ClipValues:
-    """Return (0, 1) or (0, 255), numbers or arrays of one number, as floats.
-
-    Raises:
-        InputError: Any other range.
-    """
+    """Return (0, 1) or (0, 255), numbers or arrays of one number, as floats; refuse other ranges."""
     try:
         # ART holds one number a channel too: all alike they are that number
         low, high = (float(np.unique(value).item()) for value in clip_values)
@@ -110,11 +107,7 @@ class MapPreprocessor(Traits, PreprocessorPyTorch):
         """Learn from training images (n, c, h, w) in [0, 1] what there is to learn."""
 
     def check_channels(self, channels: int) -> None:
-        """Refuse images of another number of channels, where that matters.
-
-        Raises:
-            InputError: The defence is made for another number.
-        """
+        """Refuse images of another number of channels than it is made for, where that matters."""
 
     def encoded_shape(self, input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return the shape that images of `input_shape`, without the batch axis, leave with."""
@@ -133,6 +126,12 @@ class MapPreprocessor(Traits, PreprocessorPyTorch):
             NotFittedError: There is something to learn first.
         """
         return self.map(x), y
+
+    def estimate_forward(self, x: Tensor, y: Any = None) -> Tensor:
+        """Return the surrogate's own value, if any, which ART's NumPy path differentiates."""
+        step = self.map
+        made: Tensor = step.soft(x) if isinstance(step, StepMap) else self.forward(x, y)[0]
+        return made
 
     def estimate_gradient(self, x: NDArray[Any], grad: NDArray[Any]) -> NDArray[Any]:
         """Return the gradient of `estimate_forward` with respect to the images.

@@ -1,10 +1,10 @@
-"""RandDisc: noise, then every pixel to the nearest of a few centres of its own image."""
+"""RandDisc and RandMix: noise, then every pixel to one of a few centres of its image, or a mean."""
 
 from typing import Any
 
+from art_disc.core.checks import check_rate
 from art_disc.defences.randdisc_base import ClusterPreprocessor
 from art_disc.defences.randdisc_map import PAPERS_ALPHA, Mixture
-from art_disc.defences.randmix import RandMix
 from art_disc.defences.traits import PixelNoise
 
 
@@ -59,7 +59,7 @@ centres='adaptive', shared_positions=False, seed=3)"
         codewords = self.codewords
         return super().noise() if codewords is None else PixelNoise(self.sigma, codewords)
 
-    def relaxed(self) -> RandMix:
+    def relaxed(self) -> "RandMix":
         """Return RandMix with the alpha through which this is differentiated.
 
         Source: Zhang, Liang 2019, section 5: examples are made on RandMix and scored on both.
@@ -68,3 +68,42 @@ centres='adaptive', shared_positions=False, seed=3)"
         settings = {name: getattr(self, name) for name in self.params if name not in own}
         made = RandMix(self.slope, self.n_clusters, **settings)
         return made if self.freeze is None else made.frozen(self.freeze)
+
+
+class RandMix(ClusterPreprocessor):
+    """Replace every noisy pixel by a mean of k centres, nearer ones weighing more, in each call.
+
+    The weight of centre c for the noisy pixel v is proportional to exp(-alpha |v - c|_2^2), so
+    RandMix tends to `RandDisc` as alpha grows. It is differentiable in pixels and centres, as
+    RandDisc through `mix`; the reference clips the exponents at -200, which float32 does not need.
+
+    Args:
+        alpha: Inverse temperature > 0, in 1 / squared range of [0, 1].
+        n_clusters: As for `RandDisc`.
+        surrogate: Backward pass: `mix`, its own gradient; `mix:ALPHA`, that of another RandMix on
+            the same draws; or `identity`.
+        **settings: Other arguments of `RandDisc`.
+
+    Raises:
+        InputError: A setting does not fit.
+        NotFittedError: A codebook without codewords.
+
+    Source: Zhang, Liang 2019, section 3 (eq. 3).
+    """
+
+    params = ("alpha", *ClusterPreprocessor.params)
+
+    def __init__(self, alpha: float = 40.0, n_clusters: int | None = None, **settings: Any) -> None:
+        self.alpha = alpha
+        super().__init__(n_clusters, **settings)
+
+    def _check_params(self) -> None:
+        self.alpha = check_rate(self.alpha, "alpha")
+        super()._check_params()
+
+    def _alphas(self) -> tuple[float, float]:
+        return self.alpha, self.alpha
+
+    @classmethod
+    def _with_alpha(cls, alpha: float) -> dict[str, Any]:
+        return {"alpha": alpha}

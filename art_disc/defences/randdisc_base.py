@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from art_disc.codebooks import Codebook
-from art_disc.core.checks import Float32Array, check_count, check_rate
+from art_disc.core.checks import Float32Array, check_choice, check_count, check_rate
 from art_disc.core.errors import InputError
 from art_disc.defences.centres import (
     AdaptiveCentres,
@@ -102,10 +102,7 @@ class ClusterPreprocessor(SurrogatePreprocessor, RandomPreprocessor):
         Raises:
             InputError: Unknown name, or a change that does not fit.
         """
-        if name not in PRESETS:
-            msg = f"preset must be one of {', '.join(PRESETS)}, got {name!r}"
-            raise InputError(msg)
-        settings = dict(PRESETS[name])
+        settings = dict(PRESETS[check_choice(name, "preset", PRESETS)])
         return cls(**cls._with_alpha(settings.pop("alpha")) | settings | changes)
 
     @classmethod
@@ -183,11 +180,7 @@ class ClusterPreprocessor(SurrogatePreprocessor, RandomPreprocessor):
         return ClusterMap(self._rule(), self.sigma, self._alphas()[0], slope, **options)
 
     def check_channels(self, channels: int) -> None:
-        """Refuse pixels of another number of channels than fixed centres have.
-
-        Raises:
-            InputError: The centres are for another number.
-        """
+        """Refuse pixels of another number of channels than fixed centres have."""
         if not isinstance(self.centres, str):
             self.centres.check_channels(channels)
 

@@ -43,12 +43,7 @@ class Mixture:
         return "mix" if self.alpha is None else f"mix(alpha={self.alpha:g})"
 
     def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:
-        """Return the mean of a codebook's codewords, so that it is a surrogate of those too.
-
-        Args:
-            x: Images (n, c, h, w), float32 on the [0, 1] scale.
-            codebook: Its codewords count, not its metric.
-        """
+        """Return the mean of a codebook's codewords, whatever its metric; see `PixelSurrogate`."""
         pixels = x.flatten(1).unsqueeze(1) if codebook.per_channel else x.flatten(2)
         codewords = torch.tensor(codebook.codewords_.T, device=x.device).expand(len(x), -1, -1)
         alpha = self.alpha or PAPERS_ALPHA
@@ -59,13 +54,7 @@ class ClusterMap(RandomMap):
     """x + sigma * N(0, 1), then every pixel replaced by what the centres of its image make of it.
 
     A NaN in a picked pixel spreads to its image; elsewhere it stays in its own pixel.
-
-    Args:
-        centres: Finds the centres.
-        sigma: Standard deviation of the noise, on the [0, 1] scale.
-        alpha: Inverse temperature of the mean; None: the nearest centre.
-        slope: Alpha of the mean that is differentiated; None: the identity is.
-        **options: Keyword options of `RandomMap`.
+    `alpha` and `slope` are those of `assign`.
     """
 
     def __init__(
@@ -85,14 +74,12 @@ class ClusterMap(RandomMap):
 
     def transform(self, images: Tensor, draws: Draws) -> Tensor:
         """Return images of centres or of means; see `RandomMap`."""
-        unit = images if self.upper == 1 else images / self.upper
-        pixels = unit.flatten(2)
+        pixels = (images / self.upper).flatten(2)
         with torch.no_grad():
             picked = self.centres(pixels, draws)
             noise = self.sigma * draws.normal(tuple(pixels.shape), pixels.device)
         made = assign(pixels + noise, picked.of(pixels), self.alpha, self.slope)
-        made = made.reshape(unit.shape)
-        return made if self.upper == 1 else made * self.upper
+        return made.reshape(images.shape) * self.upper
 
 
 def _away(noisy: Tensor, centres: Tensor, j: int) -> Tensor:
@@ -131,13 +118,10 @@ def _mean(noisy: Tensor, centres: Tensor, alpha: float) -> Tensor:
 
 
 def assign(noisy: Tensor, centres: Tensor, alpha: float | None, slope: float | None) -> Tensor:
-    """Return what centres make of pixels, shape (n, c, p).
+    """Return what centres (n, c, k) make of pixels (n, c, p).
 
-    Args:
-        noisy: Pixels (n, c, p).
-        centres: Shape (n, c, k).
-        alpha: Inverse temperature of the mean; None: the nearest centre, the first of a tie.
-        slope: Alpha of the mean that is differentiated in both; None: the identity, in the pixels.
+    `alpha` is the inverse temperature of the mean; None: the nearest centre, the first of a tie.
+    `slope` is that of the mean that is differentiated in both; None: the identity, in the pixels.
     """
     made: Tensor = _Assignment.apply(noisy, centres, alpha, slope)  # type: ignore[no-untyped-call]
     return made

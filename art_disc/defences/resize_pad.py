@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from art_disc.core.checks import check_count
+from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import InputError
 from art_disc.defences.draws import Draws, RandomMap, RandomPreprocessor
 from art_disc.defences.resizing import ResizingPreprocessor, bilinear
@@ -29,8 +29,7 @@ class Sides:
     def of(self, height: int, width: int) -> tuple[int, int, int]:
         """Return the lowest and highest short side that is drawn, and that of the padded image.
 
-        Raises:
-            InputError: They do not rise for such images.
+        Refuse images for which they do not rise.
         """
         short = min(height, width)
         side, low, high = _PUBLISHED
@@ -53,16 +52,7 @@ class Sides:
 
 
 class ResizePadMap(RandomMap):
-    """See `ResizePad`.
-
-    Args:
-        sides: Which sides are drawn.
-        method: `nearest` or `bilinear`.
-        fill: Value of the border, on [0, 1].
-        per_image: Each image gets a size of its own.
-        back: Resize to the size of the input.
-        **options: Keyword options of `RandomMap`.
-    """
+    """What `ResizePad` does; the arguments are its own."""
 
     def __init__(
         self,
@@ -107,15 +97,9 @@ class ResizePadMap(RandomMap):
 def _sampled(images: Tensor, place: Tensor, new: Tensor, axis: int, *, smooth: bool) -> Tensor:
     """Return each image at rows of its own, or columns, of its resized version.
 
-    Row i of an image resized to `new` rows lies at i * old / new, without a half-pixel offset; the
-    nearest is the last one at or before that.
-
-    Args:
-        images: Shape (n, c, h, w).
-        place: Rows of the resized image, shape (n, rows); outside it any row will do.
-        new: Number of its rows, shape (n, 1).
-        axis: 2 for rows, 3 for columns.
-        smooth: Interpolate between two rows.
+    Row i of an image resized to `new` (n, 1) rows lies at i * old / new, without a half-pixel
+    offset; the nearest is the last one at or before that. Of a `place` (n, rows) outside the
+    resized image any row will do.
     """
     old = images.shape[axis]
     point = place.clamp(min=0) * old
@@ -209,9 +193,7 @@ class ResizePad(ResizingPreprocessor, RandomPreprocessor):
                 f"{self.lowest}, {self.highest}, {self.size}"
             )
             raise InputError(msg)
-        if self.method not in METHODS:
-            msg = f"method must be one of {', '.join(METHODS)}, got {self.method!r}"
-            raise InputError(msg)
+        check_choice(self.method, "method", METHODS)
         number = isinstance(self.fill, int | float) and not isinstance(self.fill, bool)
         if not number or not 0 <= self.fill <= 1:
             msg = f"fill must be a number in [0, 1], got {self.fill!r}"
@@ -226,10 +208,6 @@ class ResizePad(ResizingPreprocessor, RandomPreprocessor):
         return ResizePadMap(self._sides(), self.method, fill=float(self.fill), **flags, **options)
 
     def new_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the size of the padded image, or that of the input.
-
-        Raises:
-            InputError: The sizes do not rise for such images.
-        """
+        """Return the size of the padded image, or that of the input; see `Sides.of`."""
         padded = self._sides().padded(height, width)
         return (height, width) if self.back else padded

@@ -17,9 +17,8 @@ from art_disc.defences.jpeg import JpegCompression
 from art_disc.defences.noise import GaussianNoise
 from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
 from art_disc.defences.preprocessor import MapPreprocessor
-from art_disc.defences.randdisc import RandDisc
+from art_disc.defences.randdisc import RandDisc, RandMix
 from art_disc.defences.randdisc_base import ClusterPreprocessor
-from art_disc.defences.randmix import RandMix
 from art_disc.defences.resize_pad import ResizePad
 from art_disc.defences.thermometer import Thermometer
 from art_disc.defences.total_variation import TotalVariation

@@ -1,13 +1,13 @@
 """Thermometer and one-hot codes of grey levels, which the network takes in place of the pixels."""
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import Float32Array, check_choice
 from art_disc.core.errors import InputError
 from art_disc.defences.images import StepMap
 from art_disc.defences.preprocessor import SurrogatePreprocessor
@@ -28,26 +28,12 @@ class LevelMap(StepMap):
     """Exact codes forward, bit for bit; the surrogate's gradient backward.
 
     What lies outside the range has the code of the nearest level, and the bits of a NaN are NaN.
-
-    Args:
-        code: Which code.
-        surrogate: Stand-in that is differentiated.
-        **options: `channels_first` and `upper` of `StepMap`; codes are 0 and 1 in either range.
     """
 
     def __init__(self, code: LevelCode, surrogate: LevelSurrogate, **options: Any) -> None:
         super().__init__(4 * (code.n_levels + 4), scaled=False, **options)
         self.code = code
         self.surrogate = surrogate
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Return the middles of the codes' levels as images, in the layout and range of the input.
-
-        Args:
-            codes: What `forward` returns.
-        """
-        inside = codes if self.channels_first else codes.movedim(-1, 1)
-        return self.leave(self.code.decode(inside) * self.upper)
 
     def exact(self, images: Tensor) -> Tensor:
         """Return codes (n, c * L, h, w) of 0 and 1."""
@@ -106,9 +92,7 @@ class Thermometer(SurrogatePreprocessor):
         if not whole or not 2 <= levels <= 256:
             msg = f"n_levels must be a whole number from 2 to 256, got {levels!r}"
             raise InputError(msg)
-        if self.encoding not in ENCODINGS:
-            msg = f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}"
-            raise InputError(msg)
+        check_choice(self.encoding, "encoding", ENCODINGS)
         super()._check_params()
 
     def level_code(self) -> LevelCode:
@@ -117,11 +101,6 @@ class Thermometer(SurrogatePreprocessor):
 
     def _make_map(self) -> LevelMap:
         return LevelMap(self.level_code(), self.surrogate, **self._layout())
-
-    @property
-    def map(self) -> LevelMap:
-        """The torch module that does the work."""
-        return cast("LevelMap", super().map)
 
     def encoded_shape(self, input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return (c * L, h, w), or (h, w, c * L) where not `channels_first`."""
@@ -134,22 +113,13 @@ class Thermometer(SurrogatePreprocessor):
         return (*soft_spread(self.surrogate), Ramp())
 
     def decode(self, made: NDArray[Any]) -> Float32Array:
-        """Return images whose channels are the middles of their levels.
-
-        Args:
-            made: What this defence makes of images.
-
-        Returns:
-            float32 images in the layout and range of this defence.
-        """
-        images = self.map.decode(torch.as_tensor(np.asarray(made, dtype=np.float32)))
-        return np.ascontiguousarray(images.numpy())
+        """Return images whose channels are the middles of their levels; see `Traits.decode`."""
+        codes = torch.as_tensor(np.asarray(made, dtype=np.float32))
+        axis = 1 if self.channels_first else -1
+        images = self.level_code().decode(codes.movedim(axis, 1)) * self.clip_values[1]
+        return np.ascontiguousarray(images.movedim(1, axis).numpy())
 
     def impossible(self, made: NDArray[Any]) -> NDArray[np.bool_]:
         """Return for each image whether it holds a code of no level."""
         again = np.asarray(self(self.decode(made))[0])
         return np.asarray((again != made).reshape(len(made), -1).any(axis=1))
-
-    def estimate_forward(self, x: Tensor, y: Any = None) -> Tensor:  # noqa: ARG002 - ART's signature
-        """Return the surrogate's code, which ART's NumPy path differentiates."""
-        return self.map.soft(x)

@@ -1,16 +1,15 @@
 """Total-variation minimisation by a few steps of gradient descent."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from art_disc.core.checks import check_count, check_positive
-from art_disc.core.errors import InputError
-from art_disc.defences.images import ImageMap, images_at_once
+from art_disc.core.checks import check_choice, check_count, check_positive
+from art_disc.defences.images import StepMap
 from art_disc.defences.preprocessor import SurrogatePreprocessor
-from art_disc.surrogates import Identity, Surrogate, SurrogateLike, Vocabulary, straight_through
+from art_disc.surrogates import Identity, Surrogate, SurrogateLike, Vocabulary
 
 KINDS = ("anisotropic", "isotropic")
 # tensors of an image's size that autograd keeps of one step, roughly
@@ -21,10 +20,7 @@ _COPIES = 10
 class Unrolled:
     """The exact gradient of a defence by iteration, through all of its steps."""
 
-    @property
-    def name(self) -> str:
-        """`unrolled`."""
-        return "unrolled"
+    name: ClassVar[str] = "unrolled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +44,7 @@ class Descent:
         return z
 
     def objective(self, z: Tensor, x: Tensor) -> Tensor:
-        """Return the objective of every image, shape (n,).
-
-        Args:
-            z: Shape (n, c, h, w).
-            x: The images, on [0, 1].
-        """
+        """Return the objective (n,) of iterates (n, c, h, w) of as many images on [0, 1]."""
         down, right = _differences(z)
         tv = self._size(down, right).flatten(1).sum(dim=1)
         if not self.isotropic:
@@ -81,31 +72,22 @@ def _differences(z: Tensor) -> tuple[Tensor, Tensor]:
     return down, z.diff(dim=3, append=z[:, :, :, -1:])
 
 
-class TotalVariationMap(ImageMap):
-    """Images with less variation; their exact gradient, or the identity's.
-
-    Args:
-        descent: The iteration, on [0, 1].
-        surrogate: `Unrolled` or the identity.
-        **options: Keyword options of `ImageMap`.
-    """
+class TotalVariationMap(StepMap):
+    """Images with less variation; their exact gradient, or the identity's."""
 
     def __init__(self, descent: Descent, surrogate: Surrogate, **options: Any) -> None:
-        super().__init__(**options)
+        # steps are computed again in the backward pass, so that they need not be kept of a batch
+        super().__init__(_COPIES * descent.steps, unit=False, **options)
         self.descent = descent
         self.surrogate = surrogate
 
-    def changed(self, images: Tensor) -> Tensor:
-        """Return the last iterates; see `ImageMap`."""
-        soft = torch.clone if isinstance(self.surrogate, Identity) else self._smoothed
-        # steps are computed again in the backward pass, so that they need not be kept of a batch
-        chunk = images_at_once(images, _COPIES * self.descent.steps)
-        return straight_through(images, self._smoothed, soft, chunk)
-
-    def _smoothed(self, images: Tensor) -> Tensor:
-        if self.upper == 1:
-            return self.descent(images)
+    def exact(self, images: Tensor) -> Tensor:
+        """Return the last iterates."""
         return self.descent(images / self.upper) * self.upper
+
+    def stand_in(self, images: Tensor) -> Tensor:
+        """Return the images themselves, or their last iterates."""
+        return images.clone() if isinstance(self.surrogate, Identity) else self.exact(images)
 
 
 class TotalVariation(SurrogatePreprocessor):
@@ -166,9 +148,7 @@ class TotalVariation(SurrogatePreprocessor):
         if self.step_size is not None:
             check_positive(self.step_size, "step_size")
         self.steps = check_count(self.steps, "steps")
-        if self.kind not in KINDS:
-            msg = f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}"
-            raise InputError(msg)
+        check_choice(self.kind, "kind", KINDS)
         super()._check_params()
 
     @property

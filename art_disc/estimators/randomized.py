@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from art_disc.core.checks import Float32Array, check_count
 from art_disc.core.seeds import derive_seed
-from art_disc.defences.draws import drawn, is_drawing
+from art_disc.defences.draws import RandomMap
 from art_disc.defences.preprocessor import MapPreprocessor, is_ours
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.known_loss import KnownLoss
@@ -102,7 +102,7 @@ class RandomizedModule(DefendedModule):
         row = x.new_zeros((1, *self._shape(x)))
         each = bytes_for_backward(self.base, self._classify, row)
         steps = list(self.maps)
-        while steps and not is_drawing(steps[0]):
+        while steps and not isinstance(steps[0], RandomMap):
             x = steps.pop(0)(x)
         return x, steps, each
 
@@ -140,14 +140,14 @@ def _cached(rows: int, each: int, x: Tensor) -> int:
 
 def _few_values(steps: Sequence[nn.Module]) -> bool:
     """Whether the last map that draws chooses among values that do not change from draw to draw."""
-    random = [step for step in steps if is_drawing(step)]
-    return bool(random) and bool(random[-1].discrete)
+    random = [step for step in steps if isinstance(step, RandomMap)]
+    return bool(random) and random[-1].discrete
 
 
 def _through(steps: Sequence[nn.Module], x: Tensor, index: int) -> Tensor:
     """Pass a batch through maps, drawing number `index` of the random ones."""
     for step in steps:
-        x = drawn(step, x, index)
+        x = step.draw(x, index) if isinstance(step, RandomMap) else step(x)
     return x
 
 

@@ -22,15 +22,10 @@ class LevelCode:
     one_hot: bool
 
     def hard(self, x: Tensor) -> Tensor:
-        """Return the exact code.
+        """Return the exact code of images (n, c, h, w), float32 on the [0, 1] scale.
 
-        Args:
-            x: Images (n, c, h, w), float32 on the [0, 1] scale; below 0 is level 0, above 1 the
-                highest.
-
-        Returns:
-            float32 (n, c * L, h, w) of 0 and 1, the L bits of a channel side by side; NaN for the
-            bits of a NaN.
+        It is float32 (n, c * L, h, w) of 0 and 1, the L bits of a channel side by side: NaN for the
+        bits of a NaN, below 0 those of level 0, above 1 of the highest.
         """
         code = x.new_empty((*x.shape[:2], self.n_levels, *x.shape[2:]))
         torch.gt(x.clamp(0, 1).unsqueeze(2), self._borders(x), out=code)
@@ -42,22 +37,10 @@ class LevelCode:
         return code.flatten(1, 2)
 
     def decode(self, code: Tensor) -> Tensor:
-        """Return the middle of each code's level.
-
-        Args:
-            code: (n, c * L, h, w) of 0 and 1.
-
-        Returns:
-            float32 (n, c, h, w) in [0, 1].
-        """
+        """Return the middles (n, c, h, w) in [0, 1] of the levels of codes (n, c * L, h, w)."""
         bits = code.unflatten(1, (-1, self.n_levels))
         level: Tensor = bits.argmax(dim=2) if self.one_hot else bits.sum(dim=2) - 1
         return (level.to(torch.float32) + 0.5) / self.n_levels
-
-    def level(self, x: Tensor) -> Tensor:
-        """Return the level of every value, whole numbers (n, c, h, w)."""
-        inner = self._borders(x).flatten()[1:]
-        return torch.bucketize(x.detach().contiguous(), inner)
 
     def from_shares(self, share: Tensor) -> Tensor:
         """Return the code between levels of shares that sum to 1 over axis 2: (n, c, L, h, w)."""
@@ -68,8 +51,11 @@ class LevelCode:
 
     def middles(self, x: Tensor) -> Tensor:
         """Return the middle of each level, shape (L, 1, 1), where `x` is."""
+        return (self._index(x) + 0.5) / self.n_levels
+
+    def _index(self, x: Tensor) -> Tensor:
         index = torch.arange(self.n_levels, dtype=torch.float32, device=x.device)
-        return (index.view(-1, 1, 1) + 0.5) / self.n_levels
+        return index.view(-1, 1, 1)
 
     def _borders(self, x: Tensor) -> Tensor:
         # nothing lies below the lowest level
@@ -86,10 +72,11 @@ class LevelCode:
         w). The sign for x is then right wherever the network's preference rises, or falls, from
         level to level.
         """
-        index = torch.arange(self.n_levels, dtype=torch.float32, device=x.device).view(-1, 1, 1)
+        index = self._index(x)
         if not self.one_hot:
             return index.sign()
-        signs = (index - self.level(x).unsqueeze(2)).sign()
+        level = torch.bucketize(x.detach().contiguous(), self._borders(x).flatten()[1:])
+        signs = (index - level.unsqueeze(2)).sign()
         return signs - signs.mean(dim=2, keepdim=True)
 
     def from_upper_bits(self, bits: Tensor) -> Tensor:

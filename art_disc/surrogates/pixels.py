@@ -1,7 +1,9 @@
 """What a surrogate is, and pixels as codebooks see them."""
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from art_disc.codebooks import Codebook
@@ -34,3 +36,8 @@ def channels_255(x: Tensor, codebook: Codebook) -> list[Tensor]:
     """Return images (n, c, h, w) as one tensor a codeword channel, on the 255 scale."""
     scaled = 255 * x
     return [scaled] if codebook.per_channel else list(scaled.unbind(dim=1))
+
+
+def from_channels(channels: Sequence[Tensor], codebook: Codebook) -> Tensor:
+    """Return images (n, c, h, w) of one tensor a codeword channel."""
+    return channels[0] if codebook.per_channel else torch.stack(list(channels), dim=1)

@@ -11,7 +11,7 @@ from torch import Tensor
 from art_disc.codebooks import Codebook
 from art_disc.core.checks import check_positive
 from art_disc.surrogates.levels import LevelCode
-from art_disc.surrogates.pixels import channels_255
+from art_disc.surrogates.pixels import channels_255, from_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +88,15 @@ class SmoothedStep(Widened):
 
     def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:
         """Return s of every pixel; see `PixelSurrogate`."""
-        channels = channels_255(x, codebook)
         levels = codebook.levels
         width = 255 * self.width if self.width is not None else 0.3 * _smallest_gap(levels)
-        away = torch.stack(
-            [
-                torch.stack([(part - v) ** 2 for part, v in zip(channels, code, strict=True)]).sum(
-                    0
-                )
-                for code in levels
-            ]
-        )
+        pixels = torch.stack(channels_255(x, codebook))
+        codes = [pixels.new_tensor(code).view(-1, *[1] * (pixels.ndim - 1)) for code in levels]
+        away = torch.stack([(pixels - code).square().sum(dim=0) for code in codes])
         weights = torch.softmax(away / (-2 * width**2), dim=0)
         table = weights.new_tensor(levels) / 255
         smooth = [torch.einsum("k...,k->...", weights, column) for column in table.unbind(dim=1)]
-        return smooth[0] if codebook.per_channel else torch.stack(smooth, dim=1)
+        return from_channels(smooth, codebook)
 
     def of_levels(self, x: Tensor, levels: LevelCode) -> Tensor:
         """Return softened codes by squared distances to the levels' middles."""

@@ -23,16 +23,13 @@ def soft_mean(
     """Return sum_j c_j w_j for each channel, with w_j = softmax_j(-rate d(x, c_j)).
 
     Where several channels are equally far from a codeword under l_inf, each takes an equal part of
-    the slope, as in the papers' TensorFlow.
+    the slope, as in the papers' TensorFlow. The means can be differentiated once.
 
     Args:
         channels: One tensor a channel, float32 on the 255 scale, all of one shape.
         levels: The codewords, k rows of c numbers on the 255 scale.
         metric: `l1`, `l2` or `l_inf`.
         rate: Inverse temperature, in 1 / grey levels.
-
-    Returns:
-        As many tensors as the codewords have channels, on the 255 scale, differentiable once.
     """
     found: tuple[Tensor, ...] = _SoftMean.apply(levels, metric, rate, *channels)  # type: ignore[no-untyped-call]
     return found

@@ -44,11 +44,7 @@ class HardStep(torch.autograd.Function):
 def straight_through(x: Tensor, hard: Map, soft: Map, chunk: int) -> Tensor:
     """Return `hard(x)`, differentiable as `soft` where a gradient is asked for.
 
-    Args:
-        x: Shape (n, ...).
-        hard: The exact map.
-        soft: The differentiable stand-in, of the same shapes.
-        chunk: Images that the backward pass handles at once.
+    Both make as many rows as `x` has, of equal shapes; the backward pass handles `chunk` at once.
     """
     if torch.is_grad_enabled() and x.requires_grad:
         result: Tensor = HardStep.apply(x, hard, soft, chunk)  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from art_disc.codebooks import Codebook
 from art_disc.core.checks import check_positive
 from art_disc.core.errors import InputError
 from art_disc.surrogates.levels import LevelCode
-from art_disc.surrogates.pixels import Surrogate, channels_255
+from art_disc.surrogates.pixels import Surrogate, channels_255, from_channels
 from art_disc.surrogates.smoothed import SmoothedStep
 from art_disc.surrogates.soft import soft_mean
 
@@ -59,12 +60,11 @@ class SoftAssignment:
             inside = channels[0].clamp(min(outer), max(outer))
             beyond = channels[0] - inside
             channels = [inside]
-        rate = self.alpha / 255
-        means = soft_mean(channels, levels, codebook.nearest_metric, rate)
+        means = soft_mean(channels, levels, codebook.nearest_metric, self.alpha / 255)
         smooth = [mean / 255 for mean in means]
         if self.leak and beyond is not None:
             smooth = [smooth[0] + self.leak / 255 * beyond]
-        return smooth[0] if codebook.per_channel else torch.stack(smooth, dim=1)
+        return from_channels(smooth, codebook)
 
     def of_levels(self, x: Tensor, levels: LevelCode) -> Tensor:
         """Return softened codes by distances to the levels' middles; see `LevelSurrogate`."""
@@ -85,10 +85,7 @@ class Identity:
     Source: Athalye, Carlini, Wagner 2018, section 4.1 (BPDA with the identity).
     """
 
-    @property
-    def name(self) -> str:
-        """`identity`."""
-        return "identity"
+    name: ClassVar[str] = "identity"
 
     def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:  # noqa: ARG002 - protocol
         """Return `x`."""
@@ -106,42 +103,28 @@ class Custom:
     Args:
         function: Differentiable map from images (n, c, h, w) in [0, 1] to images of that shape;
             for level codes to codes (n, c * L, h, w).
-        label: Name for tables.
+        name: For tables.
     """
 
     function: Callable[[Tensor], Tensor]
-    label: str = "custom"
-
-    @property
-    def name(self) -> str:
-        """The label."""
-        return self.label
+    name: str = "custom"
 
     def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:  # noqa: ARG002 - protocol
-        """Apply the function.
-
-        Raises:
-            InputError: It changed the shape.
-        """
-        smooth = self.function(x)
-        if smooth.shape != x.shape:
-            msg = f"{self.label} must keep the shape {tuple(x.shape)}, got {tuple(smooth.shape)}"
-            raise InputError(msg)
-        return smooth
+        """Apply the function, which must keep the shape."""
+        return self._applied(x, tuple(x.shape), "keep the shape")
 
     def of_levels(self, x: Tensor, levels: LevelCode) -> Tensor:
-        """Apply the function, which must return codes (n, c * L, h, w).
-
-        Raises:
-            InputError: Another shape.
-        """
+        """Apply the function, which must return codes (n, c * L, h, w)."""
         shape = (x.shape[0], x.shape[1] * levels.n_levels, *x.shape[2:])
+        codes: Tensor = self._applied(x, shape, "return codes").unflatten(1, (-1, levels.n_levels))
+        return codes
+
+    def _applied(self, x: Tensor, shape: tuple[int, ...], duty: str) -> Tensor:
         smooth = self.function(x)
         if smooth.shape != shape:
-            msg = f"{self.label} must return codes {shape}, got {tuple(smooth.shape)}"
+            msg = f"{self.name} must {duty} {shape}, got {tuple(smooth.shape)}"
             raise InputError(msg)
-        codes: Tensor = smooth.unflatten(1, (-1, levels.n_levels))
-        return codes
+        return smooth
 
 
 SurrogateLike = Surrogate | Callable[[Tensor], Tensor] | str

@@ -20,10 +20,9 @@ from art_disc.certificates.divergence.votes import (
 from art_disc.codebooks import Codebook
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.core.records.certificate import corrected_limit
-from art_disc.defences import GaussianNoise, PixelDiscretization
+from art_disc.defences import GaussianNoise, PixelDiscretization, RandMix
 from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
 from art_disc.defences.randdisc import RandDisc
-from art_disc.defences.randmix import RandMix
 from art_disc.metrics import (
     CertifiedCurve,
     ColourCodesModel,
