@@ -121,14 +121,16 @@ def check_eps(eps: Any, *, upper: float = 1.0) -> float:
     return value
 
 
-def check_count(value: Any, name: str, *, least: int = 1) -> int:
-    """Return a whole number that is at least `least`.
+def check_count(value: Any, name: str, *, least: int = 1, most: int | None = None) -> int:
+    """Return a whole number that is at least `least`, and at most `most` if that is given.
 
     Raises:
-        InputError: Not a whole number, or too small.
+        InputError: Not a whole number, too small or too large.
     """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        msg = f"{name} must be a whole number >= {least}, got {value!r}"
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        span = f">= {least}" if most is None else f"from {least} to {most}"
+        msg = f"{name} must be a whole number {span}, got {value!r}"
         raise InputError(msg)
     return int(value)
 

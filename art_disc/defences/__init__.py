@@ -14,7 +14,7 @@ from art_disc.defences.noise import GaussianNoise
 from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
 from art_disc.defences.preprocessor import MapPreprocessor, SurrogatePreprocessor, is_ours
 from art_disc.defences.randdisc import RandDisc, RandMix
-from art_disc.defences.randdisc_base import PRESETS, ClusterPreprocessor
+from art_disc.defences.randdisc_base import ClusterPreprocessor
 from art_disc.defences.randdisc_map import Mixture
 from art_disc.defences.resize_pad import ResizePad
 from art_disc.defences.straight_through import StraightThrough
@@ -25,7 +25,6 @@ from art_disc.defences.traits import PixelNoise, Traits, traits
 
 __all__ = [
     "DEFENCES",
-    "PRESETS",
     "BilinearResize",
     "ClusterPreprocessor",
     "CodebookMap",

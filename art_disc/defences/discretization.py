@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from art_disc.codebooks import BitDepthCodebook, Codebook, PixelCounts, UniformCodebook, nearest
+from art_disc.codebooks import BitDepthCodebook, Codebook, UniformCodebook, nearest
 from art_disc.core.checks import Float32Array, check_images
 from art_disc.core.errors import InputError
 from art_disc.defences.images import StepMap
@@ -85,7 +85,9 @@ class CodebookPreprocessor(SurrogatePreprocessor):
     vocabulary = CODEWORDS
     codebook: Codebook
 
-    def __init__(self, codebook: Codebook, surrogate: SurrogateLike, **options: Any) -> None:
+    def __init__(
+        self, codebook: Codebook, surrogate: SurrogateLike = "soft", **options: Any
+    ) -> None:
         self.codebook = codebook
         super().__init__(surrogate, **options)
 
@@ -115,18 +117,13 @@ class CodebookPreprocessor(SurrogatePreprocessor):
         self.codebook.check_channels(channels)
 
     def fit(self, x: Any, y: Any = None, **_: Any) -> Self:  # noqa: ARG002 - ART's signature
-        """Learn the codebook.
-
-        Args:
-            x: Training images in the layout and range of this defence.
-            y: Ignored.
+        """Learn the codebook from training images in the layout and range of this defence.
 
         Raises:
             InputError: `x` is no such batch.
         """
         images = check_images(x, upper=self.clip_values[1]) / self.clip_values[1]
-        self.codebook.fit(PixelCounts.of(images, channels_first=self.channels_first))
-        self._check_params()
+        self.learn(images if self.channels_first else np.moveaxis(images, -1, 1))
         return self
 
     def spread(self) -> tuple[Surrogate, ...]:
@@ -174,11 +171,6 @@ class PixelDiscretization(CodebookPreprocessor):
 
     Source: Chen et al. 2018, section 4.1, T; Chen et al. 2019.
     """
-
-    def __init__(
-        self, codebook: Codebook, surrogate: SurrogateLike = "soft", **options: Any
-    ) -> None:
-        super().__init__(codebook, surrogate, **options)
 
 
 class ColorDepthReduction(CodebookPreprocessor):

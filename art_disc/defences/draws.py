@@ -20,9 +20,6 @@ class Stream:
     """A seeded generator of random numbers that can be copied and pickled with its state.
 
     It lives on the CPU, so that the numbers are the same on every device.
-
-    Args:
-        seed: Where the stream begins.
     """
 
     def __init__(self, seed: int) -> None:
@@ -70,10 +67,7 @@ class Draws:
         """Return an index a row, j with probability softmax(logits)[j], int64 of shape (n,).
 
         By the inverse of the distribution function in 64 bits: 24-bit numbers would never give
-        what is rarer than 1 in 2**24.
-
-        Args:
-            logits: Shape (n, s), on the device where the indices are wanted.
+        what is rarer than 1 in 2**24. The logits are (n, s), on the device of the indices.
         """
         rows = self._rows or len(logits)
         level = torch.rand((rows, 1), generator=self._generator, dtype=torch.float64)

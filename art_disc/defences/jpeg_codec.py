@@ -4,13 +4,12 @@ import io
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from art_disc.core.checks import check_choice, check_positive
+from art_disc.core.checks import check_choice, check_count, check_positive
 from art_disc.core.errors import InputError
 
 Picture = NDArray[np.uint8]
@@ -37,9 +36,8 @@ class JpegCodec:
             msg = f"give quality or ratio, got quality={self.quality!r} and ratio={self.ratio!r}"
             raise InputError(msg)
         check_choice(self.subsampling, "subsampling", SUBSAMPLINGS)
-        if self.quality is not None and not _whole(self.quality):
-            msg = f"quality must be a whole number from 1 to 100, got {self.quality!r}"
-            raise InputError(msg)
+        if self.quality is not None:
+            check_count(self.quality, "quality", least=WORST, most=BEST)
         if self.ratio is not None:
             check_positive(self.ratio, "ratio", scale=", raw by compressed bytes")
 
@@ -68,11 +66,6 @@ class JpegCodec:
         between = range(BEST - 1, WORST, -1)
         place = bisect_left(between, x=True, key=fits)
         return between[place] if place < len(between) else WORST
-
-
-def _whole(value: Any) -> bool:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    return whole and WORST <= value <= BEST
 
 
 def encoded(picture: Picture, quality: int, subsampling: str) -> bytes:

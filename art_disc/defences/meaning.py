@@ -12,9 +12,7 @@ from art_disc.surrogates import SoftAssignment, Surrogate
 def meaning(defences: Sequence[Any], surrogate: Any) -> Surrogate | None:
     """Return what a surrogate means to the first defence that takes it; None where none does.
 
-    Args:
-        defences: A chain; somebody else's takes what a defence with codewords takes.
-        surrogate: An object, a callable or a word.
+    It is an object, a callable or a word; somebody else's defence takes what codewords take.
     """
     found = (traits(defence).meant(surrogate) for defence in defences)
     return next((one for one in found if one is not None), None)
@@ -33,11 +31,7 @@ def change(defence: Any, surrogate: Any) -> Surrogate | None:
 
 
 def check_meaning(defences: Sequence[Any], surrogate: Any) -> None:
-    """Refuse a surrogate that none of the defences takes.
-
-    Raises:
-        InputError: The message lists what they take.
-    """
+    """Refuse a surrogate that none of the defences takes; the message lists what they take."""
     if meaning(defences, surrogate) is None:
         taken = (f"{type(d).__name__} takes {traits(d).vocabulary.usage}" for d in defences)
         listed = "; ".join(dict.fromkeys(taken)) or "there is no defence"
@@ -46,11 +40,7 @@ def check_meaning(defences: Sequence[Any], surrogate: Any) -> None:
 
 
 def check_known(surrogate: Any) -> None:
-    """Refuse what no defence of the table takes.
-
-    Raises:
-        InputError: It is no surrogate.
-    """
+    """Refuse what no defence of the table takes."""
     kinds = [row.kind for row in DEFENCES.values() if row.takes_surrogate]
     if all(kind.meant(surrogate) is None for kind in kinds):
         first = {kind.vocabulary.usage: kind.__name__ for kind in reversed(kinds)}

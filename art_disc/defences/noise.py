@@ -1,5 +1,6 @@
 """Gaussian noise."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,10 +29,8 @@ class NoiseMap(RandomMap):
         noisy = images + self.sigma * self.upper * draws.normal(tuple(images.shape), images.device)
         if not self.clip:
             return noisy
-        return straight_through(noisy, self._clip, torch.clone, max(1, len(images)))
-
-    def _clip(self, noisy: Tensor) -> Tensor:
-        return noisy.clamp(0, self.upper)
+        clip = partial(torch.clamp, min=0, max=self.upper)
+        return straight_through(noisy, clip, torch.clone, max(1, len(images)))
 
 
 class GaussianNoise(RandomPreprocessor):

@@ -134,15 +134,10 @@ class MapPreprocessor(Traits, PreprocessorPyTorch):
         return made
 
     def estimate_gradient(self, x: NDArray[Any], grad: NDArray[Any]) -> NDArray[Any]:
-        """Return the gradient of `estimate_forward` with respect to the images.
+        """Return the gradient of `estimate_forward` with respect to images, of their shape.
 
-        Args:
-            x: Images.
-            grad: Gradient with respect to what comes out, shape (n, ...), or of several classes,
-                (n, classes, ...): ART's own method knows gradients of the images' shape alone.
-
-        Returns:
-            Shape of `x`, with the axis of the classes if there is one.
+        `grad` is that with respect to what comes out, (n, ...). Of several classes, which ART's own
+        method does not know, both have one more axis, (n, classes, ...).
         """
         several = grad.ndim == x.ndim + 1
         leaf = torch.tensor(x, device=self.device).requires_grad_()
@@ -226,12 +221,7 @@ def is_ours(defence: Any) -> TypeGuard[MapPreprocessor]:
 
 
 def learn_from(defences: Iterable[Any], x: Float32Array) -> None:
-    """Let every defence of ours that is not fitted learn from training images.
-
-    Args:
-        defences: Fitted ones and somebody else's are left as they are.
-        x: Shape (n, c, h, w), in [0, 1].
-    """
+    """Let our defences that are not fitted learn from training images (n, c, h, w) in [0, 1]."""
     for defence in defences:
         if is_ours(defence) and not defence.is_fitted:
             defence.learn(x)

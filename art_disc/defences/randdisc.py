@@ -4,8 +4,7 @@ from typing import Any
 
 from art_disc.core.checks import check_rate
 from art_disc.defences.randdisc_base import ClusterPreprocessor
-from art_disc.defences.randdisc_map import PAPERS_ALPHA, Mixture
-from art_disc.defences.traits import PixelNoise
+from art_disc.defences.randdisc_map import Mixture
 
 
 class RandDisc(ClusterPreprocessor):
@@ -47,17 +46,9 @@ centres='adaptive', shared_positions=False, seed=3)"
     Source: Zhang, Liang 2019, section 3 (eq. 2) and section 5 (selection of the centres).
     """
 
-    def _alphas(self) -> tuple[None, float]:
-        return None, PAPERS_ALPHA
-
     @classmethod
     def _with_alpha(cls, alpha: float) -> dict[str, Any]:
         return {"surrogate": Mixture(alpha)}
-
-    def noise(self) -> PixelNoise:
-        """Return the noise, and the centres where they are fixed: a pixel's nearest one is all."""
-        codewords = self.codewords
-        return super().noise() if codewords is None else PixelNoise(self.sigma, codewords)
 
     def relaxed(self) -> "RandMix":
         """Return RandMix with the alpha through which this is differentiated.
@@ -100,9 +91,6 @@ class RandMix(ClusterPreprocessor):
     def _check_params(self) -> None:
         self.alpha = check_rate(self.alpha, "alpha")
         super()._check_params()
-
-    def _alphas(self) -> tuple[float, float]:
-        return self.alpha, self.alpha
 
     @classmethod
     def _with_alpha(cls, alpha: float) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from art_disc.defences.centres import (
 )
 from art_disc.defences.draws import RandomPreprocessor
 from art_disc.defences.preprocessor import SurrogatePreprocessor
-from art_disc.defences.randdisc_map import MIXTURES, ClusterMap, Mixture
+from art_disc.defences.randdisc_map import MIXTURES, PAPERS_ALPHA, ClusterMap, Mixture
 from art_disc.defences.traits import PixelNoise
 from art_disc.surrogates import Identity, Surrogate, SurrogateLike
 
@@ -51,7 +51,12 @@ class ClusterPreprocessor(SurrogatePreprocessor, RandomPreprocessor):
     """Noise, then every pixel replaced by what k centres of its own image make of it.
 
     See `RandDisc` for the arguments.
+
+    Attributes:
+        alpha: Inverse temperature of the mean of the centres; None: the nearest one is taken.
     """
+
+    alpha: float | None = None
 
     params = (
         "n_clusters",
@@ -165,19 +170,15 @@ class ClusterPreprocessor(SurrogatePreprocessor, RandomPreprocessor):
             return IteratedCentres(clusters, sample)
         return AdaptiveCentres(clusters, sample, self.gamma)
 
-    @abstractmethod
-    def _alphas(self) -> tuple[float | None, float]:
-        """Return alpha of the value, None for the nearest centre, and that of `mix`."""
-
     @property
     def slope(self) -> float:
         """Alpha of the mixture that `mix` differentiates."""
         own = self.surrogate.alpha if isinstance(self.surrogate, Mixture) else None
-        return own or self._alphas()[1]
+        return own or self.alpha or PAPERS_ALPHA
 
     def _random_map(self, **options: Any) -> ClusterMap:
         slope = None if isinstance(self.surrogate, Identity) else self.slope
-        return ClusterMap(self._rule(), self.sigma, self._alphas()[0], slope, **options)
+        return ClusterMap(self._rule(), self.sigma, self.alpha, slope, **options)
 
     def check_channels(self, channels: int) -> None:
         """Refuse pixels of another number of channels than fixed centres have."""
@@ -189,10 +190,13 @@ class ClusterPreprocessor(SurrogatePreprocessor, RandomPreprocessor):
         return (Mixture(self.slope / 4),)
 
     def noise(self) -> PixelNoise:
-        """Return the noise on pixels, with that on the pixels that centres are chosen from."""
+        """Return the noise on pixels, and that on those from which centres are chosen.
+
+        Of fixed centres it names those where the nearest one is taken: they are all that is used.
+        """
         if isinstance(self.centres, str):
             return PixelNoise(self.sigma, n_samples=self.n_samples, tau=self.tau)
-        return PixelNoise(self.sigma)
+        return PixelNoise(self.sigma, self.codewords if self.alpha is None else None)
 
     def described(self) -> dict[str, Any]:
         """Return the parameters that have an effect on these centres."""

@@ -39,11 +39,7 @@ class ResizingPreprocessor(MapPreprocessor):
         raise NotImplementedError
 
     def encoded_shape(self, input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """Return the shape that images of `input_shape`, without the batch axis, leave with.
-
-        Raises:
-            InputError: The images do not suit the sizes.
-        """
+        """As `MapPreprocessor.encoded_shape`; refuse images that do not suit the sizes."""
         a, b, c = (int(size) for size in input_shape)
         if self.channels_first:
             return (a, *self.new_size(b, c))

@@ -38,15 +38,7 @@ class StraightThrough(Foreign, PreprocessorPyTorch):
         self.preprocessor = preprocessor
 
     def forward(self, x: Tensor, y: Any = None) -> tuple[Tensor, Any]:
-        """Return what the preprocessor returns, bit for bit.
-
-        Args:
-            x: Images, floats.
-            y: Labels.
-
-        Raises:
-            InputError: The preprocessor changes the shape, so the identity is no gradient.
-        """
+        """Return what the preprocessor returns, bit for bit; refuse one that changes the shape."""
         kept: dict[str, Any] = {}
 
         def hard(images: Tensor) -> Tensor:

@@ -142,11 +142,7 @@ DEFENCES: dict[str, DefenceRow] = {
 
 
 def parse_value(text: str, kind: type) -> Any:
-    """Return `text` as a number, a word or a flag; fractions such as 64/255 are read as floats.
-
-    Raises:
-        InputError: Not such a value.
-    """
+    """Return `text` as a number (64/255 is a float), a word or a flag; refuse other values."""
     try:
         if kind is bool:
             return {"true": True, "false": False}[text.lower()]

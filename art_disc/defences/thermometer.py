@@ -7,8 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from art_disc.core.checks import Float32Array, check_choice
-from art_disc.core.errors import InputError
+from art_disc.core.checks import Float32Array, check_choice, check_count
 from art_disc.defences.images import StepMap
 from art_disc.defences.preprocessor import SurrogatePreprocessor
 from art_disc.surrogates import (
@@ -87,11 +86,7 @@ class Thermometer(SurrogatePreprocessor):
         super().__init__(surrogate, **options)
 
     def _check_params(self) -> None:
-        levels = self.n_levels
-        whole = isinstance(levels, int | np.integer) and not isinstance(levels, bool)
-        if not whole or not 2 <= levels <= 256:
-            msg = f"n_levels must be a whole number from 2 to 256, got {levels!r}"
-            raise InputError(msg)
+        check_count(self.n_levels, "n_levels", least=2, most=256)
         check_choice(self.encoding, "encoding", ENCODINGS)
         super()._check_params()
 

@@ -79,20 +79,12 @@ class Traits:
     def decode(self, made: NDArray[Any]) -> Float32Array | None:  # noqa: ARG002 - for subclasses
         """Return codes of another shape than their images as a picture; None where they are none.
 
-        Args:
-            made: What this defence makes of images.
-
-        Returns:
-            float32 images in the layout and range of this defence.
+        Codes are what this defence makes of images, the picture float32 in its layout and range.
         """
         return None
 
     def impossible(self, made: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return for each image whether it holds a pixel that this defence never gives.
-
-        Args:
-            made: What is said to come from it, in its layout and range.
-        """
+        """Return for each image, in its layout and range, whether it never gives such pixels."""
         return np.zeros(len(made), dtype=bool)
 
     def frozen(self, seed: int) -> Self:  # noqa: ARG002 - for subclasses
@@ -132,9 +124,6 @@ class Foreign(Traits):
     """Somebody else's preprocessor: it takes `identity`, which leaves it out of the gradient.
 
     Through the other surrogates of codewords it keeps its own gradient.
-
-    Args:
-        preprocessor: An ART preprocessor.
     """
 
     vocabulary = CODEWORDS

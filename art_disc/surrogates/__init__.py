@@ -3,7 +3,7 @@
 from art_disc.surrogates.levels import LevelCode, LevelSurrogate
 from art_disc.surrogates.pixels import PixelSurrogate, Surrogate, channels_255
 from art_disc.surrogates.smoothed import Ramp, SmoothedStep
-from art_disc.surrogates.step import HardStep, straight_through
+from art_disc.surrogates.step import straight_through
 from art_disc.surrogates.surrogates import (
     Custom,
     Identity,
@@ -18,7 +18,6 @@ __all__ = [
     "LEVELS",
     "NO_SURROGATE",
     "Custom",
-    "HardStep",
     "Identity",
     "LevelCode",
     "LevelSurrogate",

@@ -92,10 +92,5 @@ class LevelSurrogate(Surrogate, Protocol):
     """A differentiable stand-in for the code of each channel's grey level."""
 
     def of_levels(self, x: Tensor, levels: LevelCode) -> Tensor:
-        """Return the smoothed codes, shape (n, c, L, h, w).
-
-        Args:
-            x: Images (n, c, h, w), float32 on the [0, 1] scale.
-            levels: The code that is stood in for.
-        """
+        """Return smoothed codes (n, c, L, h, w) of images (n, c, h, w), float32 on [0, 1]."""
         ...

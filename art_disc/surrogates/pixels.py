@@ -23,12 +23,7 @@ class PixelSurrogate(Surrogate, Protocol):
     """A differentiable stand-in for the map of each pixel to its nearest codeword."""
 
     def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:
-        """Return the smoothed images.
-
-        Args:
-            x: Images (n, c, h, w), float32 on the [0, 1] scale.
-            codebook: The codebook whose hard map is stood in for.
-        """
+        """Return smoothed images of images (n, c, h, w), both float32 on the [0, 1] scale."""
         ...
 
 
