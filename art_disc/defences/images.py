@@ -105,7 +105,9 @@ class StepMap(ImageMap):
 
     def soft(self, x: Tensor) -> Tensor:
         """Return the stand-in's own value, differentiable, in the layout and range of `forward`."""
-        return self.leave(self.stand_in(self.enter(x)))
+        images = self.enter(x)
+        chunk = images_at_once(images, self.copies)
+        return self.leave(straight_through(images, self.stand_in, self.stand_in, chunk))
 
     def exact(self, images: Tensor) -> Tensor:
         """Return the exact value of images (n, c, h, w), in the range that `enter` gives."""

@@ -21,7 +21,7 @@ ClipValues = tuple[float, float]
 
 
 def check_clip_values(clip_values: Any) -> ClipValues:
-    """Return (0, 1) or (0, 255), numbers or arrays of one number, as floats; refuse other ranges."""
+    """Return (0, 1) or (0, 255), numbers or arrays of one number, as floats; refuse others."""
     try:
         # ART holds one number a channel too: all alike they are that number
         low, high = (float(np.unique(value).item()) for value in clip_values)
