@@ -1,7 +1,7 @@
 """The records of certificates: one verdict an example, and certified accuracy over budgets."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from art_disc.core.checks import check_choice
 from art_disc.core.intervals import clopper_pearson_lower
@@ -30,8 +30,7 @@ class Verdicts(Record):
         Raises:
             InputError: No such verdict.
         """
-        check_choice(verdict, "verdict", VERDICTS)
-        return self.verdicts.count(verdict)
+        return self.verdicts.count(check_choice(verdict, "verdict", VERDICTS))
 
     @property
     def certified_accuracy(self) -> float:
@@ -106,6 +105,8 @@ class DivergenceRecord(Verdicts, kind="divergence certificate"):
             is known; see `votes_for_gap`.
     """
 
+    method: ClassVar[str] = "divergence"
+
     bound: str
     eps: NonNegative
     confidence: Unit
@@ -121,15 +122,10 @@ class DivergenceRecord(Verdicts, kind="divergence certificate"):
     seconds: NonNegative
     environment: Environment
 
-    @property
-    def method(self) -> str:
-        """How it was decided."""
-        return "divergence"
-
     def lower_limit(self, confidence: float = 0.99) -> float:
         """Lower limit of the robust accuracy on the data's distribution; see `corrected_limit`."""
-        total = len(self.verdicts)
-        return corrected_limit(self.count("certified"), total, self.confidence, confidence)
+        certified = self.count("certified")
+        return corrected_limit(certified, len(self.verdicts), self.confidence, confidence)
 
 
 @dataclass(frozen=True, slots=True)

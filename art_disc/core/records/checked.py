@@ -60,9 +60,8 @@ def _fields(cls: type) -> tuple[type[msgspec.Struct], list[tuple[str, Rule]]]:
     hints = typing.get_type_hints(cls, include_extras=True)
     fields = [(name, h) for name, h in hints.items() if typing.get_origin(h) is not ClassVar]
     marks = [(name, mark) for name, h in fields for mark in getattr(h, "__metadata__", ())]
-    return msgspec.defstruct(cls.__name__, fields), [
-        (n, mark) for n, mark in marks if callable(mark)
-    ]
+    rules = [(name, mark) for name, mark in marks if callable(mark)]
+    return msgspec.defstruct(cls.__name__, fields), rules
 
 
 def decode(cls: type[T], data: Any, where: str) -> T:

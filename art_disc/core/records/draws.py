@@ -111,14 +111,13 @@ class DrawsRecord(Record, kind="scored draws"):
         Raises:
             InputError: No such rule.
         """
-        check_choice(rule, "rule", RULES)
-        count = {
+        counts = {
             "mean": sum(self.mean_correct),
             "vote": sum(self.vote_correct),
             "any": sum(n > 0 for n in self.right),
             "all": sum(n == self.draws for n in self.right),
-        }[rule]
-        return ExactShare(count, len(self.right))
+        }
+        return ExactShare(counts[check_choice(rule, "rule", RULES)], len(self.right))
 
     @property
     def draw_accuracy(self) -> float:

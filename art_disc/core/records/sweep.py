@@ -1,6 +1,5 @@
 """The record of a sweep: many small evaluations, one a cell, side by side."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -106,19 +105,18 @@ class SweepRecord(Record, kind="sweep"):
         }
 
 
-def _together(group: Group, records: Iterable[EvaluationRecord]) -> EvaluationRecord:
-    first, *others = records
+def _together(group: Group, records: list[EvaluationRecord]) -> EvaluationRecord:
+    first = records[0]
     facts = ("example_ids", "labels", "network", "norm")
-    for other in others:
+    for other in records[1:]:
         if odd := [name for name in facts if getattr(other, name) != getattr(first, name)]:
             msg = (
                 f"the cells of {' / '.join(group)} must be about the same examples and network, "
                 f"but differ in {', '.join(odd)}; run the sweep again in a new folder"
             )
             raise FileFormatError(msg)
-    everything = (first, *others)
     return replace(
         first,
-        eps=tuple(sorted({eps for record in everything for eps in record.eps})),
-        outcomes=tuple(outcome for record in everything for outcome in record.outcomes),
+        eps=tuple(sorted({eps for record in records for eps in record.eps})),
+        outcomes=tuple(outcome for record in records for outcome in record.outcomes),
     )
