@@ -86,14 +86,7 @@ def _first_defence(classifier: Classifier) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A classifier that was found fit for a certificate.
-
-    Attributes:
-        classifier: Anything with ART's `predict`.
-        codebook: Of its first defence.
-        upper: Top of its input range, 1 or 255.
-        channels_first: Its layout.
-    """
+    """A classifier fit for a certificate, its first codebook, the top of its range and layout."""
 
     classifier: Classifier
     codebook: Codebook

@@ -74,5 +74,4 @@ def from_units(
 
 def distances_to(points: Float64Array, level: Float64Array, metric: str) -> Float64Array:
     """Distance of points (m, c) to one codeword (c,), squared for l2 with c > 1."""
-    result: Float64Array = distance(list(points.T), level.tolist(), metric, np)
-    return result
+    return np.asarray(distance(list(points.T), level.tolist(), metric, np))

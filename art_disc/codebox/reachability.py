@@ -76,8 +76,7 @@ def log2_images(mask: BoolArray) -> Float64Array:
 
     `mask` is what `reachable_codes` returned, shape (n, units, k).
     """
-    sizes: Float64Array = np.log2(mask.sum(axis=-1)).sum(axis=-1)
-    return sizes
+    return np.asarray(np.log2(mask.sum(axis=-1)).sum(axis=-1))
 
 
 def checked_units(x: Any, codebook: Codebook, *, channels_first: bool = True) -> Float32Array:

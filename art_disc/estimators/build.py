@@ -18,6 +18,7 @@ from art_disc.defences.preprocessor import ClipValues, check_clip_values, learn_
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.randomized import RandomizedClassifier
+from art_disc.estimators.shapes import Shape
 from art_disc.estimators.voting import Voting
 
 
@@ -181,12 +182,8 @@ def _check_order(old: list[Any], placement: str) -> None:
 
 
 def _shape(
-    data: Dataset | None,
-    input_shape: tuple[int, int, int] | None,
-    nb_classes: int | None,
-    *,
-    channels_first: bool,
-) -> tuple[tuple[int, int, int], int]:
+    data: Dataset | None, input_shape: Shape | None, nb_classes: int | None, *, channels_first: bool
+) -> tuple[Shape, int]:
     if data is not None:
         c, h, w = data.input_shape
         input_shape = input_shape or ((c, h, w) if channels_first else (h, w, c))

@@ -38,8 +38,7 @@ class MeanLoss(nn.Module):
     @property
     def reduction(self) -> str:
         """That of the loss, which ART's `compute_loss` changes for the time of a call."""
-        word: str = self.loss.reduction
-        return word
+        return str(self.loss.reduction)
 
     @reduction.setter
     def reduction(self, word: str) -> None:

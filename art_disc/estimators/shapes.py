@@ -39,8 +39,7 @@ def _behind(defence: Any, shape: Shape, *, channels_first: bool) -> Shape:
         if defence.channels_first != channels_first:
             clip = defence.clip_values
             defence = defence.with_layout(channels_first=channels_first, clip_values=clip)
-        ours: Shape = defence.encoded_shape(shape)
-        return ours
+        return tuple(defence.encoded_shape(shape))
     try:
         # asking for a shape must not move a stream that the caller draws from
         with global_seeds(0), torch.random.fork_rng(devices=[]):

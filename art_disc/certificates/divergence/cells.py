@@ -146,8 +146,7 @@ def _renyi(
         share = np.exp(log_p + power - far[..., None])
         extra = 4 * order * (share * slack).sum(axis=-1)
         extra = np.where((order * slack > 0.5).any(axis=-1), np.inf, extra)
-    found: Float64Array = (value + extra + 4 * _ULP) / (order - 1)
-    return found
+    return np.asarray((value + extra + 4 * _ULP) / (order - 1))
 
 
 def shift_divergence(  # noqa: PLR0913 - the law, the box, the order and the direction
@@ -234,5 +233,4 @@ def codeword_divergence(  # noqa: PLR0913 - everything after the codewords is a 
     single = shift_divergence(
         values, levels, sigma=sigma, low=low, high=high, order=order, reverse=reverse
     )
-    total: Float64Array = single[place.reshape(len(images), -1)].sum(axis=1)
-    return total * (1 + 2.0**-40)
+    return np.asarray(single[place.reshape(len(images), -1)].sum(axis=1) * (1 + 2.0**-40))

@@ -136,8 +136,7 @@ def colour_divergence(  # noqa: PLR0913 - everything after the codewords is a ke
     low = np.minimum(colours, np.maximum(colours - eps, 0.0))
     high = np.maximum(colours, np.minimum(colours + eps, 1.0))
     single = _pixels(np.stack([colours, low, high]), codes, sigma, order, n_boxes, reverse)
-    total: Float64Array = single[place].reshape(len(images), -1).sum(axis=1)
-    return total * _OUTWARD
+    return np.asarray(single[place].reshape(len(images), -1).sum(axis=1) * _OUTWARD)
 
 
 def _pixels(

@@ -106,7 +106,10 @@ def lowest_probability(
     >>> round(float(lowest_probability(0.99, 0.5)), 4)
     0.5752
     """
-    p, limit = np.broadcast_arrays(check_probability(p), _divergences(divergence))
+    p, limit = np.broadcast_arrays(check_probability(p), np.asarray(divergence, np.float64))
+    if not (limit >= 0).all():
+        msg = f"a divergence is >= 0, got {limit}"
+        raise InputError(msg)
     limit = limit * _SLACK_FACTOR + _SLACK
     low, high = np.zeros(p.shape), p.copy()
     for _ in range(_HALVINGS):
@@ -202,11 +205,3 @@ def pinsker_needed(p_top: ArrayLike, p_other: ArrayLike) -> Float64Array:
     top, other = check_probability(p_top, "p_top"), check_probability(p_other, "p_other")
     margin = np.maximum(0.0, top - np.minimum(other, 1 - top))
     return margin**2 / 2
-
-
-def _divergences(divergence: ArrayLike) -> Float64Array:
-    values = np.asarray(divergence, dtype=np.float64)
-    if not (values >= 0).all():
-        msg = f"a divergence is >= 0, got {values}"
-        raise InputError(msg)
-    return values

@@ -122,8 +122,7 @@ class FixedCodesModel(_Noise):
             codeword_divergence(x[:, i], levels, **options, reverse=reverse)
             for i, levels in enumerate(self.levels)
         ]
-        total: Float64Array = np.sum(parts, axis=0)
-        return total
+        return np.asarray(np.sum(parts, axis=0))
 
 
 @dataclass(frozen=True, slots=True)
