@@ -20,18 +20,7 @@ from art_disc.cli.exits import DONE, exit_code_of
 from art_disc.cli.options import Parser
 
 # in the order of the help; a command's own help is the docstring of its file
-COMMANDS = (
-    evaluate,
-    certify,
-    codebook,
-    report,
-    sweep,
-    compare,
-    reproduce,
-    zoo,
-    hardness,
-    score,
-)
+COMMANDS = (evaluate, certify, codebook, report, sweep, compare, reproduce, zoo, hardness, score)
 
 
 def make_parser() -> ArgumentParser:

@@ -49,15 +49,7 @@ class Parser(ArgumentParser):
 DATA = ("--dataset", "--data-dir")
 PART = ("--n-ex", "--stratified")
 RUN = (*DATA, "--defence", "--eps", *PART, "--seed", "--out", "--quiet")
-MODEL = (
-    "--model",
-    "--weights",
-    "--epochs",
-    "--retrain",
-    "--training",
-    "--train-eps",
-    "--device",
-)
+MODEL = ("--model", "--weights", "--epochs", "--retrain", "--training", "--train-eps", "--device")
 
 SHARED: dict[str, dict[str, Any]] = {
     "--dataset": {
@@ -144,11 +136,7 @@ def given(options: Namespace, *dests: str) -> dict[str, Any]:
 
 
 def refuse(options: Namespace, dests: tuple[str, ...], why: str) -> None:
-    """Refuse options that say nothing about what is run: none is ignored silently.
-
-    Raises:
-        InputError: One of them is given; `why` follows its name.
-    """
+    """Refuse options that say nothing about what is run, and say why: none is ignored silently."""
     for dest in dests:
         if getattr(options, dest) not in ((), [], None):
             msg = f"--{dest.replace('_', '-')} {why}; leave it out"
@@ -162,11 +150,7 @@ def say(options: Namespace, text: str) -> None:
 
 
 def settings_of(options: Namespace) -> dict[str, str]:
-    """Return what `--set ATTACK.KEY=VALUE` says.
-
-    Raises:
-        InputError: Not such words.
-    """
+    """Return what `--set ATTACK.KEY=VALUE` says; refuse other words."""
     settings = {}
     for item in options.set:
         key, equals, value = item.partition("=")

@@ -7,12 +7,8 @@ and counts as the clean one does.
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from art_disc.cli.options import DATA, MODEL, PART, number, share
-
-if TYPE_CHECKING:
-    from art_disc.core.records.supplied import SuppliedRecord
 
 
 def add(parser: ArgumentParser) -> None:
@@ -52,8 +48,12 @@ def add(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> None:
     """Print the table, name what is out of budget, and write the record and its plot."""
     from art_disc.cli.setup import load_data, make_classifier, once_each
+    from art_disc.core.errors import MissingExtraError
+    from art_disc.core.files import replace_file
     from art_disc.evaluation import score_images
+    from art_disc.report.hardness import png
     from art_disc.report.kinds.supplied import supplied_notices, supplied_table
+    from art_disc.report.randomness import supplied_plot
     from art_disc.training.words import usual_defence
 
     data = load_data(options)
@@ -78,18 +78,9 @@ def run(options: Namespace) -> None:
     for notice in supplied_notices(record):
         print(notice.text())
     if options.out:
-        _write(record, Path(options.out))
-
-
-def _write(record: "SuppliedRecord", folder: Path) -> None:
-    """Write the record, and its plot where that can be drawn."""
-    from art_disc.core.errors import MissingExtraError
-    from art_disc.core.files import replace_file
-    from art_disc.report.hardness import png
-    from art_disc.report.randomness import supplied_plot
-
-    print(f"record: {record.save(folder / 'score.json')}")
-    try:
-        print(f"plot: {replace_file(folder / 'score.png', png(supplied_plot(record)))}")
-    except MissingExtraError as error:
-        print(f"no plot: {error}")
+        folder = Path(options.out)
+        print(f"record: {record.save(folder / 'score.json')}")
+        try:
+            print(f"plot: {replace_file(folder / 'score.png', png(supplied_plot(record)))}")
+        except MissingExtraError as error:
+            print(f"no plot: {error}")

@@ -22,11 +22,7 @@ def load_data(options: Namespace) -> Dataset:
 
 
 def budgets(options: Namespace, data: Dataset) -> list[float]:
-    """Return `--eps`, or the usual budgets for such images.
-
-    Raises:
-        InputError: There are no usual ones.
-    """
+    """Return `--eps`, or the usual budgets for such images in l_inf."""
     if options.eps is not None:
         return [options.eps] if isinstance(options.eps, float) else list(options.eps)
     if _norm(options) != "inf":
@@ -36,11 +32,7 @@ def budgets(options: Namespace, data: Dataset) -> list[float]:
 
 
 def network_words(options: Namespace, data: Dataset) -> words.NetworkWords:
-    """Return what `--model`, `--weights`, `--training` and those around them say.
-
-    Raises:
-        InputError: A budget without an adversary, or one that does not fit.
-    """
+    """Return what `--model`, `--weights`, `--training` and those around them say."""
     adversary, eps = None, options.train_eps
     if options.training == "natural":
         if eps is not None:
@@ -95,11 +87,7 @@ def make_reference(
 
 
 def one_codebook(defences: Sequence[MapPreprocessor], text: str) -> Codebook:
-    """Return the codebook of the one defence that has one.
-
-    Raises:
-        InputError: There are others, or none.
-    """
+    """Return the codebook of the one defence there is; refuse others, or one without."""
     book = defences[0].codebook if len(defences) == 1 else None
     if book is None:
         msg = f"--defence {text} is not one codebook; see art-disc evaluate --help for those"
@@ -108,11 +96,7 @@ def one_codebook(defences: Sequence[MapPreprocessor], text: str) -> Codebook:
 
 
 def once_each(texts: Sequence[str]) -> Sequence[str]:
-    """Return the words of a repeatable `--defence`.
-
-    Raises:
-        InputError: One of them is given twice.
-    """
+    """Return the words of a repeatable `--defence`; refuse one that is given twice."""
     for text, count in Counter(texts).items():
         if count > 1:
             msg = f"--defence {text} is given twice"

@@ -5,13 +5,9 @@ on the disk at once; after a stop the same command goes on.
 """
 
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING
 
 from art_disc.cli.exits import DONE, INTERRUPTED
 from art_disc.cli.options import say, share
-
-if TYPE_CHECKING:
-    from art_disc.evaluation.sweep import SweepPlan
 
 
 def add(parser: ArgumentParser) -> None:
@@ -47,12 +43,24 @@ def add(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Run the plan; on Ctrl-C report what was finished and return 130."""
-    from art_disc.evaluation.sweep import Execution, SweepInterrupted, SweepPlan, run_sweep
+    from art_disc.evaluation.sweep import (
+        Execution,
+        SweepInterrupted,
+        SweepPlan,
+        plan_cells,
+        run_sweep,
+    )
     from art_disc.report import as_text
 
     plan = SweepPlan.from_toml(options.plan)
     if options.dry_run:
-        return _dry_run(plan)
+        cells = plan_cells(plan)
+        for cell in cells:
+            gradients, queries = cell.passes
+            print(f"{cell.key}  {gradients:.0f} gradients, {queries:.0f} queries an image")
+        gradients, queries = map(sum, zip(*(cell.passes for cell in cells), strict=True))
+        print(f"{len(cells)} cells, {gradients:.0f} gradients and {queries:.0f} queries an image")
+        return DONE
     out = options.out or f"runs/{plan.name}"
     execution = Execution(options.jobs, options.backend, options.scheduler)
     try:
@@ -75,15 +83,3 @@ def run(options: Namespace) -> int:
         print(f"{why}: {left} cells left; the same command goes on with them")
     print(f"report: {out}/report.html")
     return code
-
-
-def _dry_run(plan: "SweepPlan") -> int:
-    from art_disc.evaluation.sweep import plan_cells
-
-    cells = plan_cells(plan)
-    for cell in cells:
-        gradients, queries = cell.passes
-        print(f"{cell.key}  {gradients:.0f} gradients, {queries:.0f} queries an image")
-    gradients, queries = (sum(counts) for counts in zip(*(c.passes for c in cells), strict=True))
-    print(f"{len(cells)} cells, {gradients:.0f} gradients and {queries:.0f} queries an image")
-    return DONE

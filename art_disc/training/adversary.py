@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from art_disc.core.checks import check_choice, check_count, check_eps, check_positive
 from art_disc.core.errors import InputError
-from art_disc.training.recipe import evaluating
+from art_disc.training.recipe import check_share, evaluating
 
 METHODS = ("pgd", "single_step")
 
@@ -49,9 +49,7 @@ class Adversary:
         check_count(self.steps, "steps")
         if self.step_size is not None:
             check_positive(self.step_size, "step_size")
-        if not 0 <= self.ramp < 1:
-            msg = f"ramp must be a share of the training in [0, 1), got {self.ramp!r}"
-            raise InputError(msg)
+        check_share(self.ramp, "ramp")
 
     @property
     def step_count(self) -> int:
@@ -122,15 +120,3 @@ def perturbed(
             (slope,) = torch.autograd.grad(loss, moved)
             moved = torch.clamp(moved + adversary.step_length * slope.sign(), low, high)
     return moved.detach()
-
-
-def first_look(model: nn.Module, x: Tensor, y: Tensor, eps: float) -> Tensor:
-    """Return images moved by 20 steps of PGD from one random start: a first look, no evaluation.
-
-    Args:
-        model: Returns logits (n, classes).
-        x: Images in [0, 1].
-        y: Class indices.
-        eps: Budget in (0, 1].
-    """
-    return perturbed(model, x, y, Adversary(eps, steps=20), torch.Generator().manual_seed(0))

@@ -13,6 +13,7 @@ from platformdirs import user_cache_path
 from torch import nn
 
 from art_disc.core.errors import ArtDiscError
+from art_disc.core.records.checked import decode
 from art_disc.data import Dataset
 from art_disc.defences import MapPreprocessor
 from art_disc.networks import load_weights, save_weights
@@ -102,12 +103,8 @@ def _cached(model: nn.Module, file: Path) -> TrainingResult | None:
     if not file.is_file():
         return None
     try:
-        report = {**load_weights(model, file)["training"], "cached": True}
-        model.eval()
-        # JSON has no tuples
-        for name in ("losses", "accuracies"):
-            report[name] = tuple(report[name])
-        return TrainingResult(**report)
+        found = {**load_weights(model.eval(), file)["training"], "cached": True}
+        return decode(TrainingResult, found, str(file))
     except (ArtDiscError, KeyError, TypeError):
         # a damaged cache entry costs a training, never the run
         file.unlink()

@@ -14,6 +14,7 @@ from art_disc.core.errors import ArtDiscError, FileFormatError, InputError
 from art_disc.core.files import read_npz, write_npz
 
 _HEADER = "art_disc_header"
+_MADE = ("lr_lambdas", "optimizer")
 
 
 @dataclass(eq=False)
@@ -56,27 +57,19 @@ class State:
             "losses": self.losses,
             "accuracies": self.accuracies,
             "groups": state["param_groups"],
-            "schedule": _plain(self.schedule.state_dict()),
+            # but for its functions, which the settings make anew
+            "schedule": {k: v for k, v in self.schedule.state_dict().items() if k not in _MADE},
         }
         write_npz(path, {**arrays, _HEADER: np.array(json.dumps(header))})
 
     def load(self, path: str | Path) -> None:
-        """Take up what `save` wrote, if there is such a file.
-
-        Raises:
-            InputError: It is of another training.
-            FileFormatError: It is damaged.
-        """
+        """Take up what `save` wrote, if there is such a file; refuse that of another training."""
         source = Path(path)
         if not source.is_file():
             return
         arrays = read_npz(source)
-        try:
-            header = json.loads(str(arrays.pop(_HEADER)))
-            facts = header["facts"]
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            msg = f"{source} is no checkpoint of a training: {error}"
-            raise FileFormatError(msg) from error
+        header = _header_in(arrays, source)
+        facts = header["facts"]
         if facts != json.loads(json.dumps(self.facts)):
             odd = sorted(k for k in {*facts, *self.facts} if facts.get(k) != self.facts.get(k))
             msg = (
@@ -112,16 +105,21 @@ class State:
         self.losses, self.accuracies = header["losses"], header["accuracies"]
 
 
-def _plain(state: dict[str, Any]) -> dict[str, Any]:
-    """Return a schedule's state without its functions, which the settings make anew."""
-    return {k: v for k, v in state.items() if k not in ("lr_lambdas", "optimizer")}
+def _header_in(arrays: dict[str, NDArray[Any]], source: str | Path) -> dict[str, Any]:
+    """Take the header, which has facts, out of a checkpoint's arrays."""
+    try:
+        header: dict[str, Any] = json.loads(str(arrays.pop(_HEADER)))
+        _ = header["facts"]
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        msg = f"{source} is no checkpoint of a training: {error}"
+        raise FileFormatError(msg) from error
+    return header
 
 
 def facts_of(path: str | Path) -> dict[str, Any] | None:
     """Return the facts of the training that a checkpoint is of; None where it cannot be read."""
     try:
-        header = json.loads(str(read_npz(path, (_HEADER,))[_HEADER]))
-        facts: dict[str, Any] = header["facts"]
-    except (ArtDiscError, KeyError, TypeError, json.JSONDecodeError):
+        facts: dict[str, Any] = _header_in(read_npz(path, (_HEADER,)), path)["facts"]
+    except ArtDiscError:
         return None
     return facts

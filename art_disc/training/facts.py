@@ -1,7 +1,7 @@
 """What decides a training: network, data, recipe, objective and defences, in plain values."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -17,11 +17,7 @@ from art_disc.training.recipe import Recipe
 
 
 def fit_defences(defences: Sequence[MapPreprocessor], data: Dataset) -> None:
-    """Let every defence that is not fitted learn from the training images.
-
-    Raises:
-        InputError: Something else than a defence of ours.
-    """
+    """Let every defence that is not fitted learn from the training images."""
     for defence in defences:
         if not is_ours(defence):
             msg = f"defences must be defences of art_disc, got {type(defence).__name__}"
@@ -37,20 +33,9 @@ def training_facts(
     objective: Objective,
     defences: Sequence[MapPreprocessor],
 ) -> dict[str, Any]:
-    """Return what decides the weights that a training ends with; equal facts train alike.
-
-    Args:
-        model: Before the training; its description tells what its weights do not, such as dropout.
-        data: Training images and labels.
-        recipe: The settings.
-        seed: Of every stream.
-        objective: What a step minimises.
-        defences: Fitted.
-
-    Raises:
-        InputError: The objective's facts are no JSON, or have the names of others.
-    """
+    """Return what decides the weights that a training ends with; equal facts train alike."""
     facts = {
+        # a network's description tells what its weights do not, such as dropout
         "network": repr(model),
         "initial": weights_hash(model),
         "data": data.fingerprint,
@@ -58,7 +43,19 @@ def training_facts(
         **recipe.facts(),
         "defences": [defence.facts() for defence in defences],
     }
-    return facts | _own_facts(objective, taken=facts)
+    own = objective.facts()
+    try:
+        json.dumps(own)
+    except (TypeError, ValueError) as error:
+        msg = f"the facts of an objective must be plain JSON values, got {own!r}: {error}"
+        raise InputError(msg) from error
+    if odd := sorted(set(own) & set(facts)):
+        msg = (
+            f"the facts of an objective must have names of their own, got {odd[0]!r}, which is a "
+            "setting of the training"
+        )
+        raise InputError(msg)
+    return facts | own
 
 
 def facts_decide(defences: Sequence[MapPreprocessor], objective: Objective) -> bool:
@@ -66,19 +63,3 @@ def facts_decide(defences: Sequence[MapPreprocessor], objective: Objective) -> b
     own = any(isinstance(d.surrogate, Custom) for d in defences)
     # cross-entropy alone surely asks for no gradient of the images
     return not own or isinstance(objective, CrossEntropy)
-
-
-def _own_facts(objective: Objective, taken: Collection[str]) -> dict[str, Any]:
-    own = objective.facts()
-    try:
-        json.dumps(own)
-    except (TypeError, ValueError) as error:
-        msg = f"the facts of an objective must be plain JSON values, got {own!r}: {error}"
-        raise InputError(msg) from error
-    if odd := sorted(set(own) & set(taken)):
-        msg = (
-            f"the facts of an objective must have names of their own, got {odd[0]!r}, which is a "
-            "setting of the training"
-        )
-        raise InputError(msg)
-    return own

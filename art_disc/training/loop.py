@@ -20,7 +20,7 @@ from art_disc.data import Dataset
 from art_disc.defences import MapPreprocessor
 from art_disc.estimators.module import DefendedModule
 from art_disc.networks import weights_hash
-from art_disc.training.adversary import Adversary, first_look
+from art_disc.training.adversary import Adversary, perturbed
 from art_disc.training.checkpoint import State
 from art_disc.training.facts import fit_defences, training_facts
 from art_disc.training.objectives import Objective, objective_of
@@ -121,16 +121,11 @@ def train(  # noqa: PLR0913 - each is a setting of its own
         epochs, learning_rate, batch_size, optimizer, weight_decay, warm_up, augment, precision
     )
     check_seed(seed)
-    step = objective_of(objective, adversary)
-    x = check_images(data.x_train, name="data.x_train")
-    y = check_labels(data.y_train, len(x), data.nb_classes)
-    fit_defences(defences, data)
-    facts = training_facts(model, data, recipe, seed, step, defences)
-    run = _Training(model, data, recipe, seed, step, defences)
-    state = run.begin(len(x), facts)
+    run = _Training(model, data, recipe, seed, objective_of(objective, adversary), defences)
+    state = run.state
     if checkpoint is not None:
         state.load(checkpoint)
-    run.through(state, torch.tensor(x), torch.tensor(y), checkpoint, on_epoch, verbose=verbose)
+    run.through(checkpoint, on_epoch, verbose=verbose)
     model.eval()
     if checkpoint is not None:
         Path(checkpoint).unlink(missing_ok=True)
@@ -146,11 +141,7 @@ def train(  # noqa: PLR0913 - each is a setting of its own
 
 
 def check_seed(seed: int) -> None:
-    """Refuse a seed that torch does not take.
-
-    Raises:
-        InputError: It has more than 64 bits.
-    """
+    """Refuse a seed of more than 64 bits, which torch does not take."""
     if not -(2**63) <= seed < 2**63:
         msg = f"seed must fit in 64 bits, got {seed}"
         raise InputError(msg)
@@ -158,6 +149,8 @@ def check_seed(seed: int) -> None:
 
 @dataclass(eq=False)
 class _Training:
+    """One run of the loop; its inputs are checked, and its defences fitted, where it is made."""
+
     model: nn.Module
     data: Dataset
     recipe: Recipe
@@ -166,7 +159,25 @@ class _Training:
     defences: Sequence[MapPreprocessor]
 
     def __post_init__(self) -> None:
+        x = check_images(self.data.x_train, name="data.x_train")
+        y = check_labels(self.data.y_train, len(x), self.data.nb_classes)
+        fit_defences(self.defences, self.data)
+        self.x, self.y = torch.tensor(x), torch.tensor(y)
         self.device = next(self.model.parameters()).device
+        self.steps = math.ceil(len(x) / self.recipe.batch_size)
+        optimizer = self.recipe.make_optimizer(self.model)
+        generators = {"order": torch.Generator().manual_seed(self.seed)}
+        for name in ("random starts", "augmentation"):
+            generators[name] = torch.Generator().manual_seed(derive_seed(self.seed, name))
+        self.state = State(
+            self.model,
+            optimizer,
+            self.recipe.make_schedule(optimizer, self.steps * self.recipe.epochs),
+            generators,
+            training_facts(
+                self.model, self.data, self.recipe, self.seed, self.objective, self.defences
+            ),
+        )
 
     def module(self, epoch: int, *, fast: bool = False) -> nn.Module:
         """Return network and defences; the streams of those that draw begin anew each epoch."""
@@ -180,27 +191,11 @@ class _Training:
             own.append(fit.with_place(place).with_seed(derive_seed(self.seed, "defence", epoch)))
         return DefendedModule(network, own)
 
-    def begin(self, images: int, facts: dict[str, Any]) -> State:
-        optimizer = self.recipe.make_optimizer(self.model)
-        steps = math.ceil(images / self.recipe.batch_size) * self.recipe.epochs
-        generators = {"order": torch.Generator().manual_seed(self.seed)}
-        for name in ("random starts", "augmentation"):
-            generators[name] = torch.Generator().manual_seed(derive_seed(self.seed, name))
-        schedule = self.recipe.make_schedule(optimizer, steps)
-        return State(self.model, optimizer, schedule, generators, facts)
-
     def through(
-        self,
-        state: State,
-        x: Tensor,
-        y: Tensor,
-        checkpoint: str | Path | None,
-        on_epoch: OnEpoch | None,
-        *,
-        verbose: bool,
+        self, checkpoint: str | Path | None, on_epoch: OnEpoch | None, *, verbose: bool
     ) -> None:
-        epochs = self.recipe.epochs
-        steps = math.ceil(len(x) / self.recipe.batch_size)
+        """Train the epochs that are left."""
+        state, epochs, steps = self.state, self.recipe.epochs, self.steps
         written = time.monotonic()
         with tqdm(
             total=epochs * steps, initial=state.epoch * steps, desc="training", disable=not verbose
@@ -208,7 +203,7 @@ class _Training:
             for epoch in range(state.epoch, epochs):
                 with torch.random.fork_rng():
                     torch.manual_seed(derive_seed(self.seed, "dropout", epoch))
-                    state.losses.append(self._epoch(epoch, state, x, y, bar))
+                    state.losses.append(self._epoch(epoch, bar))
                 state.accuracies.append(
                     self.accuracy(self.data.x_test[:_ROWS], self.data.y_test[:_ROWS], epoch)
                 )
@@ -227,17 +222,17 @@ class _Training:
                     accuracy=f"{state.accuracies[-1]:.1%}",
                 )
 
-    def _epoch(self, epoch: int, state: State, x: Tensor, y: Tensor, bar: Any) -> float:
-        module = self.module(epoch, fast=True)
+    def _epoch(self, epoch: int, bar: Any) -> float:
+        """Go through the training images once; return their mean loss."""
+        module, state, x = self.module(epoch, fast=True), self.state, self.x
         module.train()
-        steps = math.ceil(len(x) / self.recipe.batch_size)
         starts, crops = state.generators["random starts"], state.generators["augmentation"]
         total = 0.0
         order = torch.randperm(len(x), generator=state.generators["order"])
         for place, batch in enumerate(order.split(self.recipe.batch_size)):
             images = augmented(x[batch], self.recipe.augment, crops).to(self.device)
-            labels = y[batch].to(self.device)
-            share = (epoch * steps + place) / (steps * self.recipe.epochs)
+            labels = self.y[batch].to(self.device)
+            share = (epoch * self.steps + place) / (self.steps * self.recipe.epochs)
             state.optimizer.zero_grad()
             loss = self.objective(module, images, labels, progress=share, generator=starts)
             _check_loss(loss)
@@ -266,9 +261,9 @@ class _Training:
             return None
         x = torch.tensor(self.data.x_test[:_ROWS]).to(self.device)
         y = torch.tensor(self.data.y_test[:_ROWS]).to(self.device)
-        module = self.module(-1)
-        with evaluating(module):
-            moved = first_look(module, x, y, self.objective.eps)
+        # a first look, no evaluation
+        pgd, start = Adversary(self.objective.eps, steps=20), torch.Generator().manual_seed(0)
+        moved = perturbed(self.module(-1), x, y, pgd, start)
         return self.accuracy(moved.cpu().numpy(), self.data.y_test[:_ROWS])
 
 

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from art_disc.core.checks import check_count, check_positive
+from art_disc.core.checks import check_choice, check_count, check_positive
 from art_disc.core.errors import InputError
 
 OPTIMIZERS = ("adam", "sgd")
@@ -36,30 +36,24 @@ class Recipe:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        check_count(self.epochs, "epochs")
-        check_count(self.batch_size, "batch_size")
-        check_positive(self.learning_rate, "learning_rate")
-        check_positive(self.weight_decay, "weight_decay", zero=True)
-        if not 0 <= self.warm_up < 1:
-            msg = f"warm_up must be a share of the run in [0, 1), got {self.warm_up}"
-            raise InputError(msg)
-        _one_of("optimizer", self.optimizer, OPTIMIZERS)
-        _one_of("augment", self.augment, (None, *AUGMENTATIONS))
-        _one_of("precision", self.precision, PRECISIONS)
+        # NumPy's numbers are as good as Python's, but JSON knows only these
+        plain = {
+            "epochs": check_count(self.epochs, "epochs"),
+            "batch_size": check_count(self.batch_size, "batch_size"),
+            "learning_rate": check_positive(self.learning_rate, "learning_rate"),
+            "weight_decay": check_positive(self.weight_decay, "weight_decay", zero=True),
+            "warm_up": check_share(self.warm_up, "warm_up"),
+        }
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+        check_choice(self.optimizer, "optimizer", OPTIMIZERS)
+        if self.augment is not None:
+            check_choice(self.augment, "augment", AUGMENTATIONS)
+        check_choice(self.precision, "precision", PRECISIONS)
 
     def facts(self) -> dict[str, Any]:
         """Return every setting in plain values; equal ones train alike."""
-        # NumPy's numbers are as good as Python's, but JSON knows only these
-        return asdict(
-            replace(
-                self,
-                epochs=int(self.epochs),
-                batch_size=int(self.batch_size),
-                learning_rate=float(self.learning_rate),
-                weight_decay=float(self.weight_decay),
-                warm_up=float(self.warm_up),
-            )
-        )
+        return asdict(self)
 
     def describe(self) -> str:
         """Return one readable phrase: what differs from nothing said."""
@@ -94,11 +88,7 @@ class Recipe:
 
 
 def recipe_of(**settings: Any) -> Recipe:
-    """Return the recipe of some settings of `train`, the others as they are by default.
-
-    Raises:
-        InputError: A setting is unknown or does not fit.
-    """
+    """Return the recipe of some settings of `train`; refuse unknown ones."""
     known = tuple(field.name for field in fields(Recipe))
     if odd := sorted(set(settings) - set(known)):
         msg = f"unknown setting of a training: {odd[0]!r}; there are {', '.join(known)}"
@@ -106,11 +96,12 @@ def recipe_of(**settings: Any) -> Recipe:
     return Recipe(**settings)
 
 
-def _one_of(name: str, value: object, known: tuple[object, ...]) -> None:
-    if value not in known:
-        words = ", ".join(map(repr, known))
-        msg = f"{name} must be one of {words}, got {value!r}"
+def check_share(value: float, name: str) -> float:
+    """Return a share of the training as a float; refuse one outside [0, 1)."""
+    if not 0 <= value < 1:
+        msg = f"{name} must be a share of the training in [0, 1), got {value!r}"
         raise InputError(msg)
+    return float(value)
 
 
 def augmented(x: Tensor, how: str | None, generator: torch.Generator) -> Tensor:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,8 @@ class SixSettings:
     verbose: bool = True
 
     def __post_init__(self) -> None:
-        for options in (
-            self.natural, self.adversarial, self.natural_again, self.adversarial_again
-        ):  # fmt: skip
+        once, again = (self.natural, self.adversarial), (self.natural_again, self.adversarial_again)
+        for options in (*once, *again):
             recipe_of(**options)
 
     @property
@@ -105,39 +105,30 @@ class SixSettings:
                 msg = f"{name} needs an adversary; give adversary=Adversary(eps=...)"
             raise InputError(msg)
         adversary = self.adversary if "adv" in name else None
-        options = self.natural if adversary is None else self.adversarial
-        network, result = self._train(self.factory, options, adversary)
-        training = _words(adversary, options, result)
+        once, again = self.natural, self.natural_again
+        if adversary is not None:
+            once, again = self.adversarial, self.adversarial_again
+        stages: list[tuple[Options, Sequence[MapPreprocessor]]] = [(once, ())]
         if name.endswith("_re"):
-            options = self.natural_again if adversary is None else self.adversarial_again
-            base = network
-            network, result = self._train(
-                lambda: copy.deepcopy(base), options, adversary, self.defences
+            stages.append((again, self.defences))
+        factory, lines = self.factory, []
+        made: list[tuple[nn.Module, TrainingResult]] = []
+        for options, through in stages:
+            network, result = trained(
+                factory,
+                self.data,
+                seed=self.seed,
+                adversary=adversary,
+                defences=through,
+                cache=self.cache,
+                verbose=self.verbose,
+                **options,
             )
-            training += "; retrained behind the defence: " + _words(adversary, options, result)
+            made.append((network, result))
+            kind = objective_of(None, adversary).describe()
+            lines.append(f"{kind}, {recipe_of(**options).describe()}, weights {result.weights}")
+            factory = partial(copy.deepcopy, network)
+        network, result = made[-1]
         defences = self.defences if name.startswith("disc") else ()
         classifier = build_classifier(network, data=self.data, defences=defences)
-        return Trained(classifier, result, training)
-
-    def _train(
-        self,
-        factory: Callable[[], nn.Module],
-        options: Options,
-        adversary: Adversary | None,
-        defences: Sequence[MapPreprocessor] = (),
-    ) -> tuple[nn.Module, TrainingResult]:
-        return trained(
-            factory,
-            self.data,
-            seed=self.seed,
-            adversary=adversary,
-            defences=defences,
-            cache=self.cache,
-            verbose=self.verbose,
-            **options,
-        )
-
-
-def _words(adversary: Adversary | None, options: Options, result: TrainingResult) -> str:
-    kind = objective_of(None, adversary).describe()
-    return f"{kind}, {recipe_of(**options).describe()}, weights {result.weights}"
+        return Trained(classifier, result, "; retrained behind the defence: ".join(lines))

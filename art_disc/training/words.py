@@ -5,6 +5,7 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,11 @@ class NetworkWords:
     device: str = "cpu"
     verbose: bool = True
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What training and retraining have in common, for `trained`."""
+        return {"seed": self.seed, "adversary": self.adversary, "verbose": self.verbose}
+
 
 def load_part(
     name: str,
@@ -86,11 +92,7 @@ def usual_epochs(data: Dataset) -> int:
 
 
 def fitted_defences(text: str | None, data: Dataset) -> list[MapPreprocessor]:
-    """Return the defences of `parse_defences`, those that learn fitted to the training images.
-
-    Args:
-        text: `A + B`; None: `usual_defence`.
-        data: What they learn from.
+    """Return the defences of `A + B` (None: `usual_defence`), fitted to the training images.
 
     Raises:
         InputError: The words cannot be read, or there are no training images to learn from.
@@ -105,11 +107,7 @@ def fitted_defences(text: str | None, data: Dataset) -> list[MapPreprocessor]:
 
 
 def usable_device(name: str) -> torch.device:
-    """Return the device of this name.
-
-    Raises:
-        InputError: It cannot be used.
-    """
+    """Return the device of this name; refuse one that cannot be used."""
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -122,19 +120,22 @@ def usable_device(name: str) -> torch.device:
 def make_classifier(
     words: NetworkWords, data: Dataset, defences: Sequence[MapPreprocessor]
 ) -> tuple[DefendedClassifier, str]:
-    """Return the network behind its defences, and one line on how it was trained.
-
-    Raises:
-        InputError: As for `make_network`, or `retrain` has nothing to train behind or on.
-    """
+    """Return the network behind its defences, and one line on how it was trained."""
     network, line = make_network(words, data, defences)
     if words.retrain is not None:
         if not defences or not len(data.x_train):
             msg = "retrain needs a defence to train behind, and training images"
             raise InputError(msg)
-        again = {"epochs": words.retrain, "learning_rate": 3e-4}
-        network, weights = _trained(lambda: copy.deepcopy(network), words, data, defences, again)
-        line += f"; trained on behind the defence for {words.retrain} epochs, weights {weights}"
+        network, result = trained(
+            partial(copy.deepcopy, network),
+            data,
+            defences=defences,
+            epochs=words.retrain,
+            learning_rate=3e-4,
+            **words.settings,
+        )
+        line += f"; trained on behind the defence for {words.retrain} epochs"
+        line += f", weights {result.weights}"
     return build_classifier(network, data=data, defences=defences), line
 
 
@@ -184,31 +185,18 @@ def _built_in(
         msg = f"{data.name} has no training images; give a network (model) and its weights"
         raise InputError(msg)
     epochs = usual_epochs(data) if words.epochs is None else words.epochs
-    settings = {"epochs": epochs, "learning_rate": words.learning_rate}
-    network, weights = _trained(factory, words, data, defences, settings)
-    kind = words.name or objective_of(None, words.adversary).describe()
-    line = f"{kind}, {epochs} epochs, Adam, seed {words.seed}, weights {weights}"
-    through = ", ".join(defence.describe() for defence in defences)
-    return network, f"{line}, through {through}" if through else line
-
-
-def _trained(
-    factory: Callable[[], nn.Module],
-    words: NetworkWords,
-    data: Dataset,
-    defences: Sequence[MapPreprocessor],
-    settings: dict[str, Any],
-) -> tuple[nn.Module, str]:
     network, result = trained(
         factory,
         data,
-        seed=words.seed,
-        adversary=words.adversary,
         defences=defences,
-        verbose=words.verbose,
-        **settings,
+        epochs=epochs,
+        learning_rate=words.learning_rate,
+        **words.settings,
     )
-    return network, result.weights
+    kind = words.name or objective_of(None, words.adversary).describe()
+    line = f"{kind}, {epochs} epochs, Adam, seed {words.seed}, weights {result.weights}"
+    through = ", ".join(defence.describe() for defence in defences)
+    return network, f"{line}, through {through}" if through else line
 
 
 def make_reference(
@@ -222,18 +210,8 @@ def make_reference(
 ) -> nn.Module:
     """Return an adversarially trained network of the same architecture, to compare with.
 
-    Beside a network of encoded images it is a new one that takes images.
-
-    Args:
-        classifier: A copy of its network is trained on.
-        data: Trains it.
-        eps: l_inf budget of the training, against PGD-5.
-        weights: Their file, in place of the training.
-        seed: Of the training.
-        verbose: Show a progress bar.
-
-    Raises:
-        InputError: The weights do not fit.
+    A copy of the classifier's network is trained on against PGD-5 at the l_inf budget `eps`, or
+    takes `weights` from a file; beside a network of encoded images, a new one that takes images.
     """
 
     def fresh() -> nn.Module:

@@ -332,6 +332,13 @@ def test_the_learning_rate_rises_and_falls():
     assert rates[99] < 0.01
 
 
+def test_a_rate_of_numpy_trains_as_the_same_one_of_python(small):
+    options = {**FAST, "optimizer": "sgd", "warm_up": 0.25}
+    rate = np.float32(0.05)
+    one = train(fresh(), small, **options, learning_rate=rate)
+    assert one == train(fresh(), small, **options, learning_rate=float(rate))
+
+
 def test_the_adversary_grows_along_its_ramp():
     adversary = Adversary(0.2, steps=4, ramp=0.5)
     assert adversary.at(0.25).eps == pytest.approx(0.1)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any
 
@@ -37,15 +37,8 @@ class PlannedCell:
     @property
     def coordinates(self) -> dict[str, Any]:
         """The fields that it shares with a `SweepCell`."""
-        return {
-            "dataset": self.dataset,
-            "training": self.training,
-            "defence": self.defence,
-            "eps": self.eps,
-            "attack": self.attack.label,
-            "surrogate": self.surrogate,
-            "seed": self.seed,
-        }
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return own | {"attack": self.attack.label}
 
     @property
     def key(self) -> str:

@@ -53,15 +53,7 @@ class Execution:
             check_count(self.jobs, "jobs")
 
     def processes(self, *, threads: int, gpus: int) -> int:
-        """Return how many processes of this machine to use.
-
-        Args:
-            threads: CPU threads of each.
-            gpus: GPUs to share out, one each; 0: none.
-
-        Raises:
-            InputError: More processes than GPUs.
-        """
+        """Return how many processes to use here, each with `threads` or one of `gpus`."""
         if gpus and self.jobs is not None and self.jobs > gpus:
             msg = f"one process takes one GPU, and there are {gpus}; got jobs={self.jobs}"
             raise InputError(msg)
@@ -77,16 +69,11 @@ def serial(jobs: Iterable[CellJob]) -> Generator[CellResult]:
 def processes(
     jobs: Iterable[CellJob], count: int, threads: int, *, until: float = float("inf")
 ) -> Generator[CellResult]:
-    """Run the jobs in `count` worker processes of this machine; results come as they are done.
+    """Run the jobs in `count` >= 2 worker processes; results come as they are done.
 
-    Args:
-        jobs: Taken from a little before there is room for them.
-        count: Processes, at least 2.
-        threads: CPU threads of each.
-        until: Time of `time.time()` after which a worker starts none any more.
-
-    Raises:
-        WorkerLostError: A worker died, most often for want of memory.
+    Jobs are taken a little before there is room for them; a worker with so many CPU `threads`
+    starts none any more after `until`, a time of `time.time()`. WorkerLostError where a worker
+    died, most often for want of memory.
     """
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
@@ -117,12 +104,7 @@ def _run_before(job: CellJob, until: float) -> CellResult | None:
 
 @contextmanager
 def dask_client(scheduler: str) -> Iterator[Any]:
-    """Yield a client of a running Dask cluster.
-
-    Raises:
-        MissingExtraError: distributed is not installed.
-        InputError: Nobody answers at that address, or the cluster has no worker.
-    """
+    """Yield a client of a running Dask cluster that has workers."""
     try:
         from distributed import Client
     except ImportError as error:
@@ -146,9 +128,6 @@ def on_dask(jobs: Iterable[CellJob], client: Any) -> Generator[CellResult]:
 
     Not through joblib's Dask backend: that runs everything in this process where the cluster has
     one thread, and takes cells from the iterable before a worker is free for them.
-
-    Raises:
-        WorkerLostError: The same job killed several workers, or the cluster is gone.
     """
     from distributed import as_completed
 

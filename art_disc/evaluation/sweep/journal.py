@@ -21,13 +21,10 @@ class SweepBusyError(ArtDiscError, RuntimeError):
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock inside the block.
+    """Hold the folder's lock inside the block, or raise SweepBusyError.
 
     The system lets go of the lock when the process ends in whatever way, so nothing is to be
     cleaned up after a kill. Who holds it stands in a file beside it.
-
-    Raises:
-        SweepBusyError: Another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     holder = folder / "sweep.pid"
@@ -46,13 +43,7 @@ def only_one(folder: Path) -> Iterator[None]:
 
 
 def encode(content: str, key: str, cell: SweepCell) -> str:
-    """Return the journal's line of a cell, strict JSON with its line end.
-
-    Args:
-        content: Hash of what decided the cell's numbers.
-        key: Its readable name.
-        cell: What was found.
-    """
+    """Return the journal's line of a cell: strict JSON of its content hash, name and findings."""
     body = {"hash": content, "key": key, "cell": asdict(cell)}
     return json.dumps(body, allow_nan=False) + "\n"
 
@@ -60,8 +51,7 @@ def encode(content: str, key: str, cell: SweepCell) -> str:
 class Journal:
     """Finished cells, appended line by line; a line is on the disk before the next cell counts.
 
-    Args:
-        path: `cells.jsonl`; made if need be.
+    A line in the middle that is damaged raises FileFormatError, which names it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,11 +73,7 @@ class Journal:
         os.fsync(self._file)
 
     def mend(self) -> str:
-        """Cut off a last line that a kill left unfinished.
-
-        Returns:
-            One line that tells it, or an empty string.
-        """
+        """Cut off a last line that a kill left unfinished; return one line on it, or nothing."""
         if not self.path.is_file():
             return ""
         content = self.path.read_bytes()
@@ -103,19 +89,11 @@ class Journal:
         return f"{self.path.name}: cut off an unfinished last line ({len(content) - end} bytes)"
 
     def statuses(self) -> dict[str, str]:
-        """Return the status of each cell in the journal by its hash; its last line counts.
-
-        Raises:
-            FileFormatError: A line in the middle is damaged.
-        """
+        """Return the status of each cell in the journal by its hash; its last line counts."""
         return {body["hash"]: body["cell"]["status"] for body in self._lines()}
 
     def cells(self, wanted: dict[str, int]) -> tuple[SweepCell, ...]:
-        """Return the cells with these hashes, ordered by the number that belongs to each.
-
-        Raises:
-            FileFormatError: A line is damaged.
-        """
+        """Return the cells with these hashes, ordered by the number that belongs to each."""
         found = {}
         for number, body in enumerate(self._lines(), start=1):
             if body["hash"] in wanted:

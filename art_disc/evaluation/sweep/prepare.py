@@ -4,8 +4,9 @@ import hashlib
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 
@@ -13,46 +14,51 @@ from art_disc import __version__
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.core.files import read_json, write_json
 from art_disc.core.records.base import SCHEMA_VERSION, Environment
+from art_disc.core.records.checked import decode
 from art_disc.data import Dataset
 from art_disc.defences import codebook_files
 from art_disc.evaluation.sweep.cells import PlannedCell
 from art_disc.evaluation.sweep.plan import SweepPlan
 from art_disc.evaluation.sweep.words import parse_training
-from art_disc.evaluation.sweep.work import CellJob, Workplace, classifier_of, load_part
+from art_disc.evaluation.sweep.work import (
+    CellJob,
+    TrainedNetwork,
+    Workplace,
+    classifier_of,
+    load_part,
+)
 from art_disc.networks import save_weights, weights_hash
 from art_disc.training.words import NetworkWords, make_network
 
 PLAN = "plan.json"
-_KIND = "sweep plan"
 _TIMED_IMAGES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
-    """A trained network in the run folder.
+class KeptPlan:
+    """What `plan.json` says: the plan, each cell's hash by its name, and who wrote it."""
 
-    Attributes:
-        file: Relative to the run folder.
-        line: How it was trained, in one line.
-        weights: Hash of the weights.
-    """
-
-    file: str
-    line: str
-    weights: str
+    plan: dict[str, Any]
+    cells: dict[str, str]
+    art_disc: str = __version__
+    schema_version: int = SCHEMA_VERSION
+    kind: Literal["sweep plan"] = "sweep plan"
 
 
 def make_jobs(
     cells: Sequence[PlannedCell], place: Workplace, *, verbose: bool
 ) -> tuple[CellJob, ...]:
-    """Train what is not trained yet, and return the cells with all that a worker needs.
-
-    Raises:
-        ArtDiscError: A data set, network or codebook file cannot be read.
-    """
+    """Train what is not trained yet, and return the cells with all that a worker needs."""
     plan = place.plan
-    networks: dict[tuple[str, str], Network] = {}
+    networks: dict[tuple[str, str], TrainedNetwork] = {}
     fingerprints: dict[str, str] = {}
+    shared = {
+        "norm": plan.norm,
+        "batch_size": plan.batch_size,
+        "threads": plan.threads,
+        "device": place.device,
+        "packages": Environment.here().packages,
+    }
     for dataset in plan.datasets:
         # the whole data set trains the network: its cached weights serve every n_ex
         whole = load_part(dataset, plan.data_dir)
@@ -62,31 +68,13 @@ def make_jobs(
         fingerprints[dataset] = part.fingerprint
     jobs = []
     for cell in cells:
-        network = networks[cell.dataset, cell.training]
-        facts = {
-            "data": fingerprints[cell.dataset],
-            "weights": network.weights,
-            "codebook": _file_hash(cell.defence),
-            "norm": plan.norm,
-            "batch_size": plan.batch_size,
-            "threads": plan.threads,
-            "device": place.device,
-            "packages": Environment.here().packages,
-        }
-        jobs.append(
-            CellJob(
-                cell=cell,
-                content=cell.content_hash(facts),
-                weights=network.file,
-                training=network.line,
-                fingerprint=fingerprints[cell.dataset],
-                place=place,
-            )
-        )
+        network, mark = networks[cell.dataset, cell.training], fingerprints[cell.dataset]
+        own = {"data": mark, "weights": network.weights, "codebook": _file_hash(cell.defence)}
+        jobs.append(CellJob(cell, cell.content_hash(own | shared), network, mark, place))
     return tuple(jobs)
 
 
-def _network(training: str, data: Dataset, place: Workplace, *, verbose: bool) -> Network:
+def _network(training: str, data: Dataset, place: Workplace, *, verbose: bool) -> TrainedNetwork:
     """Return the run folder's own network: a cache that is emptied must not change a sweep."""
     name = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"{data.name}-{training}")[:60]
     mark = hashlib.sha256(f"{data.fingerprint} {training}".encode()).hexdigest()[:8]
@@ -98,7 +86,7 @@ def _network(training: str, data: Dataset, place: Workplace, *, verbose: bool) -
         words = replace(parse_training(training), device=here(place.device), verbose=verbose)
         network, line = make_network(words, data)
         save_weights(network, path, header={"line": line})
-    return Network(str(file), line, weights_hash(network))
+    return TrainedNetwork(file, line, weights_hash(network))
 
 
 def _file_hash(defence: str) -> str:
@@ -108,15 +96,7 @@ def _file_hash(defence: str) -> str:
 
 
 def pick_device(wanted: str, *, cluster: bool) -> str:
-    """Return `cpu` or `cuda`.
-
-    Args:
-        wanted: `auto`, `cpu` or `cuda`.
-        cluster: The cells run on other machines, whose GPUs this one need not have.
-
-    Raises:
-        InputError: `cuda` on a machine without a GPU.
-    """
+    """Return `cpu` or `cuda`, refused without a GPU here unless a `cluster` may have them."""
     here = torch.cuda.device_count() > 0
     if wanted == "cuda" and not here and not cluster:
         msg = "plan key 'device' is cuda, and torch sees no GPU here; use device = \"cpu\""
@@ -132,8 +112,7 @@ def here(device: str) -> str:
 def seconds_each(jobs: Sequence[CellJob], device: str) -> dict[str, float]:
     """Return for each job's hash roughly how long it takes, from one timed batch a classifier.
 
-    Raises:
-        ArtDiscError: A classifier cannot be built: known here, not in its first cell.
+    A classifier that cannot be built raises here, not in its first cell.
     """
     paces: dict[tuple[str, str, str], tuple[float, int]] = {}
     for job in jobs:
@@ -152,82 +131,52 @@ def seconds_each(jobs: Sequence[CellJob], device: str) -> dict[str, float]:
 
 
 def check_plan(folder: Path, plan: SweepPlan, keys: Sequence[str], *, extend: bool) -> None:
-    """Refuse a run folder of another plan, before anything is trained.
-
-    Args:
-        folder: The run folder.
-        plan: What is to be run.
-        keys: Its cells.
-        extend: Cells may be added to those that the folder knows.
-
-    Raises:
-        InputError: The folder's sweep has cells that the plan lacks, or fewer without `extend`.
-    """
-    known = _known_cells(folder)
-    if not known:
+    """Refuse a folder whose sweep has cells that are not in `keys`, or fewer without `extend`."""
+    if (kept := _kept(folder)) is None:
         return
-    gone = [key for key in known if key not in set(keys)]
-    new = [key for key in keys if key not in known]
-    if gone:
+    new = [key for key in keys if key not in kept.cells]
+    if gone := [key for key in kept.cells if key not in set(keys)]:
         msg = (
-            f"{folder} holds a sweep of another plan: {_changed(folder, plan)}; {len(gone)} of its "
+            f"{folder} holds a sweep of another plan: {_changed(kept, plan)}; {len(gone)} of its "
             f"cells are not in this one ({gone[0]}); give another --out, or the old plan"
         )
         raise InputError(msg)
     if new and not extend:
         msg = (
             f"the plan has {len(new)} cells more than the sweep in {folder} "
-            f"({_changed(folder, plan)}); --extend runs them too, another --out starts afresh"
+            f"({_changed(kept, plan)}); --extend runs them too, another --out starts afresh"
         )
         raise InputError(msg)
 
 
 def keep_plan(folder: Path, plan: SweepPlan, jobs: Sequence[CellJob]) -> None:
-    """Write `plan.json`, or refuse a folder whose cells meant something else under the same names.
-
-    Raises:
-        InputError: Settings, data, weights, device or the package's version are not the same.
-    """
+    """Write `plan.json`, or refuse a folder whose cells meant something else by their names."""
     cells = {job.cell.key: job.content for job in jobs}
-    known = _known_cells(folder)
-    if odd := [key for key, content in known.items() if cells[key] != content]:
+    kept = _kept(folder)
+    if kept and (odd := [key for key, content in kept.cells.items() if cells[key] != content]):
         msg = (
             f"{folder} holds {len(odd)} cells of the same names but another content ({odd[0]}): "
-            f"{_changed(folder, plan)}; give another --out"
+            f"{_changed(kept, plan)}; give another --out"
         )
         raise InputError(msg)
-    body = {
-        "kind": _KIND,
-        "schema_version": SCHEMA_VERSION,
-        "art_disc": __version__,
-        "plan": plan.to_dict(),
-        "cells": cells,
-    }
-    write_json(folder / PLAN, body)
+    write_json(folder / PLAN, asdict(KeptPlan(plan.to_dict(), cells)))
 
 
-def _stored(folder: Path) -> dict[str, object]:
-    body = read_json(folder / PLAN)
-    if not isinstance(body, dict) or body.get("kind") != _KIND:
-        msg = f"{folder / PLAN} is no plan of a sweep; give another --out"
-        raise FileFormatError(msg)
-    return body
+def _kept(folder: Path) -> KeptPlan | None:
+    file = folder / PLAN
+    if not file.is_file():
+        return None
+    try:
+        return decode(KeptPlan, read_json(file), str(file))
+    except FileFormatError as error:
+        msg = f"{file} is no plan of a sweep ({error}); give another --out"
+        raise FileFormatError(msg) from error
 
 
-def _known_cells(folder: Path) -> dict[str, str]:
-    if not (folder / PLAN).is_file():
-        return {}
-    cells = _stored(folder).get("cells")
-    return dict(cells) if isinstance(cells, dict) else {}
-
-
-def _changed(folder: Path, plan: SweepPlan) -> str:
-    old = _stored(folder)
-    before = old.get("plan")
-    before = before if isinstance(before, dict) else {}
+def _changed(kept: KeptPlan, plan: SweepPlan) -> str:
     now = plan.to_dict()
-    if keys := [key for key in now if before.get(key) != now[key]]:
+    if keys := [key for key in now if kept.plan.get(key) != now[key]]:
         return f"changed: {', '.join(keys)}"
-    if (version := old.get("art_disc")) != __version__:
-        return f"it was made by art_disc {version}, this is {__version__}"
+    if kept.art_disc != __version__:
+        return f"it was made by art_disc {kept.art_disc}, this is {__version__}"
     return "data, weights, codebook file, device or the version of a library have changed"

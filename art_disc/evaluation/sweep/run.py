@@ -25,7 +25,7 @@ from art_disc.evaluation.sweep.prepare import (
     seconds_each,
 )
 from art_disc.evaluation.sweep.words import parse_duration
-from art_disc.evaluation.sweep.work import CellJob, CellResult, Workplace
+from art_disc.evaluation.sweep.work import CellJob, CellResult, Workplace, threads
 from art_disc.report import write_report
 
 JOURNAL = "cells.jsonl"
@@ -102,7 +102,7 @@ def run_sweep(  # noqa: PLR0913 - each is a choice of its own
     execution = execution or Execution()
     say = announce or (lambda _: None)
     cells = plan_cells(plan)
-    with only_one(folder), _threads(plan.threads):
+    with only_one(folder), threads(plan.threads):
         check_plan(folder, plan, [cell.key for cell in cells], extend=extend)
         # a worker may have another working folder
         there = None if plan.data_dir is None else str(Path(plan.data_dir).resolve())
@@ -196,16 +196,6 @@ def _finish(
     )
     write_report(record, folder)
     return record
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _duration(seconds: float) -> str:

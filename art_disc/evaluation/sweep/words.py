@@ -41,11 +41,7 @@ class PlannedAttack:
 
 
 def split_word(text: str) -> tuple[str, dict[str, str]]:
-    """Return name and options of `NAME:key=value,key=value`.
-
-    Raises:
-        InputError: An option is no `key=value`.
-    """
+    """Return name and options of `NAME:key=value,key=value`; refuse an option that is none."""
     name, _, rest = text.partition(":")
     options: dict[str, str] = {}
     for item in filter(None, rest.split(",")):
@@ -60,8 +56,7 @@ def split_word(text: str) -> tuple[str, dict[str, str]]:
 def parse_attacks(words: Sequence[str], tier: str) -> tuple[PlannedAttack, ...]:
     """Return the attacks of a plan; a suite (`quick`) stands for its members, in its own tier.
 
-    Raises:
-        InputError: Unknown attack, setting or tier, or a name that means two different things.
+    A label that would mean two different things is refused.
     """
     found: dict[str, PlannedAttack] = {}
     for word in words:
@@ -87,11 +82,7 @@ def parse_attacks(words: Sequence[str], tier: str) -> tuple[PlannedAttack, ...]:
 
 
 def parse_training(text: str) -> NetworkWords:
-    """Return the network of `natural:epochs=5` or `pgd:eps=0.1,steps=10`.
-
-    Raises:
-        InputError: Unknown method or option, an adversary without `eps`, or a value does not fit.
-    """
+    """Return the network of `natural:epochs=5` or `pgd:eps=0.1,steps=10`."""
     method, words = split_word(text)
     if method not in ("natural", *METHODS):
         msg = f"training must be natural, pgd:eps=... or single_step:eps=..., got {text!r}"
@@ -116,10 +107,8 @@ def gradient_sources(defence: str, surrogates: Sequence[str]) -> tuple[str, ...]
     """Return those of `surrogates` that differ for this defence, in order.
 
     `own` is the defence as it is written. A surrogate that says the same as the defence's own is
-    `own` too, and so is every one that this defence does not take.
-
-    Raises:
-        InputError: Unknown defence or surrogate, or a defence that encodes images.
+    `own` too, and so is every one that this defence does not take. A defence that encodes images is
+    refused.
     """
     made = parse_defences(defence)
     if _encodes(made):
@@ -150,13 +139,10 @@ def _encodes(defences: Sequence[MapPreprocessor]) -> bool:
 
 
 def parse_duration(value: Any) -> float:
-    """Return seconds from `2h`, `1h30m`, `90s`, or a number of seconds.
+    """Return seconds > 0 from `2h`, `1h30m`, `90s`, or a number of seconds.
 
     >>> parse_duration("1h30m")
     5400.0
-
-    Raises:
-        InputError: Not a positive duration.
     """
     text = str(value).strip()
     if re.fullmatch(r"(\d+(\.\d+)?[hms])+", text):
@@ -176,11 +162,7 @@ def parse_duration(value: Any) -> float:
 
 @contextmanager
 def naming(key: str) -> Iterator[None]:
-    """Put the plan's key before the message of an error inside the block.
-
-    Raises:
-        InputError: In place of any error of this package.
-    """
+    """Put the plan's key before the message of any error of this package inside the block."""
     try:
         yield
     except ArtDiscError as error:

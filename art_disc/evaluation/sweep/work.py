@@ -5,11 +5,14 @@ import os
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from art_disc.core.errors import InputError
@@ -20,7 +23,6 @@ from art_disc.data import Dataset
 from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation.run import evaluate
 from art_disc.evaluation.sweep.cells import PlannedCell
-from art_disc.evaluation.sweep.devices import claim
 from art_disc.evaluation.sweep.journal import encode
 from art_disc.evaluation.sweep.plan import SweepPlan
 from art_disc.training import words
@@ -28,6 +30,8 @@ from art_disc.training import words
 # ART draws from NumPy's global stream: two cells in threads of one process would share it
 _ALONE = threading.Lock()
 _WATCHED: set[int] = set()
+# held until the process ends; a lock that is collected gives its GPU away
+_HELD: dict[Path, tuple[int, FileLock]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +55,29 @@ class Workplace:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainedNetwork:
+    """A network in the run folder: its file there, how it was trained, and its weights' hash."""
+
+    file: Path
+    line: str
+    weights: str
+
+
+@dataclass(frozen=True, slots=True)
 class CellJob:
     """One cell as it travels to a worker.
 
     Attributes:
         cell: What to run.
         content: Hash of what decides its numbers.
-        weights: File of the network in the run folder.
-        training: One line on how it was trained, for the record.
+        network: What is attacked.
         fingerprint: Of the data that the plan was made with.
         place: What all cells share.
     """
 
     cell: PlannedCell
     content: str
-    weights: str
-    training: str
+    network: TrainedNetwork
     fingerprint: str
     place: Workplace
 
@@ -96,9 +107,6 @@ def classifier_of(job: CellJob, device: str) -> tuple[DefendedClassifier, Datase
     A copy, because a defence that draws goes on drawing where the last cell stopped: a cell's
     numbers must not depend on which cells ran before it. Its draws start where the defence's seed
     and the cell's tell.
-
-    Raises:
-        InputError: The data on this machine is not what the plan was made with.
     """
     place, plan, cell = job.place, job.place.plan, job.cell
     data = load_part(cell.dataset, plan.data_dir, plan.n_ex, stratified=plan.stratified)
@@ -108,38 +116,44 @@ def classifier_of(job: CellJob, device: str) -> tuple[DefendedClassifier, Datase
             f"{data.fingerprint}, expected {job.fingerprint}); put the same file on every machine"
         )
         raise InputError(msg)
-    weights = place.folder / job.weights
+    weights = place.folder / job.network.file
     classifier = copy.deepcopy(_built(data, weights, cell.defence, device))
     if classifier.is_random:
         classifier = classifier.with_seed(derive_seed(cell.seed, "draws", *classifier.seeds))
     return classifier, data
 
 
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Give torch so many CPU threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def run_job(job: CellJob) -> CellResult:
     """Run one cell; whatever goes wrong in it stands in its line."""
-    with _ALONE:
+    with _ALONE, threads(job.place.plan.threads):
         _end_with(job.place.parent)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(job.place.plan.threads)
         start = time.perf_counter()
         try:
-            cell = _evaluated(job, start)
-            line = encode(job.content, job.cell.key, cell)
+            return _result(job, _evaluated(job), start)
         # a cell that breaks is a line of the journal, not the end of the sweep
         except Exception as error:
-            cell = SweepCell(
-                **job.cell.coordinates,
-                status="failed",
-                reason=f"{type(error).__name__}: {error}",
-                seconds=_since(start),
-            )
-            line = encode(job.content, job.cell.key, cell)
-        finally:
-            torch.set_num_threads(threads)
-    return CellResult(job.content, cell.status, line)
+            reason = f"{type(error).__name__}: {error}"
+            cell = SweepCell(**job.cell.coordinates, status="failed", reason=reason)
+            return _result(job, cell, start)
 
 
-def _evaluated(job: CellJob, start: float) -> SweepCell:
+def _result(job: CellJob, cell: SweepCell, start: float) -> CellResult:
+    timed = replace(cell, seconds=round(time.perf_counter() - start, 3))
+    return CellResult(job.content, cell.status, encode(job.content, job.cell.key, timed))
+
+
+def _evaluated(job: CellJob) -> SweepCell:
     cell, plan = job.cell, job.place.plan
     classifier, data = classifier_of(job, _device(job.place))
     blind = cell.surrogate == "none"
@@ -155,7 +169,7 @@ def _evaluated(job: CellJob, start: float) -> SweepCell:
         batch_size=plan.batch_size,
         seed=cell.seed,
         checks=None,
-        training=job.training,
+        training=job.network.line,
         verbose=False,
     ).record
     status, reason = _verdict(record)
@@ -168,7 +182,6 @@ def _evaluated(job: CellJob, start: float) -> SweepCell:
         record=record,
         gradients=spent.gradients,
         queries=spent.queries,
-        seconds=_since(start),
     )
 
 
@@ -190,8 +203,23 @@ def _device(place: Workplace) -> str:
     return f"cuda:{torch.cuda.current_device()}"
 
 
-def _since(start: float) -> float:
-    return round(time.perf_counter() - start, 3)
+def claim(folder: Path, count: int) -> int:
+    """Return the number of a GPU, 0..count-1, that no other worker whose locks are here uses.
+
+    A second call in the same process returns the same one; the GPU of a process that died is free.
+    """
+    if folder in _HELD:
+        return _HELD[folder][0]
+    for number in range(count):
+        lock = FileLock(folder / f".gpu-{number}.lock", thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        _HELD[folder] = number, lock
+        return number
+    msg = f"all {count} GPUs are taken: one process each; give --jobs {count}"
+    raise InputError(msg)
 
 
 def _end_with(parent: int) -> None:

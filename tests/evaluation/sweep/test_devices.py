@@ -11,7 +11,6 @@ from art_disc.evaluation.sweep import (
     Execution,
     SweepPlan,
     WorkerLostError,
-    devices,
     executors,
     run,
     work,
@@ -28,7 +27,7 @@ def another_process(monkeypatch):
 
     def start():
         held.append({})
-        monkeypatch.setattr(devices, "_HELD", held[-1])
+        monkeypatch.setattr(work, "_HELD", held[-1])
         return held[-1]
 
     start()
@@ -39,15 +38,15 @@ def another_process(monkeypatch):
 
 
 def test_each_process_takes_its_own_and_keeps_it(tmp_path, another_process):
-    assert [devices.claim(tmp_path, 2) for _ in range(3)] == [0, 0, 0]
+    assert [work.claim(tmp_path, 2) for _ in range(3)] == [0, 0, 0]
     second = another_process()
-    assert devices.claim(tmp_path, 2) == 1
+    assert work.claim(tmp_path, 2) == 1
     another_process()
     with pytest.raises(InputError, match="all 2 GPUs are taken"):
-        devices.claim(tmp_path, 2)
+        work.claim(tmp_path, 2)
     # a process that dies gives its GPU back
     second.popitem()[1][1].release()
-    assert devices.claim(tmp_path, 2) == 1
+    assert work.claim(tmp_path, 2) == 1
 
 
 def test_a_worker_sets_the_device_that_it_claimed(tmp_path, another_process, monkeypatch):
@@ -69,7 +68,7 @@ def test_there_are_as_many_processes_as_gpus(tmp_path, monkeypatch):
     sent = []
     monkeypatch.setattr(run, "processes", lambda jobs, *_, **__: sent.extend(jobs))
     place = work.Workplace(tmp_path, PLAN, device="cuda")
-    jobs = [work.CellJob(i, str(i), "", "", "", place) for i in range(9)]
+    jobs = [work.CellJob(i, str(i), "", "", place) for i in range(9)]
     with run._workers(Execution(), place, jobs) as (count, start):
         start(jobs, float("inf"))
     assert count == 3
