@@ -128,7 +128,7 @@ def draw(path: Path) -> Path:
         y = height[room]
         ax.text(0, y, f"{room:^14}", ha="center", va="center", family="monospace", bbox=box)
         ax.text(1.1, y, holds(room), ha="left", va="center", fontsize=9, color="#333333")
-        for other in graph[room]:
+        for other in sorted(graph[room]):
             straight = y - height[other] == 1
             x, gap = (0, 0.33) if straight else (-0.95, 0.0)
             arrow = {
