@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from art.attacks.attack import EvasionAttack
+from art.estimators.estimator import BaseEstimator
 from numpy.typing import NDArray
 
 from art_disc.core.checks import Float32Array, check_count, check_labels
@@ -24,6 +25,9 @@ class OwnAttack(EvasionAttack):
     """
 
     estimator: InitVar[Any] = field()
+
+    # for predictions; one that differentiates asks for more
+    _estimator_requirements: ClassVar[tuple[type, ...]] = (BaseEstimator,)
 
     # parameters that must be > 0 without being whole
     _positive: ClassVar[tuple[str, ...]] = ()

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from art.estimators.estimator import BaseEstimator
 from numpy.typing import NDArray
 
 from art_disc.attacks.base import OwnAttack, drawn_seed
@@ -43,8 +42,6 @@ class RandomSearch(OwnAttack):
     max_iter: int = 1000
     batch_size: int = 500
     seed: int | None = None
-
-    _estimator_requirements = (BaseEstimator,)
 
     def _check_params(self) -> None:
         super()._check_params()

@@ -42,7 +42,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
         y: True labels, indices or one-hot. None: the classifier's own predictions are what is
             certified, so that no clean image counts as wrong.
         eps: l_inf budget in the classifier's input range.
-        method: `enumeration`.
+        method: A name of `METHODS`, `enumeration`.
         max_free: Images are enumerated up to 2^max_free code images (Chen et al.'s b), 0 to 40.
         rule: Which codewords count as reached: `exact`, or `paper`, the superset of eq. (2).
         domain: `real`, or `8bit`: the adversary, too, is confined to the levels v/255.

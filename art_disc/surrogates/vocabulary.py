@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from art_disc.core.errors import InputError
@@ -58,14 +58,27 @@ class Vocabulary:
 
 NO_SURROGATE = Vocabulary("none", {})
 
-_USAGE = "identity, soft[:ALPHA[:LEAK]], smooth[:WIDTH]"
-_WORDS = {"identity": Identity, "soft": SoftAssignment, "smooth": SmoothedStep}
+# the word of a surrogate for codewords, levels or both is one line here; its fields are its numbers
+_WORDS: dict[str, type] = {
+    "identity": Identity,
+    "soft": SoftAssignment,
+    "smooth": SmoothedStep,
+    "ramp": Ramp,
+}
 
-# an object with a name of its own is called with the codebook, or the code of levels
-CODEWORDS = Vocabulary(f"{_USAGE} or a callable", _WORDS, (PixelSurrogate,), functions=True)
-LEVELS = Vocabulary(
-    f"{_USAGE}, ramp[:WIDTH] or a callable",
-    {**_WORDS, "ramp": Ramp},
-    (LevelSurrogate,),
-    functions=True,
-)
+
+def _vocabulary(kind: type) -> Vocabulary:
+    """Return the words of the surrogates of one protocol; each is made without numbers too."""
+    words = {word: made for word, made in _WORDS.items() if isinstance(made(), kind)}
+    usage = ", ".join(word + _numbers(made) for word, made in words.items())
+    # an object with a name of its own is called with the codebook, or the code of levels
+    return Vocabulary(f"{usage} or a callable", words, (kind,), functions=True)
+
+
+def _numbers(made: type) -> str:
+    names = [field.name.upper() for field in fields(made)]
+    return "".join(f"[:{name}" for name in names) + "]" * len(names)
+
+
+CODEWORDS = _vocabulary(PixelSurrogate)
+LEVELS = _vocabulary(LevelSurrogate)

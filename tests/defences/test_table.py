@@ -1,6 +1,11 @@
+import re
+from argparse import ArgumentParser
+
 import numpy as np
 import pytest
 
+from art_disc.cli import evaluate
+from art_disc.cli.options import SHARED
 from art_disc.codebooks import (
     BitDepthCodebook,
     Codebook,
@@ -198,3 +203,15 @@ def test_words_become_values(text, kind, value):
 def test_words_that_are_no_values_are_refused(text, kind):
     with pytest.raises(InputError, match="expected"):
         parse_value(text, kind)
+
+
+def test_the_help_of_the_commands_names_every_word():
+    def words(text):
+        return set(re.findall(r"[a-z]+(?:-[a-z]+)*", text))
+
+    assert set(DEFENCES) <= words(SHARED["--defence"]["help"])
+    parser = ArgumentParser()
+    evaluate.add(parser)
+    told = words(next(a.help for a in parser._actions if "--surrogates" in a.option_strings))
+    for row in DEFENCES.values():
+        assert set(row.kind.vocabulary.words) <= told

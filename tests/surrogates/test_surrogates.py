@@ -8,6 +8,7 @@ from art_disc.codebooks import METRICS, BitDepthCodebook, Codebook, UniformCodeb
 from art_disc.core.errors import InputError
 from art_disc.surrogates import (
     CODEWORDS,
+    LEVELS,
     Custom,
     Identity,
     PixelSurrogate,
@@ -19,6 +20,13 @@ as_surrogate = CODEWORDS.read
 
 ORDER = {"l1": 1, "l2": 2, "l_inf": np.inf}
 ALPHAS = st.sampled_from([1.0, 10.0, 25.5, 200.0])
+
+
+def test_a_vocabulary_has_the_words_of_what_it_takes():
+    both = "identity, soft[:ALPHA[:LEAK]], smooth[:WIDTH]"
+    assert CODEWORDS.usage == f"{both} or a callable"
+    assert LEVELS.usage == f"{both}, ramp[:WIDTH] or a callable"
+    assert set(LEVELS.words) - set(CODEWORDS.words) == {"ramp"}
 
 
 def soft_by_hand(x, codes, alpha, metric):

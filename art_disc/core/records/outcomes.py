@@ -122,7 +122,7 @@ class CheckResult(Checked):
     """What one check of the evaluation found.
 
     Attributes:
-        id: `C1` to `C20`.
+        id: Its name, `C1` for example.
         title: What it looks at, in a few words.
         tier: `quick`, `standard` or `full`: the first tier that it belongs to.
         status: `pass`, `fail` or `not run`.

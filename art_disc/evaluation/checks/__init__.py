@@ -1,4 +1,4 @@
-"""The twenty checks of an honest evaluation."""
+"""The checks of an honest evaluation."""
 
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.options import Checks, Thresholds

@@ -49,7 +49,7 @@ class Check:
     """One check.
 
     Attributes:
-        id: `C1` to `C20`.
+        id: One of `options.IDS`.
         title: What it looks at.
         tier: The first tier that it belongs to.
         cure: What to do if it fails.

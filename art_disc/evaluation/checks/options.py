@@ -6,6 +6,9 @@ from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
 from art_disc.core.records.outcomes import CHECK_TIERS
 
+# every check there is
+IDS = tuple(f"C{i}" for i in range(1, 21))
+
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
@@ -70,9 +73,8 @@ class Checks:
         if self.tier not in CHECK_TIERS:
             msg = f"checks must be one of {', '.join(CHECK_TIERS)}, or None, got {self.tier!r}"
             raise InputError(msg)
-        known = [f"C{i}" for i in range(1, 21)]
-        if strange := [name for name in self.only if name not in known]:
-            msg = f"only holds names from C1 to C20, got {', '.join(map(str, strange))}"
+        if strange := [name for name in self.only if name not in IDS]:
+            msg = f"only holds names from {IDS[0]} to {IDS[-1]}, got {', '.join(map(str, strange))}"
             raise InputError(msg)
         for name in ("n_ex", "n_decision", "n_random"):
             check_count(getattr(self, name), name)
