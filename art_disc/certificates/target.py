@@ -1,6 +1,6 @@
 """What certificates need of a classifier; by enumeration: a codebook map first, nothing random."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from art_disc.codebox import Threat, from_units, to_units, unit_mask
 from art_disc.core.checks import Float32Array, Float64Array, IntArray
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.defences.preprocessor import check_clip_values
+from art_disc.defences.traits import traits
 from art_disc.estimators.contract import Classifier
 
 # relative to the largest score of an image, at least 1
@@ -38,14 +39,19 @@ def input_top(classifier: Any) -> float:
 def applied_defences(classifier: Any) -> tuple[Any, ...]:
     """Return what happens to an input before the network, in order.
 
-    ART's list comes first, then what the classifier calls its `defences`, of which that list is a
-    part where it keeps the contract of `estimators.contract`.
+    That is what the classifier calls its `defences`. What ART's list or the module hold and it does
+    not name comes first: a claim hides nothing that can be seen.
     """
     listed = tuple(getattr(classifier, "preprocessing_operations", None) or ())
     inside = getattr(getattr(classifier, "model", None), "preprocessors", ())
-    claimed = getattr(classifier, "defences", inside)
-    steps = (*listed, *(d for d in claimed if not any(d is step for step in listed)))
-    return tuple(d for d in steps if getattr(d, "apply_predict", True) and not _is_identity(d))
+    claimed = tuple(getattr(classifier, "defences", None) or ())
+    idle = [d for d in listed if not d.apply_predict or _is_identity(d)]
+    unnamed = (d for d in (*listed, *inside) if not _holds(claimed, d))
+    return tuple(d for d in (*unnamed, *claimed) if not _holds(idle, d))
+
+
+def _holds(steps: Iterable[Any], wanted: Any) -> bool:
+    return any(step is wanted for step in steps)
 
 
 def _is_identity(step: Any) -> bool:
@@ -146,7 +152,8 @@ def find_target(classifier: Classifier) -> Target:
         CertificateError: A defence that draws, no codebook map first, another input range, or a
             codeword that the map sends elsewhere.
     """
-    if getattr(classifier, "is_random", False):
+    drawing = any(traits(defence).is_random for defence in applied_defences(classifier))
+    if drawing or getattr(classifier, "is_random", False):
         # a few equal scores prove nothing: hard votes over little noise agree on every sample
         msg = (
             "a certificate by enumeration needs a deterministic classifier, this one's defence "

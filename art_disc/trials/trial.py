@@ -43,6 +43,7 @@ class Trial:
             preprocessors of ART's own list (the module does not see the image then).
         nan_is_clean: An image with NaN in it counts as not attacked; else the trial fails.
         counted_at: Where the ledger counts; None: the source's network.
+        nb_classes: Columns of the one-hot rows; None: as many as the source says it has.
         seconds: What the trial may take; 0: as long as it likes. See `time_limit`.
         advance: Called with the number of images done, after each batch.
     """
@@ -58,6 +59,7 @@ class Trial:
     follow: bool = False
     nan_is_clean: bool = False
     counted_at: torch.nn.Module | None = None
+    nb_classes: int | None = None
     seconds: float = 0.0
     advance: Callable[[int], object] = lambda _: None
 
@@ -134,7 +136,7 @@ def _run_batch(
     device = getattr(source, "device", torch.device("cpu"))
     with own_streams(trial.module, seed), ExitStack() as stack:
         goal = pick_targets(source, x, y) if trial.targeted else y
-        onehot = np.eye(source.nb_classes, dtype=np.float32)[goal]
+        onehot = np.eye(trial.nb_classes or source.nb_classes, dtype=np.float32)[goal]
         stack.enter_context(global_streams(seed, device))
         if trial.can_follow:
             stack.enter_context(follower.watching(trial.module))

@@ -43,6 +43,23 @@ def bright():
     return classifier, x, np.ones(30, int)
 
 
+class Drawing:
+    """As little as votes are taken of: it draws, and has a range."""
+
+    clip_values = (0.0, 1.0)
+
+    def __init__(self, classifier):
+        self.predict_draws = classifier.predict_draws
+
+
+def test_what_only_draws_is_attacked_like_a_classifier(bright):
+    classifier, x, y = bright
+    options = {"eps": 0.2, "draws": 200, "attack": lambda _, e: Darken(e), **QUIET}
+    options["model"] = GaussianModel(0.1)
+    curve = certified_accuracy_curve(Drawing(classifier), x, y, **options)
+    assert curve.attacked == certified_accuracy_curve(classifier, x, y, **options).attacked
+
+
 def test_the_attack_counts_what_the_shifted_votes_say(bright):
     classifier, x, y = bright
     eps = (0.05, 0.2, 0.4)

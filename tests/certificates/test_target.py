@@ -8,9 +8,11 @@ import torch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
+from art_disc.certificates.divergence.finding import divergence_model
 from art_disc.codebooks import Codebook
 from art_disc.core.errors import CertificateError, InputError
-from art_disc.defences import PixelDiscretization
+from art_disc.defences import GaussianNoise, JpegCompression, PixelDiscretization
+from art_disc.estimators import build_classifier
 from art_disc.metrics import certify, codebook_of
 
 BOOK = Codebook([0.2, 0.8])
@@ -188,3 +190,37 @@ def test_what_cannot_be_certified_is_told_without_enumerating(digits, digits_net
     with pytest.raises(InputError, match="max_free"):
         check_certifiable(classifier, digits.x_test[:3], max_free=50)
     check_certifiable(classifier, digits.x_test[:3])
+
+
+class Claiming:
+    """A classifier of a module's predictions that names the defences it likes."""
+
+    clip_values = (0.0, 1.0)
+    channels_first = True
+    input_shape = (1, 2, 2)
+
+    def __init__(self, model, defences):
+        self.model, self.defences = model, defences
+
+    def predict(self, x, batch_size=128):
+        with torch.no_grad():
+            return self.model(torch.as_tensor(x)).numpy()
+
+
+def test_a_claim_hides_no_defence_of_the_module():
+    disc = PixelDiscretization(BOOK)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    shape = {"input_shape": (1, 2, 2), "nb_classes": 2}
+    chain = build_classifier(net, defences=[JpegCompression(50), disc], **shape)
+    with pytest.raises(CertificateError, match="JpegCompression first"):
+        certify(Claiming(chain.model, (disc,)), X, eps=0.05, verbose=False)
+    noisy = build_classifier(net, defences=[JpegCompression(50), GaussianNoise(0.1)], **shape)
+    with pytest.raises(CertificateError, match="JpegCompression first"):
+        divergence_model(Claiming(noisy.model, (noisy.defences[1],)))
+
+
+def test_a_defence_that_draws_is_refused_whatever_the_classifier_says_of_itself(tiny):
+    inner = tiny(BOOK, (1, 2, 2))
+    classifier = Claiming(inner.model, (*inner.defences, GaussianNoise(0.1)))
+    with pytest.raises(CertificateError, match="draws"):
+        certify(classifier, X, eps=0.05, verbose=False)

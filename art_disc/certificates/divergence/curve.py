@@ -14,7 +14,7 @@ from art_disc.certificates.divergence.models import DivergenceModel
 from art_disc.certificates.divergence.task import Ballot, Poll, Task
 from art_disc.certificates.divergence.votes import vote_limits
 from art_disc.core.budget import Budget
-from art_disc.core.checks import BoolArray, IntArray, check_choice, check_count
+from art_disc.core.checks import BoolArray, check_choice, check_count
 from art_disc.core.errors import InputError
 from art_disc.core.records.certificate import (
     AttackedPoint,
@@ -96,7 +96,7 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
             limit = corrected_limit(number, total, confidence, 0.99)
             points.append(CurvePoint(float(value), bound, number, total, limit))
         if attack is not None:
-            fresh = _attacked(task, attack, float(value), votes.labels, again)
+            fresh = _attacked(task, attack, float(value), votes, again)
             attacked.append(_point(float(value), votes.right, fresh, proved))
     return CertifiedCurve(
         points=tuple(points),
@@ -128,25 +128,25 @@ def _asked(eps: float | Sequence[float], bounds: Sequence[str], y: Any) -> list[
     return budgets
 
 
-def _attacked(
-    task: Task, attack: AttackFactory, eps: float, labels: IntArray, poll: Poll
-) -> Ballot:
+def _attacked(task: Task, attack: AttackFactory, eps: float, clean: Ballot, poll: Poll) -> Ballot:
     """Votes on what an attack makes of the images; one that leaves the budget has made nothing."""
     budget = Budget(eps, upper=task.upper)
     trial = Trial(
         partial(attack, task.classifier, eps),
         task.classifier,
         task.given,
-        labels,
+        clean.labels,
         budget,
         seeds=lambda _: derive_seed(poll.seed, "attack", eps),
         nan_is_clean=True,
+        # what draws need not say how many classes it has; its votes do
+        nb_classes=clean.counts.shape[1],
     )
     images = run_trial(trial).images
     outside = ~budget.holds(images, task.given)
     images[outside] = task.given[outside]
     counts = poll.counts(task, images, derive_seed(poll.seed, "attacked votes"), poll.draws)
-    return Ballot(counts, labels, given=True)
+    return Ballot(counts, clean.labels, given=True)
 
 
 def _point(eps: float, clean: BoolArray, fresh: Ballot, proved: BoolArray) -> AttackedPoint:
