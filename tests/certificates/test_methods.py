@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from art_disc.certificates.methods import METHODS
-from art_disc.certificates.problem import Finding
+from art_disc.certificates.problem import Finding, Problem
+from art_disc.certificates.target import find_target
 from art_disc.codebooks import Codebook
-from art_disc.codebox import reachability
+from art_disc.codebox import Threat, reachability
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.core.records import load_record
 from art_disc.metrics import certify
@@ -84,6 +85,33 @@ def test_a_method_that_cannot_be_right_is_refused(monkeypatch, tiny, method):
     classifier = tiny(Codebook([0.2, 0.8]), (1, 2, 2))
     with pytest.raises(CertificateError, match=r"method must answer|image 0: got"):
         certify(classifier, X, eps=EPS, method="wrong", verbose=False)
+
+
+@pytest.mark.parametrize("upper", [1.0, 255.0])
+@pytest.mark.parametrize(
+    ("domain", "level", "is_witness"),
+    [
+        ("real", 135.0, True),
+        ("real", 135 + 2e-4, True),
+        ("real", 135 + 4e-4, False),
+        ("real", 130.4, True),
+        ("8bit", 130.0, True),
+        ("8bit", 130.4, False),
+        ("8bit", 136.0, False),
+    ],
+)
+def test_a_witness_keeps_to_the_budget_and_the_domain(
+    thresholded, domain, level, is_witness, upper
+):
+    classifier = thresholded(
+        Codebook([0.2, 0.8]), (1, 2, 2), upper / 2, clip_values=(0.0, upper), scale=10 / upper
+    )
+    x = np.full((1, 1, 2, 2), 115 / 255 * upper, dtype=np.float32)
+    zero = np.zeros(1, dtype=np.int64)
+    threat = Threat(20 / 255, domain=domain)
+    problem = Problem.of(find_target(classifier), threat, x, zero, zero)
+    found = problem.witness_among(0, np.full_like(x, level / 255 * upper))
+    assert (found is not None) == is_witness
 
 
 def test_an_unknown_method_is_refused_with_those_there_are(tiny):
