@@ -42,6 +42,10 @@ class LevelCode:
         level: Tensor = bits.argmax(dim=2) if self.one_hot else bits.sum(dim=2) - 1
         return (level.to(torch.float32) + 0.5) / self.n_levels
 
+    def level(self, x: Tensor) -> Tensor:
+        """Return the level of every value, whole numbers (n, c, h, w)."""
+        return torch.bucketize(x.detach().contiguous(), self._borders(x).flatten()[1:])
+
     def from_shares(self, share: Tensor) -> Tensor:
         """Return the code between levels of shares that sum to 1 over axis 2: (n, c, L, h, w)."""
         if self.one_hot:
@@ -75,8 +79,7 @@ class LevelCode:
         index = self._index(x)
         if not self.one_hot:
             return index.sign()
-        level = torch.bucketize(x.detach().contiguous(), self._borders(x).flatten()[1:])
-        signs = (index - level.unsqueeze(2)).sign()
+        signs = (index - self.level(x).unsqueeze(2)).sign()
         return signs - signs.mean(dim=2, keepdim=True)
 
     def from_upper_bits(self, bits: Tensor) -> Tensor:

@@ -60,7 +60,9 @@ def _brendel_bethge(request: AttackRequest, settings: Settings) -> EvasionAttack
 
 def _as_rows(classifier: Any) -> Any:
     shape = tuple(classifier.input_shape)
-    return around(classifier, before=nn.Unflatten(1, shape), input_shape=(int(np.prod(shape)),))
+    # images as they are too, of which targets are chosen
+    rows = nn.Sequential(nn.Flatten(), nn.Unflatten(1, shape))
+    return around(classifier, before=rows, input_shape=(int(np.prod(shape)),))
 
 
 def _feed_flat(attack: Any, x: Float32Array, onehot: Float32Array) -> Any:
