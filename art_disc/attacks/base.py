@@ -9,8 +9,9 @@ from art.attacks.attack import EvasionAttack
 from art.estimators.estimator import BaseEstimator
 from numpy.typing import NDArray
 
-from art_disc.core.checks import Float32Array, check_count, check_labels
+from art_disc.core.checks import Float32Array, check_count
 from art_disc.core.errors import InputError
+from art_disc.core.inputs import Inputs
 
 
 @dataclass(eq=False, repr=False)
@@ -42,6 +43,8 @@ class OwnAttack(EvasionAttack):
         cls.attack_params = [name for name in cls.__annotations__ if name != "seed"]
 
     def _check_params(self) -> None:
+        settings = vars(self)
+        Inputs.of(self.estimator).budget(settings["eps"], norm=settings.get("norm", "inf"))
         for name in {"max_iter", "batch_size"} & set(self.attack_params):
             check_count(getattr(self, name), name)
         for name in self._positive:
@@ -53,7 +56,7 @@ class OwnAttack(EvasionAttack):
         """Return adversarial images.
 
         Args:
-            x: Images (n, ...) in the clip range; not written to.
+            x: Images (n, ...) in the clip range, floats, or uint8; not written to.
             y: Labels, indices or one-hot: true ones, or targets where `targeted`. None: the
                 classifier's own predictions.
 
@@ -61,14 +64,16 @@ class OwnAttack(EvasionAttack):
             float32 array of the shape of `x`.
 
         Raises:
-            InputError: Targeted without `y`, or labels that do not fit.
+            InputError: Targeted without `y`, or images or labels that do not fit.
         """
-        images = np.asarray(x, dtype=np.float32)
+        inputs = Inputs.of(self.estimator)
+        images = inputs.images(x)
         if y is None and self.targeted:
-            msg = "a targeted attack needs y"
+            msg = "a targeted attack needs y, the classes to reach"
             raise InputError(msg)
-        given = self.estimator.predict(images) if y is None else y
-        return self._run(images, check_labels(given, len(images), self.estimator.nb_classes))
+        if y is None:
+            y = self.estimator.predict(images).argmax(axis=1)
+        return self._run(images, inputs.labels(y, len(images)))
 
     @abstractmethod
     def _run(self, x: Float32Array, labels: NDArray[np.int64]) -> Float32Array:

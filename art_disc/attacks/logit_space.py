@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from art_disc.attacks.base import OwnAttack, drawn_seed
-from art_disc.core.checks import Float32Array, check_eps
+from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError
 from art_disc.defences import traits
 from art_disc.estimators import DefendedClassifier
@@ -61,7 +61,6 @@ class LogitSpacePGA(OwnAttack):
         if not defences or traits(defences[0]).level_code() is None:
             msg = "LogitSpacePGA needs a classifier with one defence, a Thermometer in its module"
             raise InputError(msg)
-        check_eps(self.eps, upper=float(np.max(self.estimator.clip_values[1])))
         super()._check_params()
 
     def _run(self, x: Float32Array, labels: NDArray[np.int64]) -> Float32Array:
@@ -73,7 +72,7 @@ class LogitSpacePGA(OwnAttack):
         )
         device = self.estimator.device
         found = [self._attack(a.to(device), b.to(device), generator) for a, b in parts]
-        return torch.cat(found).numpy() if found else x.copy()
+        return torch.cat(found).numpy()
 
     def _attack(self, x: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         step = self.estimator.defences[0].map

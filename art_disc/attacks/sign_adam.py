@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from art_disc.attacks.base import OwnAttack
-from art_disc.core.checks import Float32Array, check_eps
-from art_disc.core.errors import InputError
+from art_disc.core.checks import Float32Array
 
 
 class MarginLoss(nn.Module):
@@ -70,13 +69,6 @@ class SignAdamBPDA(OwnAttack):
 
     _positive = ("eps_step",)
     _estimator_requirements = (BaseEstimator, LossGradientsMixin, PyTorchClassifier)
-
-    def _check_params(self) -> None:
-        if self.estimator.clip_values is None:
-            msg = "the classifier needs clip_values"
-            raise InputError(msg)
-        check_eps(self.eps, upper=float(np.max(self.estimator.clip_values[1])))
-        super()._check_params()
 
     def _run(self, x: Float32Array, labels: NDArray[np.int64]) -> Float32Array:
         attacked = self._with_margin_loss()

@@ -3,12 +3,15 @@
 import time
 from typing import Any
 
+import torch
+
 from art_disc.certificates.certificate import Certificate
 from art_disc.certificates.methods import METHODS
 from art_disc.certificates.problem import Options, Problem
 from art_disc.certificates.target import check_map, find_target
 from art_disc.codebox import Threat
-from art_disc.core.checks import check_choice, check_count, check_eps, check_images, check_labels
+from art_disc.core.checks import check_choice, check_count, check_labels
+from art_disc.core.inputs import Inputs
 from art_disc.core.records import CertificateRecord
 from art_disc.estimators.contract import Classifier
 from art_disc.estimators.describe import environment_of
@@ -16,6 +19,8 @@ from art_disc.estimators.describe import environment_of
 _VALUES_AT_ONCE = 1 << 25
 
 
+# ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
+@torch.random.fork_rng(devices=[])
 def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     classifier: Classifier,
     x: Any,
@@ -61,14 +66,17 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     decide = METHODS[check_choice(method, "method", METHODS)]
     check_count(batch_size, "batch_size")
     target = find_target(classifier)
-    images = check_images(x, upper=target.upper)
-    threat = Threat(check_eps(eps, upper=target.upper) / target.upper, rule, domain)
+    inputs = Inputs.of(classifier)
+    images = inputs.images(x)
+    threat = Threat(inputs.budget(eps) / target.upper, rule, domain)
+    # before any work, and later against the scores that there are
+    given = None if y is None else inputs.labels(y, len(images))
     rows = min(batch_size, max(1, _VALUES_AT_ONCE // images[0].size))
     options = Options(max_free, rows, verbose)
     check_map(target, images, rows)
     scores = target.scores(images, rows)
     predicted = scores.argmax(axis=1)
-    labels = predicted if y is None else check_labels(y, len(images), scores.shape[1])
+    labels = predicted if given is None else check_labels(given, len(images), scores.shape[1])
     problem = Problem.of(target, threat, images, labels, predicted)
     findings = problem.findings(decide(problem, options))
     record = CertificateRecord(
@@ -96,6 +104,8 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     return Certificate(record, witnesses)
 
 
+# as above
+@torch.random.fork_rng(devices=[])
 def check_certifiable(classifier: Classifier, x: Any, *, max_free: int = 12) -> None:
     """Raise what `certify` would raise for these, without classifying any code image.
 
@@ -107,7 +117,7 @@ def check_certifiable(classifier: Classifier, x: Any, *, max_free: int = 12) -> 
     """
     options = Options(max_free, 256, verbose=False)
     target = find_target(classifier)
-    check_map(target, check_images(x, upper=target.upper), options.batch_size)
+    check_map(target, Inputs.of(classifier).images(x), options.batch_size)
 
 
 def certified_accuracy(

@@ -1,7 +1,7 @@
 """Codebooks: codewords in pixel space and the exact nearest-codeword rule."""
 
 from art_disc.codebooks.codebook import Codebook
-from art_disc.codebooks.counts import PixelCounts
+from art_disc.codebooks.counts import PixelCounts, channel_histograms
 from art_disc.codebooks.density import DensityCodebook
 from art_disc.codebooks.kmeans import KMeansCodebook
 from art_disc.codebooks.medoids import KMedoidsCodebook
@@ -17,6 +17,7 @@ __all__ = [
     "KMedoidsCodebook",
     "PixelCounts",
     "UniformCodebook",
+    "channel_histograms",
     "distance",
     "nearest",
 ]

@@ -260,6 +260,7 @@ def _as_codewords(codewords: ArrayLike) -> Float32Array:
         raise InputError(msg)
     # the 8-bit row of the bit-depth map ends at 255.5 / 255
     if not np.isfinite(array).all() or array.min() < 0 or array.max() > 256 / 255:
-        msg = f"codewords must be finite and in [0, 1], got {array.min()}..{array.max()}"
+        hint = "; divide levels by 255" if array.max() > 2 else ""
+        msg = f"codewords must be finite and in [0, 1], got {array.min()}..{array.max()}{hint}"
         raise InputError(msg)
     return array

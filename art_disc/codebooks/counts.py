@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 
 from art_disc.core.checks import check_images
 from art_disc.core.errors import InputError
+from art_disc.core.layouts import check_channels
 
 _CHUNK_PIXELS = 1 << 21
 _DENSE_PIXELS = 1 << 20
+# a pixel is one whole number of 64 bits, 8 for each channel, and a sign
+_MOST_CHANNELS = 7
 
 
 class PixelCounts:
@@ -25,8 +28,11 @@ class PixelCounts:
     """
 
     def __init__(self, n_channels: int) -> None:
-        if not 1 <= n_channels <= 7:
-            msg = f"n_channels must lie in 1..7, got {n_channels}"
+        if not 1 <= n_channels <= _MOST_CHANNELS:
+            msg = (
+                f"n_channels must lie in 1..{_MOST_CHANNELS}, got {n_channels}; of more channels "
+                "take UniformCodebook or BitDepthCodebook, which count no pixels"
+            )
             raise InputError(msg)
         self.n_channels = n_channels
         self._keys: NDArray[np.int64] = np.empty(0, dtype=np.int64)
@@ -36,6 +42,8 @@ class PixelCounts:
     def of(cls, x: Any, *, channels_first: bool = True) -> Self:
         """Count the pixels of one batch; see `update`."""
         array = np.asarray(x)
+        if array.ndim == 4:
+            check_channels(cls, array.shape[1:], channels_first=channels_first)
         channels = array.shape[1 if channels_first else -1] if array.ndim == 4 else 1
         return cls(channels).update(array, channels_first=channels_first)
 
@@ -66,7 +74,7 @@ class PixelCounts:
         return self
 
     def _pack(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
-        levels = np.rint(np.float32(255) * pixels).astype(np.uint8)
+        levels = _levels(pixels)
         wide = np.int32 if self.n_channels <= 3 else np.int64
         packed = np.zeros(levels.shape[:-1], dtype=wide)
         for i in range(self.n_channels):
@@ -107,7 +115,7 @@ class PixelCounts:
         return int(self._counts.sum())
 
     def per_channel(self) -> NDArray[np.int64]:
-        """Marginal histograms, shape (c, 256)."""
+        """Marginal histograms, shape (c, 256); see `channel_histograms` for many channels."""
         values = self.values
         return np.stack(
             [
@@ -115,6 +123,17 @@ class PixelCounts:
                 for i in range(self.n_channels)
             ]
         )
+
+
+def channel_histograms(x: Any) -> NDArray[np.int64]:
+    """Count the values of each channel of images (n, c, h, w), however many: shape (c, 256)."""
+    channels = np.moveaxis(check_images(x), 1, 0)
+    return np.stack([np.bincount(_levels(one).reshape(-1), minlength=256) for one in channels])
+
+
+def _levels(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    levels: NDArray[np.uint8] = np.rint(np.float32(255) * values).astype(np.uint8)
+    return levels
 
 
 _Tally = tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]

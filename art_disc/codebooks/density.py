@@ -56,11 +56,10 @@ class DensityCodebook(LearnedCodebook):
             levels, densities = _density_walk(
                 counts, self.n_codes, reach, self.kernel, float(self.bandwidth or 0)
             )
-        self._warn_of_few(
-            len(levels),
-            f"no pixel is farther than {self.radius:g} from all of them; a smaller radius gives "
-            "more",
-        )
+        reason = f"no pixel is farther than {self.radius:g} from all; a smaller radius gives more"
+        if len(levels) == len(counts.values):
+            reason = "no more pixel values are distinct; ask for fewer"
+        self._warn_of_few(len(levels), reason)
         self._adopt((levels.astype(np.float64) / 255).astype(np.float32))
         self.densities_ = densities
 

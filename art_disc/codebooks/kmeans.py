@@ -59,4 +59,5 @@ class KMeansCodebook(ClusteredCodebook):
         codes = np.clip(solver.cluster_centers_, 0, 255)
         away = nearest_rows(values, codes, self.metric)[1]
         sample_cost = float(solver.inertia_) / float(amounts.sum())
-        self._keep(codes, float(weights @ away) / float(weights.sum()), sample_cost)
+        cost = float(weights @ away) / float(weights.sum())
+        self._keep(codes, cost, sample_cost, distinct=len(values))

@@ -87,10 +87,19 @@ class ClusteredCodebook(LearnedCodebook):
             check_count(self.sample_size, "sample_size", least=self.n_codes)
         check_choice(self.assign_metric, "assign_metric", METRICS)
 
-    def _keep(self, codes: Sums, cost: float, sample_cost: float) -> None:
-        """Take codewords on the 255 scale, rising, and their mean costs on that scale."""
+    def _keep(self, codes: Sums, cost: float, sample_cost: float, *, distinct: int) -> None:
+        """Take codewords (k, c) on the 255 scale, rising, and their mean costs on that scale.
+
+        There are `distinct` pixel values.
+        """
         rising = np.unique(codes, axis=0)
-        self._warn_of_few(len(rising), "no more pixel values are distinct; ask for fewer")
+        reason = "no more pixel values are distinct; ask for fewer"
+        if distinct >= self.n_codes:
+            reason = (
+                f"the pixels that were drawn (sample_size={self.sample_size}) hold too few of the "
+                f"{distinct} distinct values; raise sample_size"
+            )
+        self._warn_of_few(len(rising), reason)
         self._adopt((rising / 255).astype(np.float32))
         self.cost_ = cost / unit(self.metric)
         self.sample_cost_ = sample_cost / unit(self.metric)

@@ -77,11 +77,11 @@ class KMedoidsCodebook(ClusteredCodebook):
             codes = values[exact_medoids(values[:, 0], weights, k, self.metric)].astype(np.float64)
             cost = distances(values[:, None], codes[None], self.metric).min(axis=1) @ weights
             self.n_swaps_ = 0
-            self._keep(codes, cost / weights.sum(), cost / weights.sum())
+            self._keep(codes, cost / weights.sum(), cost / weights.sum(), distinct=len(values))
             return
         codes, sample_cost = self._search(values, weights, k)
         codes, cost = refine(values, weights, codes, self.metric, self.refinements)
-        self._keep(codes, cost / weights.sum(), sample_cost)
+        self._keep(codes, cost / weights.sum(), sample_cost, distinct=len(values))
 
     def _search(self, values: NDArray[np.uint8], weights: Levels, k: int) -> tuple[Sums, float]:
         """Medoids of a sample, and their mean cost there."""

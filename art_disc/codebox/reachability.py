@@ -11,6 +11,7 @@ from art_disc.codebox.cells import cells_1d, colour_mask
 from art_disc.codebox.grid import grid_mask_1d, grid_mask_colour
 from art_disc.codebox.rules import Threat, paper_mask, published_mask
 from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray, check_images
+from art_disc.core.layouts import check_channels
 
 _CHUNK_BITS = 1 << 24
 
@@ -86,7 +87,7 @@ def checked_units(x: Any, codebook: Codebook, *, channels_first: bool = True) ->
         InputError: No images in [0, 1], or of other channels than the codewords.
     """
     images = check_images(x)
-    codebook.check_channels(images.shape[1 if channels_first else -1])
+    check_channels(codebook.check_channels, images.shape[1:], channels_first=channels_first)
     return to_units(images, codebook, channels_first=channels_first)
 
 

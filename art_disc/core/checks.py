@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from art_disc.core.doubts import STANDARDISED, is_unit
 from art_disc.core.errors import InputError
+from art_disc.core.layouts import check_shape
 
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
@@ -20,7 +22,9 @@ BoolArray = NDArray[np.bool_]
 T = TypeVar("T")
 
 
-def check_images(x: Any, *, name: str = "x", upper: float = 1.0) -> Float32Array:
+def check_images(
+    x: Any, *, name: str = "x", upper: float = 1.0, shape: tuple[int, ...] | None = None
+) -> Float32Array:
     """Return a batch of images as float32, refusing what is not one.
 
     Args:
@@ -28,12 +32,13 @@ def check_images(x: Any, *, name: str = "x", upper: float = 1.0) -> Float32Array
             [0, `upper`], or uint8 in 0..255, which is scaled to [0, `upper`] once, here.
         name: What the message calls the array.
         upper: Top of the input range, 1 or the classifier's upper clip value.
+        shape: Of one image, as the classifier takes it; None: any.
 
     Raises:
-        InputError: Not four axes, no image, another integer type, NaN or infinity, or values
-            outside the range.
+        InputError: Not four axes, no image, another shape, another integer type, NaN or infinity,
+            values outside the range, or a range of [0, 255] of which none is used.
     """
-    array = np.asarray(x)
+    array = _as_array(x, name)
     if array.ndim != 4:
         msg = (
             f"{name} must be a batch of images with 4 axes (n, channels, height, width), got shape "
@@ -43,10 +48,29 @@ def check_images(x: Any, *, name: str = "x", upper: float = 1.0) -> Float32Array
     if array.size == 0:
         msg = f"{name} must hold at least one image, got shape {array.shape}"
         raise InputError(msg)
-    return check_range(_to_float32(array, name, upper), name=name, upper=upper)
+    if shape is not None:
+        check_shape(array.shape, shape, name=name)
+    floats = check_floats(array, upper, name=name).astype(np.float32, copy=False)
+    return check_range(floats, name=name, upper=upper)
 
 
-def _to_float32(array: NDArray[Any], name: str, upper: float) -> Float32Array:
+def _as_array(x: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(x)
+    # rows of different lengths; a tensor with a graph, or on another device
+    except (ValueError, RuntimeError, TypeError) as error:
+        kind = type(x).__name__
+        msg = f"{name} must be an array, got {kind} ({error}); of a tensor take .detach().numpy()"
+        raise InputError(msg) from error
+
+
+def check_floats(x: Any, upper: float, *, name: str = "x") -> NDArray[Any]:
+    """Return floats as they are, and uint8 as float32 levels v / 255 of [0, `upper`].
+
+    Raises:
+        InputError: No array, or another type.
+    """
+    array = _as_array(x, name)
     if array.dtype == np.uint8:
         return array.astype(np.float32) * np.float32(upper) / np.float32(255)
     if not np.issubdtype(array.dtype, np.floating):
@@ -55,67 +79,118 @@ def _to_float32(array: NDArray[Any], name: str, upper: float) -> Float32Array:
             "convert with x.astype(np.uint8) or x.astype(np.float32)"
         )
         raise InputError(msg)
-    return array.astype(np.float32, copy=False)
+    return array
 
 
 def check_range(x: Float32Array, *, name: str = "x", upper: float = 1.0) -> Float32Array:
-    """Return `x` if every value is finite and in [0, `upper`].
+    """Return `x` if every value is finite and in [0, `upper`], and of [0, 255] some is above 1.
 
     Raises:
-        InputError: NaN, infinity, or values outside.
+        InputError: NaN, infinity, values outside, or those of another range.
     """
     if not np.isfinite(x).all():
         msg = f"{name} must be finite, got {int((~np.isfinite(x)).sum())} NaN or infinite values"
         raise InputError(msg)
     low, high = float(x.min()), float(x.max())
+    problem = f"{name} must lie in [0, {upper:g}], got [{low:.4g}, {high:.4g}]"
     if low < 0 or high > upper:
-        hint = "divide 8-bit images by 255" if upper == 1 and high > 2 else "clip them first"
-        msg = f"{name} must lie in [0, {upper:g}], got [{low:.4g}, {high:.4g}]; {hint}"
+        hint = "clip them"
+        if upper == 1 and high > 2 and low >= 0:
+            hint = "divide 8-bit images by 255"
+        elif low < 0:
+            hint += f", or {STANDARDISED}"
+        msg = f"{problem}; {hint}"
+        raise InputError(msg)
+    if is_unit(high, upper):
+        msg = f"{problem}, which is [0, 1]; multiply by {upper:g}, or take clip_values=(0, 1)"
         raise InputError(msg)
     return x
 
 
-def check_labels(y: Any, n: int, nb_classes: int | None = None) -> NDArray[np.int64]:
+def check_labels(
+    y: Any, n: int, nb_classes: int | None = None, *, name: str = "y"
+) -> NDArray[np.int64]:
     """Return labels as class indices of shape (n,), from indices or one-hot rows.
 
+    Indices are whole numbers 0..nb_classes-1 (None: any number of classes), shape (n,) or (n, 1);
+    rows (n, nb_classes) have one 1 and zeros elsewhere. Probabilities are no labels.
+
     Raises:
-        InputError: Another length, not integers, or outside 0..nb_classes-1.
+        InputError: None of these; the message says which, and calls the array `name`.
     """
-    array = np.asarray(y)
-    if array.ndim == 2 and array.shape[1] > 1:
-        array = array.argmax(axis=1)
-    array = array.reshape(-1)
-    if array.shape[0] != n:
-        msg = f"y must hold one label for each of the {n} images, got {array.shape[0]}"
+    array = _as_array(y, name)
+    known = "class indices or one-hot rows" + (f" of {nb_classes} classes" if nb_classes else "")
+    if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
+        msg = f"{name} must be {known}, got {array.dtype} of shape {array.shape}"
         raise InputError(msg)
-    labels = array.astype(np.int64)
-    if not np.array_equal(labels, array):
-        msg = f"y must be class indices or one-hot rows, got {array.dtype} that are no integers"
+    if array.shape[0] != n:
+        msg = f"{name} must hold one label for each of the {n} images, got {array.shape[0]}"
+        raise InputError(msg)
+    if not np.isfinite(array).all():
+        msg = f"{name} must be {known}, got NaN or infinite values"
+        raise InputError(msg)
+    if array.ndim == 2 and array.shape[1] != 1:
+        return _of_rows(array, known, nb_classes, name)
+    labels = array.reshape(-1).astype(np.int64)
+    if not np.array_equal(labels, array.reshape(-1)):
+        msg = f"{name} must be {known}, got {array.dtype} that are no integers"
         raise InputError(msg)
     if n and (labels.min() < 0 or (nb_classes is not None and labels.max() >= nb_classes)):
-        msg = f"y must lie in 0..{(nb_classes or 0) - 1}, got {labels.min()}..{labels.max()}"
+        top = "..." if nb_classes is None else nb_classes - 1
+        hint = "; classes count from 0" if labels.min() == 1 and labels.max() == nb_classes else ""
+        msg = f"{name} must lie in 0..{top}, got {labels.min()}..{labels.max()}{hint}"
         raise InputError(msg)
     return labels
 
 
-def check_eps(eps: Any, *, upper: float = 1.0) -> float:
-    """Return the budget as a float in [0, `upper`].
+def _of_rows(
+    rows: NDArray[Any], known: str, nb_classes: int | None, name: str
+) -> NDArray[np.int64]:
+    """Return the indices of one-hot rows."""
+    if nb_classes is not None and rows.shape[1] != nb_classes:
+        msg = f"{name} must be {known}, got rows of {rows.shape[1]}"
+        raise InputError(msg)
+    wrong = ~((np.isin(rows, (0, 1)).all(axis=1)) & (np.count_nonzero(rows, axis=1) == 1))
+    if wrong.any():
+        first = int(wrong.argmax())
+        row = np.array2string(rows[first], threshold=12, precision=3)
+        msg = (
+            f"{name} must be {known}, a single 1 in a row, got {row} in row {first}; for "
+            "probabilities or scores take their argmax(axis=1)"
+        )
+        raise InputError(msg)
+    return np.asarray(rows.argmax(axis=1), dtype=np.int64)
+
+
+def check_eps(eps: Any, *, upper: float = 1.0, most: float | None = None) -> float:
+    """Return the budget as a float in [0, `most`], the largest change that the norm allows.
+
+    That is `upper`, the top of the input range, unless it is given.
 
     Raises:
-        InputError: Negative, not finite, not a number, or above the input range (most often a
-            number of grey levels where a fraction is meant).
+        InputError: Negative, not finite, not a number, above the input range (most often a number
+            of grey levels where a fraction is meant), or, of a range [0, 255], less than one grey
+            level (a fraction where a number of grey levels is meant).
     """
     try:
         value = float(eps)
     except (TypeError, ValueError):
         value = math.nan
     if not 0 <= value < math.inf:
-        msg = f"eps must be a finite number >= 0, got {eps!r}"
+        hint = "; write 0.1 or 8/255, without quotes" if isinstance(eps, str) else ""
+        msg = f"eps must be a finite number >= 0, got {eps!r}{hint}"
         raise InputError(msg)
-    if value > upper:
+    if value > (most or upper):
         msg = (
             f"eps is in the classifier's input range [0, {upper:g}], got {value:g}; for {value:g} "
             f"grey levels write {value:g}/255 ({value / 255:.4g})"
+        )
+        raise InputError(msg)
+    if upper == 255 and 0 < value < 1:
+        msg = (
+            f"eps is in the classifier's input range [0, 255], got {value:.4g}, less than one grey "
+            f"level; for {value:.4g} of the range write {255 * value:.4g}; for less than a level "
+            "take clip_values=(0, 1)"
         )
         raise InputError(msg)
     return value
@@ -164,10 +239,18 @@ def check_positive(value: Any, name: str, *, zero: bool = False, scale: str = ""
     return float(value)
 
 
-def check_rate(value: Any, name: str, *, zero: bool = False) -> float:
+def check_rate(value: Any, name: str, *, zero: bool = False, most: float = math.inf) -> float:
     """Return a setting on the [0, 1] scale of images; see `check_positive`.
 
     Raises:
-        InputError: It is no finite number > 0, or >= 0 where zero is allowed.
+        InputError: It is no finite number > 0, or >= 0 where zero is allowed; or more than `most`,
+            probably a number of grey levels.
     """
-    return check_positive(value, name, zero=zero, scale=" on the [0, 1] scale")
+    number = check_positive(value, name, zero=zero, scale=" on the [0, 1] scale")
+    if number > most:
+        msg = (
+            f"{name} is on the [0, 1] scale, at most {most:g}, got {number:g}; for {number:g} grey "
+            f"levels write {number:g}/255 ({number / 255:.4g})"
+        )
+        raise InputError(msg)
+    return number

@@ -35,3 +35,7 @@ class TheoryError(ArtDiscError, ValueError):
 
 class CodebookWarning(UserWarning):
     """A codebook came out smaller than asked for."""
+
+
+class InputWarning(UserWarning):
+    """Something given is read, or left out, in a way that its user may not mean."""

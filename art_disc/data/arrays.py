@@ -10,6 +10,8 @@ from art_disc.core.errors import InputError
 from art_disc.data.dataset import Dataset, Labels
 
 _CHANNELS = (1, 3)
+# beyond rounding
+_ONE_LEVEL = 1.001 / 255
 
 
 def from_arrays(  # noqa: PLR0913 - four arrays are one argument in four parts
@@ -81,7 +83,14 @@ def to_nchw(x: Any, name: str = "x") -> Float32Array:
         scaled /= np.float32(255)
         return scaled
     with np.errstate(over="ignore"):
-        return np.ascontiguousarray(check_images(images, name=name))
+        checked = np.ascontiguousarray(check_images(images, name=name))
+    if 0 < checked.max() <= _ONE_LEVEL:
+        msg = (
+            f"{name} must lie in [0, 1], got at most {checked.max():.4g}, one grey level of 255: "
+            "divided by 255 twice? Give 8-bit images as uint8, or floats divided once"
+        )
+        raise InputError(msg)
+    return checked
 
 
 def _channels_first(x: NDArray[Any], name: str) -> NDArray[Any]:
@@ -101,7 +110,10 @@ def _channels_first(x: NDArray[Any], name: str) -> NDArray[Any]:
         )
         raise InputError(msg)
     if not (first or last):
-        msg = f"{name} must have 1 or 3 channels in axis 1 or in the last one, got shape {x.shape}"
+        msg = (
+            f"{name} must have 1 or 3 channels in axis 1 or in the last one, got shape {x.shape}; "
+            "with other channels build a Dataset from NCHW float32 arrays"
+        )
         raise InputError(msg)
     return x if first else x.transpose(0, 3, 1, 2)
 
@@ -112,22 +124,6 @@ def to_labels(y: Any, n: int, name: str = "y", nb_classes: int | None = None) ->
     That is `nb_classes` where it is known, else the largest label + 1, or the width of one-hot
     rows.
     """
-    array = np.asarray(y)
-    if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
-        msg = f"{name} must be class indices or one-hot rows, got {array.dtype} {array.shape}"
-        raise InputError(msg)
-    if not np.isfinite(array).all():
-        msg = f"{name} must be class indices or one-hot rows, got NaN or infinite values"
-        raise InputError(msg)
-    width = array.shape[1] if array.ndim == 2 else 1
-    if width != 1 and not (
-        np.isin(array, (0, 1)).all() and (np.count_nonzero(array, axis=1) == 1).all()
-    ):
-        msg = f"{name} of shape {array.shape} must be one-hot: one 1 a row, zeros elsewhere"
-        raise InputError(msg)
-    try:
-        labels = check_labels(array, n, nb_classes)
-    except InputError as error:
-        msg = f"{name} does not fit: {error}"
-        raise InputError(msg) from error
+    labels = check_labels(y, n, nb_classes, name=name)
+    width = np.shape(y)[1] if np.ndim(y) == 2 else 1
     return labels, nb_classes or max(width, int(labels.max(initial=0)) + 1)

@@ -1,18 +1,23 @@
 """Folders of images: one sub-folder a class."""
 
 import struct
+import warnings
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.core.errors import FileFormatError, InputError
+from art_disc.core.errors import FileFormatError, InputError, InputWarning
 from art_disc.data.arrays import from_arrays
 from art_disc.data.dataset import Dataset, stratified_ids
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm")
 _FORMATS = ("PNG", "JPEG", "BMP", "PPM")
+# beside those that Pillow knows
+_OTHER_PICTURES = (".heic", ".heif", ".avif", ".jxl", ".svg")
 _UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error)
 _TEST_SHARE = 0.2
 _SPLIT_SEED = 0
@@ -77,6 +82,7 @@ def _from_files(root: Path, train: _Files, test: _Files) -> Dataset:
         msg = f"{root} holds no test image; expected <class>/*.png or test/<class>/*.png"
         raise InputError(msg)
     images = stack_images([path for path, _ in pairs], root)
+    warn_of_skipped(root, {path for path, _ in pairs})
     labels = np.array([label for _, label in pairs])
     return from_arrays(
         images[:start],
@@ -87,6 +93,29 @@ def _from_files(root: Path, train: _Files, test: _Files) -> Dataset:
         class_names=names,
         source=root.name,
     )
+
+
+def warn_of_skipped(root: Path, read: Collection[Path]) -> None:
+    """Warn of pictures under a folder that were not read; hidden ones do not count."""
+    from PIL import Image
+
+    looks = {*Image.registered_extensions(), *_OTHER_PICTURES}
+    skipped = [
+        path
+        for path in sorted(root.rglob("*"))
+        if path.suffix.lower() in looks and path not in read and path.is_file()
+        if not any(part.startswith(".") for part in path.relative_to(root).parts)
+    ]
+    if not skipped:
+        return
+    kinds = Counter(path.suffix.lower() for path in skipped)
+    counted = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
+    msg = (
+        f"{root.name}: skipped {len(skipped)} of {len(skipped) + len(read)} pictures ({counted}), "
+        f"{skipped[0].relative_to(root)} first; read are {', '.join(SUFFIXES)} in the folders of "
+        "classes or sets: convert or move the others"
+    )
+    warnings.warn(msg, InputWarning, stacklevel=2)
 
 
 def stack_images(paths: list[Path], root: Path) -> NDArray[np.uint8]:

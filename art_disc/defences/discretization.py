@@ -10,6 +10,7 @@ from torch import Tensor
 from art_disc.codebooks import BitDepthCodebook, Codebook, UniformCodebook, nearest
 from art_disc.core.checks import Float32Array, check_images
 from art_disc.core.errors import InputError
+from art_disc.core.layouts import check_channels
 from art_disc.defences.images import StepMap
 from art_disc.defences.preprocessor import SurrogatePreprocessor
 from art_disc.surrogates import (
@@ -43,9 +44,10 @@ class CodebookMap(StepMap):
 
     def enter(self, x: Tensor) -> Tensor:
         """As `StepMap.enter`; refuse another channel count than the codebook's too."""
-        images = super().enter(x)
-        self.codebook.check_channels(images.shape[1])
-        return images
+        if x.ndim == 4:
+            shape = tuple(x.shape[1:])
+            check_channels(self.codebook.check_channels, shape, channels_first=self.channels_first)
+        return super().enter(x)
 
     def exact(self, images: Tensor) -> Tensor:
         """Return images of codewords."""

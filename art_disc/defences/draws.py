@@ -86,7 +86,7 @@ class RandomMap(ImageMap):
         seed: Of its own stream; the same seed and calls give the same draws.
         frozen: None, or the seed of numbers that are the same for every row and call: the map is
             then one function of the image, whatever the batch.
-        **options: Keyword options of `ImageMap`.
+        **options: Keyword options of `ImageMap`; both layouts get the same draws.
 
     Attributes:
         discrete: Whether its values are a few that are the same in every draw, so that images
@@ -125,8 +125,14 @@ def own_generators(model: nn.Module) -> list[torch.Generator]:
 class RandomPreprocessor(MapPreprocessor):
     """A defence that draws from a stream of its own: never from a global one.
 
-    A copy goes on from where the original is, by itself. A defence whose settings, layout or place
-    among other defences were changed begins its stream anew.
+    What a stream gives depends on the seed, the kind of defence, its place among others and what
+    was drawn before, in both layouts alike.
+    A copy, a deep copy and what comes out of a pickle go on from where the original is, each by
+    itself: asked the same, they draw the same as the original would have.
+    A defence whose settings, layout, surrogate, seed or place were changed (`with_...`, in a
+    classifier that is built) begins its stream anew.
+    A frozen one has no stream: it gives the same numbers to every image and in every call, and so
+    do its copies; the seed that it was frozen with decides.
 
     Args:
         seed: Of the stream.
@@ -177,6 +183,18 @@ class RandomPreprocessor(MapPreprocessor):
     def with_place(self, place: int) -> Self:
         """Return the same defence as number `place` of a chain, with numbers of its own there."""
         return self._changed(place=place)
+
+    def _doubts(self, x: Tensor) -> dict[str, str]:
+        """Return those of every defence, and that one draw answers for all."""
+        found, name = super()._doubts(x), type(self).__name__
+        if not self.is_random:
+            return found
+        return found | {
+            "draws": f"{name} draws, and in ART's preprocessing_defences one draw answers for all: "
+            "predictions and gradients are of single draws. Use build_classifier(model, "
+            f"defences=[{name}(...)]) or defend(classifier, ...), which average over draws; for "
+            "one draw of images call the defence itself"
+        }
 
     def __copy__(self) -> Self:
         twin = type(self).__new__(type(self))

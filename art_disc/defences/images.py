@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from art_disc.core.doubts import doubt_of_range
 from art_disc.core.errors import InputError
 from art_disc.surrogates import straight_through
 
@@ -16,6 +17,36 @@ def images_at_once(images: Tensor, copies: int) -> int:
     """Return how many of the images, each `copies` times in float32, fit the memory budget."""
     numbers = max(1, images[0].numel()) if len(images) else 1
     return max(1, MEMORY_BYTES // (4 * copies * numbers))
+
+
+def as_float_images(x: Tensor, upper: float) -> Tensor:
+    """Return a batch of images as float32 in [0, upper], as it came or, of uint8, of 255.
+
+    Raises:
+        InputError: Not four axes, or another integer type.
+    """
+    if x.ndim != 4:
+        msg = f"expected a batch of images with 4 axes, got shape {tuple(x.shape)}"
+        raise InputError(msg)
+    if x.dtype != torch.uint8 and not x.is_floating_point():
+        msg = f"expected float or uint8 images, got {x.dtype}; convert with .float()"
+        raise InputError(msg)
+    images = x.to(torch.float32)
+    return images / 255 * upper if x.dtype == torch.uint8 else images
+
+
+def doubt_of_images(x: Any, upper: float) -> str:
+    """Return why images, array or tensor, are probably of another range; see `doubt_of_range`."""
+    if isinstance(x, Tensor):
+        if not x.is_floating_point():
+            # bytes are levels, whatever the range
+            return ""
+        x = x.detach()
+        if x.numel() and upper / 255 < x.max() <= 2 * upper and x.min() >= -upper:
+            # without a copy from another device
+            return ""
+        x = x.to(torch.float32).numpy(force=True)
+    return doubt_of_range(x, upper)
 
 
 class ImageMap(nn.Module):
@@ -45,15 +76,7 @@ class ImageMap(nn.Module):
 
     def enter(self, x: Tensor) -> Tensor:
         """Return images as (n, c, h, w), float32 in [0, upper]; see `forward`."""
-        if x.ndim != 4:
-            msg = f"expected a batch of images with 4 axes, got shape {tuple(x.shape)}"
-            raise InputError(msg)
-        if x.dtype != torch.uint8 and not x.is_floating_point():
-            msg = f"expected float or uint8 images, got {x.dtype}; convert with .float()"
-            raise InputError(msg)
-        images = x.to(torch.float32)
-        if x.dtype == torch.uint8:
-            images = images / 255 * self.upper
+        images = as_float_images(x, self.upper)
         return images if self.channels_first else images.movedim(-1, 1)
 
     def leave(self, made: Tensor) -> Tensor:

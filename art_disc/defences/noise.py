@@ -58,12 +58,11 @@ class GaussianNoise(RandomPreprocessor):
         super().__init__(seed=seed, **options)
 
     def _check_params(self) -> None:
-        check_rate(self.sigma, "sigma")
+        check_rate(self.sigma, "sigma", most=1)
         super()._check_params()
 
     def _random_map(self, **options: Any) -> NoiseMap:
-        # in the images' own layout, whatever that is
-        return NoiseMap(self.sigma, clip=self.clip, **options | {"channels_first": True})
+        return NoiseMap(self.sigma, clip=self.clip, **options)
 
     def noise(self) -> PixelNoise:
         """Return its own noise."""

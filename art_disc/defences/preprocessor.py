@@ -1,6 +1,7 @@
 """What every defence that is a torch map has in common as an ART preprocessor."""
 
 import copy
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar, Self, TypeGuard
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from art_disc.core.checks import Float32Array
-from art_disc.core.errors import InputError, NotFittedError
-from art_disc.defences.images import StepMap
+from art_disc.core.errors import InputError, InputWarning, NotFittedError
+from art_disc.defences.images import StepMap, doubt_of_images
 from art_disc.defences.traits import Traits
 from art_disc.surrogates import CODEWORDS, LEVELS, SurrogateLike
 
@@ -58,6 +59,10 @@ class MapPreprocessor(Traits, PreprocessorPyTorch):
         "apply_fit",
         "apply_predict",
     )
+    # whether it is called by itself, not by a classifier in whose list it is
+    _alone = False
+    # what its user was warned of
+    _warned_of: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -113,8 +118,20 @@ class MapPreprocessor(Traits, PreprocessorPyTorch):
         """Return the shape that images of `input_shape`, without the batch axis, leave with."""
         return input_shape
 
+    def __call__(self, x: Any, y: Any = None) -> tuple[Any, Any]:
+        """Return the defended images as an array, and `y` as it came; see `forward`."""
+        self._alone = True
+        try:
+            made: tuple[Any, Any] = super().__call__(x, y)
+        finally:
+            self._alone = False
+        return made
+
     def forward(self, x: Tensor, y: Any = None) -> tuple[Tensor, Any]:
         """Return the defended images, float32, and `y` as it came.
+
+        ART's classifiers call it for the defences in their lists; what is probably a mistake there
+        is warned about once.
 
         Args:
             x: Images (n, c, h, w), or (n, h, w, c), in the clip range or outside it; float or
@@ -125,6 +142,11 @@ class MapPreprocessor(Traits, PreprocessorPyTorch):
             InputError: No such batch of images.
             NotFittedError: There is something to learn first.
         """
+        if not self._alone:
+            for kind, doubt in self._doubts(x).items():
+                if doubt and kind not in self._warned_of:
+                    self._warned_of |= {kind}
+                    warnings.warn(f"{type(self).__name__}: {doubt}", InputWarning, stacklevel=2)
         return self.map(x), y
 
     def estimate_forward(self, x: Tensor, y: Any = None) -> Tensor:
@@ -149,6 +171,10 @@ class MapPreprocessor(Traits, PreprocessorPyTorch):
             for one in (grad.swapaxes(0, 1) if several else grad[None])
         ]
         return np.stack(found, axis=1) if several else found[0]
+
+    def _doubts(self, x: Tensor) -> dict[str, str]:
+        """Return what may be a mistake in a classifier's list, by name: words, or ""."""
+        return {"range": doubt_of_images(x, self.clip_values[1])}
 
     def with_surrogate(self, surrogate: SurrogateLike) -> Self:
         """Return the same defence with another backward pass.

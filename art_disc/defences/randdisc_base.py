@@ -116,8 +116,8 @@ class ClusterPreprocessor(SurrogatePreprocessor, RandomPreprocessor):
         """Return the arguments that stand for a published alpha."""
 
     def _check_params(self) -> None:
-        self.sigma = check_rate(self.sigma, "sigma", zero=True)
-        self.tau = check_rate(self.tau, "tau", zero=True)
+        self.sigma = check_rate(self.sigma, "sigma", zero=True, most=1)
+        self.tau = check_rate(self.tau, "tau", zero=True, most=1)
         self.gamma = check_rate(self.gamma, "gamma", zero=True)
         check_count(self.n_samples, "n_samples")
         if self.n_clusters is not None:

@@ -16,12 +16,16 @@ from art_disc.core.errors import InputError
 from art_disc.data import Dataset
 from art_disc.defences.preprocessor import ClipValues, check_clip_values, learn_from
 from art_disc.estimators.classifier import DefendedClassifier
+from art_disc.estimators.fitting_loss import check_loss
 from art_disc.estimators.module import DefendedModule
+from art_disc.estimators.places import listed
 from art_disc.estimators.randomized import RandomizedClassifier
-from art_disc.estimators.shapes import Shape
+from art_disc.estimators.shapes import Shape, check_units
 from art_disc.estimators.voting import Voting
 
 
+# ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
+@torch.random.fork_rng(devices=[])
 def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own constructor
     model: nn.Module,
     *,
@@ -52,8 +56,8 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
         data: Gives the shape and classes, and fits defences that are not fitted yet.
         input_shape: (c, h, w), or (h, w, c) where not `channels_first`; needed without `data`.
         nb_classes: Needed without `data`.
-        defences: Preprocessors, applied in order to the raw input; copies take this classifier's
-            layout and range.
+        defences: Preprocessors, or one, applied in order to the raw input; copies take this
+            classifier's layout and range.
         loss: As for ART; None: cross-entropy.
         optimizer: As for ART, for its `fit`.
         clip_values: Input range, (0, 1) or (0, 255); the network sees the same range.
@@ -70,7 +74,8 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
         gradient: `mean_probability` or `mean_loss`, see `Voting`.
 
     Raises:
-        InputError: The network, shape, range or a defence does not fit; the message says what.
+        InputError: The network, loss, shape, range or a defence does not fit; the message says
+            what.
         NotFittedError: A defence is not fitted and there is no `data`.
     """
     if not isinstance(model, nn.Module):
@@ -81,8 +86,9 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
     clip = check_clip_values(clip_values)
     shape, classes = _shape(data, input_shape, nb_classes, channels_first=channels_first)
     device = _device(model)
+    chosen = listed(defences)
     if data is not None:
-        learn_from(defences, data.x_train)
+        learn_from(chosen, data.x_train)
     with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
         bare = _bare(
             model,
@@ -96,9 +102,11 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
             device_type="gpu" if device.type == "cuda" else "cpu",
         )
         bare.model.eval()
-        return _tried(bare.with_defences(defences, placement=placement, voting=voting))
+        return _tried(bare.with_defences(chosen, placement=placement, voting=voting))
 
 
+# as above
+@torch.random.fork_rng(devices=[])
 def defend(
     classifier: PyTorchClassifier, defences: Sequence[Any] | Any, *, placement: str = "module"
 ) -> DefendedClassifier:
@@ -123,7 +131,7 @@ def defend(
     if classifier.clip_values is None:
         msg = "the classifier has no clip_values; ART needs them to keep attacks in range"
         raise InputError(msg)
-    added = list(defences) if isinstance(defences, Sequence) else [defences]
+    added = listed(defences)
     clip = check_clip_values(classifier.clip_values)
     old = list(classifier.preprocessing_defences or [])
     _check_order(old, placement)
@@ -217,9 +225,23 @@ def _without_votes(classifier: RandomizedClassifier) -> DefendedClassifier:
     return DefendedClassifier(model=module, preprocessing_defences=outside, **classifier._options())
 
 
+def _axes(classifier: DefendedClassifier) -> str:
+    """Return how a shape is read, where the number of channels seems to be at its other end."""
+    a, b, c = classifier.input_shape
+    first = classifier.channels_first
+    if (c if first else a) in (1, 3) and (a if first else c) not in (1, 3):
+        other, read = ((c, a, b), "(c, h, w)") if first else ((b, c, a), "(h, w, c)")
+        return (
+            f"; channels_first={first} reads it as {read}: give input_shape={other}, or "
+            f"channels_first={not first}"
+        )
+    return ""
+
+
 def _tried(classifier: DefendedClassifier) -> DefendedClassifier:
     """Return a classifier, in eval mode, whose network returned logits of two images."""
     classifier.model.eval()
+    check_units(classifier)
     asked, tried = None, classifier
     if isinstance(classifier, RandomizedClassifier):
         # logarithms of means hide what the network itself returns
@@ -235,7 +257,7 @@ def _tried(classifier: DefendedClassifier) -> DefendedClassifier:
     except Exception as error:
         if isinstance(error, InputError):
             raise
-        what, shape, cure = "images", classifier.input_shape, ""
+        what, shape, cure = "images", classifier.input_shape, _axes(classifier)
         if not classifier.has_base:
             shape = classifier.encoded_shape
             what, cure = "encoded images", f"; make it for {shape}"
@@ -247,6 +269,8 @@ def _tried(classifier: DefendedClassifier) -> DefendedClassifier:
             f"the network must return finite logits of shape (n, {classifier.nb_classes}), got "
             f"{logits.shape}"
         )
+        if logits.ndim == 2 and logits.shape[1] != classifier.nb_classes:
+            msg += f"; give nb_classes={logits.shape[1]}, or a network for the data's classes"
         raise InputError(msg)
     if asked != "probs" and (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1, atol=1e-5):
         msg = (
@@ -254,4 +278,5 @@ def _tried(classifier: DefendedClassifier) -> DefendedClassifier:
             "network is sure; leave its softmax out, or return the logarithm"
         )
         raise InputError(msg)
+    check_loss(classifier)
     return classifier

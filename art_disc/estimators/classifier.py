@@ -6,25 +6,28 @@ from typing import Any, ClassVar, Self, cast
 
 import torch
 from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
-from art.estimators.classification import PyTorchClassifier
 
 from art_disc.core.errors import InputError
+from art_disc.core.layouts import check_channels
 from art_disc.defences.meaning import check_meaning
 from art_disc.defences.preprocessor import MapPreprocessor, is_ours
 from art_disc.defences.straight_through import StraightThrough
 from art_disc.defences.traits import traits
+from art_disc.estimators.entrance import CheckedInputs
 from art_disc.estimators.mean_loss import own_loss
 from art_disc.estimators.module import DefendedModule
+from art_disc.estimators.places import check_kept, check_places, listed
 from art_disc.estimators.shapes import check_standardisation, encoded_shape
 from art_disc.estimators.voting import Voting
 from art_disc.surrogates import Identity, SurrogateLike
 
 
-class DefendedClassifier(PyTorchClassifier):
+class DefendedClassifier(CheckedInputs):
     """A `PyTorchClassifier` over a `DefendedModule`; made by `build_classifier` and `defend`.
 
-    It adds names, and leaves the network in eval mode after `fit`: where ART rebuilds a bare
-    `PyTorchClassifier` around `model`, nothing is lost. It keeps the `WhiteBoxClassifier` contract.
+    It adds names and checks of what comes in, and leaves the network in eval mode after `fit`:
+    where ART rebuilds a bare `PyTorchClassifier` around `model`, nothing is lost. It keeps the
+    `WhiteBoxClassifier` contract.
     """
 
     model: DefendedModule
@@ -112,10 +115,11 @@ class DefendedClassifier(PyTorchClassifier):
         if placement not in ("module", "preprocessor"):
             msg = f"placement must be 'module' or 'preprocessor', got {placement!r}"
             raise InputError(msg)
-        adapted = self._adapted(defences, keep)
+        adapted = self._adapted(listed(defences), keep)
         inside = adapted if placement == "module" else []
         outside = [*keep, *(adapted if placement == "preprocessor" else [])]
-        _check_places(inside, outside)
+        check_places(inside, outside)
+        check_kept(self, keep)
         kind, module = self._shaped(inside, voting or getattr(self.model, "voting", None))
         # ART takes torch's current device, whatever the network is on
         with torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext():
@@ -158,7 +162,7 @@ class DefendedClassifier(PyTorchClassifier):
         _ = defence.map  # raises NotFittedError here, not in the first attack
         first = self.channels_first
         axis = 0 if first else -1
-        defence.check_channels(shape[axis])
+        check_channels(defence.check_channels, shape, channels_first=first)
         defence = defence.with_place(place)
         # codes are 0 and 1, whatever the range of the images; a smaller image keeps its range
         coded = shape[axis] != self.input_shape[axis]
@@ -226,16 +230,6 @@ class DefendedClassifier(PyTorchClassifier):
         inside = [change(defence) for defence in self.model.preprocessors]
         return cast("Self", self.with_defences(inside, keep=outside, voting=voting))
 
-    def fit(self, *args: Any, **options: Any) -> None:
-        """As ART's `fit`, and the network is left in eval mode, as `build_classifier` does."""
-        super().fit(*args, **options)
-        self.model.eval()
-
-    def fit_generator(self, *args: Any, **options: Any) -> None:
-        """As ART's `fit_generator`, and the network is left in eval mode."""
-        super().fit_generator(*args, **options)
-        self.model.eval()
-
     def __reduce__(self) -> tuple[Any, ...]:
         # ART's own pickling writes weight files into its data folder and leaves them there
         state = {
@@ -244,29 +238,6 @@ class DefendedClassifier(PyTorchClassifier):
             **self._options(),
         }
         return _rebuild, (type(self), state)
-
-
-def _check_places(inside: Sequence[Any], outside: Sequence[Any]) -> None:
-    """Refuse a defence where it cannot work, or not as it says."""
-    for defence in inside:
-        if not is_ours(defence):
-            msg = (
-                f"{type(defence).__name__} cannot live in the module; use placement='preprocessor'"
-            )
-            raise InputError(msg)
-        if not defence.apply_predict:
-            msg = (
-                "a defence in the module is always applied; for apply_predict=False use "
-                "placement='preprocessor'"
-            )
-            raise InputError(msg)
-    for defence in outside:
-        if traits(defence).is_random:
-            msg = (
-                f"{type(defence).__name__} draws, and in ART's list one draw would answer for all; "
-                "use placement='module', where draws are averaged"
-            )
-            raise InputError(msg)
 
 
 def _rebuild(kind: type[DefendedClassifier], state: dict[str, Any]) -> DefendedClassifier:

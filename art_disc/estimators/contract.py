@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from art_disc.core.checks import Float32Array, IntArray, check_images, check_labels
+from art_disc.core.checks import Float32Array, IntArray
 from art_disc.core.errors import InputError
+from art_disc.core.inputs import Inputs
 from art_disc.estimators.voting import Voting
 from art_disc.surrogates import SurrogateLike
 
@@ -175,10 +176,6 @@ def images_and_labels(classifier: Any, x: Any, y: Any) -> tuple[Float32Array, In
     Raises:
         InputError: The classifier does not keep the contract, or images or labels do not fit it.
     """
-    kept = check_classifier(classifier)
-    upper = top_of(kept)
-    images = check_images(x, upper=upper)
-    if images.shape[1:] != tuple(kept.input_shape):
-        msg = f"the classifier takes images {kept.input_shape}, got {images.shape[1:]}"
-        raise InputError(msg)
-    return images, check_labels(y, len(images), kept.nb_classes), upper
+    inputs = Inputs.of(check_classifier(classifier))
+    images = inputs.images(x)
+    return images, inputs.labels(y, len(images)), inputs.upper

@@ -48,6 +48,8 @@ class KnownLoss:
         if type(plain) is not nn.CrossEntropyLoss or plain.weight is not None:
             return None
         fits = plain.label_smoothing == 0 and plain.reduction in ("mean", "sum")
+        # images of a class that is left out have no loss, and do not count in the mean
+        fits = fits and plain.ignore_index < 0
         fits = fits and labels.ndim == 1 and voting.output != "probs"
         return cls(plain.reduction, labels) if fits else None
 

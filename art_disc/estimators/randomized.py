@@ -187,10 +187,12 @@ class RandomizedClassifier(DefendedClassifier):
     def loss_gradient(self, x: Any, y: Any, training_mode: bool = False, **options: Any) -> Any:
         """As ART's, of `eot_samples` draws, within the memory and without computing twice.
 
-        Where cross-entropy is the loss, weights get no gradient of it.
+        Where cross-entropy is the loss, weights get no gradient of it. Images and labels are those
+        of `CheckedInputs`.
         """
         known = None
         if not (training_mode or self.is_rnn or self.preprocessing_defences):
+            y = self._rows(y, len(x))
             labels = self.reduce_labels(torch.as_tensor(y).to(self.device))
             known = KnownLoss.of(self._loss, labels, self.voting)
         with self.model.knowing(known):
@@ -259,7 +261,7 @@ class RandomizedClassifier(DefendedClassifier):
         root = derive_seed(0, *self.seeds) if seed is None else seed
         module = self.with_seed(derive_seed(root, "predict_draws")).model
         module.eval()
-        images, _ = self._apply_preprocessing(x, y=None, fit=False)
+        images, _ = self._apply_preprocessing(self._images(x), y=None, fit=False)
         with torch.no_grad():
             draws = module.log_probs(torch.as_tensor(images).to(self.device), n)
         return draws.cpu().numpy()

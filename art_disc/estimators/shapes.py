@@ -69,3 +69,23 @@ def check_standardisation(module: DefendedModule, shape: Shape) -> None:
                 "out, codes are 0 and 1"
             )
             raise InputError(msg)
+
+
+def check_units(classifier: Any) -> None:
+    """Refuse (mean, std) that are none, or of another range than the images'.
+
+    Behind an encoder any positive deviation will do.
+    """
+    upper = float(np.max(classifier.clip_values[1]))
+    mean, std = (np.asarray(value, np.float64) for value in classifier.standardisation or (0, 1))
+    if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
+        msg = f"preprocessing=(mean, std) must be finite with std > 0, got {mean} and {std}"
+        raise InputError(msg)
+    highest = float(mean.max())
+    if classifier.has_base and (highest > upper or (upper > 1 and 0 < highest <= 1)):
+        factor = "divide both by 255" if highest > upper else "multiply both by 255"
+        msg = (
+            f"preprocessing=(mean, std) is in the input range [0, {upper:g}], got a mean of "
+            f"{highest:g}; {factor}"
+        )
+        raise InputError(msg)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from art_disc.codebooks import PixelCounts
+from art_disc.codebooks import channel_histograms
 from art_disc.core.checks import IntArray
 from art_disc.data import Dataset
 from art_disc.defences import traits
@@ -35,7 +35,7 @@ def describe_run(
         "network": describe_network(network, training),
         "defences": defence_lines(classifier),
         "codebook": _codebook(classifier),
-        "histogram": tuple(tuple(row.tolist()) for row in PixelCounts.of(images).per_channel()),
+        "histogram": tuple(tuple(row) for row in channel_histograms(images).tolist()),
         "clip_values": tuple(float(np.max(v)) for v in classifier.clip_values),
         "environment": environment_of(classifier),
     }

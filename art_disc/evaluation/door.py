@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from art_disc.core.checks import Float32Array, IntArray, check_eps, check_images, check_labels
+from art_disc.core.checks import Float32Array, IntArray, check_images, check_labels
 from art_disc.core.errors import InputError
+from art_disc.core.inputs import Inputs
+from art_disc.core.layouts import check_shape
 from art_disc.core.seeds import derive_seed
 from art_disc.data import Dataset
 from art_disc.estimators import build_classifier
@@ -22,10 +24,16 @@ from art_disc.estimators.contract import (
 
 
 def check_choices(
-    classifier: Any, *, out: str | Path | None, resume: bool, export: str | None
+    classifier: Any, data: Any, *, out: str | Path | None, resume: bool, export: str | None
 ) -> float:
-    """Return the top of the classifier's input range, once classifier and options are checked."""
+    """Return the top of the classifier's input range, once what is given is checked."""
     check_classifier(classifier)
+    if not isinstance(data, Dataset):
+        msg = (
+            f"data must be a Dataset, got {type(data).__name__}; load_dataset(...) reads one, and "
+            "data.from_arrays(None, None, x_test, y_test) makes one of arrays"
+        )
+        raise InputError(msg)
     if export not in (None, "npz", "png"):
         msg = f"export must be 'npz', 'png' or None, got {export!r}"
         raise InputError(msg)
@@ -36,16 +44,15 @@ def check_choices(
 
 
 def budgets_of(
-    eps: float | Sequence[float], norm: str, upper: float, shape: tuple[int, ...]
+    classifier: WhiteBoxClassifier, eps: float | Sequence[float], norm: str
 ) -> tuple[float, ...]:
     """Return the budgets, rising, each once, and each in the input range."""
-    listed = eps if isinstance(eps, Sequence) else [eps]
+    listed = [eps] if isinstance(eps, str) or not isinstance(eps, Sequence) else eps
     if not listed:
         msg = "eps must hold at least one budget"
         raise InputError(msg)
-    # in l2 the largest possible change is the diagonal of the range
-    top = upper if norm == "inf" else upper * float(np.sqrt(np.prod(shape)))
-    return tuple(sorted({check_eps(value, upper=top) for value in listed}))
+    inputs = Inputs.of(classifier)
+    return tuple(sorted({inputs.budget(value, norm=norm) for value in listed}))
 
 
 def examples_of(
@@ -55,9 +62,7 @@ def examples_of(
     x = check_images(data.x_test, name="data.x_test")
     if not classifier.channels_first:
         x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
-    if x.shape[1:] != tuple(classifier.input_shape):
-        msg = f"the classifier takes {classifier.input_shape}, the data has {x.shape[1:]}"
-        raise InputError(msg)
+    check_shape(x.shape, tuple(classifier.input_shape), name="data.x_test")
     y = check_labels(data.y_test, len(x), classifier.nb_classes)
     return (x if upper == 1 else x * np.float32(upper)), y
 

@@ -113,9 +113,9 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         CertificateError: `certify`, and the classifier is none that the certificate covers.
         EvaluationInterrupted: Ctrl-C; its `partial` holds, and `out` has, what was finished.
     """
-    upper = check_choices(classifier, out=out, resume=resume, export=export)
+    upper = check_choices(classifier, data, out=out, resume=resume, export=export)
     norm = check_norm(norm)
-    budgets = budgets_of(eps, norm, upper, classifier.input_shape)
+    budgets = budgets_of(classifier, eps, norm)
     surrogates = wanted_surrogates(classifier, surrogates, attacks)
     if n_ex is not None:
         data = data.subset(n_test=check_count(n_ex, "n_ex"), stratified=stratified, seed=seed)

@@ -132,9 +132,8 @@ def level_histogram(
         MissingExtraError: matplotlib is not installed.
     """
     axes = ax or new_axes()
-    looks = _CHANNELS.get(
-        len(histogram), tuple((_LOOKS[i][0], f"channel {i}") for i in range(len(histogram)))
-    )
+    several = zip(cycle(COLOURS), (f"channel {i}" for i in range(len(histogram))), strict=False)
+    looks = _CHANNELS.get(len(histogram), tuple(several))
     for row, (colour, label), (_, dashes) in zip(histogram, looks, cycle(_LOOKS), strict=False):
         axes.step(
             np.arange(len(row)),

@@ -3,6 +3,7 @@
 import copy
 import importlib
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from art_disc.core.errors import InputError
+from art_disc.core.errors import InputError, InputWarning
 from art_disc.data import Dataset, load_dataset
 from art_disc.defences import MapPreprocessor, parse_defences
 from art_disc.estimators import DefendedClassifier, build_classifier, encoded_shape
@@ -168,7 +169,14 @@ def make_network(
     else:
         network = built_in() if words.model is None else _own(words.model)
         line = "the user's own network"
-        if words.weights is not None:
+        if words.weights is None:
+            line = f"{line}, untrained weights: none were given"
+            msg = (
+                f"{words.model} came without weights: expected a file of them, got none, so the "
+                "network is as it is made, untrained unless it loads its own; give --weights FILE"
+            )
+            warnings.warn(msg, InputWarning, stacklevel=2)
+        else:
             header = load_weights(network, words.weights)
             line = str(header.get("line", f"weights from {Path(words.weights).name}"))
     network.eval()

@@ -223,6 +223,7 @@ def test_the_users_own_network_and_weights(capsys, tmp_path, monkeypatch, digits
     assert record.network["training"] == "weights from w.npz"
 
 
+@pytest.mark.filterwarnings("ignore:broken2.* came without weights")
 @pytest.mark.parametrize(
     ("words", "told"),
     [

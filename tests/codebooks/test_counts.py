@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from art_disc.codebooks import PixelCounts, counts
+from art_disc.codebooks import PixelCounts, channel_histograms, counts
 from art_disc.core.errors import InputError
 
 
@@ -110,3 +110,20 @@ def test_what_cannot_be_added_is_refused():
     for channels in (0, 8):
         with pytest.raises(InputError, match=r"1\.\.7"):
             PixelCounts(channels)
+
+
+def test_histograms_of_channels_are_those_of_their_pixels_however_many():
+    x = np.random.default_rng(0).integers(0, 256, (4, 5, 6, 7)).astype(np.uint8)
+    assert np.array_equal(channel_histograms(x), PixelCounts.of(x).per_channel())
+    many = np.concatenate([x, x[:, ::-1]], axis=1)
+    assert np.array_equal(channel_histograms(many)[:5], channel_histograms(x))
+    assert np.array_equal(channel_histograms(many)[5:], channel_histograms(x)[::-1])
+
+
+@pytest.mark.parametrize("channels_first", [True, False])
+def test_many_channels_are_refused_and_a_layout_is_named(channels_first):
+    x = np.zeros((2, 28, 28, 3) if channels_first else (2, 3, 28, 28), dtype=np.uint8)
+    with pytest.raises(InputError, match=rf"channels_first={not channels_first}"):
+        PixelCounts.of(x, channels_first=channels_first)
+    with pytest.raises(InputError, match=r"1\.\.7, got 8; .*UniformCodebook"):
+        PixelCounts.of(np.zeros((2, 8, 9, 9), dtype=np.uint8))

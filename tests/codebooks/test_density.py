@@ -197,7 +197,7 @@ def test_the_radius_is_inclusive(reach, options):
 @pytest.mark.parametrize("options", [{}, {"kernel": "gaussian", "bandwidth": 2}])
 def test_too_few_pixels_give_fewer_codewords_and_no_duplicate(options):
     image = np.array([0, 0, 7, 9], dtype=np.uint8).reshape(1, 1, 2, 2)
-    with pytest.warns(CodebookWarning, match="only 3 of 5 codewords.*smaller radius"):
+    with pytest.warns(CodebookWarning, match="only 3 of 5 codewords.*no more pixel values"):
         book = fitted(image, 5, 0, **options)
     assert sorted(np.rint(book.levels).ravel().tolist()) == [0, 7, 9]
     assert book.n_codes_ == len(book.densities_) == 3

@@ -446,3 +446,15 @@ def test_300_colours_of_20000_images_take_a_minute_at_most(shared_data):
     assert gigabytes < 2
     # a run on a sample ten times larger comes to 0.0496 (studies/kmedoids_colour.py)
     assert sample_cost < cost < 0.0506
+
+
+@pytest.mark.parametrize("make", [KMedoidsCodebook, KMeansCodebook])
+def test_a_sample_with_too_few_values_is_named_as_the_reason(make):
+    # nearly all pixels are black, so that as many as codewords were drawn are too few
+    image = np.zeros((1, 3, 40, 40), dtype=np.uint8)
+    image[0, :, 0, :9] = np.arange(1, 10, dtype=np.uint8)
+    with pytest.warns(CodebookWarning, match=r"only \d of 5.*sample_size=5.*10 distinct.*raise"):
+        book = make(5, sample_size=5, random_state=0).fit(image)
+    assert book.n_codes_ < 5
+    with pytest.warns(CodebookWarning, match="only 10 of 11.*no more pixel values are distinct"):
+        make(11, random_state=0).fit(image)

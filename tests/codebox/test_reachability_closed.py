@@ -178,3 +178,12 @@ def test_the_exact_counts_of_mnist(mnist_test_images):
     # so do pixels that are an ulp off the grid
     x = (mnist_test_images * np.float32(1 / 255)).astype(np.float32)
     assert share_above(x, "exact") == exact
+
+
+@pytest.mark.parametrize("channels_first", [True, False])
+def test_a_layout_the_wrong_way_round_is_named(channels_first):
+    book = Codebook([[0.1] * 3, [0.9] * 3])
+    x = np.zeros((2, 8, 9, 3) if channels_first else (2, 3, 8, 9), dtype=np.float32)
+    for measure in (reachable_codes, free_pixels):
+        with pytest.raises(InputError, match=rf"give channels_first={not channels_first}"):
+            measure(x, book, eps=0.1, channels_first=channels_first)

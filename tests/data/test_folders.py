@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from art_disc.core.errors import FileFormatError, InputError
+from art_disc.core.errors import FileFormatError, InputError, InputWarning
 from art_disc.data import load_dataset
 
 
@@ -130,3 +130,30 @@ def test_a_class_may_be_called_train(tmp_path):
         for i in range(5):
             put(tmp_path / name / f"{i}.png", i)
     assert load_dataset(tmp_path).class_names == ("plane", "train")
+
+
+def test_pictures_that_are_not_read_are_counted_and_named(tmp_path):
+    for i in range(3):
+        put(tmp_path / "cat" / f"{i}.png", i)
+        put(tmp_path / "dog" / f"{i}.png", i)
+    put(tmp_path / "cat" / "4.webp", 4)
+    put(tmp_path / "dog" / "5.WEBP", 5)
+    put(tmp_path / "dog" / "6.tiff", 6)
+    (tmp_path / "dog" / "notes.txt").write_text("no picture")
+    (tmp_path / "dog" / ".7.webp").write_bytes(b"hidden")
+    told = (
+        rf"{tmp_path.name}: skipped 3 of 9 pictures \(1 .tiff, 2 .webp\), cat.4.webp first; read "
+        "are .png.*convert"
+    )
+    with pytest.warns(InputWarning, match=told):
+        data = load_dataset(tmp_path)
+    assert len(data.x_train) + len(data.x_test) == 6
+
+
+@pytest.mark.parametrize("place", ["loose.png", "cat/deeper/1.png", "val/cat/1.png"])
+def test_so_are_pictures_in_places_that_nobody_looks_at(tmp_path, place):
+    for part in ("train", "test"):
+        put(tmp_path / part / "cat" / "0.png")
+    put(tmp_path / ("train" if place.startswith("cat") else ".") / place)
+    with pytest.warns(InputWarning, match="skipped 1 of 3 pictures"):
+        load_dataset(tmp_path)

@@ -262,7 +262,7 @@ def test_the_seed_decides_and_no_global_stream(kind):
     assert not np.allclose(kind(n_clusters=2, seed=4)(x)[0], first)
     # with a gradient the same
     leaf = torch.tensor(x, requires_grad=True)
-    assert np.array_equal(kind(n_clusters=2, seed=3).forward(leaf)[0].detach().numpy(), first)
+    assert np.array_equal(kind(n_clusters=2, seed=3).map(leaf).detach().numpy(), first)
 
 
 def test_frozen_draws_are_the_same_for_every_row_and_batch():

@@ -105,7 +105,7 @@ def test_weights_get_no_gradient_and_the_loss_is_forgotten(digits_net, sample):
     assert all(p.requires_grad for p in digits_net.parameters())
     assert classifier.model._known is None
     with pytest.raises(RuntimeError):
-        classifier.loss_gradient(x, y[:3])
+        classifier.loss_gradient(np.repeat(x, 3, axis=1), y)
     assert classifier.model._known is None
 
 

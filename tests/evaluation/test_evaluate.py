@@ -418,7 +418,30 @@ def test_bad_data_and_classifiers_are_refused(digits, defended):
     with pytest.raises(InputError, match="NaN"):
         run(defended, replace(digits, x_test=x))
     lower = {"x_train": digits.x_train[:, :, 1:], "x_test": digits.x_test[:, :, 1:]}
-    with pytest.raises(InputError, match=r"has \(1, 7, 8\)"):
+    with pytest.raises(InputError, match=r"got \(1, 7, 8\)"):
         run(defended, replace(digits, **lower))
     with pytest.raises(InputError, match="build_classifier"):
         run(object(), digits)
+
+
+@pytest.mark.parametrize("channels_first", [True, False])
+@pytest.mark.parametrize("channels", [8, 12])
+def test_images_of_many_channels_are_evaluated_and_shown(channels, channels_first, tmp_path):
+    rng = np.random.default_rng(channels)
+    x = (rng.integers(0, 256, (12, channels, 4, 4)) / 255).astype(np.float32)
+    y = np.arange(12) % 3
+    data = ad.data.Dataset("many", x, y, x[:6], y[:6], ("a", "b", "c"), "drawn")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16 * channels, 3))
+    classifier = ad.build_classifier(
+        net, data=data, defences=[ad.ColorDepthReduction(4)], channels_first=channels_first
+    )
+    found = ad.evaluate(classifier, data, eps=0.1, attacks="fgsm", checks=None, verbose=False)
+    assert np.shape(found.record.histogram) == (channels, 256)
+    assert found.report(tmp_path).is_file()
+    swapped = ad.data.Dataset(
+        "swapped", *(np.moveaxis(x, 1, -1).copy(), y) * 2, ("a", "b", "c"), ""
+    )
+    with pytest.raises(InputError, match=r"in data\.x_test; the layout is the wrong way round"):
+        ad.evaluate(classifier, swapped, eps=0.1, verbose=False)

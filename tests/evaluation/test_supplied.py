@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import art_disc as ad
-from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
+from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError, InputWarning
 from art_disc.core.records.supplied import SuppliedRecord
 from art_disc.evaluation import score_images
 from art_disc.report.kinds.supplied import supplied_table
@@ -266,3 +266,20 @@ def test_what_cannot_be_matched_is_refused(noisy, digits, defended, tmp_path):
     np.savez(tmp_path / "good.npz", x=levels, indices=ids)
     with pytest.raises(InputError, match="different whole numbers"):
         scored(defended, tmp_path / "good.npz", digits, ids=np.zeros(500, int))
+
+
+def test_pictures_of_another_format_are_counted_and_named(digits, defended, tmp_path):
+    x, y = digits.x_test[:3], digits.y_test[:3]
+    for folder in ("mixed", "other"):
+        (tmp_path / folder).mkdir()
+    for i, image in enumerate(x):
+        levels = Image.fromarray(np.rint(255 * image[0]).astype(np.uint8))
+        levels.save(tmp_path / "mixed" / f"{i}.png")
+        levels.save(tmp_path / "other" / f"{i}.webp")
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(tmp_path / "mixed" / "7.webp")
+    with pytest.warns(InputWarning) as told:
+        record = score_images(defended, tmp_path, x, y, eps=0.1)
+    assert [found.name for found in record.sets] == ["mixed/"]
+    words = sorted(str(one.message) for one in told)
+    assert "mixed: skipped 1 of 4 pictures (1 .webp)" in words[0]
+    assert "other: skipped 3 of 3 pictures (3 .webp)" in words[1]

@@ -105,5 +105,5 @@ def test_noise_is_a_defence_of_the_command_line(small):
     options = make_parser().parse_args(["evaluate", "--defence", "noise:sigma=0.2"])
     (noise,) = fitted_defences(options.defence, small)
     x = torch.tensor(small.x_test)
-    added = (noise.forward(x)[0] - x).numpy()
+    added = (noise.map(x) - x).numpy()
     assert 0.15 < np.std(added) < 0.25

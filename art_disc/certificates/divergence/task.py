@@ -19,9 +19,9 @@ from art_disc.core.checks import (
     IntArray,
     check_count,
     check_eps,
-    check_images,
     check_labels,
 )
+from art_disc.core.inputs import Inputs
 from art_disc.core.records.fields import Setting
 from art_disc.core.seeds import derive_seed
 
@@ -49,7 +49,7 @@ class Task:
         """
         found = divergence_model(classifier) if model is None else model
         upper = input_top(classifier)
-        given = check_images(x, upper=upper)
+        given = Inputs.of(classifier).images(x)
         images = given.astype(np.float64) / upper
         if not getattr(classifier, "channels_first", True):
             images = np.moveaxis(images, -1, 1)
@@ -135,7 +135,7 @@ class Poll:
         Raises:
             InputError: A label does not fit.
         """
-        labels = None if y is None else check_labels(y, len(task.given))
+        labels = None if y is None else Inputs.of(task.classifier).labels(y, len(task.given))
         if labels is None:
             own = derive_seed(self.seed, "choosing")
             labels = self.counts(task, task.given, own, _CHOOSING).argmax(axis=1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from art_disc.core.checks import Float32Array, IntArray, check_images
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.core.files import read_npz
-from art_disc.data.folders import SUFFIXES, stack_images
+from art_disc.data.folders import SUFFIXES, stack_images, warn_of_skipped
 
 Files = str | Path | Sequence[str | Path] | Mapping[str, str | Path]
 
@@ -84,6 +84,8 @@ def _sets_inside(inside: Path) -> dict[str, Path]:
             found[f"{entry.name}/"] = entry
         elif entry.suffix == ".npz" and not entry.name.startswith("."):
             found[entry.stem] = entry
+        elif entry.is_dir():
+            warn_of_skipped(entry, ())
     return found
 
 
@@ -153,7 +155,9 @@ def _read_pictures(folder: Path) -> tuple[NDArray[np.uint8], IntArray]:
             )
             raise InputError(msg)
         ids.append(int(numbers[0]))
-    return stack_images(paths, folder), np.array(ids, dtype=np.int64)
+    images = stack_images(paths, folder)
+    warn_of_skipped(folder, set(paths))
+    return images, np.array(ids, dtype=np.int64)
 
 
 def _laid_out(images: NDArray[Any], shape: tuple[int, ...], path: Path) -> NDArray[Any]:

@@ -1,0 +1,99 @@
+"""The doors of an ART classifier: what comes in is what it takes, before ART does anything."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from art.estimators.classification import PyTorchClassifier
+from numpy.typing import NDArray
+from torch import Tensor
+
+from art_disc.core.checks import check_floats, check_labels
+from art_disc.core.errors import InputError, InputWarning
+from art_disc.core.layouts import check_shape, other_layout
+from art_disc.defences.images import as_float_images, doubt_of_images
+
+
+class CheckedInputs(PyTorchClassifier):
+    """A `PyTorchClassifier` that reads images and labels by one rule, in each of its methods.
+
+    Images are floats in the input range, or uint8, which is read as levels v / 255 of it. Other
+    integers, and images whose layout is the wrong way round, are refused; those that are probably
+    of another range are warned about once. What attacks ask on their way passes: steps beyond the
+    range, NaN, single pixels far outside.
+
+    Labels are class indices (n,), one-hot rows (n, classes), or, where the loss takes them, rows
+    of probabilities. (Where two classes tie, ART's attacks give rows of two ones.) Others, and a
+    negative class to `class_gradient`, are an `InputError` too.
+    """
+
+    # whether its user was warned that images are probably of another range
+    _warned = False
+
+    def predict(self, x: Any, *args: Any, **options: Any) -> Any:
+        """As ART's."""
+        return super().predict(self._images(x), *args, **options)
+
+    def loss_gradient(self, x: Any, y: Any, *args: Any, **options: Any) -> Any:
+        """As ART's, of arrays or tensors."""
+        images = self._images(x)
+        return super().loss_gradient(images, self._rows(y, len(images)), *args, **options)
+
+    def compute_loss(self, x: Any, y: Any, *args: Any, **options: Any) -> Any:
+        """As ART's; see `loss_gradient`."""
+        images = self._images(x)
+        return super().compute_loss(images, self._rows(y, len(images)), *args, **options)
+
+    def class_gradient(self, x: Any, label: Any = None, *args: Any, **options: Any) -> Any:
+        """As ART's, of one class, one an image, or None for all."""
+        classes = np.asarray(label)
+        # what is no number ART refuses itself
+        if classes.dtype.kind in "if" and classes.size and classes.min() < 0:
+            msg = f"label must lie in 0..{self.nb_classes - 1}, got {classes.min()}"
+            raise InputError(msg)
+        return super().class_gradient(self._images(x), label, *args, **options)
+
+    def get_activations(self, x: Any, *args: Any, **options: Any) -> Any:
+        """As ART's."""
+        return super().get_activations(self._images(x), *args, **options)
+
+    def fit(self, x: Any, y: Any, *args: Any, **options: Any) -> None:
+        """As ART's, and the network is left in eval mode, as `build_classifier` does."""
+        images = self._images(x)
+        super().fit(images, self._rows(y, len(images)), *args, **options)
+        self.model.eval()
+
+    def fit_generator(self, *args: Any, **options: Any) -> None:
+        """As ART's `fit_generator`, and the network is left in eval mode."""
+        super().fit_generator(*args, **options)
+        self.model.eval()
+
+    def _images(self, x: Any) -> Any:
+        """Return images as floats, of the kind that came: an array or a tensor."""
+        upper = float(np.max(self.clip_values[1]))
+        images = as_float_images(x, upper) if isinstance(x, Tensor) else check_floats(x, upper)
+        if other_layout(tuple(images.shape[1:]), tuple(self.input_shape)):
+            check_shape(tuple(images.shape), tuple(self.input_shape))
+        if not self._warned:
+            doubt = doubt_of_images(images, upper)
+            if doubt:
+                self._warned = True
+                warnings.warn(doubt, InputWarning, stacklevel=3)
+        return images
+
+    def _rows(self, y: Any, n: int) -> Any:
+        """Return labels as rows (n, classes), of the kind that came."""
+        labels: NDArray[Any] = y.numpy(force=True) if isinstance(y, Tensor) else np.asarray(y)
+        if labels.ndim != 2 or labels.shape[1] == 1:
+            indices = check_labels(labels, n, self.nb_classes)
+            rows = np.eye(self.nb_classes, dtype=np.float32)[indices]
+            return torch.tensor(rows, device=y.device) if isinstance(y, Tensor) else rows
+        if labels.shape != (n, self.nb_classes) or not (labels >= 0).all():
+            msg = (
+                f"y must be class indices or rows of {self.nb_classes} classes, >= 0, one for each "
+                f"of the {n} images, got shape {labels.shape} with least value {labels.min()}; for "
+                "scores take their argmax(axis=1)"
+            )
+            raise InputError(msg)
+        return y if isinstance(y, Tensor) else labels

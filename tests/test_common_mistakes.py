@@ -1,0 +1,285 @@
+"""Common mistakes of a new user: each ends in a message, none in a plausible number.
+
+A message says what was expected, what it got, and the cure.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import art_disc as ad
+from art_disc.core.errors import ArtDiscError, InputWarning
+from art_disc.data import from_arrays
+from art_disc.networks import DigitsNet, load_weights
+from art_disc.training.words import NetworkWords, make_network
+
+N = 8
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a user has at hand."""
+
+    data: Any
+    net: Any
+    path: Any
+
+    @property
+    def x(self):
+        return self.data.x_test[:N]
+
+    @property
+    def y(self):
+        return self.data.y_test[:N]
+
+    @property
+    def rgb(self):
+        return np.repeat(self.x, 3, axis=1)
+
+    def build(self, *defences, net=None, **options):
+        chosen = {"data": self.data, "defences": defences or [ad.ColorDepthReduction(4)]}
+        return ad.build_classifier(net or self.net, **chosen | options)
+
+    def certify(self, x=None, y=None, *, eps=0.05, **options):
+        x, y = self.x if x is None else x, self.y if y is None else y
+        return ad.metrics.certify(self.build(**options), x, y, eps=eps, verbose=False)
+
+    def evaluate(self, **options):
+        chosen = {"data": self.data, "eps": 0.1, "attacks": "fgsm", "n_ex": N, "checks": None}
+        return ad.evaluate(self.build(), **chosen | options, verbose=False)
+
+    def plain(self, *defences, **options):
+        from art.estimators.classification import PyTorchClassifier
+
+        return PyTorchClassifier(
+            self.net,
+            loss=nn.CrossEntropyLoss(),
+            input_shape=(1, 8, 8),
+            nb_classes=10,
+            device_type="cpu",
+            preprocessing_defences=list(defences),
+            **{"clip_values": (0, 1)} | options,
+        )
+
+    def file(self, name, write):
+        write(self.path / name)
+        return self.path / name
+
+
+def wide(work):
+    return work.build(clip_values=(0, 255))
+
+
+def other_weights(work):
+    other = nn.Linear(3, 3)
+    return load_weights(work.net, work.file("w.pt", lambda p: torch.save(other.state_dict(), p)))
+
+
+def mixed_folder(work):
+    from PIL import Image
+
+    for i, suffix in enumerate(("png", "png", "webp")):
+        folder = work.path / "pictures" / "cat"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8), i, dtype=np.uint8)).save(folder / f"{i}.{suffix}")
+    return ad.load_dataset(work.path / "pictures")
+
+
+def without_weights(work):
+    (work.path / "mine.py").write_text("from art_disc.networks import DigitsNet as make\n")
+    return make_network(NetworkWords(model="mine:make"), work.data)
+
+
+# what is done -> what the message says: expected, got, cure
+MISTAKES = {
+    # range
+    "levels as floats": (
+        lambda w: w.certify(255 * w.x),
+        (r"in \[0, 1\]", r"got \[0, 255\]", "divide 8-bit images by 255"),
+    ),
+    "levels as floats, predicted": (
+        lambda w: w.build().predict(np.rint(255 * w.x)),
+        (r"expected images in \[0, 1\]", r"got \[0, 255\]", "divide by 255, give uint8"),
+    ),
+    "a unit range where levels are taken": (
+        lambda w: wide(w).predict(w.x),
+        (r"expected images in \[0, 255\]", r"got \[0, 1\]", "multiply by 255"),
+    ),
+    "standardised images": (
+        lambda w: w.certify((w.x - 0.5) / 0.25),
+        (r"in \[0, 1\]", r"got \[-2, 2\]", r"preprocessing=\(mean, std\)"),
+    ),
+    "data divided twice": (
+        lambda w: from_arrays(None, None, w.x / np.float32(255), w.y),
+        (r"in \[0, 1\]", "at most 0.003922", "uint8, or floats divided once"),
+    ),
+    "a standardisation of levels": (
+        lambda w: w.build(preprocessing=(33.3, 78.6)),
+        (r"input range \[0, 1\]", "mean of 33.3", "divide both by 255"),
+    ),
+    "another range of a defence in ART's list": (
+        lambda w: w.plain(ad.ColorDepthReduction(4), clip_values=(0, 255)).predict(255 * w.x),
+        (r"expected images in \[0, 1\]", r"got \[0, 255\]", r"take clip_values=\(0, 255\)"),
+    ),
+    # layout
+    "channels last": (
+        lambda w: ad.build_classifier(
+            nn.Sequential(nn.Flatten(), nn.Linear(192, 10)), input_shape=(3, 8, 8), nb_classes=10
+        ).predict(np.moveaxis(w.rgb, 1, -1)),
+        (r"takes images \(3, 8, 8\)", r"got \(8, 8, 3\)", r"np\.moveaxis\(x, -1, 1\)"),
+    ),
+    "one image": (
+        lambda w: w.certify(w.x[0]),
+        ("4 axes", r"got shape \(1, 8, 8\)", r"x\[None\]"),
+    ),
+    # labels
+    "labels from 1": (
+        lambda w: w.certify(y=np.arange(3, 11)),
+        (r"in 0\.\.9", r"got 3\.\.10", "must lie in"),
+    ),
+    "all labels from 1": (
+        lambda w: w.certify(y=[1, 10] * 4),
+        (r"in 0\.\.9", r"got 1\.\.10", "classes count from 0"),
+    ),
+    "scores as labels": (
+        lambda w: w.certify(y=w.build().predict(w.x)),
+        ("class indices or one-hot rows of 10", "got \\[", r"argmax\(axis=1\)"),
+    ),
+    "too few labels": (
+        lambda w: w.certify(y=w.y[:3]),
+        ("one label for each of the 8", "got 3", "each"),
+    ),
+    "images and labels swapped": (
+        lambda w: w.certify(w.y, w.x),
+        ("batch of images with 4 axes", r"got shape \(8,\)", "add the missing axis"),
+    ),
+    # dtype
+    "whole numbers": (
+        lambda w: w.certify((255 * w.x).astype(int)),
+        (r"floats in \[0, 1\] or uint8", "got int64", r"astype\(np\.uint8\)"),
+    ),
+    # unit of a budget
+    "levels as a budget": (
+        lambda w: w.evaluate(eps=8),
+        (r"input range \[0, 1\]", "got 8", "write 8/255"),
+    ),
+    "a fraction as a budget of levels": (
+        lambda w: ad.evaluate(wide(w), w.data, eps=8 / 255, verbose=False),
+        (r"input range \[0, 255\]", "got 0.03137", "write 8"),
+    ),
+    "a budget in quotes": (
+        lambda w: w.evaluate(eps="8/255"),
+        ("must be a finite number", "got '8/255'", "without quotes"),
+    ),
+    "noise in levels": (
+        lambda w: ad.RandDisc(2, sigma=25),
+        (r"\[0, 1\] scale", "got 25", "write 25/255"),
+    ),
+    "codewords in levels": (
+        lambda w: ad.Codebook([[0], [255]]),
+        (r"in \[0, 1\]", r"got 0\.0\.\.255\.0", "divide levels by 255"),
+    ),
+    # the network
+    "probabilities as logits": (
+        lambda w: w.build(net=nn.Sequential(w.net, nn.Softmax(1))),
+        ("must return logits", "got probabilities", "leave its softmax out"),
+    ),
+    "another number of classes": (
+        lambda w: w.build(nb_classes=5),
+        (r"logits of shape \(n, 5\)", r"got \(2, 10\)", "give nb_classes=10"),
+    ),
+    "untrained weights": (
+        without_weights,
+        ("expected a file", "got none", "--weights FILE"),
+    ),
+    "weights of another network": (
+        other_weights,
+        ("w.pt", "another architecture", "DigitsNet"),
+    ),
+    "a loss an image": (
+        lambda w: w.build(loss=nn.CrossEntropyLoss(reduction="none")),
+        ("must make one number", r"gives \(2,\)", "reduction='mean'"),
+    ),
+    # defences
+    "a codebook for a defence": (
+        lambda w: w.build(ad.DensityCodebook(2, 0.6)),
+        ("must be preprocessors", "got a DensityCodebook", r"wrap it in PixelDiscretization"),
+    ),
+    "a class for a defence": (
+        lambda w: w.build(ad.ColorDepthReduction),
+        ("must be preprocessors", "got the class ColorDepthReduction", r"ColorDepthReduction\("),
+    ),
+    "a defence that has learned nothing": (
+        lambda w: ad.defend(w.build(), ad.PixelDiscretization(ad.DensityCodebook(2, 0.6))),
+        ("is not fitted", "PixelDiscretization", r"call fit\(x_train\)"),
+    ),
+    "draws in ART's list": (
+        lambda w: w.plain(ad.RandDisc(2)).predict(w.x),
+        ("RandDisc draws", "one draw answers for all", r"Use build_classifier\(model"),
+    ),
+    # files and names
+    "no such file": (
+        lambda w: ad.load_dataset(w.path / "mnist.npz"),
+        ("no such file", "mnist.npz", "known by name are digits"),
+    ),
+    "a file of something else": (
+        lambda w: ad.load_dataset(w.file("d.npz", lambda p: np.savez(p, images=w.x, labels=w.y))),
+        ("expected x_train", "lacks x_test, y_test", "or x_test and y_test alone"),
+    ),
+    "pictures of another format": (
+        mixed_folder,
+        ("read are .png", r"skipped 1 of 3 pictures \(1 .webp\)", "convert"),
+    ),
+    "a typo in a data set's name": (
+        lambda w: ad.load_dataset("cifar_10"),
+        ("known are", "unknown data set 'cifar_10'", "give the path"),
+    ),
+    "a typo in an attack's name": (
+        lambda w: w.evaluate(attacks="pdg"),
+        ("known: quick", "unknown attack 'pdg'", "pgd"),
+    ),
+    "a typo in a surrogate": (
+        lambda w: w.build().with_surrogate("idenity"),
+        ("takes identity", "'idenity'", "soft"),
+    ),
+    "a typo in a setting": (
+        lambda w: w.evaluate(attacks="pgd", settings={"pgd.max_itr": 5}),
+        ("known: ", "unknown setting 'pgd.max_itr'", "pgd.max_iter"),
+    ),
+    # objects
+    "arrays for a data set": (
+        lambda w: w.evaluate(data=(w.x, w.y)),
+        ("must be a Dataset", "got tuple", "from_arrays"),
+    ),
+    "a network for a classifier": (
+        lambda w: ad.evaluate(w.net, w.data, eps=0.1, verbose=False),
+        ("expected a classifier of build_classifier", "got DigitsNet", r"defend\(classifier"),
+    ),
+}
+
+
+@pytest.fixture
+def work(digits, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = DigitsNet()
+    return Workshop(digits, net, tmp_path)
+
+
+def test_there_are_fifteen_and_more():
+    assert len(MISTAKES) >= 15
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_ends_in_what_was_expected_what_came_and_the_cure(name, work):
+    make, texts = MISTAKES[name]
+    # warnings are errors here: a number with a warning beside it would not end in one
+    with pytest.raises((ArtDiscError, InputWarning)) as raised:
+        make(work)
+    for text in texts:
+        assert raised.match(text)
