@@ -9,7 +9,7 @@ from art.attacks.attack import EvasionAttack
 from art.estimators.estimator import BaseEstimator
 from numpy.typing import NDArray
 
-from art_disc.core.checks import Float32Array, check_count
+from art_disc.core.checks import BoolArray, Float32Array, check_count, check_mask
 from art_disc.core.errors import InputError
 from art_disc.core.inputs import Inputs
 
@@ -52,20 +52,29 @@ class OwnAttack(EvasionAttack):
                 msg = f"{name} must be positive, got {getattr(self, name)}"
                 raise InputError(msg)
 
-    def generate(self, x: Float32Array, y: Any = None, **_: Any) -> Float32Array:
+    def generate(
+        self, x: Float32Array, y: Any = None, *, mask: Any = None, **_others: Any
+    ) -> Float32Array:
         """Return adversarial images.
 
         Args:
             x: Images (n, ...) in the clip range, floats, or uint8; not written to.
             y: Labels, indices or one-hot: true ones, or targets where `targeted`. None: the
                 classifier's own predictions.
+            mask: Broadcastable to `x`: where it is 0 (False) an image does not change; None: it may
+                everywhere.
 
         Returns:
             float32 array of the shape of `x`.
 
         Raises:
-            InputError: Targeted without `y`, or images or labels that do not fit.
+            InputError: Targeted without `y`, images, labels or a mask that do not fit, or an
+                argument of another name.
         """
+        if _others:
+            name = type(self).__name__
+            msg = f"{name}.generate takes x, y and mask, got {', '.join(_others)} too; leave it out"
+            raise InputError(msg)
         inputs = Inputs.of(self.estimator)
         images = inputs.images(x)
         if y is None and self.targeted:
@@ -73,11 +82,17 @@ class OwnAttack(EvasionAttack):
             raise InputError(msg)
         if y is None:
             y = self.estimator.predict(images).argmax(axis=1)
-        return self._run(images, inputs.labels(y, len(images)))
+        free = check_mask(mask, images.shape)
+        found = self._run(images, inputs.labels(y, len(images)), free)
+        return np.where(free, found, images)
 
     @abstractmethod
-    def _run(self, x: Float32Array, labels: NDArray[np.int64]) -> Float32Array:
-        """Return adversarial images of images (n, ...) and labels (n,)."""
+    def _run(self, x: Float32Array, labels: NDArray[np.int64], free: BoolArray) -> Float32Array:
+        """Return adversarial images of images (n, ...) and labels (n,).
+
+        `free` (n, ...) tells what may change: the rest is put back afterwards, so an attack looks
+        among such images alone, or refuses a mask.
+        """
 
 
 def drawn_seed() -> int:

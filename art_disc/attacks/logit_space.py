@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from art_disc.attacks.base import OwnAttack, drawn_seed
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import BoolArray, Float32Array
 from art_disc.core.errors import InputError
 from art_disc.defences import traits
 from art_disc.estimators import DefendedClassifier
@@ -63,21 +63,24 @@ class LogitSpacePGA(OwnAttack):
             raise InputError(msg)
         super()._check_params()
 
-    def _run(self, x: Float32Array, labels: NDArray[np.int64]) -> Float32Array:
+    def _run(self, x: Float32Array, labels: NDArray[np.int64], free: BoolArray) -> Float32Array:
         generator = torch.Generator().manual_seed(drawn_seed())
-        parts = zip(
-            torch.tensor(x).split(self.batch_size),
-            torch.tensor(labels).split(self.batch_size),
-            strict=True,
-        )
         device = self.estimator.device
-        found = [self._attack(a.to(device), b.to(device), generator) for a, b in parts]
-        return torch.cat(found).numpy()
+        images, goals, where = (
+            torch.tensor(whole, device=device).split(self.batch_size) for whole in (x, labels, free)
+        )
+        parts = zip(images, goals, where, strict=True)
+        return torch.cat([self._attack(a, b, c, generator) for a, b, c in parts]).numpy()
 
-    def _attack(self, x: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def _attack(
+        self, x: Tensor, labels: Tensor, free: Tensor, generator: torch.Generator
+    ) -> Tensor:
         step = self.estimator.defences[0].map
         unit, upper = step.enter(x), step.upper
-        low, high = ((unit + sign * self.eps / upper).clamp(0, 1) for sign in (-1, 1))
+        # of no budget, a value keeps its level
+        where = free if step.channels_first else free.movedim(-1, 1)
+        reach = where.to(unit.dtype) * (self.eps / upper)
+        low, high = ((unit + sign * reach).clamp(0, 1) for sign in (-1, 1))
         index = torch.arange(step.code.n_levels, device=x.device).view(-1, 1, 1)
         first, last = (step.code.level(value).unsqueeze(2) for value in (low, high))
         barred = (index < first) | (index > last)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from art_disc.attacks.base import OwnAttack, drawn_seed
-from art_disc.core.checks import Float32Array, check_choice
+from art_disc.core.checks import BoolArray, Float32Array, check_choice
 from art_disc.core.errors import InputError, MissingExtraError
 
 VERSIONS = ("standard", "plus", "rand")
@@ -75,7 +75,10 @@ class OriginalAutoAttack(OwnAttack):
             msg = "the package takes NCHW images; build the classifier with channels_first=True"
             raise InputError(msg)
 
-    def _run(self, x: Float32Array, labels: NDArray[np.int64]) -> Float32Array:
+    def _run(self, x: Float32Array, labels: NDArray[np.int64], free: BoolArray) -> Float32Array:
+        if not free.all():
+            msg = "the package autoattack knows no mask; use pgd or sign_adam, or leave mask out"
+            raise InputError(msg)
         upper = float(np.max(self.estimator.clip_values[1]))
         found = self._package(upper).run_standard_evaluation(
             torch.from_numpy(x / np.float32(upper)), torch.from_numpy(labels), bs=self.batch_size

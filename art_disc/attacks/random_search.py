@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.attacks.base import OwnAttack, drawn_seed
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import BoolArray, Float32Array
 from art_disc.core.errors import InputError
+
+Draws = Iterator[Float32Array]
 
 # of a classifier that draws: images kept for another look, and how often each is looked at
 _FINALISTS, _LOOKS = 8, 8
@@ -49,36 +51,37 @@ class RandomSearch(OwnAttack):
             msg = f"norm must be 'inf' or 2, got {self.norm!r}"
             raise InputError(msg)
 
-    def _run(self, x: Float32Array, labels: NDArray[np.int64]) -> Float32Array:
+    def _run(self, x: Float32Array, labels: NDArray[np.int64], free: BoolArray) -> Float32Array:
         rng = np.random.default_rng(drawn_seed() if self.seed is None else self.seed)
-        found = [self._search(image, label, rng) for image, label in zip(x, labels, strict=True)]
+        found = []
+        for image, label, where in zip(x, labels, free, strict=True):
+            found.append(self._search(image, label, self._drawn(image, where, rng)))
         return np.stack(found)
 
-    def _search(self, image: Float32Array, label: int, rng: np.random.Generator) -> Float32Array:
+    def _search(self, image: Float32Array, label: int, draws: Draws) -> Float32Array:
         if getattr(self.estimator, "is_random", False):
-            return self._least_sure(image, label, rng)
-        for drawn in self._drawn(image, rng):
+            return self._least_sure(image, label, draws)
+        for drawn in draws:
             wrong = self.estimator.predict(drawn).argmax(axis=1) != label
             if wrong.any():
                 return np.asarray(drawn[wrong.argmax()], dtype=np.float32)
         return image
 
-    def _drawn(self, image: Float32Array, rng: np.random.Generator) -> Iterator[Float32Array]:
+    def _drawn(self, image: Float32Array, free: BoolArray, rng: np.random.Generator) -> Draws:
         low, high = (float(np.max(v)) for v in self.estimator.clip_values)
         for start in range(0, self.max_iter, self.batch_size):
             shape = (min(self.batch_size, self.max_iter - start), *image.shape)
-            yield np.clip(image + draw_changes(rng, shape, self.eps, self.norm), low, high)
+            changes = draw_changes(rng, shape, self.eps, self.norm, free)
+            yield np.clip(image + changes, low, high)
 
-    def _least_sure(
-        self, image: Float32Array, label: int, rng: np.random.Generator
-    ) -> Float32Array:
+    def _least_sure(self, image: Float32Array, label: int, draws: Draws) -> Float32Array:
         """Return the image, of all that are tried, that is least classified as the label.
 
         One wrong vote of a classifier that draws is luck. So all are tried, and the few that look
         best are asked about again, next to the clean image.
         """
         kept = image[None]
-        for drawn in self._drawn(image, rng):
+        for drawn in draws:
             order = np.argsort(self._lead(drawn, label))[:_FINALISTS]
             both = np.concatenate([kept, drawn[order]])
             few = 1 + np.argsort(self._lead(both[1:], label))[:_FINALISTS]
@@ -95,14 +98,22 @@ class RandomSearch(OwnAttack):
 
 
 def draw_changes(
-    rng: np.random.Generator, shape: tuple[int, ...], eps: float, norm: float | str
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    eps: float,
+    norm: float | str,
+    free: BoolArray | np.bool_ = np.True_,
 ) -> Float32Array:
-    """Draw changes of the whole budget: every other one a corner of the box; in l_2 directions."""
+    """Draw changes of the whole budget: every other one a corner of the box; in l_2 directions.
+
+    Those of shape (n, ...) are 0 where `free`, of one image's shape, is False.
+    """
     if norm in (2, "2"):
-        direction = rng.standard_normal(shape, dtype=np.float32)
+        direction = np.where(free, rng.standard_normal(shape, dtype=np.float32), np.float32(0))
         sizes = np.linalg.norm(direction.reshape(shape[0], -1), axis=1)
+        sizes[sizes == 0] = 1
         sphere = direction / sizes.reshape(-1, *[1] * (len(shape) - 1))
         return np.asarray(eps * sphere, dtype=np.float32)
     uniform = rng.uniform(-1, 1, size=shape).astype(np.float32)
     uniform[::2] = np.sign(uniform[::2])
-    return np.asarray(np.float32(eps) * uniform)
+    return np.asarray(np.where(free, np.float32(eps) * uniform, np.float32(0)))

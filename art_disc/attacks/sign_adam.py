@@ -1,6 +1,7 @@
 """The attack of the pixel-discretisation papers: Adam on gradient signs with a margin loss."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from art_disc.attacks.base import OwnAttack
-from art_disc.core.checks import Float32Array
+from art_disc.core.checks import BoolArray, Float32Array
 
 
 class MarginLoss(nn.Module):
@@ -70,12 +71,13 @@ class SignAdamBPDA(OwnAttack):
     _positive = ("eps_step",)
     _estimator_requirements = (BaseEstimator, LossGradientsMixin, PyTorchClassifier)
 
-    def _run(self, x: Float32Array, labels: NDArray[np.int64]) -> Float32Array:
+    def _run(self, x: Float32Array, labels: NDArray[np.int64], free: BoolArray) -> Float32Array:
         attacked = self._with_margin_loss()
         starts = range(0, len(x), self.batch_size)
+        batches = [slice(start, start + self.batch_size) for start in starts]
         parts = [
-            self._attack(attacked, x[i : i + self.batch_size], labels[i : i + self.batch_size])
-            for i in tqdm(starts, desc="SignAdamBPDA", disable=not self.verbose)
+            self._attack(attacked, x[part], labels[part], free[part])
+            for part in tqdm(batches, desc="SignAdamBPDA", disable=not self.verbose)
         ]
         return np.concatenate(parts)
 
@@ -96,7 +98,11 @@ class SignAdamBPDA(OwnAttack):
         )
 
     def _attack(
-        self, attacked: PyTorchClassifier, x: Float32Array, labels: NDArray[np.int64]
+        self,
+        attacked: PyTorchClassifier,
+        x: Float32Array,
+        labels: NDArray[np.int64],
+        free: BoolArray,
     ) -> Float32Array:
         onehot = np.eye(attacked.nb_classes, dtype=np.float32)[labels]
         low, high = (np.asarray(v, dtype=np.float32) for v in attacked.clip_values)
@@ -105,7 +111,8 @@ class SignAdamBPDA(OwnAttack):
         second = np.zeros_like(x)
         adversarial = x.copy()
         for step in range(1, self.max_iter + 1):
-            sign = np.sign(attacked.loss_gradient(adversarial, onehot)).astype(np.float32)
+            gradient: Any = np.where(free, attacked.loss_gradient(adversarial, onehot), 0)
+            sign = np.sign(gradient).astype(np.float32)
             first = np.float32(0.9) * first + np.float32(0.1) * sign
             second = np.float32(0.999) * second + np.float32(0.001) * sign * sign
             # TensorFlow's form: epsilon is not scaled by the bias correction

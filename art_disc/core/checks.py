@@ -162,6 +162,36 @@ def _of_rows(
     return np.asarray(rows.argmax(axis=1), dtype=np.int64)
 
 
+def check_mask(mask: Any, shape: tuple[int, ...]) -> BoolArray:
+    """Return where images of a shape may change, as an attack's `mask` says: where it is not 0.
+
+    Args:
+        mask: bool, or numbers >= 0, broadcastable to `shape`, as ART's attacks take it; None:
+            everywhere.
+        shape: Of the batch, (n, ...).
+
+    Raises:
+        InputError: Another shape, no numbers, negative ones or NaN.
+    """
+    if mask is None:
+        return np.ones(shape, dtype=bool)
+    array = _as_array(mask, "mask")
+    if array.dtype.kind not in "bfiu" or not (array >= 0).all():
+        msg = (
+            f"mask must be bool, or 0 where an image must not change and 1 elsewhere, got "
+            f"{array.dtype} with values that are none of these"
+        )
+        raise InputError(msg)
+    try:
+        return np.broadcast_to(array != 0, shape)
+    except ValueError:
+        msg = (
+            f"mask must be broadcastable to the images' shape {shape}, got {array.shape}; one "
+            "image's shape serves for all"
+        )
+        raise InputError(msg) from None
+
+
 def check_eps(eps: Any, *, upper: float = 1.0, most: float | None = None) -> float:
     """Return the budget as a float in [0, `most`], the largest change that the norm allows.
 

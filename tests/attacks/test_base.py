@@ -12,7 +12,7 @@ from art_disc.attacks.base import OwnAttack
 class Darken(OwnAttack):
     eps: float = 0.1
 
-    def _run(self, x, labels):
+    def _run(self, x, labels, free):
         return np.clip(x - self.eps, 0, 1)
 
 

@@ -38,7 +38,7 @@ class Fed(EvasionAttack):
         self._feed, self._aim = feed, aim
         self._targeted = bool(attack.targeted)
 
-    def generate(self, x: Float32Array, y: Any = None, **_: Any) -> Float32Array:
+    def generate(self, x: Float32Array, y: Any = None) -> Float32Array:
         """Return adversarial images of the shape of `x`.
 
         One-hot rows `y` (n, classes) are true labels, or targets where `targeted`.
