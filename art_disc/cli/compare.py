@@ -1,7 +1,8 @@
 """Compare two evaluations on the same examples.
 
 Accuracy of both runs at every budget that both attacked, the difference with its paired 95%
-interval, and McNemar's exact p value. The runs must be about the same examples.
+interval, and McNemar's exact p value. The runs must be about the same examples; both verdicts are
+on the checks that both were asked for.
 """
 
 from argparse import ArgumentParser, Namespace

@@ -1,6 +1,6 @@
 """Two evaluations of the same examples, side by side and pair by pair."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from art_disc.core.errors import InputError
 from art_disc.core.intervals import mcnemar, paired_difference
 from art_disc.core.records import EvaluationRecord
 from art_disc.core.records.base import SCHEMA_VERSION, Share
+from art_disc.core.records.outcomes import CHECK_TIERS
 from art_disc.report.reading import dataset_name, network_name
 from art_disc.report.table import Table
 from art_disc.report.verdict import verdict_title
@@ -82,7 +83,7 @@ class ComparedPairs:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two runs, in words."""
+    """One of the two runs, in words; its verdict is on the checks that both runs were asked for."""
 
     name: str
     network: str
@@ -146,6 +147,8 @@ def compare(
 ) -> Comparison:
     """Compare the defended models of two evaluations on the same examples, pair by pair.
 
+    Each verdict is that of the checks which both runs were asked for; cautions name the others.
+
     Args:
         a: First evaluation; differences are a minus b.
         b: Second evaluation; its examples may stand in another order.
@@ -170,8 +173,28 @@ def compare(
             "evaluate both at the same eps"
         )
         raise InputError(msg)
-    sides = _side(a, names[0]), _side(b, names[1])
+    verdicts = _verdicts(a, b)
+    sides = _side(a, names[0], verdicts[0]), _side(b, names[1], verdicts[1])
     return Comparison(*sides, dataset_name(a), tuple(rows), tuple(left_out), _cautions(a, b, sides))
+
+
+def _verdicts(a: EvaluationRecord, b: EvaluationRecord) -> tuple[str, str]:
+    """Word the verdict of each run on the checks that both were asked for."""
+    shared = _ids(a) & _ids(b)
+    if not shared and (a.checks or b.checks):
+        return ("No check in common",) * 2
+    tiers = {check.tier for check in a.checks if check.id in shared}
+    tier = max(tiers, key=CHECK_TIERS.index, default="")
+
+    def held(record: EvaluationRecord) -> str:
+        checks = tuple(check for check in record.checks if check.id in shared)
+        return verdict_title(replace(record, checks=checks, checks_tier=tier))
+
+    return held(a), held(b)
+
+
+def _ids(record: EvaluationRecord) -> set[str]:
+    return {check.id for check in record.checks}
 
 
 def _matched(a: EvaluationRecord, b: EvaluationRecord) -> NDArray[np.int64]:
@@ -212,19 +235,24 @@ def _pairs(
     return ComparedPairs(eps, *counts)
 
 
-def _side(record: EvaluationRecord, name: str) -> Side:
+def _side(record: EvaluationRecord, name: str, verdict: str) -> Side:
     made = f"art_disc {record.environment.art_disc}, {record.environment.created}"
     attacks = tuple(sorted({row.attack for row in record.select(scored_on="defended")}))
-    return Side(name, network_name(record), record.defences, verdict_title(record), attacks, made)
+    return Side(name, network_name(record), record.defences, verdict, attacks, made)
 
 
 def _cautions(
     a: EvaluationRecord, b: EvaluationRecord, sides: tuple[Side, Side]
 ) -> tuple[str, ...]:
     cautions = []
-    for record, side in zip((a, b), sides, strict=True):
+    for record, other, side in zip((a, b), (b, a), sides, strict=True):
+        # by all of its own checks: what failed is told although the other run was not asked for it
         if record.verdict != "complete":
-            cautions.append(f"{side.name}: {side.verdict}. Its numbers may be too good.")
+            cautions.append(f"{side.name}: {verdict_title(record)}. Its numbers may be too good.")
+        if alone := [check.id for check in record.checks if check.id not in _ids(other)]:
+            cautions.append(
+                f"Only {side.name} was asked for {', '.join(alone)}: left out of both verdicts."
+            )
         if not record.complete:
             cautions.append(
                 f"{side.name} was interrupted; later attacks can only lower its numbers."

@@ -14,28 +14,40 @@ IDS_SHOWN = 20
 
 
 def verdict_title(record: EvaluationRecord) -> str:
-    """Word the verdict; none of them says more than that nothing was found."""
-    level = record.verdict
+    """Word the verdict, with how many checks of which tier it stands on.
+
+    None of them says more than that nothing was found.
+    """
+    level, missing = record.verdict, _ids(record, "not run")
+    if level == "unchecked":
+        return "Not checked" if record.complete else "Not checked: the run was interrupted"
+    if level == "complete":
+        return f"No flaw found by {_checks(record)}"
     if level == "flawed":
-        return f"Flawed: {_ids(record, 'fail')} failed"
-    if level == "incomplete":
-        missing = _ids(record, "not run")
-        if not missing:
-            return "Incomplete: the run was interrupted"
-        return f"Incomplete: {missing} {'were' if ',' in missing else 'was'} not run"
-    return "No flaw found by these checks" if level == "complete" else "Not checked"
+        said = f"Flawed: {_ids(record, 'fail')} failed"
+    elif missing:
+        said = f"Incomplete: {missing} {'were' if ',' in missing else 'was'} not run"
+    else:
+        said = "Incomplete: the run was interrupted"
+    return f"{said} (of {_checks(record)})"
+
+
+def _checks(record: EvaluationRecord) -> str:
+    """Return `10 quick checks`."""
+    n = len(record.checks)
+    return " ".join(filter(None, (str(n), record.checks_tier, f"check{'s' * (n != 1)}")))
 
 
 def banner(record: EvaluationRecord) -> Banner:
     """Return the verdict with what follows from it."""
-    level, n = record.verdict, len(record.checks)
+    level = record.verdict
     words = {
         "flawed": "The numbers below may be far too good: read the failed checks and their cures "
         "before any of them.",
         "incomplete": "No check failed, but the evaluation is not whole: what is missing may "
         "lower the numbers below.",
-        "complete": f"{n} check{'s' * (n != 1)} passed. That is no proof: a stronger attack may "
-        "still lower the numbers below.",
+        "complete": f"{_checks(record)} passed. That is no proof: a stronger attack may still "
+        "lower the numbers below.",
         "unchecked": "Nothing here says whether the attacks really saw the defence. Run the "
         "evaluation with checks.",
     }
@@ -49,12 +61,10 @@ def _ids(record: EvaluationRecord, status: str) -> str:
 def check_table(record: EvaluationRecord) -> Table:
     """Return the table of checks in their order."""
     count = {s: sum(check.status == s for check in record.checks) for s in STATUS_SYMBOLS}
-    tier = f", tier {record.checks_tier}" if record.checks_tier else ""
     return Table.of(
         "Checks",
-        f"{len(record.checks)} checks of the evaluation{tier}: {count['fail']} failed, "
-        f"{count['not run']} not run, {count['pass']} passed. Example ids are those of the data "
-        "set's test split.",
+        f"{_checks(record)} of the evaluation: {count['fail']} failed, {count['not run']} not run, "
+        f"{count['pass']} passed. Example ids are those of the data set's test split.",
         ("Check", "Status", "Looks at", "What was found", "Examples", "Tier"),
         map(_row, record.checks),
         look="wide attacks checks",

@@ -14,6 +14,7 @@ import pytest
 from art_disc.cli import main
 from art_disc.codebooks import Codebook
 from art_disc.core.records import EvaluationRecord, load_record
+from art_disc.report.verdict import verdict_title
 
 QUICK = ["--dataset", "digits", "--epochs", "3", "--n-ex", "20", "--quiet"]
 
@@ -61,7 +62,8 @@ def test_checks_are_told_and_a_finished_run_is_taken_up(capsys, tmp_path):
     assert code == 0
     record = EvaluationRecord.load(tmp_path / "record.json")
     assert (record.checks_tier, len(record.checks)) == ("quick", 10)
-    assert f"checks ({record.checks_tier}): {record.verdict}" in out
+    assert f"verdict: {verdict_title(record)}" in out
+    assert "10 quick checks" in verdict_title(record)
     sets = list((tmp_path / "adversarial").glob("*.npz"))
     assert len(sets) == len({(r.attack, r.surrogate, r.knowledge, r.eps) for r in record.outcomes})
     assert len(list(sets[0].with_suffix("").glob("*.png"))) == 20
@@ -155,7 +157,7 @@ def test_an_evaluation_at_budget_0_ends(capsys, tmp_path):
     words = ("evaluate", *QUICK, "--eps", "0", "--attacks", "fgsm", "--out", tmp_path)
     code, out, _ = run(capsys, *words)
     assert code == 0
-    assert "checks (quick)" in out
+    assert "quick checks" in out
 
 
 @pytest.mark.parametrize("words", [("--draws", "7"), ("--confidence", "0.5")])

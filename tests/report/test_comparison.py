@@ -103,9 +103,34 @@ def test_why_two_numbers_may_not_compare_is_told(two, make):
     a = dataclasses.replace(a, outcomes=(*a.outcomes, square), checks=(make.check(1),))
     told = " ".join(compare(a, dataclasses.replace(b, complete=False)).cautions)
     assert "Only a was attacked by square" in told
-    assert "b: Not checked." in told
+    assert "b: Not checked: the run" in told
     assert "b was interrupted" in told
     assert "a: " not in told, "its checks passed"
+
+
+def with_checks(record, make, tier, *checks):
+    made = tuple(make.check(n, status, tier=own) for n, status, own in checks)
+    return dataclasses.replace(record, checks=made, checks_tier=tier)
+
+
+def test_both_runs_are_held_to_the_same_checks(two, make):
+    quick = (1, "pass", "quick"), (3, "pass", "quick")
+    a = with_checks(two[0], make, "quick", *quick)
+    b = with_checks(two[1], make, "standard", *quick, (5, "pass", "standard"))
+    found = compare(a, b)
+    assert (found.a.verdict, found.b.verdict) == ("No flaw found by 2 quick checks",) * 2
+    assert found.cautions == ("Only b was asked for C5: left out of both verdicts.",)
+
+    # what failed is told although the other run was not asked for it
+    b = with_checks(two[1], make, "standard", *quick, (5, "fail", "standard"))
+    found = compare(a, b)
+    assert found.b.verdict == "No flaw found by 2 quick checks"
+    assert "b: Flawed: C5 failed (of 3 standard checks). Its numbers may" in found.cautions[0]
+    assert compare(b, a, names=("b", "a")).cautions == found.cautions
+
+    alone = compare(a, two[1])
+    assert (alone.a.verdict, alone.b.verdict) == ("No check in common",) * 2
+    assert compare(*two).a.verdict == "Not checked"
 
 
 def test_the_page_and_the_json_hold_the_counts(tmp_path, two, parse):

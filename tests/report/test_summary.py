@@ -88,7 +88,7 @@ def test_certificates_of_an_evaluation_are_in_its_summary(tmp_path, make):
 def test_the_verdict_and_every_check_are_in_the_summary(tmp_path, everything, record):
     summary = summary_of(everything, tmp_path)
     assert (summary["verdict"], summary["checks_tier"]) == ("flawed", "standard")
-    assert summary["verdict_words"] == "Flawed: C3 failed"
+    assert summary["verdict_words"] == "Flawed: C3 failed (of 4 standard checks)"
     assert summary["checks"] == {"C1": "pass", "C3": "fail", "C5": "not run", "C10": "pass"}
     assert summary_of(record, tmp_path)["verdict"] == "unchecked"
 

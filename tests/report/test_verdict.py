@@ -4,6 +4,8 @@ import dataclasses
 
 import pytest
 
+from art_disc.report import as_text
+
 ENDS = (", run for check C9", ", run for check C10")
 STATUS = {"pass": "✓ pass", "fail": "✖ fail", "not run": "○ not run"}
 
@@ -15,18 +17,27 @@ def of_class(page, tag, name):
 @pytest.mark.parametrize(
     ("checks", "complete", "level", "words"),
     [
-        ([(1, "pass"), (3, "fail"), (8, "fail")], True, "flawed", "Flawed: C3, C8 failed"),
-        ([(3, "fail"), (5, "not run")], True, "flawed", "Flawed: C3 failed"),
-        ([(1, "pass"), (5, "not run")], True, "incomplete", "Incomplete: C5 was not run"),
+        (
+            [(1, "pass"), (3, "fail"), (8, "fail")],
+            True,
+            "flawed",
+            "C3, C8 failed (of 3 quick",
+        ),
+        ([(3, "fail"), (5, "not run")], True, "flawed", "Flawed: C3 failed (of 2 quick"),
+        ([(1, "pass"), (5, "not run")], True, "incomplete", "C5 was not run (of 2 quick"),
         ([(5, "not run"), (9, "not run")], True, "incomplete", "C5, C9 were not run"),
-        ([(1, "pass")], False, "incomplete", "Incomplete: the run was interrupted"),
-        ([(1, "pass"), (2, "pass")], True, "complete", "No flaw found by these checks"),
+        ([(1, "pass")], False, "incomplete", "the run was interrupted (of 1 quick check)"),
+        ([(1, "pass"), (2, "pass")], True, "complete", "No flaw found by 2 quick checks"),
         ([], True, "unchecked", "Not checked"),
+        ([], False, "unchecked", "Not checked: the run was interrupted"),
     ],
 )
 def test_the_verdict_is_the_first_thing_on_the_page(show, make, checks, complete, level, words):
     made = tuple(make.check(*check) for check in checks)
-    page = show(make.record(checks=made, complete=complete))
+    tier = "quick" if checks else ""
+    record = make.record(checks=made, checks_tier=tier, complete=complete)
+    assert words in as_text(record)
+    page = show(record)
     assert len(of_class(page, "div", level)) == 1
     after = page.text.partition("Verdict ")[2]
     assert words in after[: len(words) + 20]
@@ -34,7 +45,7 @@ def test_the_verdict_is_the_first_thing_on_the_page(show, make, checks, complete
 
 
 def test_a_complete_evaluation_still_claims_no_more(show, make):
-    text = show(make.record(checks=(make.check(1),))).text
+    text = show(make.record(checks=(make.check(1),), checks_tier="")).text
     assert "1 check passed. That is no proof" in text
 
 
@@ -52,7 +63,7 @@ def test_each_check_is_told_with_its_status_cure_and_examples(show, everything):
     assert rows["C3"][4].endswith("#119 and 5 more")
     assert "#120" not in rows["C3"][4]
     assert rows["C1"][4] == "none"
-    assert "tier standard: 1 failed, 1 not run, 2 passed" in page.text
+    assert "4 standard checks of the evaluation: 1 failed, 1 not run, 2 passed" in page.text
     assert len(of_class(page, "tr", "fail")) == 1
     assert len(of_class(page, "tr", "not-run")) == 1
 

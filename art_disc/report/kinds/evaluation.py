@@ -19,7 +19,7 @@ from art_disc.report.reading import (
 )
 from art_disc.report.summary import evaluation_summary
 from art_disc.report.table import Folded
-from art_disc.report.verdict import banner, check_table, headlines, notices
+from art_disc.report.verdict import banner, check_table, headlines, notices, verdict_title
 from art_disc.report.views import View, settings_facts
 
 CODEWORDS_SHOWN = 16
@@ -129,13 +129,12 @@ def _text(record: EvaluationRecord) -> str:
         other = f"base {record.worst(eps, model='base') or 'not attacked'}   " if base else ""
         worst = record.worst(eps) or "not attacked"
         lines.append(f"eps {eps:.4g}   {other}defended, worst of all attacks {worst}")
-    if record.checks:
-        lines.append(f"checks ({record.checks_tier}): {record.verdict}")
-        lines += [
-            f"  {check.id} {check.status}: {check.summary}"
-            for check in record.checks
-            if check.status != "pass"
-        ]
+    lines.append(f"verdict: {verdict_title(record)}")
+    lines += [
+        f"  {check.id} {check.status}: {check.summary}"
+        for check in record.checks
+        if check.status != "pass"
+    ]
     return "\n".join(lines if record.complete else [*lines, "interrupted: incomplete"])
 
 
