@@ -1,0 +1,29 @@
+"""Bounds of the values of torch networks on boxes of inputs.
+
+`trace.trace` turns a network into a `graph.Graph` of steps: affine ones (`affine`), monotone
+piecewise linear ones (`piecewise`) and maxima (`maxima`); the table `layers.LAYERS` says which
+layer of torch becomes which, and another one is refused by its name. `interval` makes boxes (IBP)
+and `linear` lines (CROWN-IBP and CROWN); `margins` folds the margin of a label into the last layer.
+"""
+
+from art_disc.bounds.graph import Graph
+from art_disc.bounds.interval import boxes_of, ibp
+from art_disc.bounds.layers import LAYERS, layer
+from art_disc.bounds.linear import Bounds, crown, crown_ibp
+from art_disc.bounds.margins import float_tolerance, interval_margins, margin_rows
+from art_disc.bounds.trace import trace
+
+__all__ = [
+    "LAYERS",
+    "Bounds",
+    "Graph",
+    "boxes_of",
+    "crown",
+    "crown_ibp",
+    "float_tolerance",
+    "ibp",
+    "interval_margins",
+    "layer",
+    "margin_rows",
+    "trace",
+]

@@ -1,0 +1,185 @@
+"""Affine steps of a network: A x + b, with |A| x for boxes and the transpose of A for rows."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Box = tuple[Tensor, Tensor]
+
+
+class Affine(ABC):
+    """One step A x + b; images have a batch axis first, `shapes` have none."""
+
+    offset: Tensor | None
+
+    @abstractmethod
+    def linear(self, *values: Tensor, absolute: bool = False) -> Tensor:
+        """Return A x, or |A| x, of one tensor (n, ...) for each of the step's inputs."""
+
+    @abstractmethod
+    def pull(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return rows (m, ...) of the output, times A: rows of each input."""
+
+    @property
+    @abstractmethod
+    def terms(self) -> int:
+        """How many products the longest sum of `linear` or `pull` has."""
+
+    def __call__(self, *values: Tensor) -> Tensor:
+        """Return A x + b."""
+        result = self.linear(*values)
+        return result if self.offset is None else result + self.offset
+
+    def interval(self, *boxes: Box) -> Box:
+        """Return the least box that holds the step's values on the boxes of its inputs."""
+        middle = self(*[(low + high) / 2 for low, high in boxes])
+        radius = self.linear(*[(high - low) / 2 for low, high in boxes], absolute=True)
+        return middle - radius, middle + radius
+
+    def size(self, *largest: Tensor) -> Tensor:
+        """Return |A| x + |b|, which bounds the sizes of all terms where |values| <= x."""
+        size = self.linear(*largest, absolute=True)
+        return size if self.offset is None else size + self.offset.abs()
+
+    def constant(self, rows: Tensor) -> Tensor | float:
+        """Return rows (m, ...) of the output, times b, shape (m,); 0 where there is no b."""
+        if self.offset is None:
+            return 0.0
+        return (rows * self.offset).flatten(1).sum(dim=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Dense(Affine):
+    """weight (out, in) and offset (out,) on vectors."""
+
+    weight: Tensor
+    offset: Tensor | None
+
+    def linear(self, *values: Tensor, absolute: bool = False) -> Tensor:
+        """See `Affine`."""
+        return values[0] @ (self.weight.abs() if absolute else self.weight).T
+
+    def pull(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """See `Affine`."""
+        return (rows @ self.weight,)
+
+    @property
+    def terms(self) -> int:
+        """See `Affine`."""
+        return max(self.weight.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution(Affine):
+    """A two-dimensional convolution with zeros around images (c, h, w) of `shape`.
+
+    Attributes:
+        weight: Shape (out, c / groups, kh, kw).
+        offset: Shape (out, 1, 1), or None.
+        options: stride, padding, dilation, groups, as torch's functional form takes them.
+        shape: Of its input, without the batch axis.
+    """
+
+    weight: Tensor
+    offset: Tensor | None
+    options: dict[str, Any]
+    shape: tuple[int, ...]
+
+    def linear(self, *values: Tensor, absolute: bool = False) -> Tensor:
+        """See `Affine`."""
+        weight = self.weight.abs() if absolute else self.weight
+        return functional.conv2d(values[0], weight, None, **self.options)
+
+    def pull(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """See `Affine`."""
+        stride, padding, dilation = (self.options[k] for k in ("stride", "padding", "dilation"))
+        # what the stride leaves over at the far border is no part of any window
+        least = [
+            (out - 1) * s - 2 * p + d * (k - 1) + 1
+            for out, s, p, d, k in zip(
+                rows.shape[2:], stride, padding, dilation, self.weight.shape[2:], strict=True
+            )
+        ]
+        rest = [size - own for size, own in zip(self.shape[1:], least, strict=True)]
+        pulled = functional.conv_transpose2d(
+            rows, self.weight, None, output_padding=rest, **self.options
+        )
+        return (pulled,)
+
+    @property
+    def terms(self) -> int:
+        """See `Affine`."""
+        out, each, height, width = self.weight.shape
+        return height * width * max(each, out // int(self.options["groups"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Scale(Affine):
+    """A factor and an offset for each value, or each channel: both broadcast to images."""
+
+    factor: Tensor
+    offset: Tensor | None
+
+    def linear(self, *values: Tensor, absolute: bool = False) -> Tensor:
+        """See `Affine`."""
+        return values[0] * (self.factor.abs() if absolute else self.factor)
+
+    def pull(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """See `Affine`."""
+        return (rows * self.factor,)
+
+    @property
+    def terms(self) -> int:
+        """See `Affine`."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape(Affine):
+    """Images of one shape to another, in order."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    offset: None = None
+
+    def linear(self, *values: Tensor, absolute: bool = False) -> Tensor:  # noqa: ARG002
+        """See `Affine`."""
+        return values[0].reshape(-1, *self.after)
+
+    def pull(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """See `Affine`."""
+        return (rows.reshape(-1, *self.before),)
+
+    @property
+    def terms(self) -> int:
+        """See `Affine`."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sum(Affine):
+    """Inputs of one shape, added with their signs."""
+
+    signs: tuple[int, ...]
+    offset: None = None
+
+    def linear(self, *values: Tensor, absolute: bool = False) -> Tensor:
+        """See `Affine`."""
+        parts = [
+            -value if sign < 0 and not absolute else value
+            for sign, value in zip(self.signs, values, strict=True)
+        ]
+        return torch.stack(parts).sum(dim=0)
+
+    def pull(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """See `Affine`."""
+        return tuple(-rows if sign < 0 else rows for sign in self.signs)
+
+    @property
+    def terms(self) -> int:
+        """See `Affine`."""
+        return len(self.signs)

@@ -1,0 +1,68 @@
+"""A network as a list of steps that bounds understand."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from art_disc.bounds.affine import Convolution, Dense, Reshape, Scale, Sum
+from art_disc.bounds.maxima import Maxima
+from art_disc.bounds.piecewise import Piecewise
+
+Step: TypeAlias = Dense | Convolution | Scale | Reshape | Sum | Piecewise | Maxima
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Steps in order. Value 0 is the input, step i makes value i + 1, the last is the output.
+
+    Attributes:
+        steps: The steps.
+        inputs: For each step, the values that it takes.
+        shapes: Of all values, without the batch axis.
+        rigorous: Whether rounding is to be charged to linear bounds (see `linear`).
+    """
+
+    steps: tuple[Step, ...]
+    inputs: tuple[tuple[int, ...], ...]
+    shapes: tuple[torch.Size, ...]
+    rigorous: bool = False
+
+    def __iter__(self) -> Iterator[tuple[int, Step, tuple[int, ...]]]:
+        """Go over (value made, step, values taken)."""
+        return iter(zip(range(1, len(self.steps) + 1), self.steps, self.inputs, strict=True))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the output for inputs (n, ...)."""
+        values = [x]
+        for _, step, taken in self:
+            values.append(step(*[values[i] for i in taken]))
+        return values[-1]
+
+    def to(self, dtype: torch.dtype) -> "Graph":
+        """Return the same steps with numbers of another precision."""
+        return replace(self, steps=tuple(_cast(step, dtype) for step in self.steps))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of its numbers; torch's default where it has none."""
+        for step in self.steps:
+            for value in _tensors(step).values():
+                return value.dtype
+        return torch.get_default_dtype()
+
+
+def _tensors(step: Step) -> dict[str, Tensor]:
+    values: dict[str, Any] = {f.name: getattr(step, f.name) for f in fields(step)}
+    return {
+        name: value
+        for name, value in values.items()
+        if isinstance(value, Tensor) and value.is_floating_point()
+    }
+
+
+def _cast(step: Step, dtype: torch.dtype) -> Step:
+    cast: dict[str, Any] = {name: value.to(dtype) for name, value in _tensors(step).items()}
+    return replace(step, **cast)

@@ -1,0 +1,224 @@
+"""Which layers of torch have bounds: one registered function a layer, module or function."""
+
+import operator
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from art_disc.bounds.affine import Convolution, Dense, Reshape, Scale, Sum
+from art_disc.bounds.graph import Step
+from art_disc.bounds.maxima import Maxima
+from art_disc.bounds.piecewise import Piecewise
+from art_disc.core.errors import CertificateError
+
+Shape = tuple[int, ...]
+# a layer or None, and the shape of its input: its steps, of which none is the identity
+Layer = Callable[[Any, Shape], list[Step]]
+LAYERS: dict[Any, Layer] = {}
+
+
+def layer(*kinds: Any) -> Callable[[Layer], Layer]:
+    """Register a function as the one that makes steps of these types of module."""
+
+    def register(make: Layer) -> Layer:
+        LAYERS.update(dict.fromkeys(kinds, make))
+        return make
+
+    return register
+
+
+def refuse(what: str, cure: str = "") -> NoReturn:
+    """Say which layer has no bounds.
+
+    Raises:
+        CertificateError: Always.
+    """
+    known = ", ".join(sorted(kind.__name__ for kind in LAYERS))
+    msg = f"no bounds for {what}; {cure or f'there are bounds for {known}'}"
+    raise CertificateError(msg)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    first, second = (value, value) if isinstance(value, int) else value
+    return int(first), int(second)
+
+
+def _numbers(value: Tensor | None) -> Tensor | None:
+    return None if value is None else value.detach().clone()
+
+
+@layer(nn.Linear)
+def _linear(module: nn.Linear, shape: Shape) -> list[Step]:
+    if len(shape) != 1:
+        refuse(f"Linear on images of shape {shape}", "flatten them first")
+    return [Dense(module.weight.detach().clone(), _numbers(module.bias))]
+
+
+@layer(nn.Conv2d)
+def _convolution(module: nn.Conv2d, shape: Shape) -> list[Step]:
+    if module.padding_mode != "zeros" or module.padding == "same":
+        refuse(
+            f"Conv2d with padding={module.padding!r}, padding_mode={module.padding_mode!r}",
+            "numbers of zeros have bounds",
+        )
+    padding = (0, 0) if module.padding == "valid" else _pair(module.padding)
+    options = {
+        "stride": _pair(module.stride),
+        "padding": padding,
+        "dilation": _pair(module.dilation),
+        "groups": module.groups,
+    }
+    offset = _numbers(module.bias)
+    offset = None if offset is None else offset[:, None, None]
+    return [Convolution(module.weight.detach().clone(), offset, options, shape)]
+
+
+@layer(nn.BatchNorm1d, nn.BatchNorm2d)
+def _normalisation(module: nn.BatchNorm2d, shape: Shape) -> list[Step]:
+    if module.training or module.running_mean is None or module.running_var is None:
+        refuse(f"{type(module).__name__} by the batch's own statistics", "call model.eval()")
+    factor = 1 / (module.running_var + module.eps).sqrt()
+    if module.weight is not None:
+        factor = factor * module.weight.detach()
+    offset = -module.running_mean * factor
+    if module.bias is not None:
+        offset = offset + module.bias.detach()
+    kept = (-1, *(1,) * (len(shape) - 1))
+    return [Scale(factor.view(kept), offset.view(kept))]
+
+
+@layer(nn.ReLU)
+def _relu(module: Any, shape: Shape) -> list[Step]:  # noqa: ARG001
+    return [Piecewise(torch.relu, (0.0,), "ReLU")]
+
+
+@layer(nn.LeakyReLU)
+def _leaky_relu(module: nn.LeakyReLU, shape: Shape) -> list[Step]:  # noqa: ARG001
+    slope = float(module.negative_slope)
+    if slope < 0:
+        refuse(f"LeakyReLU with negative_slope={slope:g}", "it must not fall")
+    return [Piecewise(partial(functional.leaky_relu, negative_slope=slope), (0.0,), "LeakyReLU")]
+
+
+@layer(nn.Hardtanh, nn.ReLU6)
+def _hard_tanh(module: nn.Hardtanh, shape: Shape) -> list[Step]:  # noqa: ARG001
+    low, high = float(module.min_val), float(module.max_val)
+    return [Piecewise(partial(torch.clamp, min=low, max=high), (low, high), "Hardtanh")]
+
+
+@layer(nn.Flatten)
+def _flatten(module: nn.Flatten, shape: Shape) -> list[Step]:
+    if module.start_dim != 1 or module.end_dim not in (-1, len(shape)):
+        refuse(f"{module}", "Flatten() keeps the batch axis alone")
+    return [Reshape(shape, (prod(shape),))]
+
+
+@layer(nn.Identity)
+def _identity(module: Any, shape: Shape) -> list[Step]:  # noqa: ARG001
+    return []
+
+
+@layer(nn.Dropout, nn.Dropout2d)
+def _dropout(module: nn.Dropout, shape: Shape) -> list[Step]:  # noqa: ARG001
+    if module.training:
+        refuse(f"{type(module).__name__} in training", "call model.eval()")
+    return []
+
+
+def _windows(shape: Shape, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Tensor:
+    """Places of the inputs of each window, -1 for those beyond the border."""
+    # 0 is what unfold pads with
+    places = torch.arange(1, prod(shape) + 1, dtype=torch.float64).reshape(shape)
+    columns = functional.unfold(places[:, None], kernel, dilation, padding, stride)
+    return columns.transpose(1, 2).flatten(0, 1).long() - 1
+
+
+def _pooled(shape: Shape, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Shape:
+    sides = zip(shape[1:], kernel, stride, padding, dilation, strict=True)
+    return (shape[0], *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sides))
+
+
+@layer(nn.MaxPool2d)
+def _max_pool(module: nn.MaxPool2d, shape: Shape) -> list[Step]:
+    if module.ceil_mode or module.return_indices:
+        refuse(f"{module}", "leave out ceil_mode and return_indices")
+    stride = module.stride or module.kernel_size
+    options = [_pair(v) for v in (module.kernel_size, stride, module.padding, module.dilation)]
+    return [Maxima(_windows(shape, *options), shape, _pooled(shape, *options))]
+
+
+@layer(nn.AvgPool2d)
+def _average_pool(module: nn.AvgPool2d, shape: Shape) -> list[Step]:
+    if module.ceil_mode:
+        refuse("AvgPool2d with ceil_mode=True", "leave it out")
+    kernel, padding = _pair(module.kernel_size), _pair(module.padding)
+    stride = _pair(module.stride or module.kernel_size)
+    count = module.divisor_override or prod(kernel)
+    weight = torch.full((shape[0], 1, *kernel), 1 / count, dtype=torch.float64)
+    options = {"stride": stride, "padding": padding, "dilation": (1, 1), "groups": shape[0]}
+    average = Convolution(weight, None, options, shape)
+    if module.count_include_pad or module.divisor_override or not any(padding):
+        return [average]
+    # a window counts what lies within the image
+    inside = average.linear(torch.ones(1, *shape, dtype=torch.float64))[0]
+    return [average, Scale(1 / inside, None)]
+
+
+def _even(module: Any, shape: Shape) -> tuple[int, int]:
+    """Side of the windows of adaptive pooling, where all are alike."""
+    wanted = [n or size for n, size in zip(_pair(module.output_size), shape[1:], strict=True)]
+    if any(size % n for size, n in zip(shape[1:], wanted, strict=True)):
+        refuse(f"{module} on images of shape {shape}", "sides must be multiples of it")
+    return _pair([size // n for size, n in zip(shape[1:], wanted, strict=True)])
+
+
+@layer(nn.AdaptiveAvgPool2d)
+def _adaptive_average(module: nn.AdaptiveAvgPool2d, shape: Shape) -> list[Step]:
+    return _average_pool(nn.AvgPool2d(_even(module, shape)), shape)
+
+
+@layer(nn.AdaptiveMaxPool2d)
+def _adaptive_max(module: nn.AdaptiveMaxPool2d, shape: Shape) -> list[Step]:
+    return _max_pool(nn.MaxPool2d(_even(module, shape)), shape)
+
+
+def arithmetic(function: Any, operands: Sequence[Any], shape: Shape) -> list[Step]:
+    """Return the step of +, -, *, / or - of values (None) and constants (numbers, tensors).
+
+    Raises:
+        CertificateError: No affine function of the values.
+    """
+    signs = {operator.add: (1, 1), operator.sub: (1, -1)}.get(function)
+    if signs and list(operands) == [None, None]:
+        return [Sum(signs)]
+    if function is operator.neg:
+        return [Scale(-torch.ones((), dtype=torch.float64), None)]
+    first, second = operands
+    if first is second is None:
+        refuse(f"{function.__name__} of what is not constant")
+    constant = _broadcast(second if first is None else first, shape)
+    one = torch.ones((), dtype=torch.float64)
+    if signs:
+        # value + c, value - c, c + value, c - value
+        turned = first is not None
+        factor, sign = (one * signs[1], 1) if turned else (one, signs[1])
+        return [Scale(factor, sign * constant)]
+    if function is operator.mul:
+        return [Scale(constant, None)]
+    if function is operator.truediv and first is None:
+        return [Scale(1 / constant, None)]
+    refuse(f"{function.__name__} of what is not constant")
+
+
+def _broadcast(constant: Any, shape: Shape) -> Tensor:
+    value = torch.as_tensor(constant, dtype=torch.float64).detach()
+    if value.ndim > len(shape) and value.shape[0] == 1:
+        value = value[0]
+    if torch.broadcast_shapes(value.shape, shape) != shape:
+        refuse(f"a constant of shape {tuple(value.shape)} beside values of {shape}")
+    return value

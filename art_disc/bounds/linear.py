@@ -1,0 +1,159 @@
+"""Linear bounds pulled back through a network: CROWN, and CROWN with the boxes of IBP.
+
+In a graph that is `rigorous` (float64, sums in any order but no fast algorithms for convolutions)
+every rounding error is charged where it arises: a sum of N products is off by at most
+N 2^-53 / (1 - N 2^-53) times the sum of their sizes, and those are bounded by |rows| times
+|A| max|x| + |b| on the box. Slopes may be any, so that theirs does not matter. Factors of 2 and 16
+more cover offsets of lines, sums of parts and the charge's own rounding.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from art_disc.bounds.affine import Affine, Box
+from art_disc.bounds.graph import Graph, Step
+from art_disc.bounds.interval import boxes_of
+from art_disc.bounds.maxima import MaximaLines
+from art_disc.bounds.piecewise import Lines
+
+_UNIT = 2.0**-53
+# values of pulled rows that are held at once
+_MOST_VALUES = 1 << 24
+
+
+@dataclass(slots=True)
+class Bounds:
+    """What is known of the values of a graph for a batch of n input boxes.
+
+    Attributes:
+        graph: The graph.
+        boxes: A box for each value known so far, each end of shape (n, ...).
+        lines: For steps that are not affine, by the value made, linear functions around them.
+    """
+
+    graph: Graph
+    boxes: list[Box]
+    lines: dict[int, Lines | MaximaLines] = field(default_factory=dict)
+
+    def lower(self, rows: Tensor, value: int = -1) -> Tensor:
+        """Bound rows (n, r, ...) of a value, the output unless told, from below, shape (n, r).
+
+        Rows are pulled back through affine steps and those that have lines; what stands before
+        others is taken from its box.
+        """
+        value = len(self.graph.steps) if value == -1 else value
+        pending = {value: rows}
+        total = rows.new_zeros(rows.shape[:2])
+        for made, step, taken in reversed(list(self.graph)[:value]):
+            if made not in pending or not (isinstance(step, Affine) or made in self.lines):
+                continue
+            rows = pending.pop(made)
+            parts, constant = self._pull(made, step, rows)
+            total = total + constant - self._charge(made, step, taken, rows)
+            for source, part in zip(taken, parts, strict=True):
+                pending[source] = pending[source] + part if source in pending else part
+        for source, rows in pending.items():
+            total = total + self._lowest(source, rows)
+        return total
+
+    def _pull(self, made: int, step: Step, rows: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        if not isinstance(step, Affine):
+            pulled, constant = self.lines[made].pull(rows)
+            return (pulled,), constant
+        flat, size = rows.flatten(0, 1), rows.shape[:2]
+        parts = tuple(part.unflatten(0, size) for part in step.pull(flat))
+        return parts, (rows.new_zeros(len(flat)) + step.constant(flat)).unflatten(0, size)
+
+    def _lowest(self, source: int, rows: Tensor) -> Tensor:
+        low, high = (end[:, None] for end in self.boxes[source])
+        least = (rows.clamp(min=0) * low + rows.clamp(max=0) * high).flatten(2).sum(dim=2)
+        if not self.graph.rigorous:
+            return least
+        sizes = (rows.abs() * torch.maximum(low.abs(), high.abs())).flatten(2).sum(dim=2)
+        return least - self._unit(rows[0, 0].numel()) * sizes
+
+    def _charge(
+        self, made: int, step: Step, taken: tuple[int, ...], rows: Tensor
+    ) -> Tensor | float:
+        """What rounding of `_pull` can amount to, shape (n, r)."""
+        if not self.graph.rigorous:
+            return 0.0
+        largest = [torch.maximum(*(end.abs() for end in self.boxes[i])) for i in taken]
+        terms = rows[0, 0].numel()
+        if isinstance(step, Affine):
+            terms, size = terms + step.terms, step.size(*largest)
+        else:
+            size = self.lines[made].size(largest[0])
+        return self._unit(terms) * (rows.abs() * size[:, None]).flatten(2).sum(dim=2)
+
+    def _unit(self, terms: int) -> float:
+        return 2 * (terms + len(self.graph.steps) + 16) * _UNIT
+
+    def add(self, step: Step, taken: tuple[int, ...]) -> None:
+        """Append the box of one more value, from those of the values taken."""
+        boxes = [self.boxes[i] for i in taken]
+        if not isinstance(step, Affine):
+            self.boxes.append(step.interval(boxes[0]))
+            return
+        low, high = step.interval(*boxes)
+        if self.graph.rigorous:
+            size = step.size(*[torch.maximum(a.abs(), b.abs()) for a, b in boxes])
+            error = self._unit(step.terms) * size
+            low, high = low - error, high + error
+        self.boxes.append((low, high))
+
+    def tighten(self, value: int, unstable: Tensor) -> None:
+        """Pull back single values where `unstable` (n, ...) is set, and take what is better."""
+        low, high = (end.flatten(1).clone() for end in self.boxes[value])
+        for places in _chosen(unstable.flatten(1), self._rows_at_once()):
+            rows = low.new_zeros(*places.shape, low.shape[1]).scatter(2, places[..., None], 1.0)
+            rows = rows.unflatten(2, self.graph.shapes[value])
+            least, most = self.lower(rows, value), -self.lower(-rows, value)
+            low.scatter_reduce_(1, places, least, "amax")
+            high.scatter_reduce_(1, places, most, "amin")
+        # rounding alone can part them
+        shape = self.boxes[value][0].shape
+        self.boxes[value] = low.reshape(shape), torch.maximum(low, high).reshape(shape)
+
+    def _rows_at_once(self) -> int:
+        widest = max(shape.numel() for shape in self.graph.shapes)
+        return max(1, _MOST_VALUES // (widest * len(self.boxes[0][0])))
+
+
+def _chosen(unstable: Tensor, size: int) -> Iterator[Tensor]:
+    """Yield places (n, <= size) until for each of n all that are set are among them."""
+    most = int(unstable.sum(dim=1).max()) if unstable.numel() else 0
+    # those set come first; what fills up does no harm
+    order = unstable.long().sort(dim=1, descending=True, stable=True).indices[:, :most]
+    yield from order.split(size, dim=1)
+
+
+def crown_ibp(graph: Graph, low: Tensor, high: Tensor) -> Bounds:
+    """Boxes by IBP, and lines on them; differentiable with respect to the box.
+
+    Source: Zhang et al. 2020 (CROWN-IBP).
+    """
+    bounds = Bounds(graph, boxes_of(graph, low, high))
+    for made, step, taken in graph:
+        if not isinstance(step, Affine):
+            bounds.lines[made] = step.lines(bounds.boxes[taken[0]])
+    return bounds
+
+
+def crown(graph: Graph, low: Tensor, high: Tensor) -> Bounds:
+    """Boxes by CROWN itself wherever a step is neither affine nor decided, layer after layer.
+
+    Source: Zhang, Weng, Chen, Hsieh, Daniel 2018.
+    """
+    bounds = Bounds(graph, [(low, high)])
+    for made, step, taken in graph:
+        if not isinstance(step, Affine):
+            # before the first lines, boxes are as good
+            if bounds.lines:
+                bounds.tighten(taken[0], step.unstable(bounds.boxes[taken[0]]))
+            bounds.lines[made] = step.lines(bounds.boxes[taken[0]])
+        bounds.add(step, taken)
+    return bounds
