@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check format notebooks zoo kmedoids wheel clean
+.PHONY: demo test check format notebooks zoo kmedoids results wheel clean
 
 demo: $(INSTALLED)
 	$(BIN)/art-disc codebook --dataset digits
@@ -40,6 +40,10 @@ kmedoids: .venv/.kmedoids
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
 		--no-binary scikit-learn-extra scikit-learn-extra -c constraints.txt
 	touch $@
+
+# each result file with the commit that it was made at, and what it rests on that changed since
+results: $(INSTALLED)
+	$(BIN)/python -m studies.provenance
 
 wheel: $(INSTALLED)
 	$(BIN)/python -m build --wheel

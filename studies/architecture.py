@@ -35,11 +35,12 @@ def module_imports() -> Graph:
     """
     files = modules()
     trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in files.items()}
-    found = {name: set(_imported(tree, files)) - {"art_disc"} for name, tree in trees.items()}
+    found = {name: set(imported(tree, files)) - {"art_disc"} for name, tree in trees.items()}
     return found | {"art_disc": set()}
 
 
-def _imported(tree: ast.Module, files: Mapping[str, Path]) -> Iterator[str]:
+def imported(tree: ast.Module, files: Mapping[str, Path]) -> Iterator[str]:
+    """Yield the modules among `files` that a module names, wherever in it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in files)
@@ -60,13 +61,14 @@ def room_imports() -> Graph:
     """Return room -> other rooms that its modules import."""
     rooms: Graph = {room: set() for room in layers()}
     for name, others in module_imports().items():
-        room = _room(name)
+        room = room_of(name)
         if room in rooms:
-            rooms[room] |= {_room(other) for other in others} & set(rooms) - {room}
+            rooms[room] |= {room_of(other) for other in others} & set(rooms) - {room}
     return rooms
 
 
-def _room(module: str) -> str:
+def room_of(module: str) -> str:
+    """Return the room that a module of the package is in; the package itself is in none."""
     return (*module.split("."), "")[1]
 
 

@@ -14,6 +14,7 @@ import torch
 
 import art_disc as ad
 from art_disc.core.files import replace_file
+from art_disc.core.provenance import commit
 from art_disc.core.records import Environment, Record
 from art_disc.core.records.study import StudyRecord
 from art_disc.networks import MadryMnistNet
@@ -26,11 +27,17 @@ MNIST_TRAINING = "natural, 6 epochs, Adam 1e-3 with a cosine to 0, batch 64, see
 
 def parser(description: str) -> argparse.ArgumentParser:
     """Return a parser with the options that every study takes."""
+    commit()  # noted now: the code may change while the study runs
     words = argparse.ArgumentParser(description=description)
     words.add_argument("--data-dir", help="folder of mnist.npz; else $ART_DISC_DATA")
     words.add_argument("--work", default="runs/studies", help="folder for unfinished pieces")
     words.add_argument("--threads", type=int, default=2)
     return words
+
+
+def work_folder(options: argparse.Namespace, name: str) -> Path:
+    """Return the folder of a study's unfinished pieces: those of this very code."""
+    return Path(options.work) / name / commit()
 
 
 def mnist_network(data: ad.Dataset) -> Any:

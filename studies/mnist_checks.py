@@ -10,16 +10,12 @@ The run is kept under --work after every attack and goes on where it stopped. Th
 same network trained on adversarially (see REFERENCE).
 """
 
-import copy
-from pathlib import Path
-
 import torch
 
 import art_disc as ad
 from art_disc.core.records import WHITE_BOX, EvaluationRecord
 from art_disc.evaluation import Checks
-from art_disc.networks import load_weights, save_weights
-from art_disc.training import Adversary, train
+from art_disc.training import Adversary, trained
 from studies import common
 from studies.mnist_two_codes import summarise
 
@@ -32,19 +28,18 @@ REFERENCE = (
 )
 
 
-def reference(data: ad.Dataset, work: Path) -> torch.nn.Module:
-    """Return Madry's network, adversarially trained once and kept under `work`."""
-    network = copy.deepcopy(common.mnist_network(data))
-    file = work / "mnist_reference.npz"
-    if file.is_file():
-        load_weights(network, file)
-        return network.eval()
-    adversary = Adversary(eps=EPS, steps=5, step_size=0.1)
-    part = data.subset(n_train=20_000)
-    result = train(network, part, epochs=3, batch_size=64, seed=0, adversary=adversary)
+def reference(data: ad.Dataset) -> torch.nn.Module:
+    """Return Madry's network, trained on adversarially once (see REFERENCE)."""
+    network, result = trained(
+        lambda: common.mnist_network(data),
+        data.subset(n_train=20_000),
+        epochs=3,
+        batch_size=64,
+        seed=0,
+        adversary=Adversary(eps=EPS, steps=5, step_size=0.1),
+    )
     print(f"reference: clean {result.accuracy:.2%}, PGD-20 {result.robust_accuracy}")
-    save_weights(network, file)
-    return network.eval()
+    return network
 
 
 def rows_of(record: EvaluationRecord) -> list[dict]:
@@ -91,7 +86,7 @@ def spent(record: EvaluationRecord) -> dict:
 def main() -> None:
     options = common.parser(__doc__.splitlines()[0]).parse_args()
     data, classifier = common.mnist_two_codes(options)
-    out = Path(options.work) / "mnist_checks"
+    out = common.work_folder(options, "mnist_checks")
     result = ad.evaluate(
         classifier,
         data,
@@ -99,7 +94,7 @@ def main() -> None:
         attacks="standard",
         surrogates=("soft", "identity"),
         checks=Checks("standard", n_ex=IMAGES, n_decision=50),
-        reference=reference(data, Path(options.work)),
+        reference=reference(data),
         certify=True,
         n_ex=IMAGES,
         out=out,

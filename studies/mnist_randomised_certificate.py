@@ -15,6 +15,7 @@ agree has the same limit in both. Finished votes are kept under --work, so an in
 on where it stopped.
 """
 
+import argparse
 import copy
 import hashlib
 from dataclasses import dataclass, replace
@@ -108,11 +109,11 @@ def worth_voting(ceilings: dict[Candidate, list[float]]) -> list[Candidate]:
     return sorted(kept, key=lambda c: c.name)
 
 
-def work_folder(root: Path, data: ad.Dataset) -> Path:
+def work_folder(options: argparse.Namespace, data: ad.Dataset) -> Path:
     """A folder of what these data, this network and its further training give."""
     made = f"{data.fingerprint} {weights_hash(common.mnist_network(data))} {AGAIN} {TRAIN_IMAGES}"
     mark = hashlib.sha256(made.encode()).hexdigest()[:8]
-    folder = root / f"mnist_randomised_certificate-{mark}"
+    folder = common.work_folder(options, f"mnist_randomised_certificate-{mark}")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -203,7 +204,7 @@ def main() -> None:
     options = words.parse_args()
     torch.set_num_threads(options.threads)
     data = ad.load_dataset("mnist", data_dir=options.data_dir)
-    work = work_folder(Path(options.work), data)
+    work = work_folder(options, data)
     choosing = "train", slice(TRAIN_IMAGES, TRAIN_IMAGES + CHOOSING)
     every = [Candidate(*pool, sigma) for pool in POOLS for sigma in SIGMAS]
     ceilings = {c: ceiling(c, data, data.x_train[choosing[1]], options.draws) for c in every}

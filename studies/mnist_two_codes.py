@@ -106,7 +106,7 @@ def worst(records: dict[str, EvaluationRecord], n_ex: int, knowledge: tuple[str,
 
 def main() -> None:
     options = common.parser(__doc__.splitlines()[0]).parse_args()
-    work = Path(options.work) / "mnist_two_codes"
+    work = common.work_folder(options, "mnist_two_codes")
     data, classifier = common.mnist_two_codes(options)
     clean = {}
     for name, model in (("base", classifier.base), ("defended", classifier)):

@@ -84,7 +84,7 @@ def main() -> None:
     data, classifier = common.mnist_two_codes(options)
     body = {
         "pgd20_defended_over_base": attack_overhead(classifier, data),
-        "records_and_report": record_overhead(Path(options.work) / "mnist_checks"),
+        "records_and_report": record_overhead(common.work_folder(options, "mnist_checks")),
     }
     print(body)
     common.write("overhead", body, options.threads)

@@ -280,7 +280,7 @@ def main() -> None:
     options = words.parse_args()
     torch.set_num_threads(options.threads)
     bench = Bench(options.dataset, options.data_dir)
-    folder = Path(options.work) / f"randomised_attack_{options.dataset}"
+    folder = common.work_folder(options, f"randomised_attack_{options.dataset}")
     folder.mkdir(parents=True, exist_ok=True)
     found = pieces(bench, folder)
     common.write(

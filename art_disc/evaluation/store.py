@@ -70,10 +70,13 @@ class FinishedTrials:
                     "another folder, or resume=False to start anew"
                 )
                 raise InputError(msg)
-        for name in ("art_disc", "packages", "device", "threads"):
+        for name in ("art_disc", "commit", "packages", "device", "threads"):
             if getattr(before.environment, name) != getattr(facts.environment, name):
                 what = "versions of the libraries" if name == "packages" else name
-                msg = f"{path} was made with other {what}; give another folder"
+                msg = (
+                    f"{path} was made with other {what}; give another folder, or resume=False to "
+                    "start anew"
+                )
                 raise InputError(msg)
         return cls(before.outcomes, before.checks_tier, before.certificates)
 

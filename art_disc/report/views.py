@@ -167,6 +167,7 @@ def settings_facts(record: Any, groups: Groups) -> Facts:
     environment = (
         ("created", where.created),
         ("art_disc", where.art_disc),
+        ("commit", where.commit),
         ("Python", where.python),
         ("platform", where.platform),
         ("device", where.device),

@@ -57,6 +57,8 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
         msg = f"no table of certificates {name!r}; there are {', '.join(CERTIFICATES)}"
         raise InputError(msg)
     paper, _, number = name.partition("-table")
+    # first: the code may change while it runs
+    environment = Environment.here(threads=torch.get_num_threads())
     stage = Stage.of("mnist", data_dir, train_steps)
     codebook = DensityCodebook(2, radius=0.6)
     defence = PixelDiscretization(codebook, SoftAssignment(stage.experiment.alpha))
@@ -87,7 +89,7 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
             "train_images": len(stage.data.x_train),
             "seed": seed,
         },
-        environment=Environment.here(threads=torch.get_num_threads()),
+        environment=environment,
     )
     record.save(Path(out) / f"{name}.json")
     return record

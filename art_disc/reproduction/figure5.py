@@ -34,6 +34,8 @@ def reproduce_figure5(
     """
     from art_disc.report.hardness import png
 
+    # first: the code may change while it runs
+    environment = Environment.here(threads=torch.get_num_threads())
     rows = []
     for name, n_codes, radius, eps, printed in _PANELS:
         data = load_dataset(name, data_dir=data_dir).subset(n_test=check_count(n_ex, "n_ex"))
@@ -54,7 +56,6 @@ def reproduce_figure5(
             )
         )
         replace_file(Path(out) / f"{FIGURE5}-{name}.png", png(exact.plot()))
-    environment = Environment.here(threads=torch.get_num_threads())
     record = ClassesRecord(FIGURE5, TITLE, tuple(rows), environment)
     record.save(Path(out) / f"{FIGURE5}.json")
     return record

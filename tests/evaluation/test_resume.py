@@ -72,6 +72,15 @@ def test_a_finished_run_runs_nothing_again(monkeypatch, tmp_path, digits, defend
     assert again.pictures is not None
 
 
+def test_a_run_of_other_code_is_not_gone_on_with(monkeypatch, tmp_path, digits, defended):
+    small = OPTIONS | {"attacks": ["fgsm"], "checks": None, "settings": None, "out": tmp_path}
+    monkeypatch.setattr("art_disc.core.records.base.commit", lambda: "a" * 40)
+    assert ad.evaluate(defended, digits, **small).record.environment.commit == "a" * 40
+    monkeypatch.setattr("art_disc.core.records.base.commit", lambda: "b" * 40)
+    with pytest.raises(InputError, match="with other commit"):
+        ad.evaluate(defended, digits, **small, resume=True)
+
+
 @pytest.mark.parametrize("announce", [None, str])
 def test_a_random_model_goes_on_as_if_nothing_had_happened(
     monkeypatch, tmp_path, digits, digits_net, announce

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from art_disc.core.errors import FileFormatError
 from art_disc.core.files import read_json, write_json
 from art_disc.core.intervals import wilson_interval
+from art_disc.core.provenance import UNKNOWN, commit
 from art_disc.core.records.checked import Checked, decode
 from art_disc.core.records.fields import Count
 from art_disc.core.records.rules import most
@@ -52,7 +53,12 @@ class Share(Checked):
 
 @dataclass(frozen=True, slots=True)
 class Environment(Checked):
-    """Where and when a record was made."""
+    """Where, when and by which code a record was made.
+
+    Attributes:
+        commit: As `art_disc.core.provenance.commit` says it: `unknown` without a checkout and in
+            records that were made before commits were noted.
+    """
 
     created: str
     art_disc: str
@@ -61,6 +67,7 @@ class Environment(Checked):
     packages: dict[str, str]
     device: str = "cpu"
     threads: Count = 1
+    commit: str = UNKNOWN
 
     @classmethod
     def here(cls, *, device: str = "cpu", threads: int = 1) -> Self:
@@ -74,6 +81,7 @@ class Environment(Checked):
             packages={name: metadata.version(name) for name in names},
             device=device,
             threads=threads,
+            commit=commit(),
         )
 
 

@@ -13,6 +13,7 @@ import torch
 from art_disc import __version__
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.core.files import read_json, write_json
+from art_disc.core.provenance import commit
 from art_disc.core.records.base import SCHEMA_VERSION, Environment
 from art_disc.core.records.checked import decode
 from art_disc.data import Dataset
@@ -58,6 +59,7 @@ def make_jobs(
         "threads": plan.threads,
         "device": place.device,
         "packages": Environment.here().packages,
+        "commit": commit(),
     }
     for dataset in plan.datasets:
         # the whole data set trains the network: its cached weights serve every n_ex
