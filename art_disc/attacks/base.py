@@ -9,7 +9,7 @@ from art.attacks.attack import EvasionAttack
 from art.estimators.estimator import BaseEstimator
 from numpy.typing import NDArray
 
-from art_disc.core.checks import BoolArray, Float32Array, check_count, check_mask
+from art_disc.core.checks import BoolArray, Float32Array, check_count, check_mask, number_of
 from art_disc.core.errors import InputError
 from art_disc.core.inputs import Inputs
 
@@ -48,7 +48,7 @@ class OwnAttack(EvasionAttack):
         for name in {"max_iter", "batch_size"} & set(self.attack_params):
             check_count(getattr(self, name), name)
         for name in self._positive:
-            if not getattr(self, name) > 0:
+            if not number_of(getattr(self, name)) > 0:
                 msg = f"{name} must be positive, got {getattr(self, name)}"
                 raise InputError(msg)
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from art_disc.core.checks import BoolArray, check_count
+from art_disc.core.checks import BoolArray, check_count, number_of
 from art_disc.core.errors import InputError
 
 
@@ -31,7 +31,7 @@ def printed_proposition2_limit(s_hat: float, m: int, delta: float) -> float:
     0.9454
     """
     check_count(m, "m")
-    if not (0 <= s_hat <= 1 and 0 < delta < 1):
+    if not (0 <= number_of(s_hat) <= 1 and 0 < number_of(delta) < 1):
         msg = f"expected 0 <= s_hat <= 1 and 0 < delta < 1, got {s_hat} and {delta}"
         raise InputError(msg)
     return (1 - math.sqrt(math.log(1 / delta) / (2 * m))) * s_hat

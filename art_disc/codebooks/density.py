@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from art_disc.codebooks.counts import PixelCounts
 from art_disc.codebooks.learned import LearnedCodebook
-from art_disc.core.checks import check_choice
+from art_disc.core.checks import check_choice, number_of
 from art_disc.core.errors import InputError
 
 KERNELS = ("identity", "box", "gaussian")
@@ -66,10 +66,10 @@ class DensityCodebook(LearnedCodebook):
     def _check(self) -> None:
         super()._check()
         check_choice(self.kernel, "kernel", KERNELS)
-        if not 0 <= self.radius <= 1:
+        if not 0 <= number_of(self.radius) <= 1:
             msg = f"radius is on the [0, 1] scale, got {self.radius}; write 64/255 for 64 levels"
             raise InputError(msg)
-        if self.kernel != "identity" and not (self.bandwidth and self.bandwidth > 0):
+        if self.kernel != "identity" and not number_of(self.bandwidth) > 0:
             msg = f"kernel {self.kernel!r} needs bandwidth > 0 in grey levels, got {self.bandwidth}"
             raise InputError(msg)
 

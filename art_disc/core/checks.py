@@ -192,6 +192,22 @@ def check_mask(mask: Any, shape: tuple[int, ...]) -> BoolArray:
         raise InputError(msg) from None
 
 
+def number_of(value: Any) -> float:
+    """Return a number as a float; NaN, which no limits hold, for anything else.
+
+    A truth value and a text are no numbers: `True` is a slip of the pen for a budget of 1.
+
+    >>> number_of(8 / 255) > 0, number_of(True) > 0, number_of("8") > 0
+    (True, False, False)
+    """
+    try:
+        array = np.asarray(value)
+        return math.nan if array.ndim or array.dtype.kind in "bSU" else float(value)
+    # no number, one too large for a float, or a tensor on another device
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
 def check_eps(eps: Any, *, upper: float = 1.0, most: float | None = None) -> float:
     """Return the budget as a float in [0, `most`], the largest change that the norm allows.
 
@@ -202,10 +218,7 @@ def check_eps(eps: Any, *, upper: float = 1.0, most: float | None = None) -> flo
             of grey levels where a fraction is meant), or, of a range [0, 255], less than one grey
             level (a fraction where a number of grey levels is meant).
     """
-    try:
-        value = float(eps)
-    except (TypeError, ValueError):
-        value = math.nan
+    value = number_of(eps)
     if not 0 <= value < math.inf:
         hint = "; write 0.1 or 8/255, without quotes" if isinstance(eps, str) else ""
         msg = f"eps must be a finite number >= 0, got {eps!r}{hint}"
@@ -247,7 +260,8 @@ def check_choice(value: Any, name: str, known: Iterable[T]) -> T:
         InputError: It is none of them; the message lists them.
     """
     choices = tuple(known)
-    if value not in choices:
+    # to Python True is 1, and is asked for nowhere
+    if value not in choices or isinstance(value, bool | np.bool_):
         msg = f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}"
         raise InputError(msg)
     return choices[choices.index(value)]
@@ -261,12 +275,12 @@ def check_positive(value: Any, name: str, *, zero: bool = False, scale: str = ""
     Raises:
         InputError: Anything else; a truth value or a text is no number.
     """
-    number = isinstance(value, int | float | np.integer | np.floating)
-    if not number or isinstance(value, bool) or not 0 <= value < math.inf or not (value or zero):
+    number = number_of(value)
+    if not 0 <= number < math.inf or not (number or zero):
         sign = ">= 0" if zero else "> 0"
         msg = f"{name} must be a number {sign}{scale}, got {value!r}"
         raise InputError(msg)
-    return float(value)
+    return number
 
 
 def check_rate(value: Any, name: str, *, zero: bool = False, most: float = math.inf) -> float:

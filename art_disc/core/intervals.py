@@ -5,11 +5,12 @@ from math import sqrt
 
 from scipy import stats
 
+from art_disc.core.checks import number_of
 from art_disc.core.errors import InputError
 
 
 def _check(successes: int, total: int, confidence: float) -> None:
-    if not (0 <= successes <= total and total >= 1 and 0 < confidence < 1):
+    if not (0 <= successes <= total and total >= 1 and 0 < number_of(confidence) < 1):
         msg = (
             "expected 0 <= successes <= total, total >= 1 and 0 < confidence < 1, got "
             f"{successes}, {total}, {confidence}"

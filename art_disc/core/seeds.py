@@ -4,15 +4,33 @@ import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from art_disc.core.checks import check_count
+from art_disc.core.errors import InputError
+
+
+def check_seed(seed: Any) -> int:
+    """Return a seed, a whole number of any size and sign, as Python's.
+
+    Raises:
+        InputError: It is none; a truth value is none.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        msg = f"seed must be a whole number, got {seed!r}"
+        raise InputError(msg)
+    return int(seed)
 
 
 def derive_seed(seed: int, *names: object) -> int:
-    """Return a seed in 0..2**32-1 that depends on `seed` and every name, and on nothing else."""
-    text = "\0".join([str(int(seed)), *(str(name) for name in names)])
+    """Return a seed in 0..2**32-1 that depends on `seed` and every name, and on nothing else.
+
+    Raises:
+        InputError: `seed` is no whole number.
+    """
+    text = "\0".join([str(check_seed(seed)), *(str(name) for name in names)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 

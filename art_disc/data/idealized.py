@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from art_disc.core.checks import Float32Array, check_count
+from art_disc.core.checks import Float32Array, check_count, number_of
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import as_generator
 from art_disc.data.lemma1 import Lemma1Conditions
@@ -67,7 +67,7 @@ class IdealizedImages(Lemma1Conditions):
         if check_count(levels, "levels", least=2) > 256 or 255 % (levels - 1):
             msg = f"levels - 1 must divide 255 (levels 2, 4, 16, 52, 256, ...), got {levels}"
             raise InputError(msg)
-        if not 0 < noise <= 1:
+        if not 0 < number_of(noise) <= 1:
             msg = f"noise must lie in (0, 1], got {noise}; write 3/255 for three levels"
             raise InputError(msg)
         self.levels, self.noise = levels, float(noise)

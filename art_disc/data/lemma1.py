@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.core.checks import check_choice, check_count
+from art_disc.core.checks import check_choice, check_count, number_of
 from art_disc.core.errors import InputError, TheoryError
 
 FORMS = ("printed", "tight")
@@ -187,7 +187,7 @@ class Lemma1Conditions:
         return math.floor(16 * self._logarithm(delta) / (self.normaliser * room) ** 2) + 1
 
     def _logarithm(self, delta: float) -> float:
-        if not 0 < delta < 1:
+        if not 0 < number_of(delta) < 1:
             msg = f"delta is a probability in (0, 1), got {delta}"
             raise InputError(msg)
         return math.log(self.levels / delta)

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from art_disc.core.errors import InputError
-from art_disc.core.seeds import derive_seed
+from art_disc.core.seeds import check_seed, derive_seed
 from art_disc.defences.images import ImageMap
 from art_disc.defences.preprocessor import MapPreprocessor
 
@@ -151,9 +149,7 @@ class RandomPreprocessor(MapPreprocessor):
         super().__init__(**options)
 
     def _check_params(self) -> None:
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer):
-            msg = f"seed must be a whole number, got {self.seed!r}"
-            raise InputError(msg)
+        check_seed(self.seed)
         super()._check_params()
 
     def _make_map(self) -> RandomMap:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from art_disc.core.checks import check_choice, check_count
+from art_disc.core.checks import check_choice, check_count, number_of
 from art_disc.core.errors import InputError
 from art_disc.defences.draws import Draws, RandomMap, RandomPreprocessor
 from art_disc.defences.resizing import ResizingPreprocessor, bilinear
@@ -194,8 +194,7 @@ class ResizePad(ResizingPreprocessor, RandomPreprocessor):
             )
             raise InputError(msg)
         check_choice(self.method, "method", METHODS)
-        number = isinstance(self.fill, int | float) and not isinstance(self.fill, bool)
-        if not number or not 0 <= self.fill <= 1:
+        if not 0 <= number_of(self.fill) <= 1:
             msg = f"fill must be a number in [0, 1], got {self.fill!r}"
             raise InputError(msg)
         super()._check_params()

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from art_disc.attacks import ATTACKS
 from art_disc.core.budget import Budget
-from art_disc.core.checks import check_count, check_eps
+from art_disc.core.checks import check_count, check_eps, number_of
 from art_disc.core.errors import InputError
 from art_disc.core.records.draws import DrawsRecord
 from art_disc.core.records.randomness import ConvergencePoint, ConvergenceRecord
@@ -119,10 +119,10 @@ def _point(trial: Trial, scorer: Scorer, **setting: Any) -> ConvergencePoint:
 
 
 def _check_steps(eps: float, step_factor: float, gradients: int, most: int) -> None:
-    if check_count(gradients, "gradients") < most or not (eps > 0 < step_factor):
+    if check_count(gradients, "gradients") < most or not (eps > 0 < number_of(step_factor)):
         msg = (
             f"expected eps > 0, step_factor > 0 and gradients >= {most}, the most draws of one "
-            f"step, got {eps:g}, {step_factor:g} and {gradients}"
+            f"step, got {eps:g}, {step_factor!r} and {gradients}"
         )
         raise InputError(msg)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from art_disc.codebooks import PixelCounts
 from art_disc.codebox import MOST_CHANNELS, grid_reach
-from art_disc.core.checks import Float64Array, IntArray, check_count, check_eps
+from art_disc.core.checks import Float64Array, IntArray, check_count, check_eps, number_of
 from art_disc.core.errors import InputError
 from art_disc.data import Dataset
 
@@ -51,7 +51,7 @@ class NeighbourhoodSizes:
         Args:
             share: In [0, 1].
         """
-        if not 0 <= share <= 1:
+        if not 0 <= number_of(share) <= 1:
             msg = f"share must lie in [0, 1], got {share}"
             raise InputError(msg)
         sizes, shares = self.cdf()

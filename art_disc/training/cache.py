@@ -20,7 +20,7 @@ from art_disc.networks import load_weights, save_weights
 from art_disc.training.adversary import Adversary
 from art_disc.training.checkpoint import facts_of
 from art_disc.training.facts import facts_decide, fit_defences, training_facts
-from art_disc.training.loop import OnEpoch, TrainingResult, check_seed, train
+from art_disc.training.loop import OnEpoch, TrainingResult, check_torch_seed, train
 from art_disc.training.objectives import Objective, objective_of
 from art_disc.training.recipe import recipe_of
 
@@ -66,7 +66,7 @@ def trained(  # noqa: PLR0913 - each is a choice of its own
     Raises:
         InputError: As for `train`, or an unknown setting.
     """
-    check_seed(seed)
+    check_torch_seed(seed)
     step = objective_of(objective, adversary)
     model = _initial(factory, seed)
     fit_defences(defences, data)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from art_disc.core.checks import Float32Array, check_images, check_labels
 from art_disc.core.errors import InputError
-from art_disc.core.seeds import derive_seed
+from art_disc.core.seeds import check_seed, derive_seed
 from art_disc.data import Dataset
 from art_disc.defences import MapPreprocessor
 from art_disc.estimators.module import DefendedModule
@@ -120,7 +120,7 @@ def train(  # noqa: PLR0913 - each is a setting of its own
     recipe = Recipe(
         epochs, learning_rate, batch_size, optimizer, weight_decay, warm_up, augment, precision
     )
-    check_seed(seed)
+    check_torch_seed(seed)
     run = _Training(model, data, recipe, seed, objective_of(objective, adversary), defences)
     state = run.state
     if checkpoint is not None:
@@ -140,9 +140,9 @@ def train(  # noqa: PLR0913 - each is a setting of its own
     )
 
 
-def check_seed(seed: int) -> None:
+def check_torch_seed(seed: int) -> None:
     """Refuse a seed of more than 64 bits, which torch does not take."""
-    if not -(2**63) <= seed < 2**63:
+    if not -(2**63) <= check_seed(seed) < 2**63:
         msg = f"seed must fit in 64 bits, got {seed}"
         raise InputError(msg)
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from art_disc.core.checks import check_choice, check_count, check_positive
+from art_disc.core.checks import check_choice, check_count, check_positive, number_of
 from art_disc.core.errors import InputError
 
 OPTIMIZERS = ("adam", "sgd")
@@ -98,7 +98,7 @@ def recipe_of(**settings: Any) -> Recipe:
 
 def check_share(value: float, name: str) -> float:
     """Return a share of the training as a float; refuse one outside [0, 1)."""
-    if not 0 <= value < 1:
+    if not 0 <= number_of(value) < 1:
         msg = f"{name} must be a share of the training in [0, 1), got {value!r}"
         raise InputError(msg)
     return float(value)

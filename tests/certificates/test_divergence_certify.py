@@ -429,3 +429,15 @@ def test_mnist_under_the_published_threshold(shared_data):
     ]
     assert shares[0] > 0.6
     assert max(shares[1:]) < 0.05
+
+
+def test_a_class_that_is_all_but_excluded_is_not_excluded():
+    """1 - 1e-17 is 1 in float64, and what has probability 1 no divergence of finite size moves."""
+    limits = VoteLimits(np.array([0.3]), np.array([1e-17]))
+    # both ways KL is 3 nats: (0.3, 0.7, 1e-17) lies within 3 of a law in which the last class leads
+    found = decide(GaussianModel(1.0), np.zeros((1, 1, 1, 1)), 6**0.5, limits, "tight", (1.0,))
+    p, q = np.array([0.3, 0.7, 1e-17]), np.array([0.06, 0.87, 0.07])
+    assert (q * np.log(q / p)).sum() < 3
+    assert (p * np.log(p / q)).sum() < 3
+    assert not found.certified[0]
+    assert found.gap[0] == 0

@@ -8,6 +8,7 @@ import numpy as np
 
 from art_disc.certificates.divergence.gaussian import (
     check_order,
+    complement_below,
     smoothing_highest,
     smoothing_lowest,
 )
@@ -112,7 +113,7 @@ def _tight(case: Case) -> Found:
         if order > 1 or reverse:
             far = case.model.divergence(case.images, case.budget, order, reverse=reverse)
         certified |= far < divergence_needed(limits.top, limits.other, order, reverse=reverse)
-        both = np.stack([limits.top, 1 - limits.other])
+        both = np.stack([limits.top, complement_below(limits.other)])
         kept, lost = lowest_probability(both, far, order, reverse=reverse)
         lowest, highest = np.maximum(lowest, kept), np.minimum(highest, 1 - lost)
     gap = lowest - np.minimum(highest, 1 - lowest)

@@ -36,7 +36,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from art_disc.core.checks import Float64Array, check_count, check_positive
+from art_disc.core.checks import Float64Array, check_count, check_positive, number_of
 from art_disc.core.errors import InputError
 
 # by which a probability is moved outward: far above the rounding of SciPy's functions
@@ -49,10 +49,7 @@ def check_order(order: Any) -> float:
     Raises:
         InputError: Below 1, where the maximum over a box need not lie at a vertex, or no number.
     """
-    try:
-        number = float(order)
-    except (TypeError, ValueError):
-        number = math.nan
+    number = number_of(order)
     if not number >= 1:
         msg = f"the order of a Renyi divergence must be >= 1 here (1 is KL), got {order!r}"
         raise InputError(msg)
@@ -63,11 +60,12 @@ def check_probability(p: ArrayLike, name: str = "p") -> Float64Array:
     """Return probabilities as float64.
 
     Raises:
-        InputError: NaN, or outside [0, 1].
+        InputError: NaN, truth values, or outside [0, 1].
     """
-    values = np.asarray(p, dtype=np.float64)
-    if not ((values >= 0) & (values <= 1)).all():
-        msg = f"{name} must hold probabilities in [0, 1], got {values}"
+    given = np.asarray(p)
+    values = given.astype(np.float64)
+    if given.dtype.kind == "b" or not ((values >= 0) & (values <= 1)).all():
+        msg = f"{name} must hold probabilities in [0, 1], got {given}"
         raise InputError(msg)
     return values
 

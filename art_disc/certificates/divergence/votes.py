@@ -9,7 +9,14 @@ from scipy import stats
 from tqdm import tqdm
 
 from art_disc.certificates.divergence.gaussian import check_probability
-from art_disc.core.checks import Float32Array, Float64Array, IntArray, check_count, check_positive
+from art_disc.core.checks import (
+    Float32Array,
+    Float64Array,
+    IntArray,
+    check_count,
+    check_positive,
+    number_of,
+)
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.core.seeds import derive_seed
 
@@ -89,7 +96,7 @@ def check_confidence(confidence: float) -> None:
     Raises:
         InputError: It is not.
     """
-    if not 0 < confidence < 1:
+    if not 0 < number_of(confidence) < 1:
         msg = f"confidence must lie in (0, 1), got {confidence!r}"
         raise InputError(msg)
 
@@ -105,7 +112,9 @@ def share_limits(
         InputError: A number outside its range.
     """
     total = check_count(total, "total")
-    if not (0 < failure < 1 and (np.asarray(counts) >= 0).all() and (counts <= total).all()):
+    if not (
+        0 < number_of(failure) < 1 and (np.asarray(counts) >= 0).all() and (counts <= total).all()
+    ):
         msg = f"expected counts in 0..{total} and a failure probability in (0, 1), got {failure}"
         raise InputError(msg)
     if upper:
@@ -157,7 +166,7 @@ def votes_for_gap(gap: float, beta: float, classes: int) -> int:
     >>> votes_for_gap(0.2, 1e-3, 10)
     456
     """
-    if not (0 < gap <= 1 and 0 < beta < 1):
+    if not (0 < number_of(gap) <= 1 and 0 < number_of(beta) < 1):
         msg = f"expected a gap in (0, 1] and beta in (0, 1), got {gap} and {beta}"
         raise InputError(msg)
     others = check_count(classes, "classes", least=2) - 1

@@ -7,7 +7,7 @@ from tqdm import tqdm
 from art_disc.attacks import ATTACKS, TIERS, AttackSpec, attack_table
 from art_disc.attacks.zoo.discovery import LEFT_OUT
 from art_disc.core.budget import Budget
-from art_disc.core.checks import check_choice, check_count, check_eps
+from art_disc.core.checks import check_choice, check_count, check_eps, number_of
 from art_disc.core.errors import InputError
 from art_disc.core.records.zoo import ZooRecord
 from art_disc.core.seeds import derive_seed
@@ -63,7 +63,7 @@ def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
         raise InputError(msg)
     chosen = attacks if isinstance(attacks, str) else list(attacks or ATTACKS)
     check_choice(tier, "tier", TIERS)
-    if not 0 <= time_limit < float("inf"):
+    if not 0 <= number_of(time_limit) < float("inf"):
         msg = f"time_limit must be a number of seconds >= 0, got {time_limit!r}"
         raise InputError(msg)
     table = attack_table(chosen, tier=tier)
