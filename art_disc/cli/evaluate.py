@@ -1,13 +1,13 @@
 """Attack a defended classifier and write a report.
 
 Clean accuracy, ART's attacks on the base and through the defence, a certificate, and a report.
-Without --model a network is trained once and cached.
+Without --model a network is trained once and cached. The exit code is 1 where an attack failed.
 """
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from art_disc.cli.exits import DONE, INTERRUPTED
+from art_disc.cli.exits import DONE, FLAWED, INTERRUPTED
 from art_disc.cli.options import MODEL, RUN, names, say, settings_of, share
 
 
@@ -73,7 +73,7 @@ def _checks(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Attack, score, report; on Ctrl-C report what was finished and return 130."""
+    """Attack, score, report; 1 where an attack failed, 130 on Ctrl-C, with what was finished."""
     from art_disc.cli.setup import budgets, load_data, make_classifier, make_reference
     from art_disc.evaluation import EvaluationInterrupted, evaluate
 
@@ -104,7 +104,7 @@ def run(options: Namespace) -> int:
             announce=lambda text: say(options, text),
             verbose=not options.quiet,
         )
-        code = DONE
+        code = FLAWED if result.record.failed else DONE
     except EvaluationInterrupted as stop:
         result, code = stop.partial, INTERRUPTED
     page = result.report(out)

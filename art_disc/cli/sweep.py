@@ -1,12 +1,12 @@
 """Run a plan of many evaluations, or go on with it.
 
 Crosses data sets, networks, defences, budgets, attacks, surrogates and seeds. Each finished cell is
-on the disk at once; after a stop the same command goes on.
+on the disk at once; after a stop the same command goes on. The exit code is 1 where a cell failed.
 """
 
 from argparse import ArgumentParser, Namespace
 
-from art_disc.cli.exits import DONE, INTERRUPTED
+from art_disc.cli.exits import DONE, FLAWED, INTERRUPTED
 from art_disc.cli.options import say, share
 
 
@@ -74,7 +74,7 @@ def run(options: Namespace) -> int:
             announce=lambda text: say(options, text),
             verbose=not options.quiet,
         )
-        code, why = DONE, "stopped by the time limit"
+        code, why = (DONE, FLAWED)[record.count("failed") > 0], "stopped by the time limit"
     except SweepInterrupted as stop:
         record, code, why = stop.partial, INTERRUPTED, "interrupted"
     print(as_text(record))

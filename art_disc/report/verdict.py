@@ -14,10 +14,15 @@ IDS_SHOWN = 20
 
 
 def verdict_title(record: EvaluationRecord) -> str:
-    """Word the verdict, with how many checks of which tier it stands on.
+    """Word the verdict, with how many checks of which tier it stands on, and attacks that failed.
 
     None of them says more than that nothing was found.
     """
+    lost = ", ".join(dict.fromkeys(row.attack for row in record.failed))
+    return f"{_verdict_words(record)}{f'; failed attacks: {lost}' if lost else ''}"
+
+
+def _verdict_words(record: EvaluationRecord) -> str:
     level, missing = record.verdict, _ids(record, "not run")
     if level == "unchecked":
         return "Not checked" if record.complete else "Not checked: the run was interrupted"
@@ -27,6 +32,8 @@ def verdict_title(record: EvaluationRecord) -> str:
         said = f"Flawed: {_ids(record, 'fail')} failed"
     elif missing:
         said = f"Incomplete: {missing} {'were' if ',' in missing else 'was'} not run"
+    elif record.complete:
+        return f"Incomplete: no flaw found by {_checks(record)}"
     else:
         said = "Incomplete: the run was interrupted"
     return f"{said} (of {_checks(record)})"
@@ -145,11 +152,19 @@ def _budgets(record: EvaluationRecord, eps: list[float]) -> str:
 
 
 def _unfinished(record: EvaluationRecord, status: str, level: str) -> Iterator[Notice]:
-    if rows := [outcome for outcome in record.outcomes if outcome.status == status]:
-        title = f"{len(rows)} of {len(record.outcomes)} attack runs {status}."
-        named = "; ".join(_run_words(record, row) for row in rows[:5])
-        more = f"; and {len(rows) - 5} more, all in the table of attacks" if len(rows) > 5 else ""
-        yield Notice(level, title, f"They broke nothing and prove nothing: {named}{more}.")
+    title, named = unfinished(record, status)
+    if title:
+        yield Notice(level, f"{title}.", f"They broke nothing and prove nothing: {named}.")
+
+
+def unfinished(record: EvaluationRecord, status: str) -> tuple[str, str]:
+    """Word how many attack runs failed or were skipped, and which and why; both empty: none."""
+    rows = [outcome for outcome in record.outcomes if outcome.status == status]
+    if not rows:
+        return "", ""
+    named = "; ".join(_run_words(record, row) for row in rows[:5])
+    more = f"; and {len(rows) - 5} more, all in the table of attacks" if len(rows) > 5 else ""
+    return f"{len(rows)} of {len(record.outcomes)} attack runs {status}", f"{named}{more}"
 
 
 def _run_words(record: EvaluationRecord, row: AttackOutcome) -> str:

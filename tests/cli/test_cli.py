@@ -1,5 +1,6 @@
 """The command line: what it prints, writes and returns."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -11,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+from art_disc.attacks import ATTACKS
 from art_disc.cli import main
 from art_disc.codebooks import Codebook
 from art_disc.core.records import EvaluationRecord, load_record
@@ -69,6 +71,24 @@ def test_checks_are_told_and_a_finished_run_is_taken_up(capsys, tmp_path):
     assert len(list(sets[0].with_suffix("").glob("*.png"))) == 20
     code, again, _ = run(capsys, *words, "--resume")
     assert (code, again) == (0, out)
+
+
+def test_an_attack_that_fails_is_in_the_last_lines_and_in_the_exit_code(
+    capsys, monkeypatch, tmp_path
+):
+    def no_memory(*_):
+        msg = "12 GiB"
+        raise MemoryError(msg)
+
+    monkeypatch.setitem(ATTACKS, "bim", dataclasses.replace(ATTACKS["bim"], make=no_memory))
+    words = ("evaluate", *QUICK, "--attacks", "fgsm,bim", "--checks", "none", "--eps", "0.2")
+    code, out, _ = run(capsys, *words, "--out", tmp_path)
+    assert code == 1
+    *_, verdict, failed, report = out.splitlines()
+    assert verdict == "verdict: Not checked; failed attacks: bim"
+    assert failed.startswith("4 of 8 attack runs failed: bim on base at eps 0.2")
+    assert "MemoryError: 12 GiB" in failed
+    assert report.startswith("report: ")
 
 
 def test_standard_checks_train_a_reference(capsys, tmp_path):

@@ -5,6 +5,8 @@ import dataclasses
 import pytest
 
 from art_disc.report import as_text
+from art_disc.report.summary import evaluation_summary
+from art_disc.report.verdict import verdict_title
 
 ENDS = (", run for check C9", ", run for check C10")
 STATUS = {"pass": "✓ pass", "fail": "✖ fail", "not run": "○ not run"}
@@ -144,3 +146,31 @@ def test_steps_are_drawn_at_the_largest_budget_of_the_evaluation(show, everythin
 
 def test_nothing_followed_nothing_drawn(show, record):
     assert "Accuracy over attack steps" not in show(record).text
+
+
+def test_an_attack_that_failed_is_named_wherever_the_verdict_is(show, make):
+    checks = {"checks": (make.check(1),), "checks_tier": "quick", "eps": (make.large,)}
+    done = make.outcome("pgd")
+    failed = make.unfinished("square", "failed", "ValueError: high <= 0")
+    record = make.record(outcomes=(done, failed, failed), **checks)
+    title = "Incomplete: no flaw found by 1 quick check; failed attacks: square"
+    assert record.verdict == "incomplete"
+    assert verdict_title(record) == title
+    assert evaluation_summary(record)["verdict_words"] == title
+    assert title in show(record).text
+    told = as_text(record)
+    assert title in told
+    assert "2 of 3 attack runs failed: square on defended at eps 0.3" in told
+    assert "(ValueError: high <= 0)" in told
+    flawed = make.record(outcomes=(done, failed), **checks | {"checks": (make.check(1, "fail"),)})
+    assert verdict_title(flawed) == "Flawed: C1 failed (of 1 quick check); failed attacks: square"
+
+
+def test_an_attack_that_was_left_out_is_told_with_its_reason(make):
+    left_out = make.unfinished("geoda", "skipped", "is for square images")
+    checks = {"checks": (make.check(1),), "eps": (make.large,)}
+    record = make.record(outcomes=(make.outcome("pgd"), left_out), **checks)
+    assert record.verdict == "complete"
+    told = as_text(record)
+    assert "1 of 2 attack runs skipped: geoda on defended at eps 0.3" in told
+    assert "(is for square images)" in told

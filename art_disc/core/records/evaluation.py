@@ -175,14 +175,21 @@ class EvaluationRecord(Record, kind="evaluation"):
         return dict(Counter(hit[0] for hit in self.broken_by(eps) if len(hit) == 1))
 
     @property
+    def failed(self) -> tuple[AttackOutcome, ...]:
+        """Rows of attacks that began and did not end."""
+        return tuple(row for row in self.outcomes if row.status == "failed")
+
+    @property
     def verdict(self) -> str:
         """`flawed`, `incomplete`, `complete` or `unchecked`: the worst of the checks.
 
-        `complete` says that no flaw was found by these checks; no verdict says more.
+        `complete` says that no flaw was found by these checks, and that every attack of the plan
+        ran or was left out with a reason; no verdict says more.
         """
         statuses = {check.status for check in self.checks}
         if "fail" in statuses:
             return "flawed"
         if not statuses:
             return "unchecked"
-        return "incomplete" if "not run" in statuses or not self.complete else "complete"
+        whole = self.complete and "not run" not in statuses and not self.failed
+        return "complete" if whole else "incomplete"

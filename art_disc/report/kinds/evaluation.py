@@ -19,7 +19,14 @@ from art_disc.report.reading import (
 )
 from art_disc.report.summary import evaluation_summary
 from art_disc.report.table import Folded
-from art_disc.report.verdict import banner, check_table, headlines, notices, verdict_title
+from art_disc.report.verdict import (
+    banner,
+    check_table,
+    headlines,
+    notices,
+    unfinished,
+    verdict_title,
+)
 from art_disc.report.views import View, settings_facts
 
 CODEWORDS_SHOWN = 16
@@ -135,6 +142,9 @@ def _text(record: EvaluationRecord) -> str:
         for check in record.checks
         if check.status != "pass"
     ]
+    for status in ("failed", "skipped"):
+        title, named = unfinished(record, status)
+        lines += [f"{title}: {named}"] if title else []
     return "\n".join(lines if record.complete else [*lines, "interrupted: incomplete"])
 
 

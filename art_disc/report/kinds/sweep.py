@@ -8,18 +8,27 @@ from typing import Any
 
 from art_disc.core.records import Share
 from art_disc.core.records.outcomes import RUN_STATUSES
-from art_disc.core.records.sweep import SweepRecord
+from art_disc.core.records.sweep import SweepCell, SweepRecord
 from art_disc.report import sweep_tables as tables
 from art_disc.report.document import Banner, Document, Notice, Paragraph, Section
 from art_disc.report.drawing import COLOURS, MARKERS, Drawing, error_bars
 from art_disc.report.heat import Grid, heat_plot
-from art_disc.report.reading import clean_share, in_unit_range, ledger, line_words, points, show_eps
+from art_disc.report.reading import (
+    clean_share,
+    first,
+    in_unit_range,
+    ledger,
+    line_words,
+    points,
+    show_eps,
+)
 from art_disc.report.summary import share_facts
 from art_disc.report.table import Table, body, heat_cell
 from art_disc.report.verdict import SYMBOLS
 from art_disc.report.views import View, settings_section
 
 LINES_SHOWN = 12
+FAILED_SHOWN = 5
 Line = dict[float, Share]
 
 UNCHECKED = Banner(
@@ -72,7 +81,13 @@ def _text(record: SweepRecord) -> str:
         f"{len(record.cells)} of {record.planned} cells: {counts}; {spent['gradients']} gradients, "
         f"{spent['queries']} queries, {spent['seconds']:.0f} s of cells"
     )
+    lost = [_cell_words(cell) for cell in record.cells if cell.status == "failed"]
+    lines += [f"failed: {first(lost, FAILED_SHOWN, '; ')}"] if lost else []
     return "\n".join(lines)
+
+
+def _cell_words(cell: SweepCell) -> str:
+    return f"{cell.attack} at eps {cell.eps:.4g} on {', '.join(cell.group)} ({cell.reason})"
 
 
 def _summary(record: SweepRecord) -> dict[str, Any]:

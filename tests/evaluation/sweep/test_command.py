@@ -1,7 +1,10 @@
 """`art-disc sweep` in this process."""
 
+from dataclasses import replace
+
 import pytest
 
+from art_disc.attacks import ATTACKS
 from art_disc.cli import main
 from art_disc.core.records.sweep import SweepRecord
 from art_disc.evaluation.sweep import SweepPlan, plan_cells
@@ -50,6 +53,20 @@ def test_a_sweep_stops_at_its_limit_goes_on_and_says_what_the_record_says(
     gradients = sum(cell.gradients for cell in record.cells)
     assert f"{gradients} gradients" in out
     assert (tmp_path / "runs/small/report.html").is_file()
+
+
+def test_a_cell_that_fails_is_in_the_last_lines_and_in_the_exit_code(
+    capsys, plan_file, monkeypatch
+):
+    def no_memory(*_):
+        msg = "12 GiB"
+        raise MemoryError(msg)
+
+    monkeypatch.setitem(ATTACKS, "square", replace(ATTACKS["square"], make=no_memory))
+    code, out, _ = run(capsys, "sweep", plan_file, "--jobs", "1", "--quiet")
+    assert code == 1
+    assert "8 of 8 cells: 4 done, 4 failed, 0 skipped" in out
+    assert "failed: square:max_iter=5 at eps 0.1 on digits, natural:epochs=3, none (Memory" in out
 
 
 def test_a_dry_run_lists_the_cells_and_writes_nothing(capsys, plan_file, tmp_path):
