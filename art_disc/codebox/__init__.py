@@ -8,6 +8,8 @@ pixel, or one channel of it where the codebook works `per_channel`.
 from art_disc.codebox.boxes import from_units, to_units
 from art_disc.codebox.cell_volume import MOST_CHANNELS, grid_reach
 from art_disc.codebox.cells import point_for
+from art_disc.codebox.code_box import CodeBox
+from art_disc.codebox.points import Reach
 from art_disc.codebox.reachability import (
     checked_units,
     free_pixels,
@@ -22,6 +24,8 @@ from art_disc.codebox.sizes import class_sizes, cube_counts, distinct
 __all__ = [
     "MOST_CHANNELS",
     "RULES",
+    "CodeBox",
+    "Reach",
     "Threat",
     "checked_units",
     "class_sizes",
