@@ -1,5 +1,6 @@
 """A fixed set of codewords, and what every learned codebook becomes."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any, Self
@@ -13,12 +14,13 @@ from art_disc.codebooks.nearest import METRICS, TIES, distance, nearest
 from art_disc.core.checks import Float32Array, check_choice
 from art_disc.core.errors import FileFormatError, InputError, NotFittedError
 from art_disc.core.files import read_npz, write_npz
+from art_disc.core.sealing import Sealable
 
 FORMAT = "art_disc codebook"
 FORMAT_VERSION = 1
 
 
-class Codebook(BaseEstimator):
+class Codebook(Sealable, BaseEstimator):
     """k codewords in pixel space with the exact nearest-codeword rule.
 
     Args:
@@ -28,7 +30,7 @@ class Codebook(BaseEstimator):
         ties: Which codeword wins at equal distance: the `lowest` index, or the `highest`.
 
     Attributes:
-        codewords_: The codewords as float32, shape (k, c), values in [0, 1].
+        codewords_: The codewords as float32, shape (k, c), values in [0, 1]; read-only.
 
     Raises:
         InputError: Wrong shape, values outside the range, duplicates, unknown metric.
@@ -37,6 +39,10 @@ class Codebook(BaseEstimator):
     >>> book.assign(np.array([[0.2], [0.5], [0.7]], dtype=np.float32))
     array([0, 0, 1])
     """
+
+    how_to_change = (
+        "sklearn.base.clone(codebook) makes one that can be changed and fitted, for another defence"
+    )
 
     def __init__(
         self,
@@ -60,20 +66,40 @@ class Codebook(BaseEstimator):
         """Set hyperparameters; fixed codewords follow them, learned ones wait for `fit`.
 
         Raises:
-            InputError: A value does not fit.
+            InputError: A value does not fit; nothing is changed then.
+            SealedError: It is that of a defence; see `sealed`.
         """
-        super().set_params(**params)
-        self._settle()
+        with self._or_as_before():
+            super().set_params(**params)
+            self._settle()
         return self
 
-    def frozen(self) -> "Codebook":
-        """Return these codewords and rule as a codebook that no `fit` can change."""
-        return Codebook(
-            self.codewords_.copy(),
-            metric=self.nearest_metric,
-            per_channel=self.per_channel,
-            ties=self.ties,
-        )
+    def sealed(self) -> Self:
+        """Return a copy that no setter and no `fit` can change, or itself if it is one.
+
+        Defences and classifiers hold such copies, so what becomes of the original means nothing to
+        them.
+
+        Raises:
+            InputError: A hyperparameter was set past `set_params`, and the codewords do not follow.
+            NotFittedError: There are no codewords.
+        """
+        codewords = self.codewords_
+        if self.is_sealed:
+            return self
+        twin = copy.copy(self)
+        twin._settle()
+        if not np.array_equal(twin.codewords_, codewords):
+            msg = (
+                f"{type(self).__name__} was changed past its checks: its hyperparameters are those "
+                "of other codewords than it has; change it with set_params(...)"
+            )
+            raise InputError(msg)
+        twin._adopt(codewords)
+        if "codewords" in vars(twin):
+            # what came in is its giver's, and may change
+            twin.codewords = codewords
+        return twin._seal()
 
     def _adopt(self, codewords: Float32Array) -> None:
         """Take checked codewords as this codebook's own."""
@@ -85,15 +111,17 @@ class Codebook(BaseEstimator):
         if len(np.unique(codewords, axis=0)) < len(codewords):
             msg = f"codewords must differ from one another, got {codewords.tolist()}"
             raise InputError(msg)
-        self._codewords = codewords
+        self._codewords: Float32Array | None = codewords
 
     @property
     def codewords_(self) -> Float32Array:
-        """Codewords, float32 (k, c) in [0, 1]."""
+        """Codewords, float32 (k, c) in [0, 1], read-only."""
         codewords: Float32Array | None = getattr(self, "_codewords", None)
         if codewords is None:
             msg = f"{self!r} has no codewords yet; call fit(x) first"
             raise NotFittedError(msg)
+        # again each time: copies and pickles of an array can be written to
+        codewords.flags.writeable = False
         return codewords
 
     @property

@@ -35,7 +35,9 @@ class LearnedCodebook(Codebook):
         Raises:
             InputError: A hyperparameter or `x` does not fit.
             MissingExtraError: The solver that is asked for is not installed.
+            SealedError: It is that of a defence, whose own `fit` learns another.
         """
+        self.check_unsealed("fitted again")
         self._check()
         counts = x if isinstance(x, PixelCounts) else PixelCounts.of(x)
         if counts.total == 0:

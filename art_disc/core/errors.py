@@ -13,6 +13,10 @@ class NotFittedError(ArtDiscError, ValueError, AttributeError):
     """A codebook or defence is used before `fit` (scikit-learn's own derives likewise)."""
 
 
+class SealedError(ArtDiscError, AttributeError):
+    """Something is changed on which something else is built; the message names the cure."""
+
+
 class DataNotFoundError(ArtDiscError, FileNotFoundError):
     """A data set is in none of the places that were looked in."""
 

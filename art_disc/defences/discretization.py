@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import clone
 from torch import Tensor
 
 from art_disc.codebooks import BitDepthCodebook, Codebook, UniformCodebook, nearest
@@ -29,18 +30,14 @@ _ROUNDING = 1e-6
 class CodebookMap(StepMap):
     """Nearest codeword forward, bit for bit; the surrogate's gradient backward.
 
-    A pixel with NaN stays NaN, and what lies outside the range gets the nearest codeword too.
+    A pixel with NaN stays NaN, and what lies outside the range gets the nearest codeword too. The
+    codebook is a sealed one.
     """
-
-    codewords: Tensor
 
     def __init__(self, codebook: Codebook, surrogate: PixelSurrogate, **options: Any) -> None:
         super().__init__(4 * (codebook.n_codes_ + 4), **options)
-        # a later fit of the codebook must not change a map that is in use
-        self.codebook = codebook.frozen()
+        self.codebook = codebook
         self.surrogate = surrogate
-        # not in the state dict: the network's weight files stay the network's own
-        self.register_buffer("codewords", torch.tensor(codebook.codewords_), persistent=False)
 
     def enter(self, x: Tensor) -> Tensor:
         """As `StepMap.enter`; refuse another channel count than the codebook's too."""
@@ -55,7 +52,7 @@ class CodebookMap(StepMap):
         index = nearest(
             channels_255(images, book), book.levels, book.nearest_metric, book.ties, torch
         )
-        codewords = self.codewords.to(images.device)
+        codewords = torch.tensor(book.codewords_, device=images.device)
         if book.per_channel:
             codes = codewords[index, 0]
         else:
@@ -75,7 +72,7 @@ class CodebookPreprocessor(SurrogatePreprocessor):
     """A codebook defence: the exact map in `forward`, its surrogate's gradient through autograd.
 
     Args:
-        codebook: Fitted, or learned by `fit`.
+        codebook: Fitted, or learned by `fit`; once it has codewords a sealed copy is kept.
         surrogate: See `PixelDiscretization`.
         **options: Keyword options of `MapPreprocessor`.
 
@@ -97,6 +94,8 @@ class CodebookPreprocessor(SurrogatePreprocessor):
         if not isinstance(self.codebook, Codebook):
             msg = f"codebook must be a Codebook, got {type(self.codebook).__name__}"
             raise InputError(msg)
+        if self.codebook.is_fitted:
+            self.codebook = self.codebook.sealed()
         super()._check_params()
 
     def _make_map(self) -> CodebookMap | None:
@@ -110,9 +109,14 @@ class CodebookPreprocessor(SurrogatePreprocessor):
         return bool(self.codebook.is_fitted)
 
     def learn(self, x: Float32Array) -> None:
-        """Learn the codebook from training images (n, c, h, w) in [0, 1]."""
-        self.codebook.fit(x)
-        self._check_params()
+        """Learn the codebook from training images (n, c, h, w) in [0, 1].
+
+        Raises:
+            SealedError: It is that of a classifier.
+        """
+        self.check_unsealed("fitted again")
+        book = self.codebook
+        self.set_params(codebook=(clone(book) if book.is_sealed else book).fit(x))
 
     def check_channels(self, channels: int) -> None:
         """Refuse pixels of another number of channels than the codewords'."""

@@ -195,7 +195,7 @@ class RandomPreprocessor(MapPreprocessor):
     def __copy__(self) -> Self:
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        twin._map = copy.deepcopy(self._map)
+        twin.__dict__["_map"] = copy.deepcopy(self._map)
         return twin
 
     def described(self) -> dict[str, Any]:

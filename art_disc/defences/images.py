@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from art_disc.core.doubts import doubt_of_range
 from art_disc.core.errors import InputError
+from art_disc.core.sealing import Sealable
 from art_disc.surrogates import straight_through
 
 MEMORY_BYTES = 1 << 28
@@ -49,13 +50,19 @@ def doubt_of_images(x: Any, upper: float) -> str:
     return doubt_of_range(x, upper)
 
 
-class ImageMap(nn.Module):
+class ImageMap(Sealable, nn.Module):
     """A map on (n, c, h, w), whatever the layout of the images that come and go.
+
+    It is sealed by the defence that makes it.
 
     Args:
         channels_first: Images are (n, c, h, w); otherwise (n, h, w, c).
         upper: Top of the input range, 1 or 255.
     """
+
+    # what torch itself sets, of a map that is evaluated too
+    unsealed = frozenset({"training"})
+    how_to_change = "change the defence that made it, and build the classifier again"
 
     def __init__(self, *, channels_first: bool = True, upper: float = 1.0) -> None:
         super().__init__()

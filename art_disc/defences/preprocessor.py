@@ -1,6 +1,5 @@
 """What every defence that is a torch map has in common as an ART preprocessor."""
 
-import copy
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError, InputWarning, NotFittedError
+from art_disc.core.sealing import Sealable
 from art_disc.defences.images import StepMap, doubt_of_images
 from art_disc.defences.traits import Traits
 from art_disc.surrogates import CODEWORDS, LEVELS, SurrogateLike
@@ -37,13 +37,17 @@ def check_clip_values(clip_values: Any) -> ClipValues:
     return low, high
 
 
-class MapPreprocessor(Traits, PreprocessorPyTorch):
+class MapPreprocessor(Sealable, Traits, PreprocessorPyTorch):
     """A defence that is one torch module, its gradient the one that autograd finds there.
 
     ART differentiates `forward` of torch preprocessors and calls `estimate_forward` in its NumPy
     path only, so both must lead to the same gradient. A subclass sets its own attributes first,
     then calls this constructor, which checks them and makes the map; what others need to know of
     it (`Traits`) it answers itself where the general answer is not its own.
+
+    A parameter that is set, by `set_params` or as an attribute, makes the map anew. A classifier
+    holds a sealed copy, of which nothing can be set: what it predicts, what is certified and what
+    is described are one.
 
     Args:
         channels_first: Images are (n, c, h, w); otherwise (n, h, w, c).
@@ -58,6 +62,11 @@ class MapPreprocessor(Traits, PreprocessorPyTorch):
         "clip_values",
         "apply_fit",
         "apply_predict",
+    )
+    unsealed = frozenset({"_alone", "_warned_of"})
+    how_to_change = (
+        "build the classifier again, from a defence of other parameters; with_surrogate, "
+        "with_defences and with_each_defence of the classifier return another one too"
     )
     # whether it is called by itself, not by a classifier in whose list it is
     _alone = False
@@ -87,7 +96,32 @@ class MapPreprocessor(Traits, PreprocessorPyTorch):
     def _check_params(self) -> None:
         """Check the attributes and make the map anew; ART calls this after `set_params`."""
         self.clip_values = check_clip_values(self.clip_values)
-        self._map = self._make_map()
+        made = self._make_map()
+        self._map = made._seal() if isinstance(made, Sealable) else made
+
+    def set_params(self, **params: Any) -> None:
+        """Set parameters by name, and make the map anew.
+
+        Raises:
+            InputError: A value does not fit; nothing is changed then.
+            SealedError: It is that of a classifier.
+        """
+        with self._or_as_before():
+            super().set_params(**params)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in self.params:
+            self.__dict__["_map"] = None
+
+    def sealed(self) -> Self:
+        """Return a copy that nothing can change, or itself if it is one.
+
+        Raises:
+            NotFittedError: The defence has not learned yet what it has to learn.
+        """
+        _ = self.map
+        return super().sealed()
 
     @abstractmethod
     def _make_map(self) -> nn.Module | None:
@@ -101,8 +135,8 @@ class MapPreprocessor(Traits, PreprocessorPyTorch):
             NotFittedError: The defence has not learned yet what it has to learn.
         """
         if self._map is None:
-            # what it rests on may have been fitted by itself meanwhile
-            self._map = self._make_map()
+            # a parameter was set, or what it rests on was fitted by itself meanwhile
+            self._check_params()
         if self._map is None:
             msg = f"{type(self).__name__} is not fitted; call fit(x_train) first"
             raise NotFittedError(msg)
@@ -203,7 +237,7 @@ class MapPreprocessor(Traits, PreprocessorPyTorch):
         return self._changed(channels_first=channels_first, clip_values=clip_values)
 
     def _changed(self, **params: Any) -> Self:
-        twin = copy.copy(self)
+        twin = self._unsealed_copy()
         twin.set_params(**params)
         return twin
 

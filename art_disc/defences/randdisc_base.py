@@ -4,8 +4,6 @@ import itertools
 from abc import abstractmethod
 from typing import Any, Self
 
-import numpy as np
-
 from art_disc.codebooks import Codebook
 from art_disc.core.checks import Float32Array, check_choice, check_count, check_rate
 from art_disc.core.errors import InputError
@@ -141,8 +139,10 @@ class ClusterPreprocessor(SurrogatePreprocessor, RandomPreprocessor):
                 )
                 raise InputError(msg)
             return
-        if not isinstance(self.centres, Codebook):
-            self.centres = Codebook(self.centres, metric="l2")
+        book = self.centres
+        if not isinstance(book, Codebook):
+            book = Codebook(book, metric="l2")
+        self.centres = book.sealed()
         if self.centres.per_channel:
             msg = "centres are whole pixels; give codewords of shape (k, c), not per_channel ones"
             raise InputError(msg)
@@ -158,7 +158,8 @@ class ClusterPreprocessor(SurrogatePreprocessor, RandomPreprocessor):
         """The fixed centres, shape (k, c) on the [0, 1] scale; None where they are drawn."""
         if isinstance(self.centres, str):
             return None
-        return np.array(self.centres.codewords_)
+        codewords: Float32Array = self.centres.codewords_
+        return codewords
 
     def _rule(self) -> CentreRule:
         codewords = self.codewords

@@ -221,7 +221,7 @@ def _without_votes(classifier: RandomizedClassifier) -> DefendedClassifier:
     """Return the classifier of one frozen draw, which gives what the network itself returns."""
     inside = classifier.frozen(0).model
     module = DefendedModule(inside.base, inside.preprocessors, **inside.options)
-    outside = classifier.preprocessing_defences
+    outside = list(classifier.preprocessing_operations)
     return DefendedClassifier(model=module, preprocessing_defences=outside, **classifier._options())
 
 

@@ -13,7 +13,7 @@ from art_disc.defences.meaning import check_meaning
 from art_disc.defences.preprocessor import MapPreprocessor, is_ours
 from art_disc.defences.straight_through import StraightThrough
 from art_disc.defences.traits import traits
-from art_disc.estimators.entrance import CheckedInputs
+from art_disc.estimators.fixed import FixedModule
 from art_disc.estimators.mean_loss import own_loss
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.places import check_kept, check_places, listed
@@ -22,12 +22,16 @@ from art_disc.estimators.voting import Voting
 from art_disc.surrogates import Identity, SurrogateLike
 
 
-class DefendedClassifier(CheckedInputs):
+class DefendedClassifier(FixedModule):
     """A `PyTorchClassifier` over a `DefendedModule`; made by `build_classifier` and `defend`.
 
     It adds names and checks of what comes in, and leaves the network in eval mode after `fit`:
     where ART rebuilds a bare `PyTorchClassifier` around `model`, nothing is lost. It keeps the
     `WhiteBoxClassifier` contract.
+
+    Its defences are sealed copies: later changes of the objects that they were made from mean
+    nothing to it, and to change them another classifier is made. The network is shared, and may be
+    trained on.
     """
 
     model: DefendedModule
@@ -38,7 +42,7 @@ class DefendedClassifier(CheckedInputs):
     @property
     def defences(self) -> tuple[Any, ...]:
         """The preprocessors in the order in which they are applied."""
-        return (*(self.preprocessing_defences or ()), *self.model.preprocessors)
+        return (*self.preprocessing_operations, *self.model.preprocessors)
 
     @property
     def base_network(self) -> torch.nn.Module:
@@ -88,7 +92,7 @@ class DefendedClassifier(CheckedInputs):
     @property
     def placement(self) -> str:
         """`module` or `preprocessor`: where the defences are."""
-        return "preprocessor" if self.preprocessing_defences else "module"
+        return "preprocessor" if self.preprocessing_operations else "module"
 
     def with_defences(
         self,
@@ -226,7 +230,7 @@ class DefendedClassifier(CheckedInputs):
 
         Draws are made and counted as `voting` says; None: as here.
         """
-        outside = [change(defence) for defence in self.preprocessing_defences or ()]
+        outside = [change(defence) for defence in self.preprocessing_operations]
         inside = [change(defence) for defence in self.model.preprocessors]
         return cast("Self", self.with_defences(inside, keep=outside, voting=voting))
 
@@ -234,7 +238,7 @@ class DefendedClassifier(CheckedInputs):
         # ART's own pickling writes weight files into its data folder and leaves them there
         state = {
             "model": self.model,
-            "preprocessing_defences": self.preprocessing_defences,
+            "preprocessing_defences": list(self.preprocessing_operations),
             **self._options(),
         }
         return _rebuild, (type(self), state)

@@ -15,7 +15,9 @@ class DefendedModule(nn.Module):
     """network((defences(x) - mean) / std).
 
     Some of ART's attacks rebuild a bare classifier around `classifier.model` and some call that
-    module directly; what lives here survives them all.
+    module directly; what lives here survives them all. What it rests on besides the network is read
+    from one place each, and cannot be set: sealed copies of the defences, whose maps it runs, and
+    the buffers `mean` and `std`.
 
     Args:
         base: The network; it is shared, not copied.
@@ -38,11 +40,12 @@ class DefendedModule(nn.Module):
         upper: float = 1.0,
     ) -> None:
         super().__init__()
-        self.preprocessors = tuple(defences)
-        self.maps = nn.ModuleList(defence.map for defence in defences)
-        self.standardisation = standardisation
-        self.channels_first = channels_first
-        self.upper = upper
+        self._preprocessors = tuple(defence.sealed() for defence in defences)
+        # for torch, which finds modules here; `forward` asks the defences
+        self.maps = nn.ModuleList(defence.map for defence in self._preprocessors)
+        self._standardised = standardisation is not None
+        self._channels_first = channels_first
+        self._upper = upper
         mean, std = standardisation or (0.0, 1.0)
         self.register_buffer("mean", self._per_channel(mean), persistent=False)
         self.register_buffer("std", self._per_channel(std), persistent=False)
@@ -51,6 +54,32 @@ class DefendedModule(nn.Module):
     def _per_channel(self, values: Any) -> Tensor:
         tensor = torch.tensor(np.asarray(values), dtype=torch.float32)
         return tensor.view(-1, 1, 1) if tensor.ndim == 1 and self.channels_first else tensor
+
+    @property
+    def preprocessors(self) -> tuple[MapPreprocessor, ...]:
+        """The sealed defences, in the order in which they are applied."""
+        return self._preprocessors
+
+    @property
+    def channels_first(self) -> bool:
+        """Layout of the images."""
+        return self._channels_first
+
+    @property
+    def upper(self) -> float:
+        """Top of the input range."""
+        return self._upper
+
+    @property
+    def standardisation(self) -> tuple[Any, Any] | None:
+        """(mean, std), float32 numbers or one a channel, or None."""
+        if not self._standardised:
+            return None
+        mean, std = (
+            (buffer.flatten() if buffer.shape[1:] == (1, 1) else buffer).numpy(force=True)
+            for buffer in (self.mean, self.std)
+        )
+        return mean, std
 
     @property
     def options(self) -> dict[str, Any]:
@@ -68,8 +97,8 @@ class DefendedModule(nn.Module):
             InputError: Another integer type, or what a defence refuses.
         """
         x = self._enter(x)
-        for step in self.maps:
-            x = step(x)
+        for defence in self._preprocessors:
+            x = defence.map(x)
         return self._classify(x)
 
     def _enter(self, x: Tensor) -> Tensor:
@@ -83,7 +112,7 @@ class DefendedModule(nn.Module):
 
     def standardised(self, x: Tensor) -> Tensor:
         """Return (x - mean) / std; x itself where there is no standardisation."""
-        return x if self.standardisation is None else (x - self.mean) / self.std
+        return (x - self.mean) / self.std if self._standardised else x
 
     def _classify(self, x: Tensor) -> Any:
         return self.base(self.standardised(x))

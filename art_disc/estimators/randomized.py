@@ -101,7 +101,7 @@ class RandomizedModule(DefendedModule):
         x = self._enter(x)
         row = x.new_zeros((1, *self._shape(x)))
         each = bytes_for_backward(self.base, self._classify, row)
-        steps = list(self.maps)
+        steps = [defence.map for defence in self.preprocessors]
         while steps and not isinstance(steps[0], RandomMap):
             x = steps.pop(0)(x)
         return x, steps, each
@@ -191,7 +191,7 @@ class RandomizedClassifier(DefendedClassifier):
         of `CheckedInputs`.
         """
         known = None
-        if not (training_mode or self.is_rnn or self.preprocessing_defences):
+        if not (training_mode or self.is_rnn or self.preprocessing_operations):
             y = self._rows(y, len(x))
             labels = self.reduce_labels(torch.as_tensor(y).to(self.device))
             known = KnownLoss.of(self._loss, labels, self.voting)

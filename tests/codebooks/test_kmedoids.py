@@ -292,7 +292,7 @@ def test_the_rule_afterwards_is_assign_metric(make, tmp_path):
         assert np.array_equal(got, plain.quantize(x))
         assert np.array_equal(PixelDiscretization(book)(x)[0], got)
         assert book.separation() == plain.separation()
-        assert book.frozen().metric == metric
+        assert book.sealed().nearest_metric == metric
         assert Codebook.load(book.save(tmp_path / "book.npz")).metric == metric
         results.append(got)
     assert not np.array_equal(results[0], results[1])
