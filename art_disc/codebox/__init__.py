@@ -9,17 +9,17 @@ from art_disc.codebox.boxes import from_units, to_units
 from art_disc.codebox.cell_volume import MOST_CHANNELS, grid_reach
 from art_disc.codebox.cells import point_for
 from art_disc.codebox.code_box import CodeBox
+from art_disc.codebox.distinct import distinct
 from art_disc.codebox.points import Reach
 from art_disc.codebox.reachability import (
     checked_units,
-    free_pixels,
     log2_images,
     masks_of,
     reachable_codes,
     unit_mask,
 )
 from art_disc.codebox.rules import RULES, Threat
-from art_disc.codebox.sizes import class_sizes, cube_counts, distinct
+from art_disc.codebox.sizes import class_sizes, cube_counts, free_pixels
 
 __all__ = [
     "MOST_CHANNELS",

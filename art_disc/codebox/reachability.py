@@ -7,10 +7,12 @@ import numpy as np
 
 from art_disc.codebooks import Codebook
 from art_disc.codebox.boxes import box, levels_of, slack, to_units
-from art_disc.codebox.cells import cells_1d, colour_mask
+from art_disc.codebox.cells import cells_1d
+from art_disc.codebox.colours import colour_mask
+from art_disc.codebox.distinct import distinct
 from art_disc.codebox.grid import grid_mask_1d, grid_mask_colour
 from art_disc.codebox.rules import Threat, paper_mask, published_mask
-from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray, check_images
+from art_disc.core.checks import BoolArray, Float32Array, Float64Array, check_images
 from art_disc.core.layouts import check_channels
 
 _CHUNK_BITS = 1 << 24
@@ -54,24 +56,6 @@ def reachable_codes(
     return unit_mask(checked_units(x, codebook, channels_first=channels_first), codebook, threat)
 
 
-def free_pixels(
-    x: Any,
-    codebook: Codebook,
-    *,
-    eps: float,
-    rule: str = "exact",
-    domain: str = "real",
-    channels_first: bool = True,
-) -> IntArray:
-    """Count, for each of n images, the units that can reach more than one codeword, shape (n,).
-
-    Arguments and errors are those of `reachable_codes`, whose masks need not fit into memory here.
-    """
-    units = checked_units(x, codebook, channels_first=channels_first)
-    masks = masks_of(units, codebook, Threat(eps, rule, domain))
-    return np.concatenate([(mask.sum(axis=-1) > 1).sum(axis=1) for mask in masks]).astype(np.int64)
-
-
 def log2_images(mask: BoolArray) -> Float64Array:
     """log2 of the number of code images |S(x)| for each image, shape (n,).
 
@@ -98,8 +82,13 @@ def masks_of(units: Float32Array, codebook: Codebook, threat: Threat) -> Iterato
         yield unit_mask(units[first : first + size], codebook, threat)
 
 
-def unit_mask(units: Float32Array, codebook: Codebook, threat: Threat) -> BoolArray:
-    """`reachable_codes` of checked units (n, units, d), shape (n, units, k)."""
+def unit_mask(
+    units: Float32Array, codebook: Codebook, threat: Threat, *, enough: int | None = None
+) -> BoolArray:
+    """`reachable_codes` of checked units (n, units, d), shape (n, units, k).
+
+    With `enough` a unit that reaches as many codewords need not have more of them marked.
+    """
     flat = units.reshape(-1, units.shape[-1])
     if threat.rule != "exact":
         by_rule = paper_mask if threat.rule == "paper" else published_mask
@@ -107,11 +96,14 @@ def unit_mask(units: Float32Array, codebook: Codebook, threat: Threat) -> BoolAr
     elif codebook.n_channels_ == 1:
         mask = _scalar_mask(flat[:, 0], codebook, threat)
     else:
-        colours, where = np.unique(flat, axis=0, return_inverse=True)
-        mask = colour_mask(colours, codebook, threat.eps)
+        colours, where = distinct(flat)
         if threat.domain == "8bit":
-            mask = grid_mask_colour(colours, codebook, threat.eps, mask)
-        mask = mask[where.reshape(-1)]
+            mask = grid_mask_colour(
+                colours, codebook, threat.eps, colour_mask(colours, codebook, threat.eps)
+            )
+        else:
+            mask = colour_mask(colours, codebook, threat.eps, enough=enough)
+        mask = mask[where]
     return mask.reshape(*units.shape[:2], codebook.n_codes_)
 
 

@@ -1,48 +1,43 @@
-"""Number of codewords that each distinct pixel value reaches, each value looked at once."""
+"""Number of codewords that pixels reach, each distinct value looked at once."""
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from art_disc.codebooks import Codebook
 from art_disc.codebox.cell_volume import MOST_CHANNELS, grid_reach, reached_counts
+from art_disc.codebox.distinct import distinct
 from art_disc.codebox.grid import as_pixels, is_on_grid
-from art_disc.codebox.reachability import unit_mask
+from art_disc.codebox.reachability import checked_units, unit_mask
 from art_disc.codebox.rules import Threat
 from art_disc.core.checks import Float32Array, IntArray
 
 _MASK_BITS = 1 << 22
 # looking at one colour costs about as much as the cells of so many colours of the cube
 _WORTH = 500
-# channels whose levels fit one number of 64 bits, and keys for which a table of all pays
-_KEYED, _FEW = 7, 256
 
 
-def distinct(pixels: NDArray[Any]) -> tuple[NDArray[Any], IntArray]:
-    """Distinct pixels (m, c) of pixels (n, c), and for each of the n its row among them."""
-    levels = np.rint(255 * pixels).astype(np.int64)
-    if pixels.shape[1] <= _KEYED and ((levels >= 0) & (levels <= 255)).all():
-        # 8-bit colours are told apart as whole numbers, which spares sorting rows
-        first, place = _first_of(levels @ (256 ** np.arange(pixels.shape[1])[::-1]))
-        if np.array_equal(pixels[first][place], pixels):
-            return pixels[first], place
-    values, where = np.unique(pixels, axis=0, return_inverse=True)
-    return values, where.reshape(-1)
+def free_pixels(
+    x: Any,
+    codebook: Codebook,
+    *,
+    eps: float,
+    rule: str = "exact",
+    domain: str = "real",
+    channels_first: bool = True,
+) -> IntArray:
+    """Count, for each of n images, the units that can reach more than one codeword, shape (n,).
 
-
-def _first_of(keys: IntArray) -> tuple[IntArray, IntArray]:
-    """Where each different key, rising, occurs, and for each key its place among them."""
-    if keys.max() >= _FEW:
-        _, first, place = np.unique(keys, return_index=True, return_inverse=True)
-        return first, place.reshape(-1)
-    # far quicker than sorting
-    seen = np.zeros(_FEW, dtype=bool)
-    seen[keys] = True
-    place = (seen.cumsum() - 1)[keys]
-    first = np.empty(int(seen.sum()), dtype=np.int64)
-    first[place] = np.arange(len(keys))
-    return first, place
+    Arguments and errors are those of `reachable_codes`, whose masks need not fit into memory here.
+    Each distinct colour is looked at once, and no further than to its second codeword.
+    """
+    units = checked_units(x, codebook, channels_first=channels_first)
+    threat = Threat(eps, rule, domain)
+    flat = units.reshape(-1, units.shape[-1])
+    # telling scalars apart takes longer than looking at all of them
+    values, where = distinct(flat) if flat.shape[1] > 1 else (flat, np.arange(len(flat)))
+    free = _sizes(values, codebook, threat, enough=2) > 1
+    return np.asarray(free[where].reshape(units.shape[:2]).sum(axis=1), dtype=np.int64)
 
 
 def class_sizes(pixels: Float32Array, codebook: Codebook, threat: Threat) -> IntArray:
@@ -53,9 +48,16 @@ def class_sizes(pixels: Float32Array, codebook: Codebook, threat: Threat) -> Int
         if (high - low + 1 + 2 * reach).prod() < _WORTH * len(levels):
             counts = reached_counts(codebook, reach, low, high, ties=threat.domain == "real")
             return np.asarray(counts[tuple((levels - low).T)], dtype=np.int64)
+    return _sizes(pixels, codebook, threat)
+
+
+def _sizes(
+    pixels: Float32Array, codebook: Codebook, threat: Threat, *, enough: int | None = None
+) -> IntArray:
+    """`class_sizes` by masks; a number of `enough` or more says no more than that."""
     rows = max(1, _MASK_BITS // codebook.n_codes_)
     parts = [
-        unit_mask(pixels[None, i : i + rows], codebook, threat).sum(axis=-1)
+        unit_mask(pixels[None, i : i + rows], codebook, threat, enough=enough).sum(axis=-1)
         for i in range(0, len(pixels), rows)
     ]
     return np.concatenate(parts, axis=None).astype(np.int64)

@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import OptimizeResult
 
 from art_disc.codebooks import BitDepthCodebook, Codebook, UniformCodebook
+from art_disc.codebox import programmes
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.metrics import free_pixels, log2_images, reachable_codes
 
@@ -73,6 +74,9 @@ def test_an_l2_corner_that_only_a_programme_finds():
 def test_a_solver_that_fails_counts_as_reachable(monkeypatch):
     book = Codebook(np.array([[100, 120], [80, 104], [104, 96]]) / 255, metric="l2")
     x = pixel(95, 29024 / 272 - 8)
+    # nothing that the exchanges find out, so that all is left to the solver
+    monkeypatch.setattr(programmes, "_EXCHANGES", 0)
+    assert codes(x, book, 7.95 / 255) == [1, 2]
     monkeypatch.setattr("scipy.optimize.linprog", lambda *_, **__: OptimizeResult(status=4, x=None))
     assert codes(x, book, 7.95 / 255) == [0, 1, 2]
 
