@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import art_disc as ad
-from art_disc.attacks.zoo.discovery import discover
+from art_disc.attacks import ATTACKS
+from art_disc.attacks.zoo.discovery import LEFT_OUT
 from art_disc.cli.zoo import DEFENCES
 from art_disc.core.files import replace_file
 from art_disc.core.records.zoo import ZooRecord
@@ -86,19 +87,41 @@ def merged(old: ZooRecord, new: ZooRecord) -> ZooRecord:
 
 
 def write_docs() -> Path:
-    """Put the generated tables between their marks in docs/attacks.md."""
+    """Write the generated parts of docs/attacks.md again."""
+    return replace_file(DOCS, page().encode())
+
+
+def page() -> str:
+    """Return docs/attacks.md with what is generated between its marks."""
     record = ZooRecord.load(FILE)
+    # not those that are found: an attack whose package is absent cannot be
+    classes = LEFT_OUT.keys() | {spec.art for spec in ATTACKS.values() if spec.art}
     parts = {
-        "attacks": f"{len(discover())} classes of ART found.\n\n{attack_list().markdown()}",
+        "attacks": f"{len(classes)} classes of ART are in this table or left out.\n\n"
+        f"{attack_list().markdown()}",
         "left out": left_out_list().markdown(),
-        "matrix": "\n\n".join(part.markdown() for part in matrix(record).parts),
+        "matrix": "\n\n".join((about(record), *(p.markdown() for p in matrix(record).parts))),
     }
     text = DOCS.read_text(encoding="utf-8")
     for name, content in parts.items():
         begin, end = MARK.format(name), MARK.format(f"end of {name}")
         head, _, rest = text.partition(begin)
         text = f"{head}{begin}\n\n{content}\n\n{end}{rest.partition(end)[2]}"
-    return replace_file(DOCS, text.encode())
+    return text
+
+
+def about(record: ZooRecord) -> str:
+    """Say what the matrix is of, and how many of its successes kept no budget."""
+    lowered = [cell for cell in record.cells if cell.status == "lowered"]
+    beyond = sum(map(record.beyond, lowered))
+    return (
+        f"{len(record.labels)} {record.dataset['name']}, a network trained by: "
+        f"{record.network['training']}; l_inf budget {record.eps:g} (in l2 the norm of a change by "
+        f"{record.eps:g} everywhere), tier {record.tier}. It shows what runs, and measures no "
+        f"robustness: of {len(lowered)} cells in which the accuracy fell, {beyond} are of attacks "
+        f"that take no budget and changed some value by more than {record.eps:g}. Times are of a "
+        "busy machine."
+    )
 
 
 if __name__ == "__main__":

@@ -41,6 +41,27 @@ def test_the_reproduction_page_is_made_from_the_result_files():
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
+def test_the_page_of_attacks_is_made_from_the_tables_and_the_result_file():
+    from studies.zoo_digits import DOCS, page
+
+    assert DOCS.read_text(encoding="utf-8") == page()
+
+
+def test_the_page_of_attacks_says_which_successes_kept_no_budget():
+    from art_disc.core.records.zoo import ZooRecord
+    from studies.zoo_digits import DOCS, FILE, about
+
+    record = ZooRecord.load(FILE)
+    beyond = [c for c in record.cells if c.eps is None and c.linf_max > 0.21]
+    lowered = sum(c.status == "lowered" for c in beyond)
+    assert lowered > 100
+    assert f", {lowered} are of attacks that take no budget" in about(record)
+    text = DOCS.read_text(encoding="utf-8")
+    assert text.count("*+ ") == lowered
+    # whatever is installed
+    assert "62 classes of ART" in text
+
+
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_python_of_the_page_on_randomness_runs(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path))

@@ -133,6 +133,11 @@ class ZooRecord(Record, kind="zoo"):
         msg = f"the record has no cell of {attack!r} on {defence!r}"
         raise InputError(msg)
 
+    def beyond(self, cell: ZooCell) -> bool:
+        """Whether the attack, which takes no budget, changed some value by more than `eps`."""
+        # float32 images a budget apart may differ by a rounding more
+        return cell.eps is None and cell.linf_max > self.eps + 1e-6
+
     def counts(self, defence: str) -> dict[str, int]:
         """Cells of one classifier by status."""
         found = Counter(cell.status for cell in self.cells if cell.defence == defence)

@@ -9,7 +9,7 @@ from art_disc.report.views import View, settings_section
 
 LEGEND = (
     "7>1: of the images that were right, 7, the attack left 1 right by a fresh prediction; * it "
-    "lowered the accuracy. 0: share of zero gradients among those at the raw input, where there "
+    "lowered the accuracy; + by changes beyond the budget, of an attack that takes none. 0: share of zero gradients among those at the raw input, where there "
     "are any. Letters: see below the table. Few images and steps: what runs, not what is robust."
 )
 
@@ -18,7 +18,7 @@ def matrix(record: ZooRecord) -> Section:
     """The matrix, attack by attack, why cells did not run, and how many did what."""
     reasons: dict[str, str] = {}
     rows = [
-        (name, *(_cell_words(record.cell(name, d), reasons) for d in record.defences))
+        (name, *(_cell_words(record, record.cell(name, d), reasons) for d in record.defences))
         for name in record.attacks
     ]
     counts = (
@@ -40,11 +40,11 @@ def _short(names: Iterable[str]) -> list[str]:
     return short if len(set(short)) == len(short) else names
 
 
-def _cell_words(cell: ZooCell, reasons: dict[str, str]) -> str:
+def _cell_words(record: ZooRecord, cell: ZooCell, reasons: dict[str, str]) -> str:
     if not cell.finished:
         reason = f"{cell.status}, {cell.reason}"
         return f"{cell.status} {reasons.setdefault(reason, _letter(len(reasons)))}"
-    mark = "*" if cell.status == "lowered" else ""
+    mark = ("*+" if record.beyond(cell) else "*") if cell.status == "lowered" else ""
     zero = f" {cell.zero_share:.0%} 0" if cell.zero_gradients else ""
     passed = f" {cell.bypassed} bypassed" if cell.bypassed else ""
     return f"{cell.clean}>{cell.attacked}{mark} {cell.seconds:.1f}s{zero}{passed}"
