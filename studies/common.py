@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import resource
+import statistics
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -94,6 +95,24 @@ def write(name: str, results: dict[str, Any], threads: int) -> None:
 def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return the lines of a table, and an empty one."""
     return [*Table.of("", "", heads, rows).markdown().splitlines(), ""]
+
+
+def about(value: float) -> str:
+    """Return a timing with the digits that another run would find again.
+
+    >>> about(3258), about(12.9), about(1.0095), about(0.0312)
+    ('3,000', '13', '1.0', '0.03')
+    """
+    if value >= 100:
+        return f"{float(f'{value:.1g}'):,.0f}"
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}" if value >= 0.1 else f"{value:.1g}"
+
+
+def timed_ratio(over: Sequence[float], under: Sequence[float]) -> str:
+    """Return the ratio of two medians, with what single timings could have given."""
+    middle = statistics.median(over) / statistics.median(under)
+    low, high = min(over) / max(under), max(over) / min(under)
+    return f"{about(middle)} times ({about(low)} to {about(high)} between single timings)"
 
 
 def load(name: str) -> StudyRecord:

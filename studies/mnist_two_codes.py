@@ -62,6 +62,8 @@ def piece(
         attacks=[name],
         settings=settings,
         surrogates=() if own else ("soft", "identity"),
+        # what checks attack with is none of this study's rows; `studies.mnist_checks` has them
+        checks=None,
         n_ex=n_ex,
         out=path.parent,
         training=common.MNIST_TRAINING,

@@ -3,8 +3,9 @@
 python -m studies.summary
 """
 
+from art_disc.core.provenance import UNKNOWN
 from art_disc.core.records.study import StudyRecord
-from studies.common import load, markdown
+from studies.common import about, load, markdown, timed_ratio
 
 
 def percent(share: dict) -> str:
@@ -13,9 +14,10 @@ def percent(share: dict) -> str:
 
 
 def where(result: StudyRecord) -> str:
-    packages = result.environment.packages
+    packages, made = result.environment.packages, result.environment.commit
     return (
-        f"{result.environment.created[:10]}, {result.machine['cores']} CPU cores, "
+        f"{result.environment.created[:10]}, {'' if made == UNKNOWN else f'commit {made[:12]}, '}"
+        f"{result.machine['cores']} CPU cores, "
         f"torch {packages['torch']}, ART {packages['adversarial-robustness-toolbox']}, "
         f"NumPy {packages['numpy']}"
     )
@@ -115,8 +117,9 @@ def overhead() -> list[str]:
     pgd, records = result["pgd20_defended_over_base"], result["records_and_report"]
     return [
         f"PGD-{pgd['steps']} on {pgd['images']} MNIST images takes "
-        f"{pgd['ratio_of_medians']:.2f} times as long through the two-codeword defence as on the "
-        f"bare network; records and report take {100 * records['share']:.1f} % of an evaluation "
+        f"{timed_ratio(pgd['seconds']['defended'], pgd['seconds']['base'])} as long through the "
+        "two-codeword defence as on the bare network; records and report take "
+        f"{100 * records['share']:.1f} % of an evaluation "
         f"(`studies/overhead.py`; {where(result)}).",
         "",
     ]
@@ -169,8 +172,8 @@ def colour() -> list[str]:
     result = load("colour_codebook")
     return [
         f"Ten colour codewords, radius 64/255, from {result['images']:,} CIFAR-10 images: "
-        f"{result['cpu_seconds']} s of CPU time, {result['peak_memory_mb'] / 1000:.2f} GB at most, "
-        "the images included "
+        f"about {about(result['cpu_seconds'])} s of CPU time, "
+        f"{result['peak_memory_mb'] / 1000:.2f} GB at most, the images included "
         f"(`studies/colour_codebook.py`; {where(result)})."
     ]
 
@@ -180,22 +183,24 @@ def medoids() -> list[str]:
     found, density = result["rows"]["kmedoids"], result["rows"]["density"]
     return [
         "",
-        f"300 colour medoids from the same images: {found['seconds']} s, "
+        f"300 colour medoids from the same images: about {about(found['seconds'])} s, "
         f"{found['peak_memory_mb'] / 1000:.2f} GB at most; their cost on all pixels is "
         f"{result['cost_above_larger_sample']:.2%} above that of a run on a ten times larger "
-        f"sample. 300 density codewords, radius 16/255: {density['seconds']} s "
+        "sample. 300 density codewords, radius 16/255: about "
+        f"{about(density['seconds'])} s "
         f"(`studies/kmedoids_colour.py`; {where(result)}).",
     ]
 
 
 def thermometer() -> list[str]:
     result = load("thermometer_speed")
-    first, last = (layout["ratio_of_medians"] for layout in result["layouts"])
+    seconds = (layout["seconds"] for layout in result["layouts"])
+    first, last = (timed_ratio(spent["art"], spent["ours"]) for spent in seconds)
     return [
         "",
         f"Thermometer codes, {result['levels']} levels, {result['images']} CIFAR-10 images: "
-        f"{first:,.0f} times (NCHW) and {last:,.0f} times (NHWC) as fast as ART's own "
-        "`ThermometerEncoding` in the same run, equal values "
+        f"NCHW {first}, NHWC {last} as fast as ART's own `ThermometerEncoding` in the same run, "
+        "equal values "
         f"(`studies/thermometer_speed.py`; {where(result)}).",
     ]
 

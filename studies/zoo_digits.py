@@ -70,7 +70,10 @@ def classifier(network: Any, data: ad.Dataset, text: str) -> Any:
 
 
 def merged(old: ZooRecord, new: ZooRecord) -> ZooRecord:
-    """Return the old record with the cells of the new one, which must be of the same run."""
+    """Return the old record with the cells of the new one, which must be of the same run.
+
+    It names the commit of the old one: none of its cells is older.
+    """
     same = ("dataset", "example_ids", "labels", "network", "tier", "eps", "seed", "time_limit")
     for name in same:
         if getattr(old, name) != getattr(new, name):
@@ -83,7 +86,8 @@ def merged(old: ZooRecord, new: ZooRecord) -> ZooRecord:
         for attack in old.attacks
         for d in defences
     ]
-    return dataclasses.replace(new, defences=defences, cells=tuple(cells))
+    made = dataclasses.replace(new.environment, commit=old.environment.commit)
+    return dataclasses.replace(new, defences=defences, cells=tuple(cells), environment=made)
 
 
 def write_docs() -> Path:

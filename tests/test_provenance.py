@@ -1,6 +1,7 @@
 """Every result file says where it comes from, and what has changed since is told."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -111,3 +112,13 @@ def test_a_file_without_a_note_is_compared_with_the_commit_that_brought_it(check
 
 def test_a_commit_that_is_not_there_is_no_claim(checkout):
     assert "is not known" in told(checkout, _result(checkout, "0" * 40))
+
+
+def test_a_matrix_with_columns_of_two_commits_names_the_older_one():
+    from studies.zoo_digits import merged
+    from tests.core.record_examples import RECORDS
+
+    old = next(record for record in RECORDS if record.kind == "zoo")
+    old = replace(old, environment=replace(old.environment, commit="a" * 40))
+    new = replace(old, environment=replace(old.environment, commit="b" * 40))
+    assert merged(old, new).environment.commit == "a" * 40

@@ -35,6 +35,15 @@ def test_the_figures_of_the_readme_are_those_of_the_result_files():
     assert section() in README.read_text(encoding="utf-8")
 
 
+def test_timings_are_printed_with_the_digits_that_are_found_again():
+    from studies.common import about, timed_ratio
+
+    shown = [about(value) for value in (3258, 249.7, 12.9, 2.07, 0.7946, 0.0312)]
+    assert shown == ["3,000", "200", "13", "2.1", "0.8", "0.03"]
+    # medians 2 and 4; the fastest over the slowest, and the other way round
+    assert timed_ratio([1, 2, 9], [3, 4, 8]) == "0.5 times (0.1 to 3.0 between single timings)"
+
+
 def test_the_reproduction_page_is_made_from_the_result_files():
     from studies.tables import PAGE, page
 

@@ -37,8 +37,11 @@ def run(options: Namespace) -> None:
     """Certify at every budget and print one line each, also of those before a Ctrl-C."""
     from art_disc.cli.setup import budgets, load_data, make_classifier
     from art_disc.metrics import certify
+    from art_disc.report import check_extra
     from art_disc.report.kinds.certificate import certificate_counts
 
+    if options.out:
+        check_extra()
     data = load_data(options)
     classifier, _ = make_classifier(options, data)
     if classifier.is_random:

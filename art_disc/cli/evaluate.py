@@ -76,7 +76,9 @@ def run(options: Namespace) -> int:
     """Attack, score, report; 1 where an attack failed, 130 on Ctrl-C, with what was finished."""
     from art_disc.cli.setup import budgets, load_data, make_classifier, make_reference
     from art_disc.evaluation import EvaluationInterrupted, evaluate
+    from art_disc.report import check_extra
 
+    check_extra()
     data = load_data(options)
     classifier, line = make_classifier(options, data)
     out = Path(options.out or f"runs/{data.name}")

@@ -108,10 +108,13 @@ def run(options: Namespace) -> None:
 def _accuracies(options: Namespace) -> Path:
     """Run a table of accuracies; return its JSON."""
     from art_disc.core.files import replace_file
-    from art_disc.report import as_markdown, as_text, eps_figures
-    from art_disc.reproduction import reproduce
+    from art_disc.report import as_markdown, as_text, check_extra, eps_figures
+    from art_disc.reproduction import TABLES, reproduce
     from art_disc.reproduction.run import file_name
 
+    # several budgets are drawn
+    if len(options.eps or TABLES[options.table].eps) > 1:
+        check_extra()
     out = Path(options.out)
     record = reproduce(
         options.table,

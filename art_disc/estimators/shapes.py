@@ -28,6 +28,9 @@ def encoded_shape(
             on an image of zeros.
         input_shape: (c, h, w), or (h, w, c) where not `channels_first`.
         channels_first: Layout of the images.
+
+    Raises:
+        InputError: Somebody else's preprocessor fails there, or returns no images.
     """
     for defence in defences:
         input_shape = _behind(defence, input_shape, channels_first=channels_first)
@@ -40,14 +43,31 @@ def _behind(defence: Any, shape: Shape, *, channels_first: bool) -> Shape:
             clip = defence.clip_values
             defence = defence.with_layout(channels_first=channels_first, clip_values=clip)
         return tuple(defence.encoded_shape(shape))
+    # what is for training alone leaves the images that are predicted as they are
+    return _tried(defence, shape) if defence.apply_predict else shape
+
+
+def _tried(defence: Any, shape: Shape) -> Shape:
+    """Return the shape that somebody else's preprocessor makes of an image of zeros."""
     try:
         # asking for a shape must not move a stream that the caller draws from
         with global_seeds(0), torch.random.fork_rng(devices=[]):
             made = np.asarray(defence(np.zeros((1, *shape), dtype=np.float32))[0])
-    # somebody else's code; what it raises is reported where the classifier is tried
-    except Exception:
-        return shape
-    return (made.shape[1], made.shape[2], made.shape[3]) if made.ndim == 4 else shape
+    # the user's own code runs here, and may raise anything
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        msg = (
+            f"{type(defence).__name__} fails on one image of zeros of shape {shape}: {why}; give a "
+            "preprocessor for such images"
+        )
+        raise InputError(msg) from error
+    if made.ndim != 4 or len(made) != 1:
+        msg = (
+            f"{type(defence).__name__} must return images of shape (n, c, h, w) or (n, h, "
+            f"w, c), got {made.shape} for one image of shape {shape}"
+        )
+        raise InputError(msg)
+    return made.shape[1], made.shape[2], made.shape[3]
 
 
 def check_standardisation(module: DefendedModule, shape: Shape) -> None:

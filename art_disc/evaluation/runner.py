@@ -123,8 +123,7 @@ class Runner:
         except ImportError as error:
             reason = f"needs a package that is not installed: {error.name or error}"
             return self._not_run(trial, "skipped", reason)
-        # an attack that fails is an outcome of the record, not the end of the run
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - an outcome of the record, not the end
             return self._not_run(trial, "failed", f"{type(error).__name__}: {error}")
         if trial.own is not None and not result.gradients:
             trial = replace(trial, knowledge="none", models=("defended",))

@@ -123,8 +123,7 @@ def _row(row: TransferRow, trial: Trial, judge: Scorer, own: Callable[[], Scorer
     """Attack one source, and score what it made on the target (`judge`) and on the source."""
     try:
         made = run_trial(trial)
-    # an attack that fails is a row of the record, not the end of the run
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a row of the record, not the end of the run
         return replace(row, reason=f"{type(error).__name__}: {error}")
     found, itself = judge.score(made.images), own()
     return replace(

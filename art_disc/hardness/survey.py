@@ -17,6 +17,7 @@ from art_disc.data import Dataset
 from art_disc.hardness.equivalence import EquivalenceClasses, equivalence_classes
 from art_disc.hardness.neighbourhoods import NeighbourhoodSizes, neighbourhood_sizes
 from art_disc.hardness.separability import Separability, separability
+from art_disc.report import check_extra
 from art_disc.report.hardness import png
 
 
@@ -48,6 +49,8 @@ def survey(  # noqa: PLR0913 - each is a choice of its own
         InputError: A budget, rule or domain does not fit.
         MissingExtraError: Plots are asked for, and matplotlib is not installed.
     """
+    if plots is not None:
+        check_extra()
     counts = PixelCounts.of(data.x_train if len(data.x_train) else data.x_test)
     rows = []
     for budget in eps:

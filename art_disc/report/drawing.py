@@ -81,6 +81,16 @@ def need(module: str) -> Any:
         raise MissingExtraError(msg) from error
 
 
+def check_extra() -> None:
+    """Refuse a run whose page could not be made in the end.
+
+    Raises:
+        MissingExtraError: jinja2 or matplotlib is not installed.
+    """
+    for package in ("jinja2", "matplotlib"):
+        need(package)
+
+
 @contextmanager
 def new_figure(height: float = 3.9) -> Iterator[Any]:
     """Give a figure in the report's style, whatever the user's own; nothing of that is changed.

@@ -32,8 +32,10 @@ def reproduce_figure5(
         DataNotFoundError: MNIST or CIFAR-10 is not there.
         MissingExtraError: matplotlib is not installed.
     """
+    from art_disc.report import check_extra
     from art_disc.report.hardness import png
 
+    check_extra()
     # first: the code may change while it runs
     environment = Environment.here(threads=torch.get_num_threads())
     rows = []

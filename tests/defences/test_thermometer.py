@@ -9,6 +9,7 @@ import pytest
 import torch
 from art.attacks.evasion import ProjectedGradientDescent
 from art.defences.preprocessor import ThermometerEncoding
+from art.defences.preprocessor.preprocessor import Preprocessor
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -355,6 +356,31 @@ def test_shapes_add_up_along_a_chain():
     assert encoded_shape([], (3, 8, 8)) == (3, 8, 8)
     theirs = ThermometerEncoding((0, 1), 7, channels_first=True)
     assert encoded_shape([theirs], (2, 4, 4)) == (14, 4, 4)
+
+
+def test_what_somebody_elses_preprocessor_does_to_the_shape_is_not_guessed():
+    class Theirs(Preprocessor):
+        """Halves the images, fails or returns rows, as it is told."""
+
+        def __init__(self, does, apply_predict=True):
+            super().__init__(is_fitted=True, apply_fit=True, apply_predict=apply_predict)
+            self.does = does
+
+        def __call__(self, x, y=None):
+            if self.does == "fail":
+                msg = "wants colour"
+                raise ValueError(msg)
+            return (x[:, :, ::2, ::2] if self.does == "halve" else x.reshape(len(x), -1)), y
+
+    assert encoded_shape([Theirs("halve")], (3, 8, 8)) == (3, 4, 4)
+    with pytest.raises(
+        InputError, match=r"Theirs fails on one image .*\(3, 8, 8\): .*wants colour"
+    ):
+        encoded_shape([Theirs("fail")], (3, 8, 8))
+    with pytest.raises(InputError, match=r"Theirs must return images .* got \(1, 192\)"):
+        encoded_shape([Theirs("rows")], (3, 8, 8))
+    # what is for training alone is not asked
+    assert encoded_shape([Theirs("fail", apply_predict=False)], (3, 8, 8)) == (3, 8, 8)
 
 
 def test_a_network_for_other_shapes_is_told_the_shape():

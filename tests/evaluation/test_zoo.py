@@ -42,48 +42,70 @@ def record(models, digits):
     return run(models, digits, [name for name in ATTACKS if name not in SLOW], n_ex=4)
 
 
+# at .2 these break one image in four or none; at .6 every one of them breaks many
+WEAK = (
+    "acg_ce", "reacg_ce", "universal", "universal_targeted", "threshold", "random_search",
+    "pixel_de", "feature_adversaries",
+)  # fmt: skip
+# what they break at this size is luck (CMA-ES seeds itself by the clock): they change images
+SMALL = {"pixel_cma", "patch", "patch_torch", "laser_beam"}
+
+
+@pytest.fixture(scope="module")
+def wide(models, digits):
+    return run({"none": models["none"]}, digits, WEAK, n_ex=12, eps=0.6)
+
+
+def able(record):
+    """The cells of all attacks that can run here: of each it is held that it did."""
+    cells = [c for c in record.cells if not ATTACKS[c.attack].missing and not c.expected]
+    assert [c for c in cells if not c.finished] == []
+    for cell in record.cells:
+        assert not cell.expected or ATTACKS[cell.attack].breaks_inside_art
+    assert len({c.attack for c in cells}) >= min(30, len(record.attacks)) - len(SMALL)
+    return cells
+
+
 def test_no_attack_fails_for_a_reason_on_our_side(record):
     assert record.flaws() == ()
-    for cell in record.cells:
-        if not cell.finished:
-            assert cell.expected or ATTACKS[cell.attack].missing, cell
+    assert able(record)
 
 
-def test_nearly_every_attack_lowers_the_undefended_network(record):
-    weak = {c.attack for c in record.cells if c.defence == "none" and c.status == "ran"}
-    # with cross-entropy both are weak everywhere; the others are small at this size
-    small = {"acg_ce", "reacg_ce", "universal", "universal_targeted", "pixel_cma",
-             "threshold", "random_search", "patch", "patch_torch", "laser_beam"}  # fmt: skip
-    # what one of four images does with a processor's rounding is not the attack's fault
-    assert len(weak - small) <= 2, weak - small
+def test_every_attack_that_runs_lowers_the_undefended_network(record, wide):
+    for cell in able(record):
+        assert cell.l2_max > 0, cell
+        if cell.defence == "none" and cell.attack not in {*WEAK, *SMALL}:
+            assert cell.attacked < cell.clean, cell
+    for cell in able(wide):
+        assert cell.attacked <= cell.clean - 2, cell
+        assert cell.clean >= 10
 
 
 def test_gradient_attacks_get_gradients_through_the_defence(record):
-    for cell in record.cells:
-        if cell.finished and cell.gradient_attack:
+    for cell in able(record):
+        if cell.gradient_attack:
             assert cell.gradients > 0
             assert cell.seen_gradients > cell.zero_gradients
-        elif cell.finished:
+        else:
             assert cell.gradients == cell.seen_gradients == 0
             assert cell.queries > 0
         assert cell.bypassed == 0
 
 
 def test_bounded_attacks_keep_their_budget(record):
-    for cell in record.cells:
-        if cell.finished and cell.eps is not None:
+    for cell in able(record):
+        assert (cell.eps is not None) == ATTACKS[cell.attack].bounded
+        if cell.eps is not None:
             size = cell.linf_max if cell.norm == "inf" else cell.l2_max
             assert 0 < size <= cell.eps + 1e-5, cell
-        assert (cell.eps is not None) == ATTACKS[cell.attack].bounded
 
 
 def test_what_a_row_says_of_its_cost_holds(record):
-    for cell in record.cells:
-        if cell.finished:
-            spec = ATTACKS[cell.attack]
-            gradients, queries = spec.cost(spec.tiers["smoke"])
-            assert cell.gradients <= cell.total * (gradients + 3), cell
-            assert cell.queries <= cell.total * (queries + 3), cell
+    for cell in able(record):
+        spec = ATTACKS[cell.attack]
+        gradients, queries = spec.cost(spec.tiers["smoke"])
+        assert cell.gradients <= cell.total * (gradients + 3), cell
+        assert cell.queries <= cell.total * (queries + 3), cell
 
 
 def test_a_record_is_read_back_as_it_was(record, tmp_path):
@@ -402,7 +424,9 @@ def test_a_cell_has_a_status_and_a_record_its_cells(record):
         record.cell("pgd", "nowhere")
     counts = record.counts("none")
     assert sum(counts.values()) == len(record.attacks)
-    assert counts["lowered"] >= 30
+    assert counts["lowered"] == sum(
+        c.status == "lowered" for c in record.cells if c.defence == "none"
+    )
 
 
 def test_lists_name_every_attack_and_every_class_left_out():

@@ -130,6 +130,40 @@ def test_a_missing_extra_is_named_and_the_record_is_safe(tmp_path, record, monke
     assert not (tmp_path / "report.html").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "evaluate --dataset nowhere.npz",
+        "certify --dataset nowhere.npz --eps 0.1 --out run",
+        "sweep plan.toml",
+        "reproduce chen2018-figure1 --data-dir nowhere",
+        "reproduce chen2019-figure5 --data-dir nowhere",
+    ],
+)
+def test_a_missing_extra_is_said_before_anything_runs(tmp_path, monkeypatch, capsys, words):
+    from art_disc.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ART_DISC_DATA", str(tmp_path))
+    (tmp_path / "plan.toml").write_text(
+        'name = "p"\ndatasets = ["nowhere.npz"]\ndefences = ["none"]\neps = [0.1]\n'
+        'attacks = ["fgsm"]\n'
+    )
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(words.split()) == 2
+    assert 'pip install "art-disc[report]"' in capsys.readouterr().err
+
+
+def test_plots_of_hardness_without_the_extra_count_nothing(monkeypatch, digits, tmp_path):
+    from art_disc import UniformCodebook
+    from art_disc.hardness import survey
+
+    monkeypatch.setattr(survey, "equivalence_classes", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError):
+        survey.survey(digits, UniformCodebook(2), eps=[0.1], defence="", plots=tmp_path)
+
+
 FRESH = """
 import sys
 from art_disc.report import render_run

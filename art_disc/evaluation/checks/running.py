@@ -69,6 +69,5 @@ def _judge(check: Check, ctx: Context) -> Finding:
         asked = ctx.of(check.trials(ctx)) if check.trials else []
         lost = lost_to([o for o in asked if o.status != "done"])
         return lost if lost is not None and finding.status == "pass" else finding
-    # user code runs in the checks too; what it raises must not lose the run, nor pass a check
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - user code: its error must not lose the run, nor pass a check
         return not_run(f"{type(error).__name__}: {error}")

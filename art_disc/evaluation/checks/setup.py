@@ -90,8 +90,7 @@ def gradient_health(ctx: Context) -> Finding:
     for loss in LOSSES:
         try:
             gradient = input_gradients(one_draw(ctx.own.classifier), x, ctx.y, loss)
-        # whatever a defence raises when it is differentiated, its attackers get too
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - attackers get it too
             return failed(f"no gradient: {type(error).__name__}: {error}", ctx.ids(right))
         flat = gradient.reshape(len(x), -1)
         bad = right & (~np.isfinite(flat).all(axis=1) | ~flat.any(axis=1))
@@ -108,8 +107,7 @@ def surrogate_fidelity(ctx: Context) -> Finding:
     try:
         graph = graph_values(model, x[:100])
         gradient = input_gradients(model, x, ctx.y, "cross_entropy")
-    # whatever a defence raises when it is differentiated, its attackers get too
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - attackers get it too
         return failed(f"no gradient: {type(error).__name__}: {error}")
     off = differs(graph, logits_of(model, x[:100]), ctx.thresholds.forward)
     if off.any():

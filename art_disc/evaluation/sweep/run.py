@@ -26,7 +26,7 @@ from art_disc.evaluation.sweep.prepare import (
 )
 from art_disc.evaluation.sweep.words import parse_duration
 from art_disc.evaluation.sweep.work import CellJob, CellResult, Workplace, threads
-from art_disc.report import write_report
+from art_disc.report import check_extra, write_report
 
 JOURNAL = "cells.jsonl"
 _BAR = "{percentage:3.0f}%|{bar}| {desc} [{elapsed}<{remaining}]"
@@ -92,9 +92,12 @@ def run_sweep(  # noqa: PLR0913 - each is a choice of its own
     Raises:
         InputError: The plan does not fit the folder's sweep, the machine or its data.
         SweepBusyError: Another process runs a sweep in this folder.
+        MissingExtraError: The extra `report` is not installed.
         WorkerLostError: A worker process died; what was finished is kept.
         SweepInterrupted: Ctrl-C; what was finished is kept.
     """
+    # a sweep ends with its page
+    check_extra()
     start = time.monotonic()
     limit = plan.time_limit if time_limit is None else time_limit
     deadline = start + parse_duration(limit) if limit is not None else float("inf")

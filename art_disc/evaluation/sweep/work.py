@@ -141,8 +141,7 @@ def run_job(job: CellJob) -> CellResult:
         start = time.perf_counter()
         try:
             return _result(job, _evaluated(job), start)
-        # a cell that breaks is a line of the journal, not the end of the sweep
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a line of the journal, not the end
             reason = f"{type(error).__name__}: {error}"
             cell = SweepCell(**job.cell.coordinates, status="failed", reason=reason)
             return _result(job, cell, start)

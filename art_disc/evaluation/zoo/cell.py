@@ -86,7 +86,7 @@ def run_cell(
             # ART's own; they are no news of the defence
             warnings.simplefilter("ignore")
             result = run_trial(trial)
-    except (Exception, TrialTimeoutError) as error:
+    except (Exception, TrialTimeoutError) as error:  # noqa: BLE001 - what a cell says, not the end
         return cell(**_failure(spec, error), seconds=round(time.perf_counter() - start, 3))
     return cell(
         **_effect(zoo, budget if spec.bounded else None, name, result.images),

@@ -9,8 +9,9 @@ from art_disc.report.views import View, settings_section
 
 LEGEND = (
     "7>1: of the images that were right, 7, the attack left 1 right by a fresh prediction; * it "
-    "lowered the accuracy; + by changes beyond the budget, of an attack that takes none. 0: share of zero gradients among those at the raw input, where there "
-    "are any. Letters: see below the table. Few images and steps: what runs, not what is robust."
+    "lowered the accuracy; + by changes beyond the budget, of an attack that takes none. 0: share "
+    "of zero gradients among those at the raw input, where there are any. Letters: see below the "
+    "table. Few images and steps: what runs, not what is robust."
 )
 
 
@@ -47,7 +48,12 @@ def _cell_words(record: ZooRecord, cell: ZooCell, reasons: dict[str, str]) -> st
     mark = ("*+" if record.beyond(cell) else "*") if cell.status == "lowered" else ""
     zero = f" {cell.zero_share:.0%} 0" if cell.zero_gradients else ""
     passed = f" {cell.bypassed} bypassed" if cell.bypassed else ""
-    return f"{cell.clean}>{cell.attacked}{mark} {cell.seconds:.1f}s{zero}{passed}"
+    return f"{cell.clean}>{cell.attacked}{mark} {_time(cell.seconds)}{zero}{passed}"
+
+
+def _time(seconds: float) -> str:
+    """Return seconds with no digit that another run would not find again."""
+    return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
 
 
 def _letter(i: int) -> str:
