@@ -11,12 +11,14 @@ from art_disc.bounds.interval import boxes_of, ibp
 from art_disc.bounds.layers import LAYERS, layer
 from art_disc.bounds.linear import Bounds, crown, crown_ibp
 from art_disc.bounds.margins import float_tolerance, interval_margins, margin_rows
+from art_disc.bounds.reduced import Reduced, reduced
 from art_disc.bounds.trace import trace
 
 __all__ = [
     "LAYERS",
     "Bounds",
     "Graph",
+    "Reduced",
     "boxes_of",
     "crown",
     "crown_ibp",
@@ -25,5 +27,6 @@ __all__ = [
     "interval_margins",
     "layer",
     "margin_rows",
+    "reduced",
     "trace",
 ]

@@ -54,23 +54,25 @@ class Affine(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Dense(Affine):
-    """weight (out, in) and offset (out,) on vectors."""
+    """Sum of weight (out, in) times vector, one weight an input, and an offset (out,)."""
 
-    weight: Tensor
+    weights: tuple[Tensor, ...]
     offset: Tensor | None
 
     def linear(self, *values: Tensor, absolute: bool = False) -> Tensor:
         """See `Affine`."""
-        return values[0] @ (self.weight.abs() if absolute else self.weight).T
+        weights = [w.abs() for w in self.weights] if absolute else self.weights
+        first, *rest = (v @ w.T for v, w in zip(values, weights, strict=True))
+        return sum(rest, start=first)
 
     def pull(self, rows: Tensor) -> tuple[Tensor, ...]:
         """See `Affine`."""
-        return (rows @ self.weight,)
+        return tuple(rows @ weight for weight in self.weights)
 
     @property
     def terms(self) -> int:
         """See `Affine`."""
-        return max(self.weight.shape)
+        return max(len(self.weights[0]), sum(weight.shape[1] for weight in self.weights))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +150,11 @@ class Reshape(Affine):
 
     def linear(self, *values: Tensor, absolute: bool = False) -> Tensor:  # noqa: ARG002
         """See `Affine`."""
-        return values[0].reshape(-1, *self.after)
+        return values[0].reshape(len(values[0]), *self.after)
 
     def pull(self, rows: Tensor) -> tuple[Tensor, ...]:
         """See `Affine`."""
-        return (rows.reshape(-1, *self.before),)
+        return (rows.reshape(len(rows), *self.before),)
 
     @property
     def terms(self) -> int:

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from art_disc.bounds.affine import Convolution, Dense, Reshape, Scale, Sum
 from art_disc.bounds.maxima import Maxima
-from art_disc.bounds.piecewise import Piecewise
+from art_disc.bounds.piecewise import HardTanh, LeakyRelu, Relu
 
-Step: TypeAlias = Dense | Convolution | Scale | Reshape | Sum | Piecewise | Maxima
+Step: TypeAlias = Dense | Convolution | Scale | Reshape | Sum | Relu | LeakyRelu | HardTanh | Maxima
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +41,27 @@ class Graph:
             values.append(step(*[values[i] for i in taken]))
         return values[-1]
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of its numbers; float64 where it has none."""
+        values = (getattr(step, f.name) for step in self.steps for f in fields(step))
+        parts = (part for v in values for part in (v if isinstance(v, tuple) else (v,)))
+        dtypes = (p.dtype for p in parts if isinstance(p, Tensor) and p.is_floating_point())
+        return next(dtypes, torch.float64)
+
     def to(self, dtype: torch.dtype) -> "Graph":
         """Return the same steps with numbers of another precision."""
         return replace(self, steps=tuple(_cast(step, dtype) for step in self.steps))
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Precision of its numbers; torch's default where it has none."""
-        for step in self.steps:
-            for value in _tensors(step).values():
-                return value.dtype
-        return torch.get_default_dtype()
-
-
-def _tensors(step: Step) -> dict[str, Tensor]:
-    values: dict[str, Any] = {f.name: getattr(step, f.name) for f in fields(step)}
-    return {
-        name: value
-        for name, value in values.items()
-        if isinstance(value, Tensor) and value.is_floating_point()
-    }
-
 
 def _cast(step: Step, dtype: torch.dtype) -> Step:
-    cast: dict[str, Any] = {name: value.to(dtype) for name, value in _tensors(step).items()}
-    return replace(step, **cast)
+    values = {field.name: getattr(step, field.name) for field in fields(step)}
+    return replace(step, **{name: cast(value, dtype) for name, value in values.items()})
+
+
+def cast(value: Any, dtype: torch.dtype) -> Any:
+    """Return numbers, alone or in a tuple, in another precision; anything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(cast(each, dtype) for each in value)
+    floats = isinstance(value, Tensor) and value.is_floating_point()
+    return value.to(dtype) if floats else value

@@ -2,7 +2,6 @@
 
 import operator
 from collections.abc import Callable, Sequence
-from functools import partial
 from math import prod
 from typing import Any, NoReturn
 
@@ -13,7 +12,7 @@ from torch.nn import functional
 from art_disc.bounds.affine import Convolution, Dense, Reshape, Scale, Sum
 from art_disc.bounds.graph import Step
 from art_disc.bounds.maxima import Maxima
-from art_disc.bounds.piecewise import Piecewise
+from art_disc.bounds.piecewise import HardTanh, LeakyRelu, Relu
 from art_disc.core.errors import CertificateError
 
 Shape = tuple[int, ...]
@@ -56,7 +55,7 @@ def _numbers(value: Tensor | None) -> Tensor | None:
 def _linear(module: nn.Linear, shape: Shape) -> list[Step]:
     if len(shape) != 1:
         refuse(f"Linear on images of shape {shape}", "flatten them first")
-    return [Dense(module.weight.detach().clone(), _numbers(module.bias))]
+    return [Dense((module.weight.detach().clone(),), _numbers(module.bias))]
 
 
 @layer(nn.Conv2d)
@@ -94,7 +93,7 @@ def _normalisation(module: nn.BatchNorm2d, shape: Shape) -> list[Step]:
 
 @layer(nn.ReLU)
 def _relu(module: Any, shape: Shape) -> list[Step]:  # noqa: ARG001
-    return [Piecewise(torch.relu, (0.0,), "ReLU")]
+    return [Relu()]
 
 
 @layer(nn.LeakyReLU)
@@ -102,13 +101,12 @@ def _leaky_relu(module: nn.LeakyReLU, shape: Shape) -> list[Step]:  # noqa: ARG0
     slope = float(module.negative_slope)
     if slope < 0:
         refuse(f"LeakyReLU with negative_slope={slope:g}", "it must not fall")
-    return [Piecewise(partial(functional.leaky_relu, negative_slope=slope), (0.0,), "LeakyReLU")]
+    return [LeakyRelu(slope)]
 
 
 @layer(nn.Hardtanh, nn.ReLU6)
 def _hard_tanh(module: nn.Hardtanh, shape: Shape) -> list[Step]:  # noqa: ARG001
-    low, high = float(module.min_val), float(module.max_val)
-    return [Piecewise(partial(torch.clamp, min=low, max=high), (low, high), "Hardtanh")]
+    return [HardTanh(float(module.min_val), float(module.max_val))]
 
 
 @layer(nn.Flatten)

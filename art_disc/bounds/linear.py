@@ -15,7 +15,6 @@ from torch import Tensor
 
 from art_disc.bounds.affine import Affine, Box
 from art_disc.bounds.graph import Graph, Step
-from art_disc.bounds.interval import boxes_of
 from art_disc.bounds.maxima import MaximaLines
 from art_disc.bounds.piecewise import Lines
 
@@ -32,11 +31,13 @@ class Bounds:
         graph: The graph.
         boxes: A box for each value known so far, each end of shape (n, ...).
         lines: For steps that are not affine, by the value made, linear functions around them.
+        inputs: Linear functions of the input around single values, which hold on the whole boxes.
     """
 
     graph: Graph
     boxes: list[Box]
     lines: dict[int, Lines | MaximaLines] = field(default_factory=dict)
+    inputs: list["InputLines"] = field(default_factory=list)
 
     def lower(self, rows: Tensor, value: int = -1) -> Tensor:
         """Bound rows (n, r, ...) of a value, the output unless told, from below, shape (n, r).
@@ -44,7 +45,13 @@ class Bounds:
         Rows are pulled back through affine steps and those that have lines; what stands before
         others is taken from its box.
         """
-        value = len(self.graph.steps) if value == -1 else value
+        parts, total = self.pulled(rows, len(self.graph.steps) if value == -1 else value)
+        for source, part in parts.items():
+            total = total + self._lowest(source, part)
+        return total
+
+    def pulled(self, rows: Tensor, value: int) -> tuple[dict[int, Tensor], Tensor]:
+        """Bound rows of a value from below by rows of earlier values, and constants (n, r)."""
         pending = {value: rows}
         total = rows.new_zeros(rows.shape[:2])
         for made, step, taken in reversed(list(self.graph)[:value]):
@@ -55,9 +62,7 @@ class Bounds:
             total = total + constant - self._charge(made, step, taken, rows)
             for source, part in zip(taken, parts, strict=True):
                 pending[source] = pending[source] + part if source in pending else part
-        for source, rows in pending.items():
-            total = total + self._lowest(source, rows)
-        return total
+        return pending, total
 
     def _pull(self, made: int, step: Step, rows: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         if not isinstance(step, Affine):
@@ -68,12 +73,11 @@ class Bounds:
         return parts, (rows.new_zeros(len(flat)) + step.constant(flat)).unflatten(0, size)
 
     def _lowest(self, source: int, rows: Tensor) -> Tensor:
-        low, high = (end[:, None] for end in self.boxes[source])
-        least = (rows.clamp(min=0) * low + rows.clamp(max=0) * high).flatten(2).sum(dim=2)
-        if not self.graph.rigorous:
-            return least
-        sizes = (rows.abs() * torch.maximum(low.abs(), high.abs())).flatten(2).sum(dim=2)
-        return least - self._unit(rows[0, 0].numel()) * sizes
+        return lowest(rows, self.boxes[source], self._error(source))
+
+    def _error(self, value: int) -> float:
+        """Relative error of a sum over a value; 0 where rounding is not charged."""
+        return self._unit(self.graph.shapes[value].numel()) if self.graph.rigorous else 0.0
 
     def _charge(
         self, made: int, step: Step, taken: tuple[int, ...], rows: Tensor
@@ -107,20 +111,69 @@ class Bounds:
 
     def tighten(self, value: int, unstable: Tensor) -> None:
         """Pull back single values where `unstable` (n, ...) is set, and take what is better."""
-        low, high = (end.flatten(1).clone() for end in self.boxes[value])
+        flat = self.boxes[value][0].flatten(1)
         for places in _chosen(unstable.flatten(1), self._rows_at_once()):
-            rows = low.new_zeros(*places.shape, low.shape[1]).scatter(2, places[..., None], 1.0)
+            rows = flat.new_zeros(*places.shape, flat.shape[1]).scatter(2, places[..., None], 1.0)
             rows = rows.unflatten(2, self.graph.shapes[value])
-            least, most = self.lower(rows, value), -self.lower(-rows, value)
-            low.scatter_reduce_(1, places, least, "amax")
-            high.scatter_reduce_(1, places, most, "amin")
+            ends = tuple(self.pulled(sign * rows, value) for sign in (1, -1))
+            lines = InputLines(value, places, *((part[0], total) for part, total in ends))
+            self.inputs.append(lines)
+            self.use(lines)
+
+    def use(self, lines: "InputLines") -> None:
+        """Take what is better of the box of a value and what functions of the input say of it."""
+        box = lines.ends(self.boxes[0], self.boxes[lines.value], self._error(0))
+        self.meet(lines.value, box)
+
+    def meet(self, value: int, box: Box) -> None:
+        """Take what is better of the box of a value and of another that holds."""
+        low = torch.maximum(self.boxes[value][0], box[0])
         # rounding alone can part them
-        shape = self.boxes[value][0].shape
-        self.boxes[value] = low.reshape(shape), torch.maximum(low, high).reshape(shape)
+        self.boxes[value] = low, torch.maximum(low, torch.minimum(self.boxes[value][1], box[1]))
 
     def _rows_at_once(self) -> int:
         widest = max(shape.numel() for shape in self.graph.shapes)
         return max(1, _MOST_VALUES // (widest * len(self.boxes[0][0])))
+
+
+def lowest(rows: Tensor, box: Box, error: float) -> Tensor:
+    """Least values (n, r) of rows (n, r, ...) on boxes (n, ...), less a relative error."""
+    low, high = (end.flatten(1)[..., None] for end in box)
+    flat = rows.flatten(2)
+    least = (flat.clamp(min=0) @ low + flat.clamp(max=0) @ high)[..., 0]
+    if not error:
+        return least
+    return least - error * (flat.abs() @ torch.maximum(low.abs(), high.abs()))[..., 0]
+
+
+@dataclass(frozen=True, slots=True)
+class InputLines:
+    """Linear functions of the input below and above single values of a graph.
+
+    Attributes:
+        value: Number of the value.
+        places: Places in it, flattened, shape (n, r).
+        lower: Rows (n, r, ...) of the input and constants (n, r).
+        upper: The same for the negated places.
+    """
+
+    value: int
+    places: Tensor
+    lower: tuple[Tensor, Tensor]
+    upper: tuple[Tensor, Tensor]
+
+    def ends(self, inputs: Box, like: Box, error: float) -> Box:
+        """Return a box of the value (m, ...) on boxes of inputs (m, ...), m = n or n = 1.
+
+        What has no function is unbounded; `like` is another box of the value.
+        """
+        made = []
+        for sign, (rows, constant) in ((1, self.lower), (-1, self.upper)):
+            least = lowest(rows, inputs, error) + constant
+            blank = torch.full_like(like[0].flatten(1), -torch.inf)
+            places = self.places.expand(len(blank), -1)
+            made.append(sign * blank.scatter(1, places, least).reshape(like[0].shape))
+        return made[0], made[1]
 
 
 def _chosen(unstable: Tensor, size: int) -> Iterator[Tensor]:
@@ -131,15 +184,27 @@ def _chosen(unstable: Tensor, size: int) -> Iterator[Tensor]:
     yield from order.split(size, dim=1)
 
 
-def crown_ibp(graph: Graph, low: Tensor, high: Tensor) -> Bounds:
+def crown_ibp(graph: Graph, low: Tensor, high: Tensor, within: Bounds | None = None) -> Bounds:
     """Boxes by IBP, and lines on them; differentiable with respect to the box.
+
+    Args:
+        graph: The network.
+        low: Lower ends of n boxes of inputs, shape (n, ...).
+        high: Upper ends.
+        within: Bounds on one box that holds all of these: its boxes, and its functions of the input
+            on the smaller boxes, are used as well.
 
     Source: Zhang et al. 2020 (CROWN-IBP).
     """
-    bounds = Bounds(graph, boxes_of(graph, low, high))
+    bounds = Bounds(graph, [(low, high)])
     for made, step, taken in graph:
         if not isinstance(step, Affine):
             bounds.lines[made] = step.lines(bounds.boxes[taken[0]])
+        bounds.add(step, taken)
+        if within is not None:
+            bounds.meet(made, within.boxes[made])
+            for lines in (lines for lines in within.inputs if lines.value == made):
+                bounds.use(lines)
     return bounds
 
 

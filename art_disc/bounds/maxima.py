@@ -40,7 +40,7 @@ class Maxima:
 
     def __call__(self, value: Tensor) -> Tensor:
         """Return the maxima, shape (n, *after)."""
-        return self.at_least(self.parts(value).amax(dim=2)).reshape(-1, *self.after)
+        return self.at_least(self.parts(value).amax(dim=2)).reshape(len(value), *self.after)
 
     def interval(self, box: Box) -> Box:
         """Return the least box of its values."""
@@ -120,4 +120,4 @@ class MaximaLines:
         """Bound the sizes of the terms of a pulled unit row, for |x| <= `largest`."""
         below = self.lower * largest.flatten(1).gather(1, self.chosen) + self.lower_offset.abs()
         above = (self.upper * self.step.parts(largest)).sum(dim=2) + self.upper_offset.abs()
-        return torch.maximum(below, above).reshape(-1, *self.step.after)
+        return torch.maximum(below, above).reshape(len(largest), *self.step.after)

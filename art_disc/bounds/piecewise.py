@@ -4,12 +4,13 @@ The lines are those of CROWN (Zhang, Weng, Chen, Hsieh, Daniel 2018): slopes may
 are then the best that are true, taken at the corners of the function.
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import combinations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from art_disc.bounds.affine import Box
 
@@ -37,27 +38,21 @@ class Lines:
         return slope * largest + offset
 
 
-@dataclass(frozen=True, slots=True)
-class Piecewise:
-    """A function of each value that never falls, and is linear between its `kinks` (ascending).
+class Piecewise(ABC):
+    """A function of each value that never falls, and is linear between its kinks."""
 
-    Attributes:
-        function: The function; exact on the kinks.
-        kinks: Where its slope changes.
-        name: Of the layer.
-    """
-
-    function: Callable[[Tensor], Tensor]
-    kinks: tuple[float, ...]
-    name: str
-
+    @abstractmethod
     def __call__(self, value: Tensor) -> Tensor:
         """Return the function of each value."""
-        return self.function(value)
+
+    @property
+    @abstractmethod
+    def kinks(self) -> tuple[float, ...]:
+        """Where its slope changes, rising."""
 
     def interval(self, box: Box) -> Box:
         """Return the least box of its values."""
-        return self.function(box[0]), self.function(box[1])
+        return self(box[0]), self(box[1])
 
     def unstable(self, box: Box) -> Tensor:
         """Where a kink lies inside the box, so that no line is exact."""
@@ -73,7 +68,7 @@ class Piecewise:
         low, high = box
         inner = [torch.minimum(torch.maximum(low, low.new_tensor(k)), high) for k in self.kinks]
         at = torch.stack([low, *inner, high])
-        value = self.function(at)
+        value = self(at)
         lower, upper = _hull_slopes(at, value)
         lower_offset = (value - lower * at).amin(dim=0)
         return Lines(lower, lower_offset, upper, (value - upper * at).amax(dim=0))
@@ -94,3 +89,50 @@ def _hull_slopes(at: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     low = torch.where(span, height, infinite).argmin(dim=0, keepdim=True)
     high = torch.where(span, height, -infinite).argmax(dim=0, keepdim=True)
     return slope.gather(0, low)[0], slope.gather(0, high)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Relu(Piecewise):
+    """max(x, 0)."""
+
+    def __call__(self, value: Tensor) -> Tensor:
+        """Return the function of each value."""
+        return value.clamp(min=0)
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """See `Piecewise`."""
+        return (0.0,)
+
+
+@dataclass(frozen=True, slots=True)
+class LeakyRelu(Piecewise):
+    """x where it is positive, `slope` x elsewhere; `slope` >= 0."""
+
+    slope: float
+
+    def __call__(self, value: Tensor) -> Tensor:
+        """Return the function of each value."""
+        return functional.leaky_relu(value, self.slope)
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """See `Piecewise`."""
+        return (0.0,)
+
+
+@dataclass(frozen=True, slots=True)
+class HardTanh(Piecewise):
+    """x, but at least `low` and at most `high`."""
+
+    low: float
+    high: float
+
+    def __call__(self, value: Tensor) -> Tensor:
+        """Return the function of each value."""
+        return value.clamp(self.low, self.high)
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """See `Piecewise`."""
+        return (self.low, self.high)

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 
 from art_disc.certificates.certificate import Certificate
-from art_disc.certificates.methods import METHODS
+from art_disc.certificates.methods import ASSUMES, METHODS
 from art_disc.certificates.problem import Options, Problem
+from art_disc.certificates.spend import Spend
 from art_disc.certificates.target import check_map, find_target
 from art_disc.codebox import Threat
 from art_disc.core.checks import check_choice, check_count, check_labels
@@ -31,6 +32,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     max_free: int = 12,
     rule: str = "exact",
     domain: str = "real",
+    spend: Spend | None = None,
     batch_size: int = 1024,
     verbose: bool = True,
 ) -> Certificate:
@@ -47,16 +49,20 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
         y: True labels, indices or one-hot. None: the classifier's own predictions are what is
             certified, so that no clean image counts as wrong.
         eps: l_inf budget in the classifier's input range.
-        method: A name of `METHODS`, `enumeration`.
-        max_free: Images are enumerated up to 2^max_free code images (Chen et al.'s b), 0 to 40.
+        method: A name of `METHODS`: `enumeration` classifies all code images, `bounds` bounds the
+            network on them (IBP, then CROWN-IBP), `complete` bounds and searches.
+        max_free: `enumeration` takes images of up to 2^max_free code images (Chen et al.'s b), 0 to
+            40.
         rule: Which codewords count as reached: `exact`, or `paper`, the superset of eq. (2).
         domain: `real`, or `8bit`: the adversary, too, is confined to the levels v/255.
+        spend: What `complete` may spend on each image that bounds leave; None: `Spend()`.
         batch_size: Code images classified at once.
         verbose: Show a progress bar.
 
     Raises:
         InputError: An argument does not fit.
-        CertificateError: The classifier is none that this certificate covers, `rule` is
+        CertificateError: The classifier is none that this certificate covers, a layer has no
+            bounds, `rule` is
             `paper_float`, which is not sound, or `domain` is `8bit` and a pixel has no level
             within the budget.
 
@@ -72,7 +78,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     # before any work, and later against the scores that there are
     given = None if y is None else inputs.labels(y, len(images))
     rows = min(batch_size, max(1, _VALUES_AT_ONCE // images[0].size))
-    options = Options(max_free, rows, verbose)
+    options = Options(max_free, rows, verbose, spend or Spend())
     check_map(target, images, rows)
     scores = target.scores(images, rows)
     predicted = scores.argmax(axis=1)
@@ -82,12 +88,11 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     record = CertificateRecord(
         method=method,
         eps=float(eps),
-        assumes=problem.assumes,
+        assumes=problem.assumes + ASSUMES.get(method, ""),
         settings={
-            "max_free": max_free,
+            **options.settings,
             "rule": rule,
             "domain": domain,
-            "batch_size": rows,
             "labels": "predictions" if y is None else "given",
             "codewords": target.codebook.n_codes_,
             "metric": target.codebook.nearest_metric,

@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from art_disc.certificates.spend import Spend
 from art_disc.certificates.target import TOLERANCE, Target, margins
 from art_disc.codebox import Threat, log2_images, masks_of
 from art_disc.codebox.grid import is_on_grid
@@ -27,6 +28,7 @@ class Options:
         max_free: Images with up to 2^max_free code images are looked at, 0 to 40.
         batch_size: Images classified at once.
         verbose: Show a progress bar.
+        spend: What a search may spend on each image.
 
     Raises:
         InputError: A number outside its range.
@@ -35,6 +37,13 @@ class Options:
     max_free: int
     batch_size: int
     verbose: bool
+    spend: Spend = field(default_factory=Spend)
+
+    @property
+    def settings(self) -> dict[str, int | float]:
+        """What a record says of them."""
+        spend = {f"spend_{name}": value for name, value in asdict(self.spend).items()}
+        return {"max_free": self.max_free, "batch_size": self.batch_size, **spend}
 
     def __post_init__(self) -> None:
         if check_count(self.max_free, "max_free", least=0) > _MOST_FREE:

@@ -34,6 +34,7 @@ from art_disc.certificates.divergence.models import (
 )
 from art_disc.certificates.divergence.votes import votes_for_gap, votes_needed
 from art_disc.certificates.front import certified_accuracy, certify, check_certifiable
+from art_disc.certificates.spend import Spend
 from art_disc.certificates.printed import printed_proposition2_limit, printed_rule, reference_rule
 from art_disc.certificates.target import codebook_of
 from art_disc.codebox import free_pixels, log2_images, reachable_codes
@@ -64,6 +65,7 @@ __all__ = [
     "PooledModel",
     "RobustnessHistory",
     "Separability",
+    "Spend",
     "binary_divergence",
     "centre_term",
     "certified_accuracy",

@@ -74,43 +74,45 @@ KINDS = {
 }
 
 
+def make_network(kind, seed):
+    """Return a random network (2, 5, 5) -> 3 around one kind of layer, in float64."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    net = nn.Sequential(*KINDS[kind](rng), nn.Flatten(), nn.LazyLinear(5), nn.ReLU())
+    net.append(nn.Linear(5, 3)).to(torch.float64)
+    net(torch.zeros(2, 2, 5, 5, dtype=torch.float64))
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            torch.nn.init.normal_(module.weight)
+    for parameter in net.parameters():
+        parameter.requires_grad_(requires_grad=False)
+    return net.eval()
+
+
+def make_box(seed):
+    """Return a box of images (2, 5, 5) with six free values, its corners and points inside."""
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(0, 1, 50)
+    high = low.copy()
+    free = rng.choice(50, 6, replace=False)
+    high[free] += rng.uniform(0.1, 1.5, 6)
+    corners = np.array(list(itertools.product((0, 1), repeat=6)))
+    shares = np.concatenate([corners, rng.uniform(0, 1, (40, 6))])
+    points = np.repeat(low[None], len(shares), axis=0)
+    points[:, free] += shares * (high - low)[free]
+    # exactly the ends, whatever the sum rounds to
+    points = np.clip(points, low, high)
+    arrays = (low[None], high[None], points)
+    return tuple(torch.from_numpy(a.reshape(-1, 2, 5, 5)) for a in arrays)
+
+
 @pytest.fixture(scope="session")
 def network():
-    """Make a random network (2, 5, 5) -> 3 around one kind of layer, in float64."""
-
-    def make(kind, seed):
-        torch.manual_seed(seed)
-        rng = np.random.default_rng(seed)
-        net = nn.Sequential(*KINDS[kind](rng), nn.Flatten(), nn.LazyLinear(5), nn.ReLU())
-        net.append(nn.Linear(5, 3)).to(torch.float64)
-        net(torch.zeros(2, 2, 5, 5, dtype=torch.float64))
-        for module in net.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                torch.nn.init.normal_(module.weight)
-        for parameter in net.parameters():
-            parameter.requires_grad_(requires_grad=False)
-        return net.eval()
-
-    return make
+    """`make_network`."""
+    return make_network
 
 
 @pytest.fixture(scope="session")
 def box():
-    """Make a box of images (2, 5, 5) with six free values, its corners and points inside."""
-
-    def make(seed):
-        rng = np.random.default_rng(seed)
-        low = rng.uniform(0, 1, 50)
-        high = low.copy()
-        free = rng.choice(50, 6, replace=False)
-        high[free] += rng.uniform(0.1, 1.5, 6)
-        corners = np.array(list(itertools.product((0, 1), repeat=6)))
-        shares = np.concatenate([corners, rng.uniform(0, 1, (40, 6))])
-        points = np.repeat(low[None], len(shares), axis=0)
-        points[:, free] += shares * (high - low)[free]
-        # exactly the ends, whatever the sum rounds to
-        points = np.clip(points, low, high)
-        arrays = (low[None], high[None], points)
-        return tuple(torch.from_numpy(a.reshape(-1, 2, 5, 5)) for a in arrays)
-
-    return make
+    """`make_box`."""
+    return make_box

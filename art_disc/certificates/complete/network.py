@@ -1,0 +1,47 @@
+"""The torch network that a classifier runs on images of codewords."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from art_disc.bounds import Graph, trace
+from art_disc.certificates.target import Target, applied_defences
+from art_disc.core.errors import CertificateError
+from art_disc.estimators.module import DefendedModule
+
+
+class _AfterMaps(nn.Module):
+    """What a defended module does to the image that its codebook map returns."""
+
+    def __init__(self, module: DefendedModule) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Any:
+        return self.module.base(self.module.standardised(x))
+
+
+def graph_of(target: Target, shape: tuple[int, ...]) -> Graph:
+    """Return what happens to an image of codewords as a graph of bounds, in float64.
+
+    Args:
+        target: The classifier.
+        shape: Of one image.
+
+    Raises:
+        CertificateError: Something else acts between the codebook map and the network, no torch
+            network is there, or it has a layer that there are no bounds for.
+    """
+    classifier: Any = target.classifier
+    module = getattr(classifier, "model", None)
+    steps = applied_defences(classifier)
+    if len(steps) != 1 or not isinstance(module, nn.Module):
+        names = ", ".join(type(step).__name__ for step in steps)
+        msg = (
+            "bounds need a torch network right behind one codebook map, got "
+            f"{type(module).__name__} behind {names}; use method='enumeration'"
+        )
+        raise CertificateError(msg)
+    after = _AfterMaps(module) if isinstance(module, DefendedModule) else module
+    return trace(after.eval(), shape, torch.float64)

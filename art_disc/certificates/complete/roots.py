@@ -1,0 +1,39 @@
+"""Bounds of whole images, many at once."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from art_disc.bounds import Graph, crown_ibp, interval_margins
+from art_disc.certificates.complete.scene import Scene
+
+Margins = Callable[[Graph, Tensor, Tensor, Tensor], Tensor]
+# numbers in the largest values of the images bounded at once, and in their masks
+_MOST_VALUES = 1 << 22
+
+
+def by_ibp(graph: Graph, low: Tensor, high: Tensor, rows: Tensor) -> Tensor:
+    """Lower bounds (n, r) of margins by IBP, the margin folded into the last layer."""
+    return interval_margins(graph, low, high, rows)
+
+
+def by_crown_ibp(graph: Graph, low: Tensor, high: Tensor, rows: Tensor) -> Tensor:
+    """Lower bounds (n, r) of margins by CROWN-IBP."""
+    return crown_ibp(graph, low, high).lower(rows)
+
+
+@torch.no_grad()
+def root_bounds(scene: Scene, images: Sequence[int], margins: Margins) -> dict[int, float]:
+    """Return for each image a lower bound of its least margin over all its code images."""
+    graph = scene.graph if scene.graph.rigorous else scene.graph.to(torch.float32)
+    codes = scene.problem.target.codebook.n_codes_ * scene.places.shape[0]
+    widest = max(codes, *(scene.classes * shape.numel() for shape in graph.shapes))
+    size = max(1, _MOST_VALUES // widest)
+    found: dict[int, float] = {}
+    for start in range(0, len(images), size):
+        part = images[start : start + size]
+        low, high = (end.to(graph.dtype) for end in scene.ends(scene.boxes(part)))
+        bounds = margins(graph, low, high, scene.rows(part).to(graph.dtype))
+        found.update(zip(part, bounds.amin(dim=1).tolist(), strict=True))
+    return found

@@ -1,0 +1,28 @@
+"""What a search may spend on each image."""
+
+from dataclasses import dataclass
+
+from art_disc.core.checks import check_count, check_positive
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Budgets for one image; what is undecided when one is spent stays so.
+
+    Attributes:
+        nodes: Boxes of code images bounded, at least 1.
+        seconds: Wall time of its search, above 0.
+        megabytes: Memory that boxes bounded at once, and the reduced network, may take; above 0.
+
+    Raises:
+        InputError: A number outside its range.
+    """
+
+    nodes: int = 10_000
+    seconds: float = 20.0
+    megabytes: float = 500.0
+
+    def __post_init__(self) -> None:
+        check_count(self.nodes, "spend.nodes")
+        check_positive(self.seconds, "spend.seconds")
+        check_positive(self.megabytes, "spend.megabytes")

@@ -1,0 +1,308 @@
+"""Bounds and search give the verdicts of full enumeration, on every layer and every codebook."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import Bounds as Range
+from scipy.optimize import LinearConstraint, milp
+from torch import nn
+
+from art_disc.bounds import Bounds
+from art_disc.certificates.complete import branch, scene
+from art_disc.certificates.spend import Spend
+from art_disc.codebooks import Codebook
+from art_disc.codebox import reachable_codes
+from art_disc.core.errors import CertificateError, InputError
+from art_disc.defences import PixelDiscretization
+from art_disc.estimators import build_classifier
+from art_disc.metrics import certify
+from tests.bounds.conftest import KINDS, make_network
+
+HALVES = Codebook([0.0, 1.0])
+DENSITY = Codebook([0.0, 253 / 255])
+
+SHAPE, EPS, MOST = (2, 5, 5), 12 / 255, 8
+IMAGES = 28
+
+
+def codebook(rng):
+    """Two to five grey or two-channel codewords, some of them close to others."""
+    k, colour = int(rng.integers(2, 6)), bool(rng.integers(2))
+    levels = rng.integers(40, 256, (k, 2 if colour else 1))
+    levels[-1] = np.clip(levels[-2] + rng.integers(1, 20, levels.shape[1]), 0, 255)
+    # one that a pixel keeps
+    levels[0] = 0
+    words = np.unique(levels, axis=0) / 255
+    metric = str(rng.choice(["l_inf", "l1", "l2"]))
+    return Codebook(words if colour else words[:, 0], metric=metric, per_channel=not colour)
+
+
+def images(book, rng):
+    """Images of codewords that stay as they are, but for a few pixels on borders and ties."""
+    words = book.codewords_
+    own = reachable_codes(words.T[None, :, None].copy(), book, eps=EPS)[0].sum(axis=-1) == 1
+    lone = np.flatnonzero(own)
+    units = 50 // words.shape[1]
+    border = words[rng.integers(0, len(words), (IMAGES, units, 2))].mean(axis=2)
+    border = border + rng.uniform(-EPS, EPS, border.shape) * rng.integers(0, 2)
+    free = rng.permuted(np.arange(units)[None].repeat(IMAGES, axis=0), axis=1) < 5
+    base = words[lone[rng.integers(0, len(lone), (IMAGES, units))]]
+    x = np.where(free[..., None], border, base).clip(0, 1).astype(np.float32)
+    if words.shape[1] == 1:
+        return x.reshape(IMAGES, *SHAPE)
+    return np.ascontiguousarray(np.moveaxis(x.reshape(IMAGES, 5, 5, 2), -1, 1))
+
+
+def case(kind, seed):
+    """A classifier around one kind of layer, and images with at most 2^8 code images."""
+    rng = np.random.default_rng([seed, len(kind)])
+    book = codebook(rng)
+    net = make_network(kind, seed).to(torch.float32)
+    x = images(book, rng)
+    # so that no class wins everywhere
+    net[-1].bias.data -= net(torch.from_numpy(x)).mean(dim=0)
+    classifier = build_classifier(
+        net, input_shape=SHAPE, nb_classes=3, defences=[PixelDiscretization(book)]
+    )
+    few = np.log2(reachable_codes(x, book, eps=EPS).sum(axis=-1)).sum(axis=1) <= MOST
+    return classifier, x[few]
+
+
+@pytest.fixture
+def no_leaves(monkeypatch):
+    """Cut boxes down to two code images, so that bounds decide and not enumeration."""
+    monkeypatch.setattr(branch, "LEAF", 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_verdicts_are_those_of_enumeration(no_leaves, assert_witnesses, kind):
+    total, seen = 0, set()
+    for seed in range(6):
+        classifier, x = case(kind, seed)
+        if not len(x):
+            continue
+        before = x.copy()
+        labels = classifier.predict(x).argmax(axis=1)
+        options = {"eps": EPS, "verbose": False}
+        exact = certify(classifier, x, labels, **options)
+        found = certify(classifier, x, labels, method="complete", **options)
+        bounded = certify(classifier, x, labels, method="bounds", **options)
+        assert found.verdicts == exact.verdicts
+        assert np.array_equal(x, before)
+        assert_witnesses(found, classifier, x, labels, EPS)
+        proved = np.array(bounded.verdicts) == "certified"
+        assert (np.array(exact.verdicts)[proved] == "certified").all()
+        total += len(x)
+        seen |= set(found.verdicts)
+    assert total >= 100
+    assert {"certified", "falsified"} <= seen
+
+
+def test_a_leaf_that_is_not_enumerated_is_seen(monkeypatch):
+    classifier, x = case("relu", 1)
+    options = {"eps": EPS, "verbose": False}
+    exact = certify(classifier, x, **options)
+    assert exact.count("falsified") > 0
+    assert certify(classifier, x, method="complete", **options).verdicts == exact.verdicts
+    monkeypatch.setattr(branch.Search, "_enumerate", lambda self, node: None)
+    assert certify(classifier, x, method="complete", **options).verdicts != exact.verdicts
+
+
+def test_bounds_one_per_cent_too_tight_are_seen(monkeypatch, no_leaves):
+    whole = Bounds.lower
+
+    def raised(self, rows, value=-1):
+        low, high = self.boxes[0]
+        self.boxes[0] = low + 0.01 * (high - low), high
+        found = whole(self, rows, value) + 0.01 * rows.abs().sum(dim=2)
+        self.boxes[0] = low, high
+        return found
+
+    options = {"eps": EPS, "verbose": False}
+    exact, found = [], []
+    for seed in range(6):
+        classifier, x = case("max_pool", seed)
+        exact += certify(classifier, x, **options).verdicts
+        with monkeypatch.context() as patch:
+            patch.setattr(Bounds, "lower", raised)
+            found += certify(classifier, x, method="complete", **options).verdicts
+    wrong = [(a, b) for a, b in zip(exact, found, strict=True) if a != b]
+    assert ("falsified", "certified") in wrong
+
+
+def two_classes(book, at, scale=10.0):
+    """One pixel, class 1 where its codeword exceeds `at`, with equal scores there."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(1, 2))
+    net[1].weight.data = torch.tensor([[0.0], [scale]])
+    net[1].bias.data = torch.tensor([0.0, -scale * at])
+    return build_classifier(
+        net, input_shape=(1, 1, 1), nb_classes=2, defences=[PixelDiscretization(book)]
+    )
+
+
+@pytest.mark.parametrize("method", ["enumeration", "bounds", "complete"])
+@pytest.mark.parametrize(
+    ("book", "eps", "level", "farther"),
+    [
+        (HALVES, 0.1, 153, 154),
+        (HALVES, 0.3, 204, 205),
+        (DENSITY, 0.1, 101, 100),
+        (DENSITY, 0.1, 152, 153),
+        (DENSITY, 0.3, 50, 49),
+        (DENSITY, 0.3, 203, 204),
+    ],
+)
+def test_a_tie_is_reached(method, book, eps, level, farther):
+    classifier = two_classes(book, 0.5)
+    x = (np.array([level, farther], np.float32) / np.float32(255)).reshape(2, 1, 1, 1)
+    found = certify(classifier, x, eps=eps, method=method, verbose=False)
+    assert found.verdicts[0] != "certified"
+    assert found.verdicts[1] == "certified"
+
+
+def test_equal_scores_are_not_certified(monkeypatch):
+    # at the codeword 1 both scores are 0
+    classifier, x = two_classes(HALVES, 1.0), np.full((1, 1, 1, 1), 0.45, np.float32)
+    options = {"eps": 0.1, "method": "complete", "verbose": False}
+    found = certify(classifier, x, [0], **options)
+    assert found.verdicts == ("undecided",)
+    assert found.record.reasons == ("margin within float error",)
+    assert certify(classifier, x, [0], eps=0.1, method="bounds", verbose=False).verdicts == (
+        "undecided",
+    )
+    monkeypatch.setattr(scene, "float_tolerance", lambda *args: -1e-9)
+    assert certify(classifier, x, [0], **options).verdicts == ("certified",)
+
+
+def wide(seed, pixels=24, hidden=6, lead=None):
+    """A random network of one hidden layer, and images all of whose pixels are free."""
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, 3))
+    book = Codebook([0.2, 0.8])
+    x = rng.uniform(0.45, 0.55, (10, 1, 2, pixels // 2)).astype(np.float32)
+    codes = torch.from_numpy(rng.choice([0.2, 0.8], (200, 1, 2, pixels // 2))).float()
+    with torch.no_grad():
+        # a margin that some images of codewords hold by little
+        net[-1].bias -= net(codes).mean(dim=0)
+        net[-1].bias[0] += float(lead or rng.uniform(2, 8)) * net(codes).std()
+    classifier = build_classifier(
+        net,
+        input_shape=(1, 2, pixels // 2),
+        nb_classes=3,
+        defences=[PixelDiscretization(book)],
+    )
+    return classifier, net, x
+
+
+def least_margin(net, rival):
+    """Least margin of class 0 over a rival with every pixel .2 or .8, as an integer programme."""
+    (w, b), (v, c) = (
+        (net[i].weight.detach().double().numpy(), net[i].bias.detach().double().numpy())
+        for i in (1, 3)
+    )
+    hidden, pixels = w.shape
+    # x = .2 + .6 z; h >= 0, h >= a, h <= a - l (1 - s), h <= u s for a = w x + b in [l, u]
+    w, b = 0.6 * w, b + 0.2 * w.sum(axis=1)
+    low, high = b + np.minimum(w, 0).sum(axis=1), b + np.maximum(w, 0).sum(axis=1)
+    eye, none = np.eye(hidden), np.zeros((hidden, hidden))
+    rows = [
+        LinearConstraint(np.hstack([-w, eye, none]), b, np.inf),
+        LinearConstraint(np.hstack([-w, eye, -np.diag(low)]), -np.inf, b - low),
+        LinearConstraint(np.hstack([np.zeros((hidden, pixels)), eye, -np.diag(high)]), -np.inf, 0),
+    ]
+    most = np.concatenate([np.ones(pixels), np.maximum(high, 0), np.ones(hidden)])
+    whole = np.concatenate([np.ones(pixels), np.zeros(hidden), np.ones(hidden)])
+    cost = np.concatenate([np.zeros(pixels), v[0] - v[rival], np.zeros(hidden)])
+    answer = milp(cost, integrality=whole, bounds=Range(0, most), constraints=rows)
+    assert answer.success
+    return answer.fun + c[0] - c[rival]
+
+
+def test_verdicts_are_those_of_an_integer_programme():
+    seen = []
+    for seed in range(24):
+        classifier, net, x = wide(seed)
+        clean = classifier.predict(x).argmax(axis=1) == 0
+        if not clean.any():
+            continue
+        true = min(least_margin(net, rival) for rival in (1, 2))
+        found = certify(classifier, x[clean][:1], [0], eps=0.1, method="complete", verbose=False)
+        assert found.record.free_pixels == (24,)
+        if abs(true) > 1e-3:
+            seen.append(found.verdicts[0])
+            assert found.verdicts == ("certified" if true > 0 else "falsified",)
+    assert len(seen) > 15
+    assert set(seen) == {"certified", "falsified"}
+
+
+def test_what_may_be_spent_is_spent_and_the_best_bound_is_told(no_leaves):
+    classifier, _, x = wide(3, pixels=40, hidden=30, lead=6.5)
+    labels = classifier.predict(x).argmax(axis=1)
+    options = {"eps": 0.1, "method": "complete", "verbose": False}
+    few = certify(classifier, x, labels, spend=Spend(nodes=1), **options)
+    assert few.count("undecided") > 0
+    for verdict, reason in zip(few.verdicts, few.record.reasons, strict=True):
+        assert (verdict == "undecided") == reason.startswith("1 nodes spent; margin at least -")
+    short = certify(classifier, x, labels, spend=Spend(seconds=1e-9), **options)
+    assert all("seconds spent" in r for r in short.record.reasons if r)
+    assert short.record.settings["spend_seconds"] == 1e-9
+    for wrong in ({"nodes": 0}, {"seconds": 0.0}, {"megabytes": -1.0}):
+        with pytest.raises(InputError, match=r"spend\."):
+            Spend(**wrong)
+
+
+def test_a_network_too_large_to_reduce_is_searched_as_it_is(no_leaves):
+    for seed in range(3):
+        classifier, x = case("convolution", seed)
+        exact = certify(classifier, x, eps=EPS, verbose=False)
+        whole = certify(
+            classifier,
+            x,
+            eps=EPS,
+            method="complete",
+            spend=Spend(megabytes=1e-4),
+            verbose=False,
+        )
+        assert whole.verdicts == exact.verdicts
+
+
+def test_a_classifier_that_is_not_its_network_is_refused(tiny):
+    classifier = tiny(HALVES, (1, 2, 2))
+    x = np.random.default_rng(0).random((5, 1, 2, 2), dtype=np.float32)
+    assert certify(classifier, x, eps=0.1, method="complete", verbose=False)
+    classifier.predict = lambda x, **options: 2 * type(classifier).predict(classifier, x, **options)
+    with pytest.raises(CertificateError, match="not those of its torch network"):
+        certify(classifier, x, eps=0.1, method="complete", verbose=False)
+
+
+def test_a_second_defence_between_is_refused():
+    classifier = build_classifier(
+        nn.Sequential(nn.Flatten(), nn.Linear(1, 2)),
+        input_shape=(1, 1, 1),
+        nb_classes=2,
+        defences=[PixelDiscretization(HALVES), PixelDiscretization(DENSITY)],
+    )
+    x = np.full((1, 1, 1, 1), 0.1, np.float32)
+    with pytest.raises(CertificateError, match="right behind one codebook map"):
+        certify(classifier, x, eps=0.1, method="complete", verbose=False)
+
+
+@pytest.mark.parametrize("option", ["placement", "upper", "channels_last", "standardised"])
+def test_the_same_network_is_searched_however_it_is_built(no_leaves, tiny, option):
+    x = np.random.default_rng(3).random((30, 1, 2, 3), dtype=np.float32)
+    book, eps = Codebook([0.0, 253 / 255]), 0.2
+    plain = tiny(book, (1, 2, 3), seed=4)
+    labels = plain.predict(x).argmax(axis=1)
+    reference = certify(plain, x, labels, eps=eps, verbose=False)
+    assert len(set(reference.verdicts)) == 2
+    options = {"placement": {"placement": "preprocessor"}, "upper": {"upper": 255.0}}
+    options |= {"channels_last": {"channels_first": False}}
+    options |= {"standardised": {"preprocessing": (0.0, 1.0)}}
+    shape = (2, 3, 1) if option == "channels_last" else (1, 2, 3)
+    other = tiny(book, shape, seed=4, **options[option])
+    x = x.reshape(-1, *shape)
+    if option == "upper":
+        x, eps = 255 * x, 51.0
+    found = certify(other, x, labels, eps=eps, method="complete", verbose=False)
+    assert found.verdicts == reference.verdicts
