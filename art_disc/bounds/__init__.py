@@ -12,6 +12,7 @@ from art_disc.bounds.layers import LAYERS, layer
 from art_disc.bounds.linear import Bounds, crown, crown_ibp
 from art_disc.bounds.margins import float_tolerance, interval_margins, margin_rows
 from art_disc.bounds.reduced import Reduced, reduced
+from art_disc.bounds.rounded import RoundedNetwork
 from art_disc.bounds.trace import trace
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Bounds",
     "Graph",
     "Reduced",
+    "RoundedNetwork",
     "boxes_of",
     "crown",
     "crown_ibp",

@@ -59,6 +59,11 @@ class Dense(Affine):
     weights: tuple[Tensor, ...]
     offset: Tensor | None
 
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """Shape of an offset."""
+        return (len(self.weights[0]),)
+
     def linear(self, *values: Tensor, absolute: bool = False) -> Tensor:
         """See `Affine`."""
         weights = [w.abs() for w in self.weights] if absolute else self.weights
@@ -90,6 +95,11 @@ class Convolution(Affine):
     offset: Tensor | None
     options: dict[str, Any]
     shape: tuple[int, ...]
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """Shape of an offset."""
+        return (len(self.weight), 1, 1)
 
     def linear(self, *values: Tensor, absolute: bool = False) -> Tensor:
         """See `Affine`."""

@@ -86,7 +86,7 @@ class Bounds:
         if not self.graph.rigorous:
             return 0.0
         largest = [torch.maximum(*(end.abs() for end in self.boxes[i])) for i in taken]
-        terms = rows[0, 0].numel()
+        terms = self.graph.shapes[made].numel()
         if isinstance(step, Affine):
             terms, size = terms + step.terms, step.size(*largest)
         else:
@@ -181,7 +181,8 @@ def _chosen(unstable: Tensor, size: int) -> Iterator[Tensor]:
     most = int(unstable.sum(dim=1).max()) if unstable.numel() else 0
     # those set come first; what fills up does no harm
     order = unstable.long().sort(dim=1, descending=True, stable=True).indices[:, :most]
-    yield from order.split(size, dim=1)
+    if most:
+        yield from order.split(size, dim=1)
 
 
 def crown_ibp(graph: Graph, low: Tensor, high: Tensor, within: Bounds | None = None) -> Bounds:

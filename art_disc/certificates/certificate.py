@@ -1,9 +1,9 @@
 """What `certify` returns: verdicts and witnesses, as files and back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from art_disc.core.checks import Float32Array
 from art_disc.core.files import read_npz, write_npz
@@ -20,10 +20,12 @@ class Certificate:
         record: The verdicts and how they came about.
         witnesses: For each falsified example, by its index, an image of shape (c, h, w) (or the
             classifier's layout) in its input range that is within the budget and misclassified.
+        classifier: In exact arithmetic, the rounded classifier that the verdicts are of; not saved.
     """
 
     record: CertificateRecord
     witnesses: Mapping[int, Float32Array]
+    classifier: Any = field(default=None, compare=False, repr=False)
 
     @property
     def verdicts(self) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ import numpy as np
 from tqdm import tqdm
 
 from art_disc.certificates.problem import Finding, Options, Problem
-from art_disc.certificates.target import margins
 from art_disc.codebox import point_for
 from art_disc.codebox.grid import nearest_on_grid
 from art_disc.core.checks import Float32Array, Float64Array, IntArray
@@ -135,7 +134,9 @@ def _classify(
         images = np.concatenate([each.code_images(codes) for each, codes in batch])
         sizes = [len(codes) for _, codes in batch]
         owners = np.repeat([each.index for each, _ in batch], sizes)
-        gaps = margins(problem.target.scores(images, batch_size), problem.labels[owners])
+        gaps = problem.target.margins(
+            problem.target.scores(images, batch_size), problem.labels[owners]
+        )
         parts = np.split(gaps, np.cumsum(sizes)[:-1])
         for (each, codes), part in zip(batch, parts, strict=True):
             each.done += len(codes)

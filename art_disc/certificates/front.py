@@ -6,7 +6,8 @@ from typing import Any
 import torch
 
 from art_disc.certificates.certificate import Certificate
-from art_disc.certificates.methods import ASSUMES, METHODS
+from art_disc.certificates.complete.exact import rounded_classifier
+from art_disc.certificates.methods import METHODS, assumptions
 from art_disc.certificates.problem import Options, Problem
 from art_disc.certificates.spend import Spend
 from art_disc.certificates.target import check_map, find_target
@@ -29,6 +30,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     *,
     eps: float,
     method: str = "enumeration",
+    arithmetic: str = "float",
     max_free: int = 12,
     rule: str = "exact",
     domain: str = "real",
@@ -51,6 +53,8 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
         eps: l_inf budget in the classifier's input range.
         method: A name of `METHODS`: `enumeration` classifies all code images, `bounds` bounds the
             network on them (IBP, then CROWN-IBP), `complete` bounds and searches.
+        arithmetic: `float`; `exact`: the verdicts are of `rounded_classifier(classifier)`, which
+            the certificate holds, and no tolerance is needed.
         max_free: `enumeration` takes images of up to 2^max_free code images (Chen et al.'s b), 0 to
             40.
         rule: Which codewords count as reached: `exact`, or `paper`, the superset of eq. (2).
@@ -71,6 +75,8 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     start = time.perf_counter()
     decide = METHODS[check_choice(method, "method", METHODS)]
     check_count(batch_size, "batch_size")
+    if check_choice(arithmetic, "arithmetic", ("float", "exact")) == "exact":
+        classifier = rounded_classifier(classifier)
     target = find_target(classifier)
     inputs = Inputs.of(classifier)
     images = inputs.images(x)
@@ -88,14 +94,11 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     record = CertificateRecord(
         method=method,
         eps=float(eps),
-        assumes=problem.assumes + ASSUMES.get(method, ""),
+        assumes=assumptions(problem, method),
         settings={
             **options.settings,
-            "rule": rule,
-            "domain": domain,
+            **problem.settings,
             "labels": "predictions" if y is None else "given",
-            "codewords": target.codebook.n_codes_,
-            "metric": target.codebook.nearest_metric,
         },
         verdicts=tuple(found.verdict for found in findings),
         reasons=tuple(found.reason for found in findings),
@@ -106,7 +109,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
         environment=environment_of(classifier),
     )
     witnesses = {i: f.witness for i, f in enumerate(findings) if f.witness is not None}
-    return Certificate(record, witnesses)
+    return Certificate(record, witnesses, None if target.rounded is None else classifier)
 
 
 # as above

@@ -9,13 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.certificates.spend import Spend
-from art_disc.certificates.target import TOLERANCE, Target, margins
+from art_disc.certificates.target import Target
 from art_disc.codebox import Threat, log2_images, masks_of
 from art_disc.codebox.grid import is_on_grid
 from art_disc.core.budget import BUDGET_TOLERANCE
 from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray, check_count
 from art_disc.core.errors import CertificateError, InputError
 
+EXACT = (
+    "sums of the rounded network are exact in float64 whatever their order, and rounding of linear "
+    "bounds is charged to them"
+)
 # beyond this no enumeration ends, and code images are numbered below 2^63
 _MOST_FREE = 40
 
@@ -136,7 +140,7 @@ class Problem:
         if not len(legal):
             return None
         scores = self.target.scores(legal, len(legal))
-        gaps = margins(scores, np.full(len(legal), self.labels[index]))
+        gaps = self.target.margins(scores, np.full(len(legal), self.labels[index]))
         # clearly, so that it is wrong in a batch of another size too
         return legal[gaps.argmin()].copy() if gaps.min() < -1 else None
 
@@ -182,6 +186,17 @@ class Problem:
         return bool(found.verdict == "falsified" and wrong and self._is_legal(index, witness)[0])
 
     @property
+    def settings(self) -> dict[str, int | str]:
+        """What a record says of it beside the budget."""
+        return {
+            "arithmetic": self.target.arithmetic,
+            "rule": self.threat.rule,
+            "domain": self.threat.domain,
+            "codewords": self.target.codebook.n_codes_,
+            "metric": self.target.codebook.nearest_metric,
+        }
+
+    @property
     def assumes(self) -> str:
         """What the verdicts hold for, in words."""
         top = f"{self.target.upper:g}"
@@ -193,11 +208,16 @@ class Problem:
             ties = "ties between codewords count for both sides"
         if self.threat.rule == "paper":
             ties = "a superset of the reachable codewords (Chen et al. 2018, eq. 2), ties included"
+        wins = (
+            f"the label must win by {self.target.tolerance:g} of the largest score (at least 1), a "
+            "tolerance for float32 sums and not a proof"
+        )
+        if self.target.rounded is not None:
+            wins = f"the label must win; {EXACT}"
         return (
             f"l_inf changes of at most eps a value, up to {BUDGET_TOLERANCE:g} of the range, to "
-            f"{values}; {ties}; budgets are widened against rounding; the label must win by "
-            f"{TOLERANCE:g} of the largest score (at least 1), a tolerance for float32 sums and "
-            "not a proof; the classifier is deterministic and sees nothing of an image but its "
+            f"{values}; {ties}; budgets are widened against rounding; {wins}; the "
+            "classifier is deterministic and sees nothing of an image but its "
             "codewords"
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from art_disc.bounds.rounded import RoundedNetwork
 from art_disc.codebooks import Codebook
 from art_disc.codebox import Threat, from_units, to_units, unit_mask
 from art_disc.core.checks import Float32Array, Float64Array, IntArray
@@ -17,6 +18,8 @@ from art_disc.estimators.contract import Classifier
 
 # relative to the largest score of an image, at least 1
 TOLERANCE = 1e-5
+# less than any margin but 0 of a network whose sums need no more than 52 bits
+EXACT_TOLERANCE = 2.0**-60
 _SAMPLE = 256
 # on the [0, 1] scale; any shift that leaves most pixels in their cell will do
 _SHIFT = np.float32(0.03)
@@ -92,12 +95,35 @@ def _first_defence(classifier: Classifier) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A classifier fit for a certificate, its first codebook, the top of its range and layout."""
+    """A classifier fit for a certificate, and what certificates ask of it.
+
+    Attributes:
+        classifier: The classifier.
+        codebook: Its first codebook.
+        upper: Top of its range.
+        channels_first: Its layout.
+        rounded: Its network, where that is one of exact arithmetic.
+    """
 
     classifier: Classifier
     codebook: Codebook
     upper: float
     channels_first: bool
+    rounded: RoundedNetwork | None = None
+
+    @property
+    def arithmetic(self) -> str:
+        """`exact` where sums of its network are, else `float`."""
+        return "float" if self.rounded is None else "exact"
+
+    @property
+    def tolerance(self) -> float:
+        """By how much of the largest score, at least 1, a label must win."""
+        return EXACT_TOLERANCE if self.rounded is not None else TOLERANCE
+
+    def margins(self, scores: Float64Array, labels: IntArray) -> Float64Array:
+        """Score of the label less the best other one, in multiples of the tolerance."""
+        return margins(scores, labels, self.tolerance)
 
     def units(self, x: Float32Array) -> Float32Array:
         """Images in the input range to units (n, units, d) in [0, 1]."""
@@ -136,13 +162,13 @@ def _full_precision() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
-def margins(scores: Float64Array, labels: IntArray) -> Float64Array:
-    """Score of the label less the best other one, in multiples of the float tolerance."""
+def margins(scores: Float64Array, labels: IntArray, tolerance: float = TOLERANCE) -> Float64Array:
+    """Score of the label less the best other one, in multiples of a relative tolerance."""
     rows = np.arange(len(scores))
     others = scores.copy()
     others[rows, labels] = -np.inf
     scale = np.maximum(1.0, np.abs(scores).max(axis=1))
-    return np.asarray((scores[rows, labels] - others.max(axis=1)) / (TOLERANCE * scale))
+    return np.asarray((scores[rows, labels] - others.max(axis=1)) / (tolerance * scale))
 
 
 def find_target(classifier: Classifier) -> Target:
@@ -163,9 +189,18 @@ def find_target(classifier: Classifier) -> Target:
     codebook = codebook_of(classifier)
     upper = input_top(classifier)
     first = bool(getattr(classifier, "channels_first", True))
-    target = Target(classifier, codebook, upper, first)
+    target = Target(classifier, codebook, upper, first, _rounded_network(classifier))
     _check_fixed_points(target, _first_defence(classifier))
     return target
+
+
+def _rounded_network(classifier: Any) -> RoundedNetwork | None:
+    """Return the network of exact arithmetic, where it takes images of codewords as they are."""
+    module = getattr(classifier, "model", None)
+    network = getattr(module, "base", None)
+    alone = len(applied_defences(classifier)) == 1
+    alone = alone and getattr(module, "standardisation", None) is None
+    return network if alone and isinstance(network, RoundedNetwork) else None
 
 
 def _check_fixed_points(target: Target, defence: Any) -> None:

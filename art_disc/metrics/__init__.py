@@ -5,6 +5,7 @@ Most are functions of a classifier or a codebook and images; their rooms are `co
 """
 
 from art_disc.certificates.certificate import Certificate
+from art_disc.certificates.complete.exact import rounded_classifier
 from art_disc.certificates.divergence.cells import codeword_divergence
 from art_disc.certificates.divergence.colour_cells import colour_divergence
 from art_disc.certificates.divergence.curve import certified_accuracy_curve
@@ -94,6 +95,7 @@ __all__ = [
     "proposition1_kl",
     "reachable_codes",
     "reference_rule",
+    "rounded_classifier",
     "separability",
     "simulate_lemma1",
     "simulate_proposition1",

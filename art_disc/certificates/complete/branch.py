@@ -9,7 +9,6 @@ from art_disc.certificates.complete.scene import Scene
 from art_disc.certificates.enumeration import Enumeration
 from art_disc.certificates.problem import Finding
 from art_disc.certificates.spend import Spend
-from art_disc.certificates.target import margins
 from art_disc.codebox import CodeBox
 from art_disc.core.checks import Float64Array, IntArray
 
@@ -92,7 +91,7 @@ class Search:
             problem = self.scene.problem
             scores = problem.target.scores(self.found.code_images(codes), len(codes))
             labels = np.full(len(codes), problem.labels[self.found.index])
-            self.found.judge(codes, margins(scores, labels))
+            self.found.judge(codes, problem.target.margins(scores, labels))
 
 
 def joined(boxes: list[CodeBox]) -> CodeBox:

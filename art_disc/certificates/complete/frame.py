@@ -39,6 +39,7 @@ class Frame:
             small = reduced(scene.graph, boxes, int(megabytes * 2**20 / 2 / _BYTES))
             self.base = low
             places = torch.from_numpy(scene.places[self.units].reshape(-1))
+            self.places = places if small is None else small.free
             if small is None:
                 self.graph, self.inputs = scene.graph, places
                 self.chosen = torch.arange(len(places))
@@ -60,7 +61,7 @@ class Frame:
         """Return the graph's inputs where the free units have these values (n, free, d)."""
         flat = torch.from_numpy(values.reshape(len(values), -1)).double()
         x = self.base.flatten(1).repeat(len(flat), 1)
-        x[:, self.inputs] = flat[:, self.chosen]
+        x[:, self.inputs] = self.scene.entered(flat[:, self.chosen], self.places)
         return x.reshape(len(flat), *self.base.shape[1:])
 
     def margins_at(self, codes: IntArray) -> Tensor:

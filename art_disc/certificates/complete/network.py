@@ -25,6 +25,8 @@ class _AfterMaps(nn.Module):
 def graph_of(target: Target, shape: tuple[int, ...]) -> Graph:
     """Return what happens to an image of codewords as a graph of bounds, in float64.
 
+    That of a rounded network is its own, behind its `entry`.
+
     Args:
         target: The classifier.
         shape: Of one image.
@@ -43,5 +45,7 @@ def graph_of(target: Target, shape: tuple[int, ...]) -> Graph:
             f"{type(module).__name__} behind {names}; use method='enumeration'"
         )
         raise CertificateError(msg)
+    if target.rounded is not None:
+        return target.rounded.graph
     after = _AfterMaps(module) if isinstance(module, DefendedModule) else module
     return trace(after.eval(), shape, torch.float64)

@@ -44,7 +44,8 @@ class Scene:
         self.tolerance = 0.0
         if problem.to_decide:
             sample = self.boxes(problem.to_decide[:_SAMPLE])
-            self.tolerance = float_tolerance(self.graph, *self.ends(sample))
+            if target.rounded is None:
+                self.tolerance = float_tolerance(self.graph, *self.ends(sample))
             self._check(sample)
 
     def boxes(self, images: Sequence[int]) -> CodeBox:
@@ -54,8 +55,13 @@ class Scene:
 
     def ends(self, boxes: CodeBox) -> tuple[Tensor, Tensor]:
         """Return boxes of images (n, ...) around code boxes of all units, in float64."""
-        low, high = (self._images(end) for end in boxes.hull())
+        low, high = (self.entered(self._images(end)) for end in boxes.hull())
         return low, high
+
+    def entered(self, values: Tensor, places: Tensor | None = None) -> Tensor:
+        """Return inputs of the graph for images, or for values (n, p) at places of them."""
+        rounded = self.problem.target.rounded
+        return values if rounded is None else rounded.entry(values, places)
 
     def _images(self, units: Float32Array) -> Tensor:
         target = self.problem.target
@@ -76,7 +82,9 @@ class Scene:
             predicted = self.problem.target.scores(x.numpy().astype(np.float32), len(x))
             scores = torch.from_numpy(predicted)
             with torch.no_grad():
-                found = self.graph(x)
+                found = self.graph(self.entered(x))
+            if self.problem.target.rounded is not None:
+                found = found - found.amax(dim=1, keepdim=True)
             most = max(self.tolerance, TOLERANCE * max(1.0, float(scores.abs().max())))
             if found.shape != scores.shape or not float((found - scores).abs().max()) <= most:
                 msg = (

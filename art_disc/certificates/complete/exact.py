@@ -1,0 +1,46 @@
+"""A classifier in exact arithmetic, beside the one that it is rounded from."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from art_disc.bounds import RoundedNetwork
+from art_disc.certificates.complete.network import graph_of
+from art_disc.certificates.target import applied_defences, find_target
+from art_disc.estimators.build import build_classifier
+from art_disc.estimators.contract import Classifier
+
+
+def rounded_classifier(classifier: Classifier, *, bits: int = 8) -> Any:
+    """Return a classifier like the given one, whose network is rounded and computes exactly.
+
+    Its weights, and the standardised images of codewords, are multiples of 2^-bits; it runs in
+    float64 without fast convolution algorithms, and its scores are logits less the largest one. It
+    is another classifier, and may err elsewhere: what is certified in exact arithmetic is this one.
+
+    Args:
+        classifier: One that `certify(method="complete")` takes; itself, if it is rounded already.
+        bits: Of the fractions of its numbers.
+
+    Raises:
+        CertificateError: It has no bounds, or a sum could be inexact: fewer bits are the cure.
+    """
+    target = find_target(classifier)
+    if target.rounded is not None:
+        return classifier
+    shape = tuple(classifier.input_shape)
+    units = target.units(np.zeros((1, *shape), np.float32))
+    words = target.codebook.codewords_
+    low, high = (
+        torch.from_numpy(target.images(np.broadcast_to(end, units.shape).copy(), shape))[0]
+        for end in (words.min(axis=0), words.max(axis=0))
+    )
+    return build_classifier(
+        RoundedNetwork(graph_of(target, shape), low, high, bits),
+        input_shape=shape,  # type: ignore[arg-type]
+        nb_classes=classifier.nb_classes,
+        defences=[applied_defences(classifier)[0]],
+        clip_values=(0.0, target.upper),
+        channels_first=target.channels_first,
+    )

@@ -1,0 +1,112 @@
+"""Exact arithmetic: no tolerance, and verdicts of the rounded classifier that predicts."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from art_disc.certificates.complete import branch
+from art_disc.codebooks import Codebook
+from art_disc.core.errors import CertificateError, InputError
+from art_disc.defences import PixelDiscretization
+from art_disc.estimators import build_classifier
+from art_disc.metrics import certify, rounded_classifier
+from art_disc.networks import ResNet32
+from tests.certificates.test_complete import EPS, case
+
+
+@pytest.mark.parametrize("kind", ["residual", "average_pool", "hard_tanh", "constants"])
+def test_verdicts_are_those_of_enumeration_of_the_rounded_classifier(
+    monkeypatch, assert_witnesses, kind
+):
+    monkeypatch.setattr(branch, "LEAF", 1)
+    seen = set()
+    for seed in range(3):
+        classifier, x = case(kind, seed)
+        short = rounded_classifier(classifier, bits=6)
+        labels = short.predict(x).argmax(axis=1)
+        options = {"eps": EPS, "verbose": False}
+        exact = certify(short, x, labels, **options)
+        found = certify(short, x, labels, method="complete", **options)
+        bounded = certify(short, x, labels, method="bounds", **options)
+        assert found.verdicts == exact.verdicts
+        assert found.classifier is short
+        assert_witnesses(found, short, x, labels, EPS)
+        proved = np.array(bounded.verdicts) == "certified"
+        assert (np.array(exact.verdicts)[proved] == "certified").all()
+        for certificate in (exact, found, bounded):
+            assert certificate.record.settings["arithmetic"] == "exact"
+            assert "tolerance" not in certificate.record.assumes
+        seen |= set(found.verdicts)
+    assert {"certified", "falsified"} <= seen
+
+
+def line(slope, at):
+    """Class 1 where the codeword of the one pixel exceeds `at`."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(1, 2))
+    net[1].weight.data = torch.tensor([[0.0], [slope]])
+    net[1].bias.data = torch.tensor([0.0, -slope * at])
+    return build_classifier(
+        net,
+        input_shape=(1, 1, 1),
+        nb_classes=2,
+        defences=[PixelDiscretization(Codebook([0.0, 1.0]))],
+    )
+
+
+@pytest.mark.parametrize("method", ["enumeration", "bounds", "complete"])
+def test_the_least_margin_counts_and_a_tie_does_not(method):
+    x = np.full((1, 1, 1, 1), 0.45, np.float32)
+    options = {"eps": 0.1, "method": method, "verbose": False}
+    tiny = rounded_classifier(line(2.0**-24, 2.0), bits=24)
+    assert certify(tiny, x, [0], **options).verdicts == ("certified",)
+    assert certify(line(2.0**-24, 2.0), x, [0], **options).verdicts == ("undecided",)
+    equal = certify(line(1.0, 1.0), x, [0], arithmetic="exact", **options)
+    assert equal.verdicts == ("undecided",)
+    # where the scores are equal, predict says 0; asked for 1, that is no success of the attack
+    assert certify(rounded_classifier(line(1.0, 1.0)), x, [0], **options).verdicts == ("undecided",)
+    over = certify(line(1.0, 1 - 2.0**-8), x, [0], arithmetic="exact", **options)
+    assert over.verdicts == (("undecided",) if method == "bounds" else ("falsified",))
+
+
+def test_predictions_do_not_depend_on_batches_and_keep_the_image():
+    classifier, x = case("convolution", 0)
+    short = rounded_classifier(classifier, bits=8)
+    assert rounded_classifier(short) is short
+    before = x.copy()
+    whole = short.predict(x)
+    assert np.array_equal(x, before)
+    for batch_size in (1, 5):
+        assert np.array_equal(short.predict(x, batch_size=batch_size), whole)
+    assert (whole.max(axis=1) == 0).all()
+    close = classifier.predict(x) - classifier.predict(x).max(axis=1, keepdims=True)
+    assert np.abs(whole - close).max() < 0.3
+
+
+@pytest.mark.parametrize("option", ["upper", "channels_last"])
+def test_range_and_layout_are_kept(tiny, option):
+    options = {"upper": {"upper": 255.0}, "channels_last": {"channels_first": False}}[option]
+    shape = (2, 3, 1) if option == "channels_last" else (1, 2, 3)
+    classifier = tiny(Codebook([0.0, 253 / 255]), shape, seed=4, **options)
+    x = np.random.default_rng(0).random((20, *shape), dtype=np.float32)
+    x, eps = (255 * x, 51.0) if option == "upper" else (x, 0.2)
+    short = rounded_classifier(classifier)
+    found = certify(short, x, eps=eps, method="complete", verbose=False)
+    assert found.verdicts == certify(short, x, eps=eps, verbose=False).verdicts
+    assert len(set(found.verdicts)) == 2
+
+
+def test_a_network_too_deep_for_float64_and_an_unknown_arithmetic_are_refused():
+    net = ResNet32((1, 8, 8), 3, width=2).eval()
+    classifier = build_classifier(
+        net,
+        input_shape=(1, 8, 8),
+        nb_classes=3,
+        defences=[PixelDiscretization(Codebook([0.2, 0.8]))],
+    )
+    x = np.full((1, 1, 8, 8), 0.1, np.float32)
+    options = {"eps": 0.01, "method": "complete", "verbose": False}
+    with pytest.raises(CertificateError, match=r"needs \d+ bits.*use fewer bits"):
+        certify(classifier, x, arithmetic="exact", **options)
+    with pytest.raises(InputError, match="arithmetic must be one of"):
+        certify(classifier, x, arithmetic="fuzzy", **options)
