@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from art_disc.core.checks import BoolArray, Float32Array, check_count, check_mask, number_of
 from art_disc.core.errors import InputError
 from art_disc.core.inputs import Inputs
+from art_disc.core.showing import Shown
 
 
 @dataclass(eq=False, repr=False)
-class OwnAttack(EvasionAttack):
+class OwnAttack(Shown, EvasionAttack):
     """An attack under ART's contract, a dataclass whose fields are its parameters.
 
     Args:
@@ -41,6 +42,9 @@ class OwnAttack(EvasionAttack):
         super().__init_subclass__()
         # a seed is no setting
         cls.attack_params = [name for name in cls.__annotations__ if name != "seed"]
+
+    def _shown(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.attack_params}
 
     def _check_params(self) -> None:
         settings = vars(self)

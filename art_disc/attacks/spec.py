@@ -10,6 +10,7 @@ import numpy as np
 from art.attacks.attack import EvasionAttack
 
 from art_disc.core.budget import Budget
+from art_disc.core.showing import Shown
 
 # from a classifier and a budget in its input range to an attack on it
 AttackFactory = Callable[[Any, float], EvasionAttack]
@@ -22,7 +23,7 @@ NUMPY_2 = int(np.__version__.split(".")[0]) >= 2
 
 
 @dataclass(frozen=True, slots=True)
-class AttackRequest:
+class AttackRequest(Shown):
     """What an attack is made for: classifier, budget, norm, target and batch size."""
 
     classifier: Any
@@ -57,7 +58,7 @@ Maker = Callable[[AttackRequest, Settings], EvasionAttack]
 
 
 @dataclass(frozen=True, slots=True)
-class AttackSpec:
+class AttackSpec(Shown):
     """One attack of the table.
 
     Attributes:

@@ -10,12 +10,13 @@ from torch import Tensor
 from art_disc.bounds.affine import Convolution, Dense, Reshape, Scale, Sum
 from art_disc.bounds.maxima import Maxima
 from art_disc.bounds.piecewise import HardTanh, LeakyRelu, Relu
+from art_disc.core.showing import Shown
 
 Step: TypeAlias = Dense | Convolution | Scale | Reshape | Sum | Relu | LeakyRelu | HardTanh | Maxima
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(Shown):
     """Steps in order. Value 0 is the input, step i makes value i + 1, the last is the output.
 
     Attributes:

@@ -17,6 +17,7 @@ from art_disc.bounds.affine import Affine, Box
 from art_disc.bounds.graph import Graph, Step
 from art_disc.bounds.maxima import MaximaLines
 from art_disc.bounds.piecewise import Lines
+from art_disc.core.showing import Shown
 
 _UNIT = 2.0**-53
 # values of pulled rows that are held at once
@@ -24,7 +25,7 @@ _MOST_VALUES = 1 << 24
 
 
 @dataclass(slots=True)
-class Bounds:
+class Bounds(Shown):
     """What is known of the values of a graph for a batch of n input boxes.
 
     Attributes:

@@ -14,12 +14,13 @@ from torch import Tensor
 from art_disc.bounds.affine import Affine, Box, Dense
 from art_disc.bounds.graph import Graph, Step
 from art_disc.bounds.maxima import Maxima
+from art_disc.core.showing import Shown
 
 _AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Reduced:
+class Reduced(Shown):
     """A graph on vectors of the free inputs.
 
     Attributes:

@@ -8,12 +8,13 @@ from typing import Any, Self
 from art_disc.core.checks import Float32Array
 from art_disc.core.files import read_npz, write_npz
 from art_disc.core.records import CertificateRecord
+from art_disc.core.showing import Shown
 
 RECORD, WITNESSES = "record.json", "witnesses.npz"
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(Shown):
     """Verdicts with their witnesses.
 
     Attributes:
@@ -26,6 +27,11 @@ class Certificate:
     record: CertificateRecord
     witnesses: Mapping[int, Float32Array]
     classifier: Any = field(default=None, compare=False, repr=False)
+
+    def _shown(self) -> dict[str, Any]:
+        record = self.record
+        shown = {"method": record.method, "eps": record.eps, "verdicts": record.verdicts}
+        return shown | {"settings": record.settings, "witnesses": len(self.witnesses)}
 
     @property
     def verdicts(self) -> tuple[str, ...]:

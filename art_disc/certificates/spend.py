@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from art_disc.core.checks import check_count, check_positive
+from art_disc.core.showing import Shown
 
 
 @dataclass(frozen=True, slots=True)
-class Spend:
+class Spend(Shown):
     """Budgets for one image; what is undecided when one is spent stays so.
 
     Attributes:

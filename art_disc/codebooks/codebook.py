@@ -1,6 +1,7 @@
 """A fixed set of codewords, and what every learned codebook becomes."""
 
 import copy
+import inspect
 import json
 from pathlib import Path
 from typing import Any, Self
@@ -15,12 +16,13 @@ from art_disc.core.checks import Float32Array, check_choice
 from art_disc.core.errors import FileFormatError, InputError, NotFittedError
 from art_disc.core.files import read_npz, write_npz
 from art_disc.core.sealing import Sealable
+from art_disc.core.showing import Shown
 
 FORMAT = "art_disc codebook"
 FORMAT_VERSION = 1
 
 
-class Codebook(Sealable, BaseEstimator):
+class Codebook(Sealable, Shown, BaseEstimator):
     """k codewords in pixel space with the exact nearest-codeword rule.
 
     Args:
@@ -57,6 +59,15 @@ class Codebook(Sealable, BaseEstimator):
         self.per_channel = per_channel
         self.ties = ties
         self._settle()
+
+    def _shown(self) -> dict[str, Any]:
+        """Return the hyperparameters that differ from what they are by default."""
+        given = inspect.signature(type(self)).parameters
+        return {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if isinstance(value, np.ndarray) or not np.array_equal(value, given[name].default)
+        }
 
     def _settle(self) -> None:
         """Take what the hyperparameters alone decide; learned codebooks have nothing here."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from art_disc.core.checks import check_images
 from art_disc.core.errors import InputError
 from art_disc.core.layouts import check_channels
+from art_disc.core.showing import Shown
 
 _CHUNK_PIXELS = 1 << 21
 _DENSE_PIXELS = 1 << 20
@@ -16,7 +17,7 @@ _DENSE_PIXELS = 1 << 20
 _MOST_CHANNELS = 7
 
 
-class PixelCounts:
+class PixelCounts(Shown):
     """How often each pixel value, a vector of c channels on the 8-bit grid, occurs.
 
     Args:
@@ -37,6 +38,9 @@ class PixelCounts:
         self.n_channels = n_channels
         self._keys: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._counts: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
+    def _shown(self) -> dict[str, Any]:
+        return {"n_channels": self.n_channels, "total": self.total, "distinct": len(self._keys)}
 
     @classmethod
     def of(cls, x: Any, *, channels_first: bool = True) -> Self:

@@ -22,6 +22,10 @@ class LearnedCodebook(Codebook):
     per_channel: bool = False
     ties: str = "lowest"
 
+    def _shown(self) -> dict[str, Any]:
+        """Return those of every codebook, and the codewords once there are some."""
+        return super()._shown() | ({"codewords_": self.codewords_} if self.is_fitted else {})
+
     def _settle(self) -> None:
         """Do nothing: only `fit` makes codewords."""
 

@@ -10,10 +10,11 @@ from art_disc.codebox.reachability import masks_of
 from art_disc.codebox.rules import Threat
 from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray
 from art_disc.core.errors import InputError
+from art_disc.core.showing import Shown
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CodeBox:
+class CodeBox(Shown):
     """A batch of sets of code images: a row for an image, or for a node of a search in one.
 
     Attributes:

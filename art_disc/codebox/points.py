@@ -18,6 +18,7 @@ from art_disc.codebox.cells import point_for
 from art_disc.codebox.grid import is_on_grid
 from art_disc.codebox.rules import Threat
 from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray
+from art_disc.core.showing import Shown
 
 # of the input range: what adding a budget in float32 may add to it
 _ROUNDING = 2.0**-23
@@ -27,7 +28,7 @@ _CORNERS_UP_TO = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reach:
+class Reach(Shown):
     """Pixels in [0, upper] with what a budget allows each of them.
 
     Attributes:

@@ -11,13 +11,14 @@ import numpy as np
 from art_disc.codebooks import Codebook
 from art_disc.codebox.boxes import WIDEN, distances_to, levels_of, slack
 from art_disc.core.checks import BoolArray, Float32Array, Float64Array, check_choice, check_eps
+from art_disc.core.showing import Shown
 
 RULES = ("exact", "paper", "paper_float")
 DOMAINS = ("real", "8bit")
 
 
 @dataclass(frozen=True, slots=True)
-class Threat:
+class Threat(Shown):
     """An l_inf budget, the values that changed pixels may take, and a rule of what they reach.
 
     Attributes:

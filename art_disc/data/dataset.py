@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from art_disc.core.checks import Float32Array, check_count
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import derive_seed
+from art_disc.core.showing import Shown
 
 Labels = NDArray[np.int64]
 
@@ -19,7 +20,7 @@ def _no_ids() -> Labels:
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(Shown):
     """Images and labels, split into a training and a test part.
 
     Built by `load_dataset` or `from_arrays`, which check ranges and convert; the constructor
@@ -47,9 +48,9 @@ class Dataset:
     """
 
     name: str
-    x_train: Float32Array = field(repr=False)
+    x_train: Float32Array
     y_train: Labels = field(repr=False)
-    x_test: Float32Array = field(repr=False)
+    x_test: Float32Array
     y_test: Labels = field(repr=False)
     class_names: tuple[str, ...] = field(repr=False)
     source: str

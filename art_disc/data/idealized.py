@@ -11,13 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from art_disc.core.checks import Float32Array, check_count, number_of
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import as_generator
+from art_disc.core.showing import Shown
 from art_disc.data.lemma1 import Lemma1Conditions
 
 _Ints = NDArray[np.int64]
 _Reals = NDArray[np.float64]
 
 
-class IdealizedImages(Lemma1Conditions):
+class IdealizedImages(Shown, Lemma1Conditions):
     """Images whose pixels are well separated codewords plus noise of bounded norm.
 
     A skeleton u gives each pixel a codeword c_i*; every codeword has the marginal probability 1/k,

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from art_disc.core.checks import check_choice, check_count, number_of
 from art_disc.core.errors import InputError, TheoryError
+from art_disc.core.showing import Shown
 
 FORMS = ("printed", "tight")
 TOLERANCES = ("printed", "proven")
 
 
 @dataclass(frozen=True, slots=True)
-class Lemma1:
+class Lemma1(Shown):
     """What is promised of the codewords learned from so many pixels; its conditions are met.
 
     With probability at least 1 - delta, density estimation with `radius` finds one codeword within

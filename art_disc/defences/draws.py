@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from art_disc.core.seeds import check_seed, derive_seed
+from art_disc.core.showing import Shown
 from art_disc.defences.images import ImageMap
 from art_disc.defences.preprocessor import MapPreprocessor
 
@@ -31,7 +32,7 @@ class Stream:
         self.generator.set_state(state["state"])
 
 
-class Draws:
+class Draws(Shown):
     """The random numbers of one draw of a defence for all images of a batch.
 
     Args:

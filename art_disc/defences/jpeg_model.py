@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from art_disc.core.checks import check_positive
+from art_disc.core.showing import Shown
 from art_disc.defences.jpeg_codec import SUBSAMPLINGS
 
 Rounding = Callable[[Tensor, Tensor], Tensor]
@@ -22,7 +23,7 @@ _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136286, -0.714136286), (1.0, 1.772, 0.
 
 
 @dataclass(frozen=True, slots=True)
-class DctModel:
+class DctModel(Shown):
     """The gradient of JPEG with smooth steps in place of the rounding of its coefficients.
 
     The steps of a coefficient's rounding, of the quantisation table's height, are logistic curves

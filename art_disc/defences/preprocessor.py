@@ -245,6 +245,13 @@ class MapPreprocessor(Sealable, Traits, PreprocessorPyTorch):
         """Return every parameter but layout, range and when it is applied."""
         return {k: getattr(self, k) for k in self.params if k not in MapPreprocessor.params}
 
+    def _shown(self) -> dict[str, Any]:
+        """Return what describes it, its surrogate, and layout and range that are not the usual."""
+        own = {} if self.surrogate is None else {"surrogate": self.surrogate.name}
+        usual = {"channels_first": True, "clip_values": (0.0, 1.0)}
+        layout = {k: getattr(self, k) for k, v in usual.items() if getattr(self, k) != v}
+        return {**self.described(), **own, **layout}
+
 
 class SurrogatePreprocessor(MapPreprocessor):
     """A defence whose map is exact in `forward` and differentiated by an exchangeable surrogate.

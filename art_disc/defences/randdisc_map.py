@@ -9,6 +9,7 @@ from torch.autograd.function import once_differentiable
 
 from art_disc.codebooks import Codebook
 from art_disc.core.checks import check_rate
+from art_disc.core.showing import Shown
 from art_disc.defences.centres import CentreRule, FixedCentres
 from art_disc.defences.draws import Draws, RandomMap
 from art_disc.surrogates import Identity, Vocabulary
@@ -18,7 +19,7 @@ PAPERS_ALPHA = 40.0
 
 
 @dataclass(frozen=True, slots=True)
-class Mixture:
+class Mixture(Shown):
     """The gradient of RandMix on the draws of the value, through pixels and centres.
 
     Args:

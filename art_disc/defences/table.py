@@ -12,6 +12,7 @@ from typing import Any
 
 from art_disc.codebooks import Codebook, DensityCodebook, KMeansCodebook, KMedoidsCodebook
 from art_disc.core.errors import InputError
+from art_disc.core.showing import Shown
 from art_disc.defences.discretization import ColorDepthReduction, InputBitDepth, PixelDiscretization
 from art_disc.defences.jpeg import JpegCompression
 from art_disc.defences.noise import GaussianNoise
@@ -25,7 +26,7 @@ from art_disc.defences.total_variation import TotalVariation
 
 
 @dataclass(frozen=True, slots=True)
-class DefenceRow:
+class DefenceRow(Shown):
     """One line of the table.
 
     Attributes:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from art_disc.core.checks import check_choice, check_count, check_positive
+from art_disc.core.showing import Shown
 from art_disc.defences.images import StepMap
 from art_disc.defences.preprocessor import SurrogatePreprocessor
 from art_disc.surrogates import Identity, Surrogate, SurrogateLike, Vocabulary
@@ -17,7 +18,7 @@ _COPIES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Unrolled:
+class Unrolled(Shown):
     """The exact gradient of a defence by iteration, through all of its steps."""
 
     name: ClassVar[str] = "unrolled"

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from art_disc.codebooks import Codebook
 from art_disc.core.checks import Float32Array
+from art_disc.core.showing import Shown
 from art_disc.surrogates import CODEWORDS, NO_SURROGATE, LevelCode, Surrogate, Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
-class PixelNoise:
+class PixelNoise(Shown):
     """Gaussian noise that is drawn for every value of an image, and what is made of it at once.
 
     Attributes:
@@ -30,7 +31,7 @@ class PixelNoise:
     tau: float = 0.0
 
 
-class Traits:
+class Traits(Shown):
     """The answers of a defence without surrogate, codebook and draws; others override some.
 
     Attributes:

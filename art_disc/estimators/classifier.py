@@ -13,6 +13,7 @@ from art_disc.defences.meaning import check_meaning
 from art_disc.defences.preprocessor import MapPreprocessor, is_ours
 from art_disc.defences.straight_through import StraightThrough
 from art_disc.defences.traits import traits
+from art_disc.estimators.describe import describe_voting
 from art_disc.estimators.fixed import FixedModule
 from art_disc.estimators.mean_loss import own_loss
 from art_disc.estimators.module import DefendedModule
@@ -38,6 +39,16 @@ class DefendedClassifier(FixedModule):
 
     # class and module where a defence draws; `randomized` names them, which builds on this class
     _drawing: ClassVar[tuple[type["DefendedClassifier"], Callable[..., DefendedModule]]]
+
+    def _shown(self) -> dict[str, Any]:
+        names = ("input_shape", "nb_classes", "clip_values", "channels_first")
+        shown = {"network": self.base_network, "defences": self.defences}
+        shown |= {name: getattr(self, name) for name in names}
+        if self.clip_values is not None:
+            shown["clip_values"] = tuple(float(value.max()) for value in self.clip_values)
+        if self.standardisation is not None:
+            shown["standardisation"] = self.standardisation
+        return shown | describe_voting(self)
 
     @property
     def defences(self) -> tuple[Any, ...]:

@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 
 from art_disc.core.errors import InputError
+from art_disc.core.showing import Shown
 from art_disc.defences.preprocessor import is_ours
 from art_disc.estimators.entrance import CheckedInputs
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.places import check_places, listed
 
 
-class FixedModule(CheckedInputs):
+class FixedModule(Shown, CheckedInputs):
     """A `PyTorchClassifier` that stays with its module, whose layout and range are its own."""
 
     model: DefendedModule

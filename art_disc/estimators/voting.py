@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from art_disc.core.checks import check_choice, check_count
+from art_disc.core.showing import Shown
 from art_disc.estimators.mean_loss import carrying
 from art_disc.surrogates import straight_through
 
@@ -17,7 +18,7 @@ MEMORY_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Voting:
+class Voting(Shown):
     """How many draws are made, and what is made of them.
 
     Attributes:

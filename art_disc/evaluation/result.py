@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from art_disc.core.errors import InputError
 from art_disc.core.records import EvaluationRecord, Share
+from art_disc.core.showing import Shown
 from art_disc.report import Pictures, as_text, write_report
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(Shown):
     """A record and the pictures that go with it.
 
     Attributes:
@@ -20,6 +22,9 @@ class Evaluation:
 
     record: EvaluationRecord
     pictures: Pictures | None = None
+
+    def _shown(self) -> dict[str, Any]:
+        return {**self.record._shown(), "pictures": self.pictures}
 
     def report(self, out: str | Path) -> Path:
         """Write record, pictures, summary.json, examples.csv and report.html into a folder.

@@ -8,10 +8,11 @@ import numpy as np
 from art_disc.codebooks import Codebook
 from art_disc.codebox import Threat, checked_units, class_sizes, distinct
 from art_disc.core.checks import Float64Array, IntArray
+from art_disc.core.showing import Shown
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EquivalenceClasses:
+class EquivalenceClasses(Shown):
     """What `equivalence_classes` returns.
 
     Attributes:

@@ -11,6 +11,7 @@ from art_disc.core.errors import InputError
 from art_disc.core.intervals import unpaired_difference
 from art_disc.core.records import Share
 from art_disc.core.seeds import derive_seed
+from art_disc.core.showing import Shown
 from art_disc.data import Dataset
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _ROWS = 250
 
 
 @dataclass(frozen=True, slots=True)
-class GeneralisationGap:
+class GeneralisationGap(Shown):
     """Accuracies on training and on test images under the same attack.
 
     An image counts as robust if it is right before and after the attack.
@@ -159,7 +160,7 @@ def _parts(
 
 
 @dataclass(eq=False)
-class RobustnessHistory:
+class RobustnessHistory(Shown):
     """Robust accuracy on training and on test images while a network is trained.
 
     Give it to `training.train(..., on_epoch=history)`. The same images are attacked every time,

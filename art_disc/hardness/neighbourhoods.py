@@ -11,11 +11,12 @@ from art_disc.codebooks import PixelCounts
 from art_disc.codebox import MOST_CHANNELS, grid_reach
 from art_disc.core.checks import Float64Array, IntArray, check_count, check_eps, number_of
 from art_disc.core.errors import InputError
+from art_disc.core.showing import Shown
 from art_disc.data import Dataset
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NeighbourhoodSizes:
+class NeighbourhoodSizes(Shown):
     """What `neighbourhood_sizes` returns; the m distinct colours rise lexicographically.
 
     Attributes:

@@ -9,6 +9,7 @@ from scipy import ndimage
 from art_disc.codebooks import Codebook, PixelCounts
 from art_disc.codebox import Threat, class_sizes, cube_counts
 from art_disc.core.checks import BoolArray, Float32Array, IntArray
+from art_disc.core.showing import Shown
 from art_disc.hardness.neighbourhoods import counts_of
 
 # up to here all pairs are compared, which is quicker than filters over the cube
@@ -16,7 +17,7 @@ _PAIRS_UP_TO = 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Separability:
+class Separability(Shown):
     """What `separability` returns; distances are l_inf on the [0, 1] scale.
 
     Attributes:

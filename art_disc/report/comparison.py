@@ -11,6 +11,7 @@ from art_disc.core.intervals import mcnemar, paired_difference
 from art_disc.core.records import EvaluationRecord
 from art_disc.core.records.base import SCHEMA_VERSION, Share
 from art_disc.core.records.outcomes import CHECK_TIERS
+from art_disc.core.showing import Shown
 from art_disc.report.reading import dataset_name, network_name
 from art_disc.report.table import Table
 from art_disc.report.verdict import verdict_title
@@ -94,7 +95,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Shown):
     """What `compare` found.
 
     Attributes:

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from art_disc.core.showing import Shown
+
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -23,7 +25,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Paragraph(Part):
+class Paragraph(Shown, Part):
     """Words, under a heading of their own if they have a title; `look`: of the stylesheet."""
 
     shape: ClassVar[str] = "paragraph"
@@ -90,7 +92,7 @@ class Facts(Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class Section(Shown):
     """Parts under a heading."""
 
     title: str
@@ -108,7 +110,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class Document(Shown):
     """Sections under a title and a line of what they are about."""
 
     title: str

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.core.files import read_npz, write_npz
+from art_disc.core.showing import Shown
 from art_disc.report.document import Part
 from art_disc.report.drawing import data_uri
 from art_disc.report.reading import show_eps
@@ -33,7 +34,7 @@ _POSITIVE = np.array([0.70, 0.09, 0.17])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pictures:
+class Pictures(Shown):
     """A handful of examples (about eight) before, within and after the defence and an attack.
 
     Attributes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from art_disc.core.records import Share
+from art_disc.core.showing import Shown
 from art_disc.report.document import Part
 from art_disc.report.reading import ledger, percent
 
@@ -74,7 +75,7 @@ AnyRow = Row | Iterable[Content]
 
 
 @dataclass(frozen=True, slots=True)
-class Table(Part):
+class Table(Shown, Part):
     """A table; `label` names the box that it scrolls in."""
 
     shape: ClassVar[str] = "table"

@@ -7,6 +7,7 @@ from typing import Any
 
 from art_disc.core.errors import InputError
 from art_disc.core.records import SCHEMA_VERSION, Record, Setting
+from art_disc.core.showing import Shown
 from art_disc.report.document import Document, Facts, Pairs, Part, Section
 from art_disc.report.drawing import Drawing
 from art_disc.report.reading import show_setting
@@ -16,7 +17,7 @@ Groups = dict[str, Mapping[str, Setting]]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class View(Shown):
     """How records of one kind are shown.
 
     Attributes:

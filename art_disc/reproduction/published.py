@@ -9,10 +9,11 @@ from typing import TypeVar
 import msgspec
 
 from art_disc.core.errors import InputError
+from art_disc.core.showing import Shown
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class Published(Shown):
     """One row of a published table of accuracies.
 
     Attributes:
@@ -58,7 +59,7 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedCertificate:
+class PublishedCertificate(Shown):
     """One row of a published table of certificates: percent of the test images.
 
     Attributes:

@@ -6,11 +6,12 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from art_disc.core.showing import Shown
 from art_disc.surrogates.pixels import Surrogate
 
 
 @dataclass(frozen=True, slots=True)
-class LevelCode:
+class LevelCode(Shown):
     """Which code of which levels: level p of L holds the values in (p / L, (p + 1) / L].
 
     Attributes:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from art_disc.codebooks import Codebook
 from art_disc.core.checks import check_positive
+from art_disc.core.showing import Shown
 from art_disc.surrogates.levels import LevelCode
 from art_disc.surrogates.pixels import channels_255, from_channels
 
@@ -36,7 +37,7 @@ class Widened:
 
 
 @dataclass(frozen=True, slots=True)
-class Ramp(Widened):
+class Ramp(Shown, Widened):
     """The published stand-in for a thermometer code: each bit rises along a straight line.
 
     Bit l, which is on above the border l / L, rises over the `width` below that border, so a pixel
@@ -65,7 +66,7 @@ class Ramp(Widened):
 
 
 @dataclass(frozen=True, slots=True)
-class SmoothedStep(Widened):
+class SmoothedStep(Shown, Widened):
     """Sigmoid steps at the cell borders: the mean codeword under Gaussian noise.
 
     s(x) = sum_j c_j exp(-|x - c_j|^2 / 2 w^2) / sum_j exp(-|x - c_j|^2 / 2 w^2) with Euclidean

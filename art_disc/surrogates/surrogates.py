@@ -10,6 +10,7 @@ from torch import Tensor
 from art_disc.codebooks import Codebook
 from art_disc.core.checks import check_positive
 from art_disc.core.errors import InputError
+from art_disc.core.showing import Shown
 from art_disc.surrogates.levels import LevelCode
 from art_disc.surrogates.pixels import Surrogate, channels_255, from_channels
 from art_disc.surrogates.smoothed import SmoothedStep
@@ -17,7 +18,7 @@ from art_disc.surrogates.soft import soft_mean
 
 
 @dataclass(frozen=True, slots=True)
-class SoftAssignment:
+class SoftAssignment(Shown):
     """The papers' g: a softmax-weighted mean of the codewords.
 
     g(x) = sum_j c_j exp(-alpha |x - c_j|) / sum_j exp(-alpha |x - c_j|), with the codebook's
@@ -79,7 +80,7 @@ class SoftAssignment:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Shown):
     """The straight-through gradient: the map is differentiated as if it were not there.
 
     Source: Athalye, Carlini, Wagner 2018, section 4.1 (BPDA with the identity).
@@ -97,7 +98,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Custom:
+class Custom(Shown):
     """A user's own stand-in for the whole map.
 
     Args:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from art_disc.core.errors import InputError
+from art_disc.core.showing import Shown
 from art_disc.surrogates.levels import LevelSurrogate
 from art_disc.surrogates.pixels import PixelSurrogate, Surrogate
 from art_disc.surrogates.smoothed import Ramp, SmoothedStep
@@ -13,7 +14,7 @@ from art_disc.surrogates.surrogates import Custom, Identity, SoftAssignment
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
+class Vocabulary(Shown):
     """The surrogates that a kind of defence takes.
 
     Attributes:

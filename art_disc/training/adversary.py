@@ -7,13 +7,14 @@ from torch import Tensor, nn
 
 from art_disc.core.checks import check_choice, check_count, check_eps, check_positive
 from art_disc.core.errors import InputError
+from art_disc.core.showing import Shown
 from art_disc.training.recipe import check_share, evaluating
 
 METHODS = ("pgd", "single_step")
 
 
 @dataclass(frozen=True, slots=True)
-class Adversary:
+class Adversary(Shown):
     """Whom a network is trained against: signed gradient steps on the cross-entropy, in l_inf.
 
     The steps are taken with the network in eval mode (dropout off, batch statistics fixed), the

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from art_disc.core.checks import Float32Array, check_images, check_labels
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import check_seed, derive_seed
+from art_disc.core.showing import Shown
 from art_disc.data import Dataset
 from art_disc.defences import MapPreprocessor
 from art_disc.estimators.module import DefendedModule
@@ -34,7 +35,7 @@ OnEpoch = Callable[[int, nn.Module], None]
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingResult:
+class TrainingResult(Shown):
     """What a training run reports.
 
     Attributes:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from art_disc.core.errors import InputError
+from art_disc.core.showing import Shown
 from art_disc.training.adversary import Adversary, perturbed
 
 
@@ -61,7 +62,7 @@ class Objective(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class CrossEntropy(Objective):
+class CrossEntropy(Shown, Objective):
     """The mean cross-entropy of the images as they are: natural training."""
 
     def __call__(
@@ -81,7 +82,7 @@ class CrossEntropy(Objective):
 
 
 @dataclass(frozen=True, slots=True)
-class Adversarial(Objective):
+class Adversarial(Shown, Objective):
     """A loss on images that an adversary moved first.
 
     Args:

@@ -11,6 +11,7 @@ from torch import nn
 
 from art_disc.core.errors import InputError
 from art_disc.core.records.published import SETTINGS
+from art_disc.core.showing import Shown
 from art_disc.data import Dataset
 from art_disc.defences import MapPreprocessor
 from art_disc.estimators import DefendedClassifier, build_classifier
@@ -24,7 +25,7 @@ Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class Trained(Shown):
     """One of the six settings.
 
     Attributes:
@@ -39,7 +40,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class SixSettings:
+class SixSettings(Shown):
     """Networks trained with and without an adversary, before and behind a defence.
 
     `nat_pre`, `adv_pre`: trained on clean or on adversarial images, no defence. `disc_nat_pre`,

@@ -7,12 +7,13 @@ import numpy as np
 import torch
 
 from art_disc.core.checks import BoolArray, Float32Array, IntArray
+from art_disc.core.showing import Shown
 
 _BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class Score(Shown):
     """What a model says of images.
 
     Attributes:
@@ -27,7 +28,7 @@ class Score:
     draw_correct: tuple[int, ...] = ()
 
 
-class Scorer:
+class Scorer(Shown):
     """A classifier examined on images, and on what becomes of them, by the same fresh draws.
 
     What changes nothing then changes no score.

@@ -13,6 +13,7 @@ from art.attacks.attack import EvasionAttack
 from art_disc.core.budget import Budget
 from art_disc.core.checks import Float32Array, IntArray
 from art_disc.core.errors import ArtDiscError
+from art_disc.core.showing import Shown
 from art_disc.trials.follower import Follower, Steps
 from art_disc.trials.ledger import Ledger
 from art_disc.trials.score import pick_targets, predict_labels
@@ -25,7 +26,7 @@ class AttackOutputError(ArtDiscError, ValueError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trial:
+class Trial(Shown):
     """One attack to run on one classifier.
 
     Attributes:
@@ -85,7 +86,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrialResult:
+class TrialResult(Shown):
     """Adversarial images, and what they cost.
 
     Attributes:

@@ -23,6 +23,7 @@ from art_disc.certificates.divergence.gaussian import (
 )
 from art_disc.core.checks import Float64Array, check_count, check_positive
 from art_disc.core.errors import CertificateError
+from art_disc.core.showing import Shown
 
 
 class DivergenceModel(Protocol):
@@ -86,7 +87,7 @@ class _Noise:
 
 
 @dataclass(frozen=True, slots=True)
-class GaussianModel(_Noise):
+class GaussianModel(Shown, _Noise):
     """x + sigma N, and whatever is made of it: eps sqrt(d) / sigma apart.
 
     Attributes:
@@ -97,7 +98,7 @@ class GaussianModel(_Noise):
 
 
 @dataclass(frozen=True, slots=True)
-class FixedCodesModel(_Noise):
+class FixedCodesModel(Shown, _Noise):
     """x + sigma N, each value replaced by the nearest of fixed scalar codewords.
 
     Attributes:
@@ -126,7 +127,7 @@ class FixedCodesModel(_Noise):
 
 
 @dataclass(frozen=True, slots=True)
-class ColourCodesModel(_Noise):
+class ColourCodesModel(Shown, _Noise):
     """x + sigma N, each pixel replaced by the l2-nearest of fixed codewords that form no grid.
 
     Attributes:
@@ -174,7 +175,7 @@ def _check_channels(x: Float64Array, channels: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class AdaptiveModel(_Noise):
+class AdaptiveModel(Shown, _Noise):
     """Centres drawn from the noisy image, then x + sigma N and the nearest of them.
 
     By Proposition 1 of Zhang and Liang 2019; see `proposition1_kl`.
@@ -211,7 +212,7 @@ class AdaptiveModel(_Noise):
 
 
 @dataclass(frozen=True, slots=True)
-class PooledModel:
+class PooledModel(Shown):
     """A map that moves no value by more than eps, then another model.
 
     Attributes:

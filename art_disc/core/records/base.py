@@ -104,6 +104,7 @@ class Record(Checked):
     kind: ClassVar[str]
 
     def __init_subclass__(cls, *, kind: str | None = None) -> None:
+        super().__init_subclass__()
         # dataclass makes a class with slots once more, and then names no kind
         if kind is not None:
             cls.kind = kind

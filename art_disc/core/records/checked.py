@@ -16,11 +16,12 @@ import numpy as np
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.core.records.fields import LARGEST
 from art_disc.core.records.rules import Rule
+from art_disc.core.showing import Shown
 
 T = TypeVar("T")
 
 
-class Checked:
+class Checked(Shown):
     """A frozen dataclass whose fields keep their annotations, and whose parts fit each other.
 
     Lists become tuples, whole numbers floats where the annotation says so, and scalars of NumPy

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from art_disc.core.records import AttackOutcome
+from art_disc.core.showing import Shown
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.planned import PlannedTrial
 
@@ -45,7 +46,7 @@ def lost_to(unfinished: Sequence[AttackOutcome]) -> Finding | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Check(Shown):
     """One check.
 
     Attributes:

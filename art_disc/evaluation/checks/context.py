@@ -11,6 +11,7 @@ from art_disc.attacks import ATTACKS
 from art_disc.core.budget import Budget
 from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray
 from art_disc.core.records import WHITE_BOX, AttackOutcome, EvaluationRecord
+from art_disc.core.showing import Shown
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.checks.options import Checks, Thresholds
 from art_disc.evaluation.planned import PlannedTrial, identity_of, preset_trial
@@ -24,7 +25,7 @@ LUCK = ", no more than the luck of votes"
 
 
 @dataclass(slots=True)
-class Context:
+class Context(Shown):
     """One evaluation as the checks see it.
 
     Attributes:

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
 from art_disc.core.records.outcomes import CHECK_TIERS
+from art_disc.core.showing import Shown
 
 # every check there is
 IDS = tuple(f"C{i}" for i in range(1, 21))
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
+class Thresholds(Shown):
     """Where the checks draw their lines.
 
     What the literature states is kept; the rest was chosen on defences that are known to be broken
@@ -47,7 +48,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
-class Checks:
+class Checks(Shown):
     """Which checks run, and on how many examples.
 
     Args:

@@ -10,6 +10,7 @@ from typing import Any
 from art_disc import __version__
 from art_disc.core.records.base import SCHEMA_VERSION
 from art_disc.core.records.sweep import Group
+from art_disc.core.showing import Shown
 from art_disc.evaluation.sweep.plan import SweepPlan
 from art_disc.evaluation.sweep.words import PlannedAttack
 
@@ -18,7 +19,7 @@ _GRADIENT, _SCORING = 3, 2
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedCell:
+class PlannedCell(Shown):
     """One attack at one budget through one source of gradients, under one seed, to be run."""
 
     dataset: str

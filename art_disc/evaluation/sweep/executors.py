@@ -13,6 +13,7 @@ import joblib
 
 from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import ArtDiscError, InputError, MissingExtraError
+from art_disc.core.showing import Shown
 from art_disc.evaluation.sweep.work import CellJob, CellResult, run_job
 
 BACKENDS = ("loky", "dask")
@@ -24,7 +25,7 @@ class WorkerLostError(ArtDiscError, RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(Shown):
     """Where the cells of a sweep run.
 
     Attributes:

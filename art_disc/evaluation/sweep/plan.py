@@ -11,6 +11,7 @@ from art_disc.attacks import TIERS
 from art_disc.core.budget import check_norm
 from art_disc.core.checks import check_count, check_eps
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
+from art_disc.core.showing import Shown
 from art_disc.core.words import parse_number
 from art_disc.evaluation.sweep.words import (
     PlannedAttack,
@@ -27,7 +28,7 @@ _LISTS = ("datasets", "trainings", "defences", "eps", "attacks", "surrogates", "
 
 
 @dataclass(frozen=True)
-class SweepPlan:
+class SweepPlan(Shown):
     """What a sweep crosses; a TOML file has keys of the same names.
 
     Attributes:
