@@ -64,6 +64,18 @@ class Masked(Foreign):
         return straight_through(x, torch.round, shaken, len(x))
 
 
+class NoiseBackwards(Foreign):
+    """The right value, and a gradient whose signs are white noise."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def apply(self, x: torch.Tensor) -> torch.Tensor:
+        noise = torch.randn(x.shape, generator=self._generator)
+        return torch.round(x).detach() + (x - x.detach()) * noise
+
+
 class Noise(Foreign):
     """Noise that no classifier knows of, so that nothing averages over it."""
 
@@ -211,6 +223,7 @@ CASES = (
         lambda network, data: ad.build_classifier(Scaled(network), data=data),
     ),
     Case("surrogate upside down", "C4", two_codes(upside_down)),
+    Case("a gradient of white noise", "C4", foreign(NoiseBackwards)),
     Case(
         "a step size that is far too small",
         "C6",

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from art_disc.attacks.base import OwnAttack, drawn_seed
+from art_disc.attacks.squares import fitting_fraction
 from art_disc.core.checks import BoolArray, Float32Array, check_choice
 from art_disc.core.errors import InputError, MissingExtraError
 
+# of the package's Square, as published
+_P_INIT = 0.8
 VERSIONS = ("standard", "plus", "rand")
 
 
@@ -110,4 +113,9 @@ class OriginalAutoAttack(OwnAttack):
         for part in (adversary.apgd_targeted, adversary.fab):
             part.n_target_classes = targets
         adversary.square.n_queries = self.n_queries
+        height, width = self.estimator.input_shape[1:]
+        if height != width:
+            # its first squares would be cut off at the image's edge
+            norm = "inf" if self.norm == np.inf else "2"
+            adversary.square.p_init = fitting_fraction(_P_INIT, height, width, norm)
         return adversary

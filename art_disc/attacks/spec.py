@@ -55,6 +55,8 @@ class AttackRequest(Shown):
 
 
 Maker = Callable[[AttackRequest, Settings], EvasionAttack]
+# (classifier, norm, settings) -> the settings with which it runs on such images, or why it cannot
+Fit = Callable[[Any, str, Settings], tuple[Settings, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,12 @@ class AttackSpec(Shown):
         cost: Passes an image, (gradients, queries), from its settings: an estimate from above.
         bounded: Whether it keeps within a budget `eps`. Of one that does not, the examples whose
             measured change is within the budget count.
+        fit: Fits settings to the shape of the images, where ART's code takes no other; None: it
+            takes any.
         least_classes: Classes that it needs.
         packages: Modules that must be importable beyond what ART itself requires.
+        loss: What it raises, `cross-entropy` (the classifier's own, as a rule) or `margin`; empty:
+            neither, or both.
         repeatable: Whether seeding NumPy's global stream repeats its result.
         note: What a reader of its row should know.
         breaks_inside_art: Why ART's own code fails with the NumPy that is installed, with file and
@@ -92,8 +98,10 @@ class AttackSpec(Shown):
     targetable: bool
     cost: Callable[[Settings], tuple[float, float]]
     bounded: bool = True
+    fit: Fit | None = None
     least_classes: int = 2
     packages: tuple[str, ...] = ()
+    loss: str = ""
     repeatable: bool = True
     note: str = ""
     breaks_inside_art: str = ""
@@ -123,6 +131,18 @@ class AttackSpec(Shown):
             if importlib.util.find_spec(package) is None:
                 return package
         return ""
+
+    def planned(
+        self, classifier: Any, norm: str, settings: Settings, *, targeted: bool
+    ) -> tuple[Settings, str]:
+        """Return the settings with which it runs on a classifier's images, and why it cannot.
+
+        The second is an empty string where it can.
+        """
+        refusal = self.refuses(norm, classifier.nb_classes, targeted=targeted)
+        if refusal or self.fit is None:
+            return settings, refusal
+        return self.fit(classifier, norm, settings)
 
     def refuses(self, norm: str, nb_classes: int, *, targeted: bool) -> str:
         """Return why it cannot run so, or an empty string."""

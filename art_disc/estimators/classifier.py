@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self, cast
 
 import torch
 from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
+from torch import Tensor
 
 from art_disc.core.errors import InputError
 from art_disc.core.layouts import check_channels
@@ -17,6 +18,7 @@ from art_disc.estimators.describe import describe_voting
 from art_disc.estimators.fixed import FixedModule
 from art_disc.estimators.mean_loss import own_loss
 from art_disc.estimators.module import DefendedModule
+from art_disc.estimators.numpy_steps import NumpySteps
 from art_disc.estimators.places import check_kept, check_places, listed
 from art_disc.estimators.shapes import check_standardisation, encoded_shape
 from art_disc.estimators.voting import Voting
@@ -71,7 +73,11 @@ class DefendedClassifier(FixedModule):
 
     def graph_logits(self, x: torch.Tensor) -> torch.Tensor:
         """Return the scores of images (n, ...) that ART's gradients are taken of, with graph."""
-        output = self._predict_framework(x)[0]
+        if not self.all_framework_preprocessing:
+            preprocessed: Tensor = NumpySteps.apply(x, self)  # type: ignore[no-untyped-call]
+            output = self.model(preprocessed)
+        else:
+            output = self._predict_framework(x)[0]
         return output if isinstance(output, torch.Tensor) else output[-1]
 
     @property

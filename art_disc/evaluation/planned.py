@@ -101,7 +101,7 @@ def preset_trial(  # noqa: PLR0913 - what a trial is made of
     asked_by: str = "attacks",
 ) -> PlannedTrial:
     """Return the trial of a preset; one that cannot run so carries the reason."""
-    refusal = spec.refuses(norm, source.classifier.nb_classes, targeted=targeted)
+    given, refusal = spec.planned(source.classifier, norm, settings, targeted=targeted)
     return PlannedTrial(
         attack=spec.name,
         source=source.classifier,
@@ -111,12 +111,18 @@ def preset_trial(  # noqa: PLR0913 - what a trial is made of
         norm=norm,
         eps=eps,
         targeted=targeted,
-        settings=dict(settings),
+        settings=dict(given),
         spec=spec,
         refusal=refusal or ("" if eps else "there is nothing to try at eps 0"),
         first=first,
         asked_by=asked_by,
     )
+
+
+def left_out(trials: Sequence[PlannedTrial]) -> list[str]:
+    """Word, once an attack and reason, what of a plan cannot run; at eps 0 nothing is expected."""
+    found = dict.fromkeys((t.attack, t.refusal) for t in trials if t.refusal and t.eps)
+    return [f"left out: {attack} {refusal}" for attack, refusal in found]
 
 
 def merge_trials(trials: Sequence[PlannedTrial]) -> list[PlannedTrial]:

@@ -18,7 +18,7 @@ from art_disc.evaluation.checks import Checks, Context, check_trials, run_checks
 from art_disc.evaluation.describe import describe_network, describe_run
 from art_disc.evaluation.door import budgets_of, check_choices, examples_of, models_of
 from art_disc.evaluation.plan import estimate_seconds, plan_trials
-from art_disc.evaluation.planned import PlannedTrial, merge_trials
+from art_disc.evaluation.planned import PlannedTrial, left_out, merge_trials
 from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
 from art_disc.evaluation.runner import Runner
 from art_disc.evaluation.sources import USUAL, Source, gradient_sources, wanted_surrogates
@@ -102,7 +102,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         export: `npz`: write every adversarial set into `out`, exact and on the 8-bit grid; `png`:
             as pictures too.
         training: One line on how the network was trained, for the record.
-        announce: Called with one line on the cost before the first attack.
+        announce: Called before the first attack with a line on the cost, and one on each attack
+            that is left out.
         verbose: Show one progress bar.
 
     Returns:
@@ -147,6 +148,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     if announce is not None:
         seconds = estimate_seconds(classifier, trials, x)
         announce(f"{len(trials)} attacks on {len(x)} images, about {_duration(seconds)}")
+        for line in left_out(trials):
+            announce(line)
     if out is not None:
         _open(run, Path(out), resume=resume, export=export, trials=trials)
     return _finish(run, trials, ctx, max_free if certify else None, verbose=verbose)

@@ -165,9 +165,9 @@ def _begin(
     if not isinstance(attack, str):
         return partial(attack, source, budget.eps), row
     ((spec, settings),) = attack_table([attack])
-    refusal = spec.refuses("inf", source.nb_classes, targeted=False)
+    given, refusal = spec.planned(source, "inf", settings, targeted=False)
     if refusal:
         msg = f"{spec.name} cannot run on {name!r}: it {refusal}"
         raise InputError(msg)
-    make = spec.on(source, budget, settings, batch_size=batch_size)
-    return make, replace(row, attack=spec.name, settings=dict(settings))
+    make = spec.on(source, budget, given, batch_size=batch_size)
+    return make, replace(row, attack=spec.name, settings=dict(given))

@@ -5,14 +5,17 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from art.attacks.evasion import DeepFool, ProjectedGradientDescent
+from art.estimators.classification import PyTorchClassifier
 
 import art_disc as ad
 from art_disc.attacks import ATTACKS
+from art_disc.attacks.random_search import RandomSearch
 from art_disc.core.errors import InputError
 from art_disc.core.records import CertificateRecord, Environment
 from art_disc.defences import CodebookMap
 from art_disc.evaluation import Checks, Thresholds, run, runner
-from art_disc.evaluation.checks import TABLE, base, running
+from art_disc.evaluation.checks import TABLE, base, breadth, running
 from art_disc.evaluation.checks.options import IDS
 from art_disc.networks import DigitsNet
 from art_disc.training import Adversary, trained
@@ -311,3 +314,61 @@ def test_bad_choices():
 def test_the_reference_must_fit(digits, digits_net):
     with pytest.raises(InputError, match="reference"):
         checked(two_codes()(digits_net, digits), digits, None, reference=torch.zeros(1))
+
+
+def test_a_check_counts_every_attack_of_its_kind_whoever_asked_for_it(
+    monkeypatch, digits, digits_net
+):
+    """The suite's own Square beside the check's, and random search by an object of the user's."""
+    monkeypatch.setattr(breadth, "SQUARE_QUERIES", 2)
+    classifier = foreign(Masked)(digits_net, digits)
+    guess = RandomSearch(classifier, 0.2, max_iter=400, seed=0)
+    small = {"max_iter": 1, "max_eval": 2, "init_eval": 1, "init_size": 2}
+    settings = {f"hop_skip_jump.{name}": value for name, value in small.items()}
+    attacks = ["fgsm", "square", "hop_skip_jump", guess]
+    settings["square.max_iter"] = 100
+    options = {"surrogates": (), "n_ex": 15, "settings": settings, "attacks": attacks}
+    record = checked(classifier, digits, only("C10"), **options)
+    hit = {"base": set(), "bpda": set(), "none": set()}
+    for row in record.select(scored_on="defended"):
+        hit[row.knowledge] |= set(row.broken_positions(0.2).tolist())
+    right = {i for i, ok in enumerate(record.defended_correct) if ok}
+    c10 = found(record, "C10")
+    assert c10.numbers["gained"] == len((hit["none"] - hit["bpda"]) & right) > 0
+    for name in ("square on 15", "hop_skip_jump on 15", "RandomSearch on 15"):
+        assert name in c10.summary
+
+
+class _Elsewhere(torch.nn.Module):
+    """Another network of the same input."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.line = torch.nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.line(x.flatten(1))
+
+
+def test_examples_that_a_user_made_elsewhere_are_transfers(digits, digits_net):
+    with torch.random.fork_rng():
+        other = PyTorchClassifier(
+            _Elsewhere(), torch.nn.CrossEntropyLoss(), (1, 8, 8), 10, clip_values=(0, 1)
+        )
+    attack = ProjectedGradientDescent(other, eps=0.2, eps_step=0.05, max_iter=5, verbose=False)
+    classifier = foreign(Masked)(digits_net, digits)
+    record = checked(
+        classifier, digits, only("C12"), attacks=["fgsm", attack], surrogates=(), n_ex=20
+    )
+    assert "ProjectedGradientDescent on 20" in found(record, "C12").summary
+
+
+def test_an_attack_object_without_a_budget_exceeds_none(digits, digits_net):
+    classifier = ad.build_classifier(digits_net, data=digits)
+    record = checked(
+        classifier, digits, only("C19"), attacks=[DeepFool(classifier, max_iter=5, verbose=False)],
+        eps=0.01, n_ex=5,
+    )  # fmt: skip
+    assert max(record.outcomes[0].perturbation) > 0.01
+    assert found(record, "C19").status == "pass"

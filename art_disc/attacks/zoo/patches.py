@@ -9,7 +9,7 @@ from art.attacks.evasion import AdversarialPatch, AdversarialPatchNumpy, Adversa
 from art.estimators.classification import PyTorchClassifier
 
 from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
-from art_disc.attacks.zoo.feeding import around, one_target
+from art_disc.attacks.zoo.feeding import around, image_shape, one_target
 from art_disc.attacks.zoo.rows import ready, scene, setting
 from art_disc.core.checks import Float32Array
 
@@ -42,7 +42,9 @@ def _patch(kind: Any, request: AttackRequest, settings: Settings) -> EvasionAtta
             "targeted": True,
         }
     else:
-        own = {"patch_shape": tuple(request.classifier.input_shape)}
+        channels, *sides = image_shape(request.classifier)
+        # channels first and square, whatever the images are
+        own = {"patch_shape": (channels, min(sides), min(sides))}
     make = ready(
         kind,
         feed=partial(_feed_patch, scale=settings["scale"]),

@@ -25,7 +25,6 @@ from art_disc.attacks.zoo.feeding import (
 )
 from art_disc.attacks.zoo.rows import ready, scene, setting
 from art_disc.core.checks import Float32Array
-from art_disc.core.errors import InputError
 
 
 def _feed_grid(attack: Any, x: Float32Array, onehot: Float32Array) -> Float32Array:
@@ -60,12 +59,15 @@ def _laser(request: AttackRequest, settings: Settings) -> EvasionAttack:
     return make(request, settings)
 
 
+def _fit_canvas(classifier: Any, _: str, settings: Settings) -> tuple[Settings, str]:
+    shape = image_shape(classifier)
+    fits = max(shape[1:]) <= 32 and shape[0] in (1, 3)
+    return settings, "" if fits else f"is written for 3 x 32 x 32 images, these are {shape}"
+
+
 def _composite(request: AttackRequest, settings: Settings) -> EvasionAttack:
     classifier = request.classifier
     shape = image_shape(classifier)
-    if max(shape[1:]) > 32 or shape[0] not in (1, 3):
-        msg = f"ART's composite attack is written for 3 x 32 x 32 images, got {shape}"
-        raise InputError(msg)
     lens = FromColour(shape, (32, 32), first_in=True, first_out=classifier.channels_first)
     limit = float(min(request.eps, 1.0))
     make = ready(
@@ -229,6 +231,7 @@ ROWS: tuple[AttackSpec, ...] = (
         targetable=False,
         cost=lambda s: (40 * s["max_iter"] * s["max_inner_iter"], 6 * s["max_iter"]),
         packages=("kornia",),
+        fit=_fit_canvas,
         note="written for 3 x 32 x 32: fed the image on such a canvas, grey as colour and back",
     ),
 )

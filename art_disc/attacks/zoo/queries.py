@@ -20,9 +20,28 @@ from art.attacks.evasion import (
 
 from art_disc.attacks.random_search import RandomSearch
 from art_disc.attacks.spec import AttackRequest, AttackSpec, Settings, in_tiers
+from art_disc.attacks.squares import fitting_fraction
 from art_disc.attacks.zoo.feeding import image_shape
 from art_disc.attacks.zoo.rows import blind, probabilities, ready, setting
 from art_disc.core.checks import Float32Array
+
+
+def fit_squares(classifier: Any, norm: str, settings: Settings) -> tuple[Settings, str]:
+    """Fit `p_init` of ART's Square to the shape of the images."""
+    height, width = image_shape(classifier)[1:]
+    if norm == "2" and 5 * (height // 5) > width:
+        why = "starts in l2 from five squares, a fifth of the height each, side by side"
+        return settings, f"{why}: wider than images of {height} x {width}"
+    fraction = fitting_fraction(settings["p_init"], height, width, norm)
+    if not fraction:
+        return settings, f"has no square that fits into images of {height} x {width}"
+    return {**settings, "p_init": fraction}, ""
+
+
+def _fit_square_images(classifier: Any, _: str, settings: Settings) -> tuple[Settings, str]:
+    height, width = image_shape(classifier)[1:]
+    refusal = "" if height == width else f"is for square images, these are {height} x {width}"
+    return settings, refusal
 
 
 def _is_large(request: AttackRequest, _: Settings) -> bool:
@@ -107,6 +126,9 @@ ROWS: tuple[AttackSpec, ...] = (
         norms=("inf", "2"),
         bounded=True,
         cost=lambda s: (0, 3 * s["max_iter"] * s["nb_restarts"]),
+        fit=fit_squares,
+        note="p_init is lowered where the first square would not fit into images that are none; in "
+        "l2 refused where its start does not",
     ),
     blind(
         "hop_skip_jump",
@@ -219,6 +241,7 @@ ROWS: tuple[AttackSpec, ...] = (
         ),
         norms=("inf", "2"),
         cost=lambda s: (0, 2 * s["max_iter"]),
+        fit=_fit_square_images,
         note="for square images; given the file of its cosine basis, for which ART calls np.mat, "
         "gone in NumPy 2",
     ),

@@ -25,6 +25,7 @@ from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_p
 from art_disc.attacks.original_autoattack import OriginalAutoAttack
 from art_disc.attacks.sign_adam import SignAdamBPDA
 from art_disc.attacks.spec import AttackRequest, AttackSpec, Maker, Settings, in_tiers
+from art_disc.attacks.zoo.queries import fit_squares
 from art_disc.attacks.zoo.rows import ready, setting, stepping
 
 
@@ -46,6 +47,7 @@ def iterations(settings: Settings) -> float:
 
 
 _PGD: dict[str, Any] = {
+    "loss": "cross-entropy",
     "tiers": in_tiers(
         {"max_iter": 40, "num_random_init": 2, "eps_step": 0.0},
         smoke={"max_iter": 20, "num_random_init": 1},
@@ -54,6 +56,9 @@ _PGD: dict[str, Any] = {
     "cost": lambda s: (iterations(s), 2 * max(1, s["num_random_init"])),
 }
 
+
+# of the Square in AutoAttack, as published
+_SQUARES = {"p_init": 0.8}
 
 _LOSSES = {
     "ce": ("cross_entropy", "cross-entropy"),
@@ -78,6 +83,7 @@ def _row(name: str, label: str, kind: Any, loss: str, note: str = "") -> AttackS
         f"{name}_{loss}",
         f"{label}, {words}",
         kind,
+        loss="cross-entropy" if loss == "ce" else "margin",
         make=_auto(kind, art_name),
         tiers=in_tiers(
             {"max_iter": 50, "num_random_init": 1},
@@ -92,8 +98,14 @@ def _row(name: str, label: str, kind: Any, loss: str, note: str = "") -> AttackS
     )
 
 
+def _fit_autoattack(classifier: Any, norm: str, settings: Settings) -> tuple[Settings, str]:
+    """Refuse images into which its Square does not fit; the settings are as they were."""
+    return settings, fit_squares(classifier, norm, _SQUARES)[1]
+
+
 def _autoattack(request: AttackRequest, settings: Settings) -> EvasionAttack:
-    queries = {"max_iter": settings["queries"], "nb_restarts": settings["nb_restarts"]}
+    squares, _ = fit_squares(request.classifier, request.norm, _SQUARES)
+    queries = {"max_iter": settings["queries"], "nb_restarts": settings["nb_restarts"], **squares}
     makers = [_auto(AutoProjectedGradientDescent, loss) for loss, _ in _LOSSES.values()]
     attacks = [make(request, settings) for make in makers]
     attacks.append(ready(DeepFool, epsilon=1e-3)(request, {"max_iter": settings["max_iter"]}))
@@ -115,6 +127,7 @@ ROWS: tuple[AttackSpec, ...] = (
         "fgsm",
         "Fast gradient sign method",
         FastGradientMethod,
+        loss="cross-entropy",
         tiers=in_tiers({"num_random_init": 0}),
         cost=lambda _: (1, 1),
     ),
@@ -146,6 +159,7 @@ ROWS: tuple[AttackSpec, ...] = (
         "Basic iterative method",
         BasicIterativeMethod,
         make=ready(BasicIterativeMethod, eps_step=step_size),
+        loss="cross-entropy",
         tiers=in_tiers(
             {"max_iter": 40, "eps_step": 0.0}, smoke={"max_iter": 20}, strong={"max_iter": 100}
         ),
@@ -158,6 +172,7 @@ ROWS: tuple[AttackSpec, ...] = (
         "Momentum iterative method",
         MomentumIterativeMethod,
         make=ready(MomentumIterativeMethod, eps_step=step_size),
+        loss="cross-entropy",
         tiers=in_tiers(
             {"max_iter": 40, "decay": 1.0, "eps_step": 0.0},
             smoke={"max_iter": 20},
@@ -170,6 +185,7 @@ ROWS: tuple[AttackSpec, ...] = (
         "Sign-Adam BPDA (the papers' own)",
         SignAdamBPDA,
         make=ready(SignAdamBPDA, eps_step=step_size),
+        loss="margin",
         tiers=in_tiers(
             {"max_iter": 100, "eps_step": 0.0}, smoke={"max_iter": 20}, strong={"max_iter": 200}
         ),
@@ -201,7 +217,9 @@ ROWS: tuple[AttackSpec, ...] = (
         ),
         least_classes=3,
         packages=("multiprocess",),
-        note="AutoPGD twice, DeepFool and Square; ART's has neither FAB nor targeted AutoPGD",
+        fit=_fit_autoattack,
+        note="AutoPGD twice, DeepFool and Square, which is fitted to the images as the row square; "
+        "ART's has neither FAB nor targeted AutoPGD",
     ),
     stepping(
         "autoattack_original",

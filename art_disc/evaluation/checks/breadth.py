@@ -1,5 +1,9 @@
 """C5, C10 to C13: surrogates, losses, and attackers that need no gradient of ours."""
 
+from collections.abc import Callable
+
+from art_disc.attacks import ATTACKS
+from art_disc.attacks.random_search import RandomSearch
 from art_disc.core.records import AttackOutcome
 from art_disc.defences import traits
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run, passed
@@ -9,6 +13,7 @@ from art_disc.evaluation.sources import Source, blind_source, gradient_sources, 
 from art_disc.surrogates import Surrogate, SurrogateLike
 
 SQUARE_QUERIES, RANDOM_DRAWS = 5000, 10_000
+_QUERIES = "attacks by queries alone"
 
 
 def spread_of(ctx: Context) -> tuple[SurrogateLike, ...]:
@@ -78,10 +83,34 @@ def _gain(ctx: Context, mine: list[AttackOutcome], limit: float, what: str) -> F
     )
 
 
+def _by_queries(outcome: AttackOutcome) -> bool:
+    """Whether an attack asked this very model for predictions, and took no gradient of any."""
+    blind = outcome.knowledge == "none" and outcome.surrogate is None
+    return blind and outcome.queries > 0 and not outcome.gradients
+
+
+def _random_search(outcome: AttackOutcome) -> bool:
+    return outcome.attack in ("random_search", RandomSearch.__name__)
+
+
+def _elsewhere(outcome: AttackOutcome) -> bool:
+    """Whether its examples were made on another model."""
+    if (outcome.surrogate or "").startswith(("transfer", "frozen")):
+        return True
+    return outcome.knowledge in ("base", "none") and not _by_queries(outcome)
+
+
+def _of_kind(ctx: Context, kind: Callable[[AttackOutcome], bool]) -> list[AttackOutcome]:
+    """Finished attacks of a kind on the defended model, within the budget, whoever asked."""
+    return [o for o in ctx.outcomes(scored_on="defended") if o.eps <= ctx.eps and kind(o)]
+
+
 def black_box(ctx: Context) -> Finding:
     """C10: attacks that see no gradient find nothing that gradients did not."""
-    mine = ctx.done(_black_box_trials(ctx))
-    return _gain(ctx, mine, ctx.thresholds.black_box, "attacks by queries alone")
+    found = _gain(ctx, _of_kind(ctx, _by_queries), ctx.thresholds.black_box, _QUERIES)
+    if not ctx.done(_black_box_trials(ctx)) and found.status != "fail":
+        return not_run(f"no {_QUERIES} finished of those that are needed")
+    return found
 
 
 def _random_trials(ctx: Context) -> list[PlannedTrial]:
@@ -91,10 +120,13 @@ def _random_trials(ctx: Context) -> list[PlannedTrial]:
 
 def random_search(ctx: Context) -> Finding:
     """C11: blind guessing finds nothing that the attacks missed."""
-    mine = ctx.done(_random_trials(ctx))
-    if mine and len(mine[0].correct) < min(ctx.options.n_random, ctx.n):
-        return not_run(f"random search on {len(mine[0].correct)} images alone")
-    return _gain(ctx, mine, 0.0, "random search")
+    needed = ctx.done(_random_trials(ctx))
+    if needed and len(needed[0].correct) < min(ctx.options.n_random, ctx.n):
+        return not_run(f"random search on {len(needed[0].correct)} images alone")
+    finding = _gain(ctx, _of_kind(ctx, _random_search), 0.0, "random search")
+    if not needed and finding.status != "fail":
+        return not_run("no random search finished of those that are needed")
+    return finding
 
 
 def _transfer_trials(ctx: Context) -> list[PlannedTrial]:
@@ -105,12 +137,7 @@ def _transfer_trials(ctx: Context) -> list[PlannedTrial]:
 
 def transfers_add_nothing(ctx: Context) -> Finding:
     """C12: examples made elsewhere find nothing that ours did not."""
-
-    def elsewhere(outcome: AttackOutcome) -> bool:
-        through = outcome.surrogate or ""
-        return outcome.knowledge == "base" or through.startswith(("transfer", "frozen"))
-
-    mine = [o for o in ctx.outcomes(scored_on="defended") if o.eps <= ctx.eps and elsewhere(o)]
+    mine = _of_kind(ctx, _elsewhere)
     finding = _gain(ctx, mine, ctx.thresholds.transfer, "transferred examples")
     if ctx.reference is None and finding.status != "fail":
         return not_run("no adversarially trained network was given to transfer from")
@@ -123,14 +150,18 @@ def _loss_trials(ctx: Context) -> list[PlannedTrial]:
     return trials + [ctx.trial("C13", "pgd", s, targeted=True) for s in ctx.white_box]
 
 
+def _loss_of(outcome: AttackOutcome) -> str:
+    return ATTACKS[outcome.attack].loss if outcome.attack in ATTACKS else ""
+
+
 def diverse_losses(ctx: Context) -> Finding:
     """C13: cross-entropy, a margin, and a target were attacked with; the worst counts."""
     outcomes = ctx.white_outcomes(eps=ctx.eps)
     kinds = {
-        "cross-entropy": [o for o in outcomes if o.attack in ("pgd", "apgd_ce") and not o.targeted],
-        "margin": [o for o in outcomes if o.attack in ("sign_adam", "apgd_dlr") and not o.targeted],
-        "targeted": [o for o in outcomes if o.targeted],
+        loss: [o for o in outcomes if not o.targeted and _loss_of(o) == loss]
+        for loss in ("cross-entropy", "margin")
     }
+    kinds["targeted"] = [o for o in outcomes if o.targeted]
     missing = [name for name, found in kinds.items() if not found]
     if missing:
         lost = ctx.unfinished(asked_by="C13")

@@ -21,6 +21,7 @@ class Thresholds(Shown):
     Attributes:
         forward: Largest difference of logits that are to be equal, relative to their size.
         surrogate_step: Least share of points whose true loss one signed step raises.
+        surrogate_luck: Chance with which a gradient of noise may look better than random signs.
         unbounded: Least success of an attack that may change everything.
         convergence: Largest drop of accuracy by doubled steps and restarts, in [0, 1].
         loss_change: Largest change of the loss over the last 10 steps, relative to its range.
@@ -35,6 +36,7 @@ class Thresholds(Shown):
 
     forward: float = 1e-5
     surrogate_step: float = 0.6
+    surrogate_luck: float = 0.001
     unbounded: float = 0.99
     convergence: float = 0.005
     loss_change: float = 0.05

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax
+from scipy.stats import norm, rankdata
 
 from art_disc.core.checks import BoolArray, Float64Array
 from art_disc.core.records import Share
@@ -23,6 +24,8 @@ from art_disc.evaluation.checks.probes import (
 from art_disc.metrics.input_gradients import input_gradients
 
 _SMALL, _ENOUGH = 1e-6, 10
+# steps along random signs that a step along the gradient is held against
+_REPEATS = 9
 
 
 def threat_model(ctx: Context) -> Finding:
@@ -123,15 +126,30 @@ def surrogate_fidelity(ctx: Context) -> Finding:
     share = float(rises.mean())
     hit = np.zeros(len(x), dtype=bool)
     hit[np.flatnonzero(moved)[~rises]] = True
+    ahead = _ahead(along[moved], random[:, moved])
+    luck = float(norm.sf(ahead))
     return judged(
-        share >= ctx.thresholds.surrogate_step and share > by_chance,
+        share >= ctx.thresholds.surrogate_step and luck <= ctx.thresholds.surrogate_luck,
         f"one signed step of {step:.3g} raises the true loss of {share:.0%} of {moved.sum()} "
-        f"images, random signs of {by_chance:.0%}",
+        f"images, random signs of {by_chance:.0%}; noise would do as well with a chance of "
+        f"{luck:.1g}",
         ctx.ids(hit),
         rises=share,
         rises_at_random=by_chance,
+        ahead=ahead,
         step=float(step),
     )
+
+
+def _ahead(along: Float64Array, random: Float64Array) -> float:
+    """By how many standard errors a step along the gradient raises the loss more than at random.
+
+    Each image's step is ranked among its own random ones. Signs of noise are random signs, so that
+    any order is as likely as another: the ranks' mean and variance are known, ties among them.
+    """
+    ranks = rankdata(np.vstack([along, random]), axis=0)
+    error = float(np.sqrt(ranks.var(axis=0).sum()))
+    return float((ranks[0] - ranks.mean(axis=0)).sum()) / error if error else 0.0
 
 
 def _moves(along: Float64Array, random: Float64Array) -> BoolArray:
@@ -139,7 +157,7 @@ def _moves(along: Float64Array, random: Float64Array) -> BoolArray:
 
 
 def _steps(ctx: Context, model: Any, signs: Any) -> tuple[float, Float64Array, Float64Array]:
-    """Return the step, and each image's change of loss along the gradient and at random (3 times).
+    """Return the step, and each image's change of loss along the gradient and along random signs.
 
     The step is the budget, doubled while it leaves too many images in their pixels' cells: a step
     that changes nothing tells nothing.
@@ -156,7 +174,8 @@ def _steps(ctx: Context, model: Any, signs: Any) -> tuple[float, Float64Array, F
     step = (ctx.eps or upper / 255) if ctx.norm == "inf" else 0.1 * upper
     while True:
         along = change(step, signs)
-        random = np.stack([change(step, rng.choice([-1, 1], size=x.shape)) for _ in range(3)])
+        signs_at_random = (rng.choice([-1, 1], size=x.shape) for _ in range(_REPEATS))
+        random = np.stack([change(step, direction) for direction in signs_at_random])
         enough = (ctx.correct & _moves(along, random)).sum() >= _ENOUGH
         if enough or step >= upper / 2:
             return step, along, random

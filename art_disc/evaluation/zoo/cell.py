@@ -62,6 +62,7 @@ def run_cell(
 ) -> ZooCell:
     """Run one attack on one classifier."""
     budget = zoo.budget_of(spec)
+    settings, refusal = spec.planned(classifier, budget.norm, settings, targeted=False)
     cell = partial(
         ZooCell,
         attack=spec.name,
@@ -75,7 +76,7 @@ def run_cell(
     )
     if spec.missing:
         return cell(status="skipped", reason=_missing(spec.missing))
-    if refusal := spec.refuses(budget.norm, classifier.nb_classes, targeted=False):
+    if refusal:
         return cell(status="refused", reason=refusal)
     seed = derive_seed(zoo.seed, spec.name)
     make = spec.on(classifier, budget, settings, batch_size=len(zoo.x))
