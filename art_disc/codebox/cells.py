@@ -21,7 +21,7 @@ import numpy as np
 from art_disc.codebooks import Codebook
 from art_disc.codebox.boxes import box, levels_of, slack
 from art_disc.codebox.cubes import points_in_cells
-from art_disc.codebox.grid import grid_points
+from art_disc.codebox.grid import grid_shells, of_codes
 from art_disc.codebox.margins import best_l2_margin
 from art_disc.codebox.rules import paper_mask
 from art_disc.core.checks import Float32Array, Float64Array
@@ -78,12 +78,17 @@ def point_for(
     None if none was found, where a tie goes elsewhere. The budget is not widened here; in the
     domain `8bit` levels v/255 are tried.
     """
-    if domain == "8bit":
-        points = grid_points(pixel, eps)
-    else:
-        points = _real_point(pixel, code, codebook, eps)[None]
-    hits = np.flatnonzero(codebook.assign(points).reshape(-1) == code)
-    return points[hits[0]] if len(hits) else None
+    if domain == "real":
+        point = _real_point(pixel, code, codebook, eps)
+        return point if int(codebook.assign(point[None])[0]) == code else None
+    # no other codeword wins within the budget
+    codes = np.flatnonzero(paper_mask(pixel[None], codebook, eps)[0])
+    few = of_codes(codebook, codes)
+    for points in grid_shells(pixel, eps):
+        hits = np.flatnonzero(codes[few.assign(points)] == code)
+        if len(hits):
+            return points[hits[0]]
+    return None
 
 
 def _real_point(pixel: Float32Array, code: int, codebook: Codebook, eps: float) -> Float32Array:

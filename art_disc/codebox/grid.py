@@ -1,6 +1,5 @@
 """Reachable codewords where a perturbed image must be 8-bit again: every level is tried."""
 
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -89,7 +88,7 @@ def _fill(
 ) -> None:
     """Try the colours low..high of these rows, chunk by chunk, until all allowed codes are hit."""
     union = np.flatnonzero(allowed[rows].any(axis=0))
-    small = Codebook(codebook.codewords_[union], metric=codebook.nearest_metric, ties=codebook.ties)
+    small = of_codes(codebook, union)
     for offsets in offset_chunks((high - low + 1).max(axis=0), _CHUNK_COLOURS // len(rows)):
         # a clamped offset repeats a colour of the box, which does no harm
         colours = np.minimum(low[:, None] + offsets, high[:, None])
@@ -97,6 +96,12 @@ def _fill(
         mask[rows[:, None], codes] = True
         if np.array_equal(mask[rows], allowed[rows]):
             return
+
+
+def of_codes(codebook: Codebook, codes: IntArray) -> Codebook:
+    """Return some of the codewords, rising, as a codebook that assigns as this one."""
+    words = codebook.codewords_[codes]
+    return Codebook(words, metric=codebook.nearest_metric, ties=codebook.ties)
 
 
 def offset_chunks(widths: IntArray, size: int) -> Iterator[IntArray]:
@@ -107,10 +112,30 @@ def offset_chunks(widths: IntArray, size: int) -> Iterator[IntArray]:
         yield np.stack(np.unravel_index(index, tuple(int(w) for w in widths)), axis=-1)
 
 
-def grid_points(pixel: Float32Array, eps: float) -> Float32Array:
-    """All 8-bit colours within the budget of one pixel (c,), shape (m, c), nearest ones first."""
+def grid_shells(pixel: Float32Array, eps: float) -> Iterator[Float32Array]:
+    """Yield all 8-bit colours within the budget of one pixel (c,), nearest ones first, (m, c).
+
+    Each time those that are less than one grey level farther than the last, so that few are in
+    memory; among equally far ones those of lower levels come first.
+    """
+    scaled = 255 * pixel.astype(np.float64)
     low, high = grid_range(pixel, eps)
-    ranges = [range(int(a), int(b) + 1) for a, b in zip(low, high, strict=True)]
-    points = np.array(list(itertools.product(*ranges)))
-    far = np.abs(points - 255 * pixel.astype(np.float64)).max(axis=1)
-    return as_pixels(points[np.argsort(far, kind="stable")])
+    inner = np.stack([high + 1, high])
+    for reach in range(256):
+        outer = np.stack([np.ceil(scaled - reach), np.floor(scaled + reach)]).astype(np.int64)
+        outer = np.stack([np.maximum(outer[0], low), np.minimum(outer[1], high)])
+        colours = np.concatenate(list(_slabs(inner, outer)))
+        far = np.abs(colours - scaled).max(axis=1)
+        if len(colours):
+            yield as_pixels(colours[np.lexsort((*colours.T[::-1], far))])
+        inner = outer
+
+
+def _slabs(inner: IntArray, outer: IntArray) -> Iterator[IntArray]:
+    """Colours of a box (2, c), first and last levels, without those of a smaller one, disjoint."""
+    for axis in range(outer.shape[1]):
+        levels = [np.arange(first, last + 1) for first, last in outer.T]
+        levels[:axis] = [np.arange(first, last + 1) for first, last in inner.T[:axis]]
+        outside = (levels[axis] < inner[0, axis]) | (levels[axis] > inner[1, axis])
+        levels[axis] = levels[axis][outside]
+        yield np.stack(np.meshgrid(*levels, indexing="ij"), axis=-1).reshape(-1, len(levels))

@@ -90,7 +90,9 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
     for value, budget in zip(eps, budgets, strict=True):
         proved = np.zeros(len(votes.labels), bool)
         for bound in bounds:
-            found = decide(task.model, task.images, budget, limits, bound, orders).certified
+            found = decide(
+                task.model, task.images, budget, limits, bound, orders, verbose=verbose
+            ).certified
             proved |= found
             number, total = int(found.sum()), len(found)
             limit = corrected_limit(number, total, confidence, 0.99)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from tqdm import tqdm
 
 from art_disc.certificates.divergence.gaussian import (
     check_order,
@@ -34,6 +35,8 @@ class Decision:
         lowest: Lower bound of the label's probability under attack.
         gap: Lower bound of its lead over any other class, at least 0.
         kl: Bound of KL(clean || perturbed), in nats.
+
+    Images whose votes have lost already are not looked at: they have `lowest` 0 and `kl` infinite.
     """
 
     certified: BoolArray
@@ -55,7 +58,10 @@ def check_orders(orders: Sequence[float]) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What `decide` is given, and for each image a bound of KL(clean || perturbed), in nats."""
+    """What `decide` is given, and for each image a bound of KL(clean || perturbed), in nats.
+
+    `advance` is told of each order and direction that is done.
+    """
 
     model: DivergenceModel
     images: Float64Array
@@ -63,32 +69,46 @@ class Case:
     limits: VoteLimits
     orders: Sequence[float]
     kl: Float64Array
+    advance: Callable[[], object]
 
 
 # `certified`, `lowest` and the lead, which may be negative, of a `Decision`
 Found = tuple[BoolArray, Float64Array, Float64Array]
 
 
-def decide(
+def decide(  # noqa: PLR0913 - what is decided, and apart from it whether a bar is shown
     model: DivergenceModel,
     images: Float64Array,
     budget: float,
     limits: VoteLimits,
     bound: str,
     orders: Sequence[float],
+    *,
+    verbose: bool = False,
 ) -> Decision:
     """Decide every image (n, c, h, w) in [0, 1] under a budget on that scale by one of `BOUNDS`.
 
-    Limits are those of the clean images' vote probabilities, orders come from `check_orders`.
+    Limits are those of the clean images' vote probabilities, orders come from `check_orders`. With
+    `verbose` a bar shows how many orders and directions are done.
 
     Raises:
         InputError: Another bound.
         CertificateError: The model refuses the images.
     """
     by_bound = BOUNDS[check_choice(bound, "bound", BOUNDS)]
-    kl = model.divergence(images, budget, 1.0)
-    certified, lowest, gap = by_bound(Case(model, images, budget, limits, orders, kl))
-    return Decision(certified, lowest, np.clip(gap, 0.0, 1.0), kl)
+    n, ahead = len(images), np.flatnonzero(limits.top > limits.other)
+    result = Decision(np.zeros(n, dtype=np.bool_), np.zeros(n), np.zeros(n), np.full(n, np.inf))
+    if not len(ahead):
+        return result
+    steps = 1 + (2 * len(orders) if bound == "tight" else 0)
+    images, limits = images[ahead], VoteLimits(limits.top[ahead], limits.other[ahead])
+    with tqdm(total=steps, desc=f"{bound} bound", leave=False, disable=not verbose) as bar:
+        kl = model.divergence(images, budget, 1.0)
+        case = Case(model, images, budget, limits, orders, kl, bar.update)
+        result.certified[ahead], result.lowest[ahead], gap = by_bound(case)
+        result.gap[ahead], result.kl[ahead] = np.clip(gap, 0.0, 1.0), kl
+        bar.update()
+    return result
 
 
 def _pinsker(case: Case) -> Found:
@@ -116,6 +136,7 @@ def _tight(case: Case) -> Found:
         both = np.stack([limits.top, complement_below(limits.other)])
         kept, lost = lowest_probability(both, far, order, reverse=reverse)
         lowest, highest = np.maximum(lowest, kept), np.minimum(highest, 1 - lost)
+        case.advance()
     gap = lowest - np.minimum(highest, 1 - lowest)
     return certified | (gap > 0), lowest, gap
 

@@ -68,7 +68,7 @@ def kl_certify(  # noqa: PLR0913 - everything after the labels is a keyword
     poll = Poll(draws, confidence, seed, batch_size, verbose)
     votes = poll.ballot(task, y)
     limits = vote_limits(votes.counts, votes.labels, confidence)
-    decision = decide(task.model, task.images, budget, limits, bound, orders)
+    decision = decide(task.model, task.images, budget, limits, bound, orders, verbose=verbose)
     rows = np.arange(len(votes.labels))
     return DivergenceRecord(
         bound=bound,

@@ -99,8 +99,9 @@ class DivergenceRecord(Verdicts, kind="divergence certificate"):
         reasons: Why an example is undecided; empty otherwise.
         votes: For each example, the votes of its label.
         lowest: For each example, the least probability of its label that any change within eps can
-            leave (a lower bound).
-        divergence: For each example, the bound of KL(clean || perturbed) in nats.
+            leave (a lower bound); 0 where the votes do not put the label ahead.
+        divergence: For each example, the bound of KL(clean || perturbed) in nats; none where it is
+            infinite, or was not looked for because the votes do not put the label ahead.
         gap: For each example, the least lead of its label's probability under attack, 0 where none
             is known; see `votes_for_gap`.
     """
