@@ -87,7 +87,7 @@ def point_for(
     for points in grid_shells(pixel, eps):
         hits = np.flatnonzero(codes[few.assign(points)] == code)
         if len(hits):
-            return points[hits[0]]
+            return np.asarray(points[hits[0]])
     return None
 
 

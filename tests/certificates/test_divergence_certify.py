@@ -129,7 +129,7 @@ def test_fixed_codewords_against_enumeration(x):
     assert 0 < pinsker.count("certified") < certified.sum() < 60
     assert (np.array(pinsker.lowest) <= np.array(tight.lowest) + 1e-6).all()
     # the step after the noise is what divergences see and smoothing does not
-    assert max(tight.divergence) < GaussianModel(0.25).divergence(x[:1], 0.12, 1.0)[0]
+    assert max(filter(None, tight.divergence)) < GaussianModel(0.25).divergence(x[:1], 0.12, 1.0)[0]
 
 
 def test_wrong_labels_are_never_certified_and_none_takes_the_votes_own(x):
@@ -175,7 +175,10 @@ def test_layout_and_range_do_not_matter(x):
     wide = classifier_of([defence], shape=(2, 2, 1), upper=255.0, channels_first=False)
     moved = np.moveaxis(255 * x, 1, -1)
     second = kl_certify(wide, moved, labels, eps=0.05 * 255, **options)
-    assert first.divergence == pytest.approx(second.divergence, rel=1e-4)
+    pairs = zip(first.divergence, second.divergence, strict=True)
+    both = np.array([pair for pair in pairs if None not in pair])
+    assert len(both) > len(x) / 2
+    assert both[:, 0] == pytest.approx(both[:, 1], rel=1e-4)
     # a pixel may lie next to a threshold in float32
     assert np.abs(np.array(first.votes) - np.array(second.votes)).max() <= 2
 
