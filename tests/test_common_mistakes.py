@@ -3,6 +3,7 @@
 A message says what was expected, what it got, and the cure.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,11 @@ import torch
 from torch import nn
 
 import art_disc as ad
+from art_disc.cli import main
 from art_disc.core.errors import ArtDiscError, InputWarning
 from art_disc.data import from_arrays
+from art_disc.evaluation.sweep import SweepPlan
+from art_disc.hardness.separability import separability
 from art_disc.networks import DigitsNet, load_weights
 from art_disc.training.words import NetworkWords, make_network
 
@@ -94,6 +98,24 @@ def without_weights(work):
     return make_network(NetworkWords(model="mine:make"), work.data)
 
 
+def smoothed(work):
+    """A classifier that draws, of ART's own."""
+    from art.estimators.certification.randomized_smoothing import PyTorchRandomizedSmoothing
+
+    options = {"input_shape": (1, 8, 8), "nb_classes": 10, "clip_values": (0, 1)}
+    return PyTorchRandomizedSmoothing(
+        work.net, loss=nn.CrossEntropyLoss(), device_type="cpu", scale=0.1, **options
+    )
+
+
+PLAN = {
+    "name": "plan",
+    "datasets": ["digits"],
+    "defences": ["none"],
+    "eps": [0.1],
+    "attacks": ["fgsm"],
+}
+
 # what is done -> what the message says: expected, got, cure
 MISTAKES = {
     # range
@@ -157,7 +179,23 @@ MISTAKES = {
         lambda w: w.certify(w.y, w.x),
         ("batch of images with 4 axes", r"got shape \(8,\)", "add the missing axis"),
     ),
+    "one-hot rows of other classes": (
+        lambda w: w.certify(y=np.eye(7)[w.y % 7]),
+        ("one-hot rows of 10 classes", "got rows of 7", "must be"),
+    ),
+    "names as labels": (
+        lambda w: w.certify(y=np.array(["cat"] * N)),
+        ("must be class indices", "got <U3", r"np\.unique\(y, return_inverse=True\)"),
+    ),
     # dtype
+    "objects": (
+        lambda w: w.certify(w.x.astype(object)),
+        (r"floats in \[0, 1\] or uint8", "got object", r"astype\(np\.float32\)"),
+    ),
+    "no images": (
+        lambda w: w.evaluate(data=(w.x[:0], w.y[:0])),
+        ("must hold at least one image", r"got shape \(0, 1, 8, 8\)", "x_test"),
+    ),
     "whole numbers": (
         lambda w: w.certify((255 * w.x).astype(int)),
         (r"floats in \[0, 1\] or uint8", "got int64", r"astype\(np\.uint8\)"),
@@ -170,6 +208,22 @@ MISTAKES = {
     "a fraction as a budget of levels": (
         lambda w: ad.evaluate(wide(w), w.data, eps=8 / 255, verbose=False),
         (r"input range \[0, 255\]", "got 0.03137", "write 8"),
+    ),
+    "a budget below 0": (
+        lambda w: w.evaluate(eps=-0.1),
+        ("must be a finite number >= 0", "got -0.1", "write 0.1 or 8/255"),
+    ),
+    "no number for a budget": (
+        lambda w: w.certify(eps=float("nan")),
+        ("must be a finite number >= 0", "got nan", "write 0.1 or 8/255"),
+    ),
+    "several budgets where one is taken": (
+        lambda w: w.certify(eps=[0.1, 0.2]),
+        ("must be a finite number >= 0", r"got \[0.1, 0.2\]", "one budget at a time"),
+    ),
+    "no budget": (
+        lambda w: w.evaluate(eps=[]),
+        ("at least one budget", r"got \[\]", r"write 0.1 or \[0.1, 0.2\]"),
     ),
     "a budget in quotes": (
         lambda w: w.evaluate(eps="8/255"),
@@ -188,6 +242,10 @@ MISTAKES = {
         lambda w: w.build(net=nn.Sequential(w.net, nn.Softmax(1))),
         ("must return logits", "got probabilities", "leave its softmax out"),
     ),
+    "a network for other images": (
+        lambda w: w.build(net=nn.Sequential(nn.Flatten(), nn.Linear(784, 10))),
+        (r"images of shape \(1, 8, 8\)", "2x64 and 784x10", "give a network for such images"),
+    ),
     "another number of classes": (
         lambda w: w.build(nb_classes=5),
         (r"logits of shape \(n, 5\)", r"got \(2, 10\)", "give nb_classes=10"),
@@ -205,13 +263,21 @@ MISTAKES = {
         ("must make one number", r"gives \(2,\)", "reduction='mean'"),
     ),
     # defences
-    "a codebook for a defence": (
-        lambda w: w.build(ad.DensityCodebook(2, 0.6)),
-        ("must be preprocessors", "got a DensityCodebook", r"wrap it in PixelDiscretization"),
-    ),
     "a class for a defence": (
         lambda w: w.build(ad.ColorDepthReduction),
-        ("must be preprocessors", "got the class ColorDepthReduction", r"ColorDepthReduction\("),
+        (
+            "preprocessors, codebooks or words",
+            "got the class Color",
+            r"ColorDepthReduction\(",
+        ),
+    ),
+    "colours of a codebook for grey images": (
+        lambda w: w.build(ad.Codebook([[0, 0, 0], [1, 1, 1]])),
+        (r"expected pixels of 3 channel", "got 1", "fit the codebook on such images"),
+    ),
+    "another range of a defence in a list to defend": (
+        lambda w: ad.defend(w.plain(ad.ColorDepthReduction(4), clip_values=(0, 255)), []),
+        (r"images of \(0.0, 1.0\)", r"takes \(0, 255\)", "make it with the classifier's"),
     ),
     "a defence that has learned nothing": (
         lambda w: ad.defend(w.build(), ad.PixelDiscretization(ad.DensityCodebook(2, 0.6))),
@@ -236,11 +302,47 @@ MISTAKES = {
     ),
     "a typo in a data set's name": (
         lambda w: ad.load_dataset("cifar_10"),
-        ("known are", "unknown data set 'cifar_10'", "give the path"),
+        ("known: digits", "unknown data set 'cifar_10'", "did you mean 'cifar10'"),
+    ),
+    "a typo in a defence's name": (
+        lambda w: w.build("densty:n_codes=2"),
+        ("known: density", "unknown defence 'densty'", "did you mean 'density'"),
+    ),
+    "a typo in an option": (
+        lambda w: w.build("bitdepth:bit=3 + colordepth:n_codes=4"),
+        ("takes bits", "'bitdepth:bit=3'", "as key=value"),
+    ),
+    "a value of an option": (
+        lambda w: w.build("bitdepth:bits=3 + colordepth:n_codes=four"),
+        ("n_codes must be a number", "'colordepth:n_codes=four'", "3, 0.1 and 8/255 are"),
+    ),
+    "a value that an option does not take": (
+        lambda w: w.build("noise:sigma=25"),
+        (r"\[0, 1\] scale", "'noise:sigma=25'", "write 25/255"),
+    ),
+    "a typo in a key of a plan": (
+        lambda _: SweepPlan.from_dict(PLAN | {"atacks": ["pgd"]}),
+        ("known: name, datasets", "unknown plan key 'atacks'", "did you mean 'attacks'"),
+    ),
+    "a value in a plan": (
+        lambda _: SweepPlan(**PLAN | {"defences": ["bitdepth:bits=x"]}),
+        ("plan key 'defences'.*bits must be a number", "'bitdepth:bits=x'", "3, 0.1"),
+    ),
+    "a data set in a plan": (
+        lambda w: SweepPlan(**PLAN | {"datasets": [w.data]}),
+        ("a list of words", r"got \[Dataset\]", "give the path"),
+    ),
+    "more images than there are": (
+        lambda w: w.evaluate(n_ex=5000),
+        ("n_ex must be", "from 1 to 500", "got 5000"),
+    ),
+    "a word for a seed": (
+        lambda w: w.evaluate(seed="7"),
+        ("must be a whole number", "got '7'", "write seed=0"),
     ),
     "a typo in an attack's name": (
         lambda w: w.evaluate(attacks="pdg"),
-        ("known: quick", "unknown attack 'pdg'", "pgd"),
+        ("known: quick", "unknown attack 'pdg'", "did you mean 'pgd'"),
     ),
     "a typo in a surrogate": (
         lambda w: w.build().with_surrogate("idenity"),
@@ -248,16 +350,44 @@ MISTAKES = {
     ),
     "a typo in a setting": (
         lambda w: w.evaluate(attacks="pgd", settings={"pgd.max_itr": 5}),
-        ("known: ", "unknown setting 'pgd.max_itr'", "pgd.max_iter"),
+        ("known: ", "unknown setting 'pgd.max_itr'", "did you mean 'pgd.max_iter'"),
+    ),
+    "a setting that an attack refuses": (
+        lambda w: w.evaluate(attacks="pgd", settings={"pgd.eps_step": -0.1}),
+        ("pgd refuses the setting", "pgd.eps_step=-0.1", "has to be positive"),
     ),
     # objects
-    "arrays for a data set": (
-        lambda w: w.evaluate(data=(w.x, w.y)),
-        ("must be a Dataset", "got tuple", "from_arrays"),
+    "images for a data set": (
+        lambda w: w.evaluate(data=w.x),
+        ("must be a Dataset", "got a ndarray", r"arrays \(x, y\)"),
+    ),
+    "a name for a data set": (
+        lambda w: w.evaluate(data="digits"),
+        ("must be a Dataset", "got a str", r"load_dataset\('digits'\)"),
+    ),
+    "a data set for images": (
+        lambda w: w.certify(w.data, w.y),
+        ("must be images", "got a Dataset", "give its x_test"),
+    ),
+    "a defence for a codebook": (
+        lambda w: separability(w.data, ad.ColorDepthReduction(2), eps=0.1),
+        ("must be a fitted Codebook", "got ColorDepthReduction", r"\.codebook"),
+    ),
+    "no training images to learn from": (
+        lambda w: w.build("density:n_codes=2,radius=0.6", data=(w.x, w.y)),
+        ("no training images", "for PixelDiscretization", r"\(\(x_train, y_train\), \(x_test"),
+    ),
+    "a network of images for defend": (
+        lambda w: ad.defend(w.net, "colordepth:n_codes=4"),
+        ("expected an ART PyTorchClassifier", "got DigitsNet", r"build_classifier\(model"),
+    ),
+    "a classifier whose noise would be lost": (
+        lambda w: ad.evaluate(smoothed(w), (w.x, w.y), eps=0.1, verbose=False),
+        ("expected a plain ART", "got PyTorchRandomizedSmoothing", "give the plain classifier"),
     ),
     "a network for a classifier": (
         lambda w: ad.evaluate(w.net, w.data, eps=0.1, verbose=False),
-        ("expected a classifier of build_classifier", "got DigitsNet", r"defend\(classifier"),
+        ("expected a classifier of build_classifier", "got DigitsNet", "build_classifier.* makes"),
     ),
 }
 
@@ -283,3 +413,37 @@ def test_a_mistake_ends_in_what_was_expected_what_came_and_the_cure(name, work):
         make(work)
     for text in texts:
         assert raised.match(text)
+
+
+# words of a command -> what it says: expected, got, cure
+TYPED = {
+    "evaluate --dataset cifar_10": ("known: digits", "'cifar_10'", "did you mean 'cifar10'"),
+    "evaluate --dataset no/such.npz": ("known by name", "no/such.npz", "no such file"),
+    "evaluate --defence densty:n_codes=2": ("known: density", "'densty'", "did you mean"),
+    "evaluate --defence bitdepth:bits=x": ("a number", "bits must be .* got 'x'", "3, 0.1"),
+    "evaluate --attacks pdg": ("known: quick", "'pdg'", "did you mean 'pgd'"),
+    "evaluate --set pgd.max_itr=5": ("known: pgd", "'pgd.max_itr'", "did you mean 'pgd.max_iter'"),
+    "evaluate --set pgd=5": ("known: pgd.max_iter", "'pgd'", "pgd.eps_step"),
+    "evaluate --eps 8": (r"range \[0, 1\]", "got 8", "write 8/255"),
+    "evaluate --eps x": ("must be a number", "got 'x'", "8/255 are"),
+    "evaluate --n-ex 5000": ("--n-ex must be", "from 1 to 500", "got 5000"),
+    "evaluate --defense none": ("usage", "--defense", "did you mean '--defence'"),
+    "evaluate --train-eps 0.1": ("needs --training", "--train-eps", "pgd or single_step"),
+    "evaluate --model nets": ("MODULE:FACTORY", "got 'nets'", "must be"),
+    "evaluate --model no_such:net": ("no_such:net", "No module named", "in the working folder"),
+    "evaluate --weights no.npz": ("no such weight file", "no.npz", "weight file"),
+    "certify --max-free 99": ("--max-free must lie", r"in 0\.\.40", "got 99"),
+    "sweep no.toml": ("no such plan file", "no.toml", "plan file"),
+}
+
+
+@pytest.mark.parametrize("words", TYPED)
+def test_a_command_says_what_was_expected_what_came_and_the_cure(words, capsys, monkeypatch, work):
+    monkeypatch.setenv("ART_DISC_CACHE", str(work.path))
+    monkeypatch.chdir(work.path)
+    rest = ["--epochs", "1", "--quiet"] if not words.startswith("sweep") else []
+    assert main([*words.split(), *rest]) == 2
+    said = capsys.readouterr().err
+    for text in TYPED[words]:
+        assert re.search(text, said), said
+    assert "Traceback" not in said

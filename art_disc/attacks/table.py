@@ -7,7 +7,7 @@ from art_disc.attacks.spec import TIERS, AttackSpec
 from art_disc.attacks.zoo import ROWS
 from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
-from art_disc.core.words import parse_number
+from art_disc.core.words import known_words, parse_number
 
 ATTACKS: dict[str, AttackSpec] = {spec.name: spec for spec in ROWS}
 
@@ -60,8 +60,8 @@ def attack_table(
         names, own_tier = tuple(word.strip() for word in words), "standard"
     for name in names:
         if name not in ATTACKS:
-            known = ", ".join((*SUITES, *ATTACKS))
-            msg = f"unknown attack {name!r}; known: {known}, or ART attack objects"
+            known = known_words(name, (*SUITES, *ATTACKS))
+            msg = f"unknown attack {name!r}; {known}, or ART attack objects"
             raise InputError(msg)
     changed = parse_settings(changes)
     if idle := sorted(set(changed) - set(names)):
@@ -105,9 +105,10 @@ def parse_settings(changes: Mapping[str, float | int | str]) -> dict[str, dict[s
     for key, value in changes.items():
         name, _, setting = key.partition(".")
         if name not in ATTACKS or setting not in ATTACKS[name].settings:
-            own = [f"{name}.{s}" for s in ATTACKS[name].settings] if name in ATTACKS else []
-            known = ", ".join(own) or f"ATTACK.SETTING, where ATTACK is {', '.join(ATTACKS)}"
-            msg = f"unknown setting {key!r}; known: {known}"
+            known = f"ATTACK.SETTING, where ATTACK is one of {known_words(name, ATTACKS)}"
+            if name in ATTACKS:
+                known = known_words(key, [f"{name}.{s}" for s in ATTACKS[name].settings])
+            msg = f"unknown setting {key!r}; {known}"
             raise InputError(msg)
         kind = type(ATTACKS[name].settings[setting])
         result.setdefault(name, {})[setting] = parse_number(value, kind, key)

@@ -43,15 +43,16 @@ def run(options: Namespace) -> None:
     if options.out:
         check_extra()
     data = load_data(options)
+    listed = budgets(options, data)
     classifier, _ = make_classifier(options, data)
     if classifier.is_random:
-        _certify_draws(options, data, classifier)
+        _certify_draws(options, data, classifier, listed)
         return
     why = "is of the certificate of a defence that draws; this one is enumerated, without any doubt"
     refuse(options, DRAWN, why)
     records = []
     try:
-        for eps in budgets(options, data):
+        for eps in listed:
             result = certify(
                 classifier,
                 data.x_test,
@@ -70,9 +71,8 @@ def run(options: Namespace) -> None:
         print(f"reports: {options.out}")
 
 
-def _certify_draws(options: Namespace, data: Any, classifier: Any) -> None:
+def _certify_draws(options: Namespace, data: Any, classifier: Any, eps: list[float]) -> None:
     """Certify a classifier that draws, by all bounds, and print one line for each budget."""
-    from art_disc.cli.setup import budgets
     from art_disc.metrics import certified_accuracy_curve
     from art_disc.report import as_text, write_report
 
@@ -82,7 +82,7 @@ def _certify_draws(options: Namespace, data: Any, classifier: Any) -> None:
         classifier,
         data.x_test,
         data.y_test,
-        eps=budgets(options, data),
+        eps=eps,
         seed=options.seed,
         verbose=not options.quiet,
         **given(options, *DRAWN),

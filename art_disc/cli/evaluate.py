@@ -74,24 +74,28 @@ def _checks(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Attack, score, report; 1 where an attack failed, 130 on Ctrl-C, with what was finished."""
+    from art_disc.attacks import attack_table
     from art_disc.cli.setup import budgets, load_data, make_classifier, make_reference
     from art_disc.evaluation import EvaluationInterrupted, evaluate
     from art_disc.report import check_extra
 
     check_extra()
-    data = load_data(options)
+    data, settings = load_data(options), settings_of(options)
+    # what is misspelt shows before a network is trained
+    attack_table(options.attacks, settings)
+    eps = budgets(options, data)
     classifier, line = make_classifier(options, data)
     out = Path(options.out or f"runs/{data.name}")
     try:
         result = evaluate(
             classifier,
             data,
-            eps=budgets(options, data),
+            eps=eps,
             attacks=options.attacks,
             norm=options.norm,
             targeted=options.targeted,
             surrogates=options.surrogates,
-            settings=settings_of(options),
+            settings=settings,
             checks=None if options.checks == "none" else options.checks,
             reference=make_reference(options, data, classifier),
             draws=options.draws,

@@ -17,7 +17,7 @@ from art_disc.cli import (
     zoo,
 )
 from art_disc.cli.exits import DONE, exit_code_of
-from art_disc.cli.options import Parser
+from art_disc.cli.options import Parser, as_typed
 
 # in the order of the help; a command's own help is the docstring of its file
 COMMANDS = (evaluate, certify, codebook, report, sweep, compare, reproduce, zoo, hardness, score)
@@ -47,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         options = make_parser().parse_args(argv)
-        code: int | None = options.run(options)
+        with as_typed(options):
+            code: int | None = options.run(options)
         return DONE if code is None else code
 
     return exit_code_of(command)

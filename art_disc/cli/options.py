@@ -1,12 +1,15 @@
 """The options that several commands share, and how they are read."""
 
 import argparse
+import re
 import sys
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
-from art_disc.core.errors import InputError
-from art_disc.core.words import parse_number
+from art_disc.core.errors import ArtDiscError, InputError
+from art_disc.core.words import known_words, parse_number
 
 
 def number(text: str) -> float:
@@ -44,6 +47,21 @@ class Parser(ArgumentParser):
         super().__init__(*args, **options)
         self.register("action", None, Once)
         self.register("action", "store", Once)
+
+    def error(self, message: str) -> NoReturn:
+        """End with a usage error, and name the option that an unknown one nearly is."""
+        word = message.partition("unrecognized arguments: ")[2].partition(" ")[0]
+        if word.startswith("--"):
+            message += f"; {known_words(word, sorted(self._every_option()))}"
+        super().error(message)
+
+    def _every_option(self) -> set[str]:
+        """Return the options of this parser and of its commands."""
+        own = set(self._option_string_actions)
+        for action in self._actions:
+            commands = action.choices if isinstance(action.choices, dict) else {}
+            own.update(*(parser._option_string_actions for parser in commands.values()))
+        return {option for option in own if option.startswith("--")}
 
 
 DATA = ("--dataset", "--data-dir")
@@ -141,6 +159,25 @@ def refuse(options: Namespace, dests: tuple[str, ...], why: str) -> None:
         if getattr(options, dest) not in ((), [], None):
             msg = f"--{dest.replace('_', '-')} {why}; leave it out"
             raise InputError(msg)
+
+
+@contextmanager
+def as_typed(options: Namespace) -> Iterator[None]:
+    """Name options in the messages of errors as they are typed: `--n-ex`, where Python has `n_ex`.
+
+    Words without an underscore are those of any sentence, and stay.
+    """
+    names = "|".join(dest for dest in vars(options) if "_" in dest)
+    try:
+        yield
+    except ArtDiscError as error:
+        # neither part of another word nor of a path
+        typed = re.sub(
+            rf"(?<![\w./-])({names})(?![\w./])",
+            lambda found: f"--{found[0].replace('_', '-')}",
+            str(error),
+        )
+        raise type(error)(typed) from error
 
 
 def say(options: Namespace, text: str) -> None:

@@ -8,7 +8,9 @@ from torch import nn
 
 from art_disc.cli.options import given
 from art_disc.codebooks import Codebook
+from art_disc.core.checks import each_budget
 from art_disc.core.errors import InputError
+from art_disc.core.inputs import Inputs
 from art_disc.data import Dataset
 from art_disc.defences import MapPreprocessor
 from art_disc.estimators import DefendedClassifier
@@ -22,9 +24,13 @@ def load_data(options: Namespace) -> Dataset:
 
 
 def budgets(options: Namespace, data: Dataset) -> list[float]:
-    """Return `--eps`, or the usual budgets for such images in l_inf."""
+    """Return `--eps`, each checked, or the usual budgets for such images in l_inf.
+
+    Commands ask for them before they train anything.
+    """
     if options.eps is not None:
-        return [options.eps] if isinstance(options.eps, float) else list(options.eps)
+        inputs = Inputs(1.0, data.input_shape, data.nb_classes)
+        return [inputs.budget(eps, norm=_norm(options)) for eps in each_budget(options.eps)]
     if _norm(options) != "inf":
         msg = "--norm 2 needs --eps; the usual budgets are for l_inf"
         raise InputError(msg)

@@ -1,6 +1,6 @@
 """Codebooks: codewords in pixel space and the exact nearest-codeword rule."""
 
-from art_disc.codebooks.codebook import Codebook
+from art_disc.codebooks.codebook import Codebook, check_codebook
 from art_disc.codebooks.counts import PixelCounts, channel_histograms
 from art_disc.codebooks.density import DensityCodebook
 from art_disc.codebooks.kmeans import KMeansCodebook
@@ -18,6 +18,7 @@ __all__ = [
     "PixelCounts",
     "UniformCodebook",
     "channel_histograms",
+    "check_codebook",
     "distance",
     "nearest",
 ]

@@ -303,3 +303,16 @@ def _as_codewords(codewords: ArrayLike) -> Float32Array:
         msg = f"codewords must be finite and in [0, 1], got {array.min()}..{array.max()}{hint}"
         raise InputError(msg)
     return array
+
+
+def check_codebook(codebook: Any) -> Codebook:
+    """Return what is a codebook.
+
+    Raises:
+        InputError: It is none, a defence for example; the message says where its codebook is.
+    """
+    if not isinstance(codebook, Codebook):
+        cure = "give its .codebook" if hasattr(codebook, "codebook") else "DensityCodebook is one"
+        msg = f"codebook must be a fitted Codebook, got {type(codebook).__name__}; {cure}"
+        raise InputError(msg)
+    return codebook

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from art_disc.codebooks import Codebook
+from art_disc.codebooks import Codebook, check_codebook
 from art_disc.codebox.boxes import box, levels_of, slack, to_units
 from art_disc.codebox.cells import cells_1d
 from art_disc.codebox.colours import colour_mask
@@ -71,7 +71,9 @@ def checked_units(x: Any, codebook: Codebook, *, channels_first: bool = True) ->
         InputError: No images in [0, 1], or of other channels than the codewords.
     """
     images = check_images(x)
-    check_channels(codebook.check_channels, images.shape[1:], channels_first=channels_first)
+    check_channels(
+        check_codebook(codebook).check_channels, images.shape[1:], channels_first=channels_first
+    )
     return to_units(images, codebook, channels_first=channels_first)
 
 

@@ -38,6 +38,10 @@ def check_images(
         InputError: Not four axes, no image, another shape, another integer type, NaN or infinity,
             values outside the range, or a range of [0, 255] of which none is used.
     """
+    if hasattr(x, "x_test"):
+        kind = type(x).__name__
+        msg = f"{name} must be images, got a {kind}; give its x_test, and its y_test as labels"
+        raise InputError(msg)
     array = _as_array(x, name)
     if array.ndim != 4:
         msg = (
@@ -121,7 +125,10 @@ def check_labels(
     array = _as_array(y, name)
     known = "class indices or one-hot rows" + (f" of {nb_classes} classes" if nb_classes else "")
     if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
-        msg = f"{name} must be {known}, got {array.dtype} of shape {array.shape}"
+        cure = "take one number an image, y.reshape(len(y), -1)"
+        if array.ndim in (1, 2):
+            cure = "numbers by y.astype(int), names by np.unique(y, return_inverse=True)[1]"
+        msg = f"{name} must be {known}, got {array.dtype} of shape {array.shape}; {cure}"
         raise InputError(msg)
     if array.shape[0] != n:
         msg = f"{name} must hold one label for each of the {n} images, got {array.shape[0]}"
@@ -220,8 +227,9 @@ def check_eps(eps: Any, *, upper: float = 1.0, most: float | None = None) -> flo
     """
     value = number_of(eps)
     if not 0 <= value < math.inf:
-        hint = "; write 0.1 or 8/255, without quotes" if isinstance(eps, str) else ""
-        msg = f"eps must be a finite number >= 0, got {eps!r}{hint}"
+        quotes = ", without quotes" if isinstance(eps, str) else ""
+        cure = "here one budget at a time" if np.ndim(eps) else f"write 0.1 or 8/255{quotes}"
+        msg = f"eps must be a finite number >= 0, got {eps!r}; {cure}"
         raise InputError(msg)
     if value > (most or upper):
         msg = (
@@ -237,6 +245,19 @@ def check_eps(eps: Any, *, upper: float = 1.0, most: float | None = None) -> flo
         )
         raise InputError(msg)
     return value
+
+
+def each_budget(eps: Any) -> list[Any]:
+    """Return one budget or several, in a list or an array, as a list; none of them is checked.
+
+    Raises:
+        InputError: There is none.
+    """
+    budgets = np.ravel(np.asarray(eps, dtype=object)).tolist()
+    if not budgets:
+        msg = f"eps must hold at least one budget, got {eps!r}; write 0.1 or [0.1, 0.2]"
+        raise InputError(msg)
+    return list(budgets)
 
 
 def check_count(value: Any, name: str, *, least: int = 1, most: int | None = None) -> int:

@@ -19,7 +19,7 @@ def check_seed(seed: Any) -> int:
         InputError: It is none; a truth value is none.
     """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        msg = f"seed must be a whole number, got {seed!r}"
+        msg = f"seed must be a whole number, got {seed!r}; write seed=0"
         raise InputError(msg)
     return int(seed)
 

@@ -1,9 +1,37 @@
-"""Numbers as people write them."""
+"""Words and numbers as people write them, and what an error is about."""
 
+import difflib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
-from art_disc.core.errors import InputError
+from art_disc.core.errors import ArtDiscError, InputError
+
+
+@contextmanager
+def naming(what: str, kind: type[ArtDiscError] = InputError) -> Iterator[None]:
+    """Put what it is about before the message of an error of this kind inside the block.
+
+    Raises:
+        InputError: In place of that error.
+    """
+    try:
+        yield
+    except kind as error:
+        msg = f"{what}: {error}"
+        raise InputError(msg) from error
+
+
+def known_words(word: object, known: Iterable[str]) -> str:
+    """Return, for a message, which words there are, and first the one that `word` nearly is.
+
+    >>> known_words("pdg", ["fgsm", "pgd"])
+    "did you mean 'pgd'? known: fgsm, pgd"
+    """
+    listed = list(known)
+    near = difflib.get_close_matches(str(word), listed, n=1)
+    return f"{f'did you mean {near[0]!r}? ' if near else ''}known: {', '.join(listed)}"
 
 
 def parse_number(value: Any, kind: type, name: str) -> Any:

@@ -3,6 +3,7 @@
 `art_disc.data.toys` holds toy problems with known answers.
 """
 
+from art_disc.data.arrays import as_dataset as as_dataset
 from art_disc.data.arrays import from_arrays as from_arrays
 from art_disc.data.dataset import Dataset as Dataset
 from art_disc.data.idealized import IdealizedImages as IdealizedImages
@@ -10,4 +11,12 @@ from art_disc.data.lemma1 import Lemma1 as Lemma1
 from art_disc.data.loading import DATASETS as DATASETS
 from art_disc.data.loading import load_dataset as load_dataset
 
-__all__ = ["DATASETS", "Dataset", "IdealizedImages", "Lemma1", "from_arrays", "load_dataset"]
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "IdealizedImages",
+    "Lemma1",
+    "as_dataset",
+    "from_arrays",
+    "load_dataset",
+]

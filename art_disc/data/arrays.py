@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from art_disc.core.checks import Float32Array, check_images, check_labels
 from art_disc.core.errors import InputError
+from art_disc.core.inputs import Inputs
 from art_disc.data.dataset import Dataset, Labels
 
 _CHANNELS = (1, 3)
@@ -72,6 +73,58 @@ def from_arrays(  # noqa: PLR0913 - four arrays are one argument in four parts
         class_names=class_names or tuple(str(i) for i in range(nb_classes)),
         source=source,
     )
+
+
+def as_dataset(data: Any, classifier: Any = None, *, name: str = "data") -> Dataset:
+    """Return a data set as it is, or one made of the arrays that a user gives in its place.
+
+    Args:
+        data: A `Dataset`; `(x, y)`, a test part alone; or `((x_train, y_train), (x_test,
+            y_test))`, in the order of ART's and Keras' loaders.
+        classifier: Whose layout and input range the arrays have, as where it predicts; None: they
+            are what `from_arrays` takes.
+        name: What the message calls the argument.
+
+    Raises:
+        InputError: None of these, or arrays that do not fit.
+    """
+    if isinstance(data, Dataset):
+        return data
+    if not _is_pair(data):
+        hint = f"; load_dataset({data!r}) reads one" if isinstance(data, str) else ""
+        msg = (
+            f"{name} must be a Dataset (of load_dataset or from_arrays), arrays (x, y) to test on, "
+            f"or ((x_train, y_train), (x_test, y_test)), got {_kind_of(data)}{hint}"
+        )
+        raise InputError(msg)
+    (x_train, y_train), test = data if all(map(_is_pair, data)) else ((None, None), data)
+    if classifier is None:
+        return from_arrays(x_train, y_train, *test)
+    x_test, y_test = _part_for(classifier, test[0], test[1], "test")
+    train = (x_test[:0], y_test[:0])
+    if x_train is not None:
+        train = _part_for(classifier, x_train, y_train, "train")
+    names = tuple(str(i) for i in range(classifier.nb_classes))
+    return Dataset("arrays", *train, x_test, y_test, names, "arrays")
+
+
+def _part_for(classifier: Any, x: Any, y: Any, part: str) -> tuple[Float32Array, Labels]:
+    """Return images that a classifier takes as NCHW in [0, 1], and their labels."""
+    inputs = Inputs.of(classifier)
+    images = inputs.images(x, name=f"x_{part}")
+    labels = check_labels(y, len(images), classifier.nb_classes, name=f"y_{part}")
+    if not classifier.channels_first:
+        images = np.ascontiguousarray(np.moveaxis(images, -1, 1))
+    # whole levels of 0..255 come back as they were; others within one rounding of float32
+    return (images if inputs.upper == 1 else images / np.float32(inputs.upper)), labels
+
+
+def _is_pair(data: Any) -> bool:
+    return isinstance(data, tuple) and len(data) == 2
+
+
+def _kind_of(data: Any) -> str:
+    return f"a tuple of {len(data)}" if isinstance(data, tuple) else f"a {type(data).__name__}"
 
 
 def to_nchw(x: Any, name: str = "x") -> Float32Array:

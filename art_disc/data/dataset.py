@@ -99,6 +99,19 @@ class Dataset(Shown):
         """Number of classes."""
         return len(self.class_names)
 
+    def check_training(self, purpose: str) -> None:
+        """Refuse a data set without training images where there is a purpose for them.
+
+        Raises:
+            InputError: The message names the purpose and how training images are given.
+        """
+        if not len(self.x_train):
+            msg = (
+                f"{self.name} has no training images {purpose}; give a data set that has them, or "
+                "arrays ((x_train, y_train), (x_test, y_test))"
+            )
+            raise InputError(msg)
+
     @cached_property
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits of a SHA-256 over shapes, images and labels."""
@@ -107,6 +120,21 @@ class Dataset(Shown):
             digest.update(repr(array.shape).encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:16]
+
+    def part(
+        self, n_ex: int | None, *, least: int = 1, stratified: bool = False, seed: int = 0
+    ) -> "Dataset":
+        """Return the data set with `n_ex` of its test images, at least `least`; None: all.
+
+        As `subset` chooses them; this is what calls an argument or option `n_ex`.
+
+        Raises:
+            InputError: A number that is not whole, too small, or more than there is.
+        """
+        if n_ex is None:
+            return self
+        check_count(n_ex, "n_ex", least=least, most=len(self.x_test))
+        return self.subset(n_test=n_ex, stratified=stratified, seed=seed)
 
     def subset(
         self,

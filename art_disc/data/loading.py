@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.core.files import read_npz
+from art_disc.core.words import known_words
 from art_disc.data.arrays import from_arrays
 from art_disc.data.dataset import Dataset, stratified_ids
 from art_disc.data.folders import load_folder
@@ -85,7 +86,8 @@ def load_dataset(
             return _load_known(name_or_path, data_dir)
         _refuse_unknown(name_or_path)
     elif not isinstance(name_or_path, os.PathLike):
-        msg = f"name_or_path must be a name or a path, got {type(name_or_path).__name__}"
+        kind = type(name_or_path).__name__
+        msg = f"name_or_path must be a name or a path, got {kind}; of arrays use from_arrays"
         raise InputError(msg)
     path = Path(name_or_path).expanduser()
     if path.is_dir():
@@ -100,7 +102,7 @@ def _refuse_unknown(name: str) -> None:
     looks_like_path = Path(name).suffix or "/" in name or os.sep in name
     if not name or not (looks_like_path or Path(name).exists()):
         msg = (
-            f"unknown data set {name!r}; known are {', '.join(DATASETS)}, or give the path of an "
+            f"unknown data set {name!r}; {known_words(name, DATASETS)}, or give the path of an "
             "npz file or of a folder of images"
         )
         raise InputError(msg)

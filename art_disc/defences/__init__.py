@@ -8,6 +8,7 @@ from art_disc.defences.discretization import (
     PixelDiscretization,
 )
 from art_disc.defences.draws import Draws, RandomMap, RandomPreprocessor
+from art_disc.defences.given import as_defences
 from art_disc.defences.jpeg import JpegCompression
 from art_disc.defences.jpeg_model import DctModel
 from art_disc.defences.noise import GaussianNoise
@@ -51,6 +52,7 @@ __all__ = [
     "TotalVariation",
     "Traits",
     "Unrolled",
+    "as_defences",
     "codebook_files",
     "is_ours",
     "parse_defence",

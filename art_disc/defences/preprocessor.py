@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError, InputWarning, NotFittedError
 from art_disc.core.sealing import Sealable
+from art_disc.data import Dataset
 from art_disc.defences.images import StepMap, doubt_of_images
 from art_disc.defences.traits import Traits
 from art_disc.surrogates import CODEWORDS, LEVELS, SurrogateLike
@@ -138,7 +139,10 @@ class MapPreprocessor(Sealable, Traits, PreprocessorPyTorch):
             # a parameter was set, or what it rests on was fitted by itself meanwhile
             self._check_params()
         if self._map is None:
-            msg = f"{type(self).__name__} is not fitted; call fit(x_train) first"
+            msg = (
+                f"{type(self).__name__} is not fitted; call fit(x_train) first, or give the images "
+                "to learn from: build_classifier(model, data=data, defences=...)"
+            )
             raise NotFittedError(msg)
         return self._map
 
@@ -287,8 +291,13 @@ def is_ours(defence: Any) -> TypeGuard[MapPreprocessor]:
     return isinstance(defence, MapPreprocessor)
 
 
-def learn_from(defences: Iterable[Any], x: Float32Array) -> None:
-    """Let our defences that are not fitted learn from training images (n, c, h, w) in [0, 1]."""
+def learn_from(defences: Iterable[Any], data: Dataset) -> None:
+    """Let our defences that are not fitted learn from the training images.
+
+    Raises:
+        InputError: There are none.
+    """
     for defence in defences:
         if is_ours(defence) and not defence.is_fitted:
-            defence.learn(x)
+            data.check_training(f"for {defence.describe()} to learn from")
+            defence.learn(data.x_train)

@@ -6,13 +6,14 @@ A new defence adds its line here.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 from typing import Any
 
 from art_disc.codebooks import Codebook, DensityCodebook, KMeansCodebook, KMedoidsCodebook
+from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
+from art_disc.core.words import known_words, naming, parse_number
 from art_disc.defences.discretization import ColorDepthReduction, InputBitDepth, PixelDiscretization
 from art_disc.defences.jpeg import JpegCompression
 from art_disc.defences.noise import GaussianNoise
@@ -142,21 +143,17 @@ DEFENCES: dict[str, DefenceRow] = {
 }
 
 
-def parse_value(text: str, kind: type) -> Any:
-    """Return `text` as a number (64/255 is a float), a word or a flag; refuse other values."""
-    try:
-        if kind is bool:
-            return {"true": True, "false": False}[text.lower()]
-        return kind(Fraction(text)) if kind is float else kind(text)
-    except (ValueError, KeyError, ZeroDivisionError):
-        msg = f"expected {kind.__name__}, got {text!r}"
-        raise InputError(msg) from None
+def parse_value(text: str, kind: type, name: str) -> Any:
+    """Return the value of option `name`, a number (64/255 too), a word or a flag; refuse others."""
+    if kind is bool:
+        return check_choice(text.lower(), name, ("true", "false")) == "true"
+    return text if kind is str else parse_number(text, kind, name)
 
 
 def _parse(text: str) -> tuple[DefenceRow, dict[str, Any]]:
     name, _, rest = text.partition(":")
     if name not in DEFENCES:
-        msg = f"unknown defence {name!r}; known: {', '.join(DEFENCES)}, or a codebook file (.npz)"
+        msg = f"unknown defence {name!r}; {known_words(name, DEFENCES)}, or a codebook file (.npz)"
         if name == "none":
             msg = "none stands alone, without other defences"
         raise InputError(msg)
@@ -171,7 +168,7 @@ def _parse(text: str) -> tuple[DefenceRow, dict[str, Any]]:
         if "+" in value and value.partition("+")[2].partition(":")[0] in DEFENCES:
             msg = f"a chain of defences has spaces around its plus, 'A + B'; got {item!r}"
             raise InputError(msg)
-        options[key] = parse_value(value, known[key])
+        options[key] = parse_value(value, known[key], key)
     return row, options
 
 
@@ -187,8 +184,9 @@ def parse_defence(text: str) -> MapPreprocessor:
     """
     if _is_file(text):
         return PixelDiscretization(Codebook.load(text))
-    row, options = _parse(text)
-    return row.make(**options)
+    with naming(f"defence {text!r}"):
+        row, options = _parse(text)
+        return row.make(**options)
 
 
 def parse_defences(text: str) -> list[MapPreprocessor]:

@@ -1,6 +1,6 @@
 """ART classifiers with a defence inside."""
 
-from art_disc.estimators.build import build_classifier, defend
+from art_disc.estimators.build import as_classifier, build_classifier, defend
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.randomized import RandomizedClassifier, RandomizedModule
@@ -13,6 +13,7 @@ __all__ = [
     "RandomizedClassifier",
     "RandomizedModule",
     "Voting",
+    "as_classifier",
     "build_classifier",
     "defend",
     "encoded_shape",

@@ -1,24 +1,22 @@
 """From a torch network, or an ART classifier, to a checked classifier with defences inside."""
 
-from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from art.estimators.classification import PyTorchClassifier
-from art.preprocessing.standardisation_mean_std.numpy import StandardisationMeanStd
-from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
 from torch import nn
 
 from art_disc.core.errors import InputError
-from art_disc.data import Dataset
+from art_disc.data import Dataset, as_dataset
+from art_disc.defences.given import as_defences
 from art_disc.defences.preprocessor import ClipValues, check_clip_values, learn_from
 from art_disc.estimators.classifier import DefendedClassifier
+from art_disc.estimators.contract import WhiteBoxClassifier, check_classifier, lacking
 from art_disc.estimators.fitting_loss import check_loss
 from art_disc.estimators.module import DefendedModule
-from art_disc.estimators.places import listed
+from art_disc.estimators.plain import check_order, check_plain, standardisation_of
 from art_disc.estimators.randomized import RandomizedClassifier
 from art_disc.estimators.shapes import Shape, check_units
 from art_disc.estimators.voting import Voting
@@ -29,10 +27,10 @@ from art_disc.estimators.voting import Voting
 def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own constructor
     model: nn.Module,
     *,
-    data: Dataset | None = None,
+    data: Any = None,
     input_shape: tuple[int, int, int] | None = None,
     nb_classes: int | None = None,
-    defences: Sequence[Any] = (),
+    defences: Any = (),
     loss: nn.Module | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     clip_values: ClipValues = (0.0, 1.0),
@@ -53,11 +51,12 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
         model: Network that returns logits (n, nb_classes); it stays on its device, is shared, not
             copied, and is put into eval mode. Behind an encoder such as `Thermometer` it takes
             images of `encoded_shape(defences, input_shape)`.
-        data: Gives the shape and classes, and fits defences that are not fitted yet.
+        data: Gives the shape and classes, and fits defences that are not fitted yet; a `Dataset`,
+            or arrays of `as_dataset`.
         input_shape: (c, h, w), or (h, w, c) where not `channels_first`; needed without `data`.
         nb_classes: Needed without `data`.
-        defences: Preprocessors, or one, applied in order to the raw input; copies take this
-            classifier's layout and range.
+        defences: What `as_defences` takes: preprocessors, codebooks, words, or one of these,
+            applied in order to the raw input; copies take this classifier's layout and range.
         loss: As for ART; None: cross-entropy.
         optimizer: As for ART, for its `fit`.
         clip_values: Input range, (0, 1) or (0, 255); the network sees the same range.
@@ -84,11 +83,12 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
         raise InputError(msg)
     voting = Voting(eot_samples, vote_samples, vote, output, gradient=gradient)
     clip = check_clip_values(clip_values)
+    data = None if data is None else as_dataset(data)
     shape, classes = _shape(data, input_shape, nb_classes, channels_first=channels_first)
     device = _device(model)
-    chosen = listed(defences)
+    chosen = as_defences(defences)
     if data is not None:
-        learn_from(chosen, data.x_train)
+        learn_from(chosen, data)
     with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
         bare = _bare(
             model,
@@ -108,7 +108,7 @@ def build_classifier(  # noqa: PLR0913 - each is a keyword of ART's own construc
 # as above
 @torch.random.fork_rng(devices=[])
 def defend(
-    classifier: PyTorchClassifier, defences: Sequence[Any] | Any, *, placement: str = "module"
+    classifier: PyTorchClassifier, defences: Any, *, placement: str = "module"
 ) -> DefendedClassifier:
     """Return an existing ART classifier with defences added behind those that it has.
 
@@ -117,30 +117,29 @@ def defend(
 
     Args:
         classifier: An ART `PyTorchClassifier` with clip values.
-        defences: One fitted defence or several, applied in order.
+        defences: As for `build_classifier`, fitted.
         placement: As for `build_classifier`.
 
     Raises:
-        InputError: Not such a classifier; or its own preprocessors could not be kept in order
-            (NumPy defences beside torch ones, or a preprocessor in place of (mean, std)).
+        InputError: Not such a classifier, or one whose predictions are not its network's alone; or
+            its own preprocessors could not be kept in order (NumPy defences beside torch ones, or a
+            preprocessor in place of (mean, std)).
         NotFittedError: A defence is not fitted.
     """
-    if not isinstance(classifier, PyTorchClassifier):
-        msg = f"expected an ART PyTorchClassifier, got {type(classifier).__name__}"
-        raise InputError(msg)
+    check_plain(classifier)
     if classifier.clip_values is None:
         msg = "the classifier has no clip_values; ART needs them to keep attacks in range"
         raise InputError(msg)
-    added = listed(defences)
+    added = as_defences(defences)
     clip = check_clip_values(classifier.clip_values)
     old = list(classifier.preprocessing_defences or [])
-    _check_order(old, placement)
+    check_order(old, placement)
     bare = classifier
     if not hasattr(classifier, "with_defences"):
         kept = ("input_shape", "nb_classes", "optimizer", "channels_first", "device_type")
         bare = _bare(
             classifier.model,
-            _standardisation(classifier),
+            standardisation_of(classifier),
             loss=classifier._loss,
             clip_values=clip,
             postprocessing_defences=classifier.postprocessing_defences,
@@ -151,6 +150,17 @@ def defend(
         msg = "this classifier's defences live in its module; keep placement='module'"
         raise InputError(msg)
     return _tried(bare.with_defences([*inside, *added], placement=placement, keep=old))
+
+
+def as_classifier(classifier: Any) -> WhiteBoxClassifier:
+    """Return a classifier that keeps the contract; a plain ART one as `defend(classifier, [])`.
+
+    Raises:
+        InputError: Neither of these; the message says what makes one.
+    """
+    if isinstance(classifier, PyTorchClassifier) and lacking(classifier, WhiteBoxClassifier):
+        return cast("WhiteBoxClassifier", defend(classifier, []))
+    return check_classifier(classifier)
 
 
 def _bare(
@@ -164,29 +174,6 @@ def _bare(
         upper=options["clip_values"][1],
     )
     return DefendedClassifier(model=module, preprocessing=None, **options)
-
-
-def _standardisation(classifier: PyTorchClassifier) -> tuple[Any, Any] | None:
-    step = classifier.preprocessing
-    if step is None:
-        return None
-    if not isinstance(step, StandardisationMeanStd | StandardisationMeanStdPyTorch):
-        msg = f"preprocessing must be (mean, std), got {type(step).__name__}"
-        raise InputError(msg)
-    if not np.any(step.mean) and np.all(np.asarray(step.std) == 1):
-        return None
-    return step.mean, step.std
-
-
-def _check_order(old: list[Any], placement: str) -> None:
-    """Refuse what ART itself could not run: NumPy preprocessors beside others."""
-    numpy_only = [type(d).__name__ for d in old if not isinstance(d, PreprocessorPyTorch)]
-    if numpy_only and (len(old) > 1 or placement == "preprocessor"):
-        msg = (
-            f"{', '.join(numpy_only)} runs in ART's NumPy path, which holds one preprocessor; use "
-            "placement='module' and keep it alone, or take its PyTorch version"
-        )
-        raise InputError(msg)
 
 
 def _shape(
@@ -261,6 +248,7 @@ def _tried(classifier: DefendedClassifier) -> DefendedClassifier:
         if not classifier.has_base:
             shape = classifier.encoded_shape
             what, cure = "encoded images", f"; make it for {shape}"
+        cure = cure or "; give a network for such images, or the input_shape that it takes"
         reason = f"{type(error).__name__}: {error}"
         msg = f"the network fails on {what} of shape {shape}: {reason}{cure}"
         raise InputError(msg) from error

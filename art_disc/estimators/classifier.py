@@ -10,6 +10,7 @@ from torch import Tensor
 
 from art_disc.core.errors import InputError
 from art_disc.core.layouts import check_channels
+from art_disc.defences.given import as_defences
 from art_disc.defences.meaning import check_meaning
 from art_disc.defences.preprocessor import MapPreprocessor, is_ours
 from art_disc.defences.straight_through import StraightThrough
@@ -19,7 +20,7 @@ from art_disc.estimators.fixed import FixedModule
 from art_disc.estimators.mean_loss import own_loss
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.numpy_steps import NumpySteps
-from art_disc.estimators.places import check_kept, check_places, listed
+from art_disc.estimators.places import check_kept, check_places
 from art_disc.estimators.shapes import check_standardisation, encoded_shape
 from art_disc.estimators.voting import Voting
 from art_disc.surrogates import Identity, SurrogateLike
@@ -136,7 +137,7 @@ class DefendedClassifier(FixedModule):
         if placement not in ("module", "preprocessor"):
             msg = f"placement must be 'module' or 'preprocessor', got {placement!r}"
             raise InputError(msg)
-        adapted = self._adapted(listed(defences), keep)
+        adapted = self._adapted(as_defences(defences), keep)
         inside = adapted if placement == "module" else []
         outside = [*keep, *(adapted if placement == "preprocessor" else [])]
         check_places(inside, outside)

@@ -138,11 +138,14 @@ def check_classifier(classifier: Any) -> WhiteBoxClassifier:
     if not missing and classifier.is_random:
         missing = lacking(classifier, RandomClassifier)
     if missing:
-        msg = (
-            f"expected a classifier of build_classifier, got {type(classifier).__name__}; "
-            "defend(classifier, []) makes one of an ART PyTorchClassifier; one of your own keeps "
-            f"the contract of art_disc.estimators.contract, this one lacks {', '.join(missing)}"
-        )
+        cure = "build_classifier(model, data=data) makes one of a torch network"
+        if not isinstance(classifier, nn.Module):
+            cure += (
+                ", defend(classifier, []) of an ART PyTorchClassifier; one of your own keeps the "
+                f"contract of art_disc.estimators.contract, this one lacks {', '.join(missing)}"
+            )
+        kind = type(classifier).__name__
+        msg = f"expected a classifier of build_classifier, got {kind}; {cure}"
         raise InputError(msg)
     kept: WhiteBoxClassifier = classifier
     return kept

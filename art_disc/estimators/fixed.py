@@ -6,10 +6,11 @@ import numpy as np
 
 from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
+from art_disc.defences.given import as_defences
 from art_disc.defences.preprocessor import is_ours
 from art_disc.estimators.entrance import CheckedInputs
 from art_disc.estimators.module import DefendedModule
-from art_disc.estimators.places import check_places, listed
+from art_disc.estimators.places import check_places
 
 
 class FixedModule(Shown, CheckedInputs):
@@ -32,7 +33,7 @@ class FixedModule(Shown, CheckedInputs):
 
     @preprocessing_defences.setter
     def preprocessing_defences(self, given: Any) -> None:
-        wanted = listed([] if given is None else given)
+        wanted = as_defences([] if given is None else given, name="preprocessing_defences")
         check_places((), wanted)
         self._listed = tuple(one.sealed() if is_ours(one) else one for one in wanted)
         # in its constructor ART composes the steps itself

@@ -4,38 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from art.defences.preprocessor.preprocessor import Preprocessor
 
-from art_disc.codebooks import Codebook
 from art_disc.core.errors import InputError
 from art_disc.defences.preprocessor import is_ours
 from art_disc.defences.traits import traits
-
-
-def listed(defences: Any) -> list[Any]:
-    """Return defences, one or several, as a list.
-
-    Raises:
-        InputError: One of them is no preprocessor; the message says how to make one of it.
-    """
-    several = isinstance(defences, Sequence) and not isinstance(defences, str)
-    found = list(defences) if several else [defences]
-    for defence in found:
-        if not isinstance(defence, Preprocessor):
-            msg = f"defences must be preprocessors, got {_cured(defence)}"
-            raise InputError(msg)
-    return found
-
-
-def _cured(defence: Any) -> str:
-    name = type(defence).__name__
-    if isinstance(defence, Codebook):
-        return f"a {name}; wrap it in PixelDiscretization(codebook)"
-    if isinstance(defence, type):
-        return f"the class {defence.__name__}; make one, {defence.__name__}(...)"
-    if isinstance(defence, str):
-        return f"the words {defence!r}; art_disc.defences.parse_defences(words) makes them"
-    return f"{name}; ColorDepthReduction(4) is one"
 
 
 def check_places(inside: Sequence[Any], outside: Sequence[Any]) -> None:

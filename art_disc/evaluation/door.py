@@ -6,53 +6,39 @@ from typing import Any
 
 import numpy as np
 import torch
+from art.estimators.classification import PyTorchClassifier
 
-from art_disc.core.checks import Float32Array, IntArray, check_images, check_labels
+from art_disc.core.checks import Float32Array, IntArray, check_images, check_labels, each_budget
 from art_disc.core.errors import InputError
 from art_disc.core.inputs import Inputs
 from art_disc.core.layouts import check_shape
 from art_disc.core.seeds import derive_seed
 from art_disc.data import Dataset
-from art_disc.estimators import build_classifier
+from art_disc.estimators import as_classifier, build_classifier
 from art_disc.estimators.contract import (
     WhiteBoxClassifier,
-    check_classifier,
     check_draws,
     lacking,
     top_of,
 )
 
 
-def check_choices(
-    classifier: Any, data: Any, *, out: str | Path | None, resume: bool, export: str | None
-) -> float:
-    """Return the top of the classifier's input range, once what is given is checked."""
-    check_classifier(classifier)
-    if not isinstance(data, Dataset):
-        msg = (
-            f"data must be a Dataset, got {type(data).__name__}; load_dataset(...) reads one, and "
-            "data.from_arrays(None, None, x_test, y_test) makes one of arrays"
-        )
-        raise InputError(msg)
+def check_choices(*, out: str | Path | None, resume: bool, export: str | None) -> None:
+    """Refuse ways of keeping a run that are none."""
     if export not in (None, "npz", "png"):
         msg = f"export must be 'npz', 'png' or None, got {export!r}"
         raise InputError(msg)
     if out is None and (resume or export):
         msg = f"{'resume' if resume else 'export'} needs out=, the folder of the run"
         raise InputError(msg)
-    return top_of(classifier)
 
 
 def budgets_of(
     classifier: WhiteBoxClassifier, eps: float | Sequence[float], norm: str
 ) -> tuple[float, ...]:
     """Return the budgets, rising, each once, and each in the input range."""
-    listed = [eps] if isinstance(eps, str) or not isinstance(eps, Sequence) else eps
-    if not listed:
-        msg = "eps must hold at least one budget"
-        raise InputError(msg)
     inputs = Inputs.of(classifier)
-    return tuple(sorted({inputs.budget(value, norm=norm) for value in listed}))
+    return tuple(sorted({inputs.budget(value, norm=norm) for value in each_budget(eps)}))
 
 
 def examples_of(
@@ -86,11 +72,15 @@ def models_of(
             channels_first=classifier.channels_first,
             preprocessing=classifier.standardisation,
         )
+    elif isinstance(reference, PyTorchClassifier):
+        reference = as_classifier(reference)
     shape = tuple(classifier.input_shape)
     if lacking(reference, WhiteBoxClassifier) or tuple(reference.input_shape) != shape:
         msg = (
             "reference must be an adversarially trained torch network, or its classifier, for "
             f"images of shape {classifier.input_shape}, got {type(reference).__name__}"
         )
+        if isinstance(reference, str | Path):
+            msg += "; networks.load_weights(network, file) reads weights"
         raise InputError(msg)
     return models | {"reference": reference.base}

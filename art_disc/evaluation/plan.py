@@ -8,11 +8,11 @@ import numpy as np
 from art.attacks.attack import EvasionAttack
 
 from art_disc.attacks import attack_table
-from art_disc.core.budget import NORMS
+from art_disc.core.budget import NORMS, Budget
 from art_disc.core.errors import InputError
 from art_disc.core.records import Setting
 from art_disc.defences import traits
-from art_disc.estimators.contract import WhiteBoxClassifier
+from art_disc.estimators.contract import WhiteBoxClassifier, top_of
 from art_disc.evaluation.planned import PlannedTrial, preset_trial
 from art_disc.evaluation.sources import (
     BOTH,
@@ -48,12 +48,28 @@ def plan_trials(  # noqa: PLR0913 - what an evaluation is made of
     if through is not None:
         sources = keep_only(sources, classifier, through)
     blind = [blind_source(classifier)]
-    return [_own_trial(classifier, attack, max(eps), norm) for attack in own] + [
+    planned = [
         preset_trial(spec, source, eps=budget, norm=norm, settings=settings, targeted=targeted)
         for budget in eps
         for spec, settings in table
         for source in (sources if spec.gradients else blind)
     ]
+    _check_settings(planned, changes)
+    return [_own_trial(classifier, attack, max(eps), norm) for attack in own] + planned
+
+
+def _check_settings(trials: Sequence[PlannedTrial], changes: dict[str, Any]) -> None:
+    """Refuse, before hours of attacks, a user's settings that an attack itself refuses."""
+    changed = {key.partition(".")[0] for key in changes}
+    first = {t.attack: t for t in reversed(trials) if t.attack in changed and not t.refusal}
+    for name, trial in first.items():
+        budget = Budget(trial.eps, trial.norm, top_of(trial.source))
+        try:
+            trial.maker(budget, 1)()
+        except (TypeError, ValueError) as error:
+            given = ", ".join(f"{k}={v}" for k, v in changes.items() if k.startswith(f"{name}."))
+            msg = f"{name} refuses the setting {given}: {error}"
+            raise InputError(msg) from error
 
 
 def _own_trial(

@@ -69,8 +69,8 @@ def eot_convergence(  # noqa: PLR0913 - each is a choice of its own
     Raises:
         InputError: An argument does not fit, or the classifier draws nothing.
     """
-    images, labels, upper = images_and_labels(classifier, x, y)
     model, numbers = check_draws(classifier), draw_counts(draws)
+    images, labels, upper = images_and_labels(model, x, y)
     budget = Budget(check_eps(eps, upper=upper), upper=upper)
     check_count(batch_size, "batch_size")
     check_count(fresh, "fresh")
@@ -154,8 +154,8 @@ def score_draws(
     Raises:
         InputError: An argument does not fit, or the classifier draws nothing.
     """
-    images, labels, _ = images_and_labels(classifier, x, y)
     model = check_draws(classifier)
+    images, labels, _ = images_and_labels(model, x, y)
     check_count(n, "n")
     check_count(batch_size, "batch_size")
     right: list[int] = []

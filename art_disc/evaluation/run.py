@@ -6,13 +6,15 @@ from typing import Any
 
 import torch
 from art.attacks.attack import EvasionAttack
+from art.estimators.classification import PyTorchClassifier
 
 from art_disc.attacks import parse_settings
 from art_disc.core.budget import check_norm
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
-from art_disc.data import Dataset
-from art_disc.estimators.contract import WhiteBoxClassifier
+from art_disc.data import as_dataset
+from art_disc.estimators import as_classifier
+from art_disc.estimators.contract import top_of
 from art_disc.estimators.describe import describe_voting
 from art_disc.evaluation.checks import Checks, Context, check_trials, run_checks
 from art_disc.evaluation.describe import describe_network, describe_run
@@ -32,8 +34,8 @@ from art_disc.trials.streams import callers_stream
 
 @callers_stream
 def evaluate(  # noqa: PLR0913 - each is a choice of its own
-    classifier: WhiteBoxClassifier,
-    data: Dataset,
+    classifier: Any,
+    data: Any,
     *,
     eps: float | Sequence[float],
     attacks: str | EvasionAttack | Sequence[str | EvasionAttack] = "standard",
@@ -43,7 +45,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     through: str | None = None,
     settings: dict[str, Any] | None = None,
     checks: str | Checks | None = "quick",
-    reference: WhiteBoxClassifier | torch.nn.Module | None = None,
+    reference: PyTorchClassifier | torch.nn.Module | None = None,
     draws: int = 20,
     certify: bool = False,
     max_free: int = 12,
@@ -68,9 +70,11 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     checks ask for count like all others.
 
     Args:
-        classifier: From `build_classifier` or `defend`, or one of the user's own that keeps the
-            contract of `art_disc.estimators.contract`.
-        data: Its test images are attacked; with clip values (0, 255) they are scaled to 0..255.
+        classifier: From `build_classifier` or `defend`; a plain ART `PyTorchClassifier`; or one of
+            the user's own that keeps the contract of `art_disc.estimators.contract`.
+        data: Its test images are attacked: a `Dataset`, which with clip values (0, 255) is scaled
+            to 0..255; or arrays in the classifier's layout and range, `(x, y)` or `((x_train,
+            y_train), (x_test, y_test))`.
         eps: One or several budgets >= 0 in the classifier's input range.
         attacks: `quick`, `standard`, `strong`, `thermometer` (the published break of level codes
             and what ramp and identity find), names (`pgd,square`; `art-disc zoo --list` tells
@@ -85,7 +89,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
             surrogates): a cell of a sweep, not a white-box evaluation.
         settings: `{"pgd.max_iter": 100}`: over the tier's own.
         checks: `quick`, `standard`, `full`, a `Checks` object, or None for no check.
-        reference: Adversarially trained network (or its undefended classifier) of the same input:
+        reference: Adversarially trained network (or its classifier, undefended) of the same input:
             transfers are made from it, and the defence is compared with it.
         draws: Fresh draws that a randomised model is scored on; it votes over its own number of
             them, and the others tell how it would fare on single ones.
@@ -114,12 +118,13 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         CertificateError: `certify`, and the classifier is none that the certificate covers.
         EvaluationInterrupted: Ctrl-C; its `partial` holds, and `out` has, what was finished.
     """
-    upper = check_choices(classifier, data, out=out, resume=resume, export=export)
+    check_choices(out=out, resume=resume, export=export)
+    classifier = as_classifier(classifier)
+    data, upper = as_dataset(data, classifier), top_of(classifier)
     norm = check_norm(norm)
     budgets = budgets_of(classifier, eps, norm)
     surrogates = wanted_surrogates(classifier, surrogates, attacks)
-    if n_ex is not None:
-        data = data.subset(n_test=check_count(n_ex, "n_ex"), stratified=stratified, seed=seed)
+    data = data.part(n_ex, stratified=stratified, seed=seed)
     x, y = examples_of(classifier, data, upper)
     trials = plan_trials(
         classifier,

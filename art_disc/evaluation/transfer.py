@@ -15,9 +15,9 @@ from art_disc.core.checks import check_count, check_eps
 from art_disc.core.errors import InputError
 from art_disc.core.records.supplied import TransferRecord, TransferRow
 from art_disc.core.seeds import derive_seed
+from art_disc.estimators import as_classifier
 from art_disc.estimators.contract import (
     WhiteBoxClassifier,
-    check_classifier,
     check_draws,
     images_and_labels,
 )
@@ -40,7 +40,7 @@ def transfer_sources(classifier: WhiteBoxClassifier, *, seed: int = 0) -> dict[s
     Raises:
         InputError: It does not keep the contract of a classifier under evaluation.
     """
-    check_classifier(classifier)
+    classifier = as_classifier(classifier)
     found: dict[str, Any] = {"own": classifier}
     if classifier.has_base and classifier.defences:
         found["base"] = classifier.base
@@ -90,6 +90,7 @@ def transfer(  # noqa: PLR0913 - each is a choice of its own
     Raises:
         InputError: An argument does not fit.
     """
+    target = as_classifier(target)
     images, labels, upper = images_and_labels(target, x, y)
     check_count(draws, "draws")
     check_count(batch_size, "batch_size")

@@ -12,7 +12,7 @@ from art_disc.core.intervals import unpaired_difference
 from art_disc.core.records import Share
 from art_disc.core.seeds import derive_seed
 from art_disc.core.showing import Shown
-from art_disc.data import Dataset
+from art_disc.data import Dataset, as_dataset
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,7 +78,7 @@ class GeneralisationGap(Shown):
 
 def generalisation_gap(  # noqa: PLR0913 - each is a setting of its own
     classifier: Any,
-    data: Dataset,
+    data: Any,
     *,
     eps: float,
     n_ex: int = 500,
@@ -95,7 +95,8 @@ def generalisation_gap(  # noqa: PLR0913 - each is a setting of its own
 
     Args:
         classifier: From `build_classifier` or `defend`, or an ART classifier with loss gradients.
-        data: With training images; images of both parts are drawn by class share.
+        data: With training images, a `Dataset` or arrays in the classifier's layout and range, see
+            `as_dataset`; images of both parts are drawn by class share.
         eps: l_inf budget in (0, top], in the classifier's input range.
         n_ex: Images of each part, or all where there are fewer.
         steps: Gradient steps.
@@ -122,7 +123,7 @@ def generalisation_gap(  # noqa: PLR0913 - each is a setting of its own
     settings = {"max_iter": steps, "eps_step": step, "num_random_init": restarts}
     make = ATTACKS["pgd"].on(classifier, budget, settings, batch_size=batch_size)
     shares, own = [], derive_seed(seed, "generalisation gap")
-    for x, y in _parts(data, n_ex, seed):
+    for x, y in _parts(as_dataset(data, classifier), n_ex, seed):
         images = x if upper == 1 else x * np.float32(upper)
         if not classifier.channels_first:
             images = np.moveaxis(images, 1, -1)
@@ -150,9 +151,7 @@ def _parts(
 ) -> tuple[tuple[Float32Array, IntArray], tuple[Float32Array, IntArray]]:
     """Training and test images with their labels, up to `n_ex` of each, by class share."""
     check_count(n_ex, "n_ex")
-    if not len(data.x_train):
-        msg = f"{data.name} has no training images, so there is no gap to measure"
-        raise InputError(msg)
+    data.check_training("to measure a gap on")
     few = data.subset(
         min(n_ex, len(data.x_train)), min(n_ex, len(data.x_test)), stratified=True, seed=seed
     )
@@ -167,7 +166,8 @@ class RobustnessHistory(Shown):
     from the same random starts, so that epochs compare.
 
     Args:
-        data: With training images; images of both parts are drawn by class share.
+        data: With training images, a `Dataset` or arrays of `as_dataset`; images of both parts are
+            drawn by class share.
         eps: l_inf budget in (0, 1], on the [0, 1] scale.
         every: Measure after every so many epochs.
         n_ex: Images of each part, or all where there are fewer.
@@ -184,7 +184,7 @@ class RobustnessHistory(Shown):
     Source: Chen et al. 2019, Figure 3 (the gap over training).
     """
 
-    data: Dataset = field(repr=False)
+    data: Any = field(repr=False)
     eps: float = field(kw_only=True)
     every: int = field(default=1, kw_only=True)
     n_ex: int = field(default=250, kw_only=True)
@@ -197,7 +197,7 @@ class RobustnessHistory(Shown):
         self.eps = check_eps(self.eps)
         _check_attack(self.eps, self.steps, None)
         check_count(self.every, "every")
-        self._images = _parts(self.data, self.n_ex, self.seed)
+        self._images = _parts(as_dataset(self.data), self.n_ex, self.seed)
 
     def __call__(self, epoch: int, model: "nn.Module") -> None:
         """Measure, where `epoch` is one of every so many.

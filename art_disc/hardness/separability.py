@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from art_disc.codebooks import Codebook, PixelCounts
+from art_disc.codebooks import Codebook, PixelCounts, check_codebook
 from art_disc.codebox import Threat, class_sizes, cube_counts
 from art_disc.core.checks import BoolArray, Float32Array, IntArray
 from art_disc.core.showing import Shown
@@ -128,7 +128,7 @@ def separability(
     True
     """
     threat, counts = Threat(eps, domain=domain), counts_of(data)
-    codebook.check_channels(counts.n_channels)
+    check_codebook(codebook).check_channels(counts.n_channels)
     cube = cube_counts(codebook, threat)
     free = _is_free(counts, codebook, threat, cube)
     # channels of the cube that move apart from one another

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from art_disc.codebooks import Codebook, PixelCounts
+from art_disc.core.checks import each_budget
 from art_disc.core.files import replace_file
 from art_disc.core.records import Environment
 from art_disc.core.records.hardness import (
@@ -13,7 +15,7 @@ from art_disc.core.records.hardness import (
     NeighbourhoodFacts,
     SeparabilityFacts,
 )
-from art_disc.data import Dataset
+from art_disc.data import as_dataset
 from art_disc.hardness.equivalence import EquivalenceClasses, equivalence_classes
 from art_disc.hardness.neighbourhoods import NeighbourhoodSizes, neighbourhood_sizes
 from art_disc.hardness.separability import Separability, separability
@@ -22,10 +24,10 @@ from art_disc.report.hardness import png
 
 
 def survey(  # noqa: PLR0913 - each is a choice of its own
-    data: Dataset,
+    data: Any,
     codebook: Codebook,
     *,
-    eps: Sequence[float],
+    eps: float | Sequence[float],
     defence: str = "",
     rule: str = "exact",
     domain: str = "real",
@@ -35,10 +37,10 @@ def survey(  # noqa: PLR0913 - each is a choice of its own
     """Measure equivalence classes, separability and neighbourhoods at every budget.
 
     Args:
-        data: Classes are counted on its test images; pixels on its training images, or on the test
-            images where there are none.
+        data: A `Dataset`, or arrays of `as_dataset`. Classes are counted on its test images; pixels
+            on its training images, or on the test images where there are none.
         codebook: Fitted.
-        eps: l_inf budgets in [0, 1].
+        eps: One or several l_inf budgets in [0, 1].
         defence: What the codebook is called in the record.
         rule: As for `equivalence_classes`.
         domain: As for `equivalence_classes`.
@@ -51,9 +53,10 @@ def survey(  # noqa: PLR0913 - each is a choice of its own
     """
     if plots is not None:
         check_extra()
+    data = as_dataset(data)
     counts = PixelCounts.of(data.x_train if len(data.x_train) else data.x_test)
     rows = []
-    for budget in eps:
+    for budget in each_budget(eps):
         classes = equivalence_classes(data.x_test, codebook, eps=budget, rule=rule, domain=domain)
         apart = separability(counts, codebook, eps=budget, domain=domain)
         around = neighbourhood_sizes(counts, eps=budget)

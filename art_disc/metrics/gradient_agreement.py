@@ -62,8 +62,8 @@ def gradient_agreement(  # noqa: PLR0913 - each is a choice of its own
     Raises:
         InputError: An argument does not fit, or the classifier draws nothing.
     """
-    images, labels, _ = images_and_labels(classifier, x, y)
     model = check_draws(classifier)
+    images, labels, _ = images_and_labels(model, x, y)
     numbers = draw_counts(draws)
     check_count(batch_size, "batch_size")
     check_choice(loss, "loss", LOSSES)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from art_disc.codebooks import Codebook, DensityCodebook
-from art_disc.core.checks import Float32Array, check_count
+from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment
 from art_disc.core.records.certificate import CertificateRecord
@@ -63,7 +63,7 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
     codebook = DensityCodebook(2, radius=0.6)
     defence = PixelDiscretization(codebook, SoftAssignment(stage.experiment.alpha))
     setting = stage.trained("disc_adv_pre", [defence], seed=seed, verbose=verbose)
-    ours = stage.data.subset(n_test=check_count(n_ex, "n_ex"))
+    ours = stage.data.part(n_ex)
     x = stage.data.x_test[: 1000 if paper == "chen2018" else None]
     rows = []
     for row in published_certificates(paper, number):

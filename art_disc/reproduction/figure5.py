@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from art_disc.codebooks import DensityCodebook
-from art_disc.core.checks import check_count
 from art_disc.core.files import replace_file
 from art_disc.core.records.base import Environment
 from art_disc.core.records.published import ClassesRecord, ClassesRow
@@ -40,7 +39,7 @@ def reproduce_figure5(
     environment = Environment.here(threads=torch.get_num_threads())
     rows = []
     for name, n_codes, radius, eps, printed in _PANELS:
-        data = load_dataset(name, data_dir=data_dir).subset(n_test=check_count(n_ex, "n_ex"))
+        data = load_dataset(name, data_dir=data_dir).part(n_ex)
         book = DensityCodebook(n_codes, radius=radius).fit(data.x_train)
         exact = equivalence_classes(data.x_test, book, eps=eps)
         paper = equivalence_classes(data.x_test, book, eps=eps, rule="paper")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from torch import nn
 
 from art_disc.core.errors import ArtDiscError
 from art_disc.core.records.checked import decode
-from art_disc.data import Dataset
-from art_disc.defences import MapPreprocessor
+from art_disc.data import as_dataset
+from art_disc.defences import as_defences
 from art_disc.networks import load_weights, save_weights
 from art_disc.training.adversary import Adversary
 from art_disc.training.checkpoint import facts_of
@@ -33,12 +33,12 @@ def cache_dir() -> Path:
 
 def trained(  # noqa: PLR0913 - each is a choice of its own
     factory: Callable[[], nn.Module],
-    data: Dataset,
+    data: Any,
     *,
     seed: int = 0,
     objective: Objective | None = None,
     adversary: Adversary | None = None,
-    defences: Sequence[MapPreprocessor] = (),
+    defences: Any = (),
     on_epoch: OnEpoch | None = None,
     cache: str | Path | None = None,
     verbose: bool = True,
@@ -67,6 +67,7 @@ def trained(  # noqa: PLR0913 - each is a choice of its own
         InputError: As for `train`, or an unknown setting.
     """
     check_torch_seed(seed)
+    data, defences = as_dataset(data), as_defences(defences)
     step = objective_of(objective, adversary)
     model = _initial(factory, seed)
     fit_defences(defences, data)

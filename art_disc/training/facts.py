@@ -22,7 +22,7 @@ def fit_defences(defences: Sequence[MapPreprocessor], data: Dataset) -> None:
         if not is_ours(defence):
             msg = f"defences must be defences of art_disc, got {type(defence).__name__}"
             raise InputError(msg)
-    learn_from(defences, data.x_train)
+    learn_from(defences, data)
 
 
 def training_facts(

@@ -17,8 +17,8 @@ from art_disc.core.checks import Float32Array, check_images, check_labels
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import check_seed, derive_seed
 from art_disc.core.showing import Shown
-from art_disc.data import Dataset
-from art_disc.defences import MapPreprocessor
+from art_disc.data import Dataset, as_dataset
+from art_disc.defences import MapPreprocessor, as_defences
 from art_disc.estimators.module import DefendedModule
 from art_disc.networks import weights_hash
 from art_disc.training.adversary import Adversary, perturbed
@@ -61,7 +61,7 @@ class TrainingResult(Shown):
 
 def train(  # noqa: PLR0913 - each is a setting of its own
     model: nn.Module,
-    data: Dataset,
+    data: Any,
     *,
     epochs: int = 10,
     learning_rate: float = 1e-3,
@@ -69,7 +69,7 @@ def train(  # noqa: PLR0913 - each is a setting of its own
     seed: int = 0,
     objective: Objective | None = None,
     adversary: Adversary | None = None,
-    defences: Sequence[MapPreprocessor] = (),
+    defences: Any = (),
     optimizer: str = "adam",
     weight_decay: float = 0.0,
     warm_up: float = 0.0,
@@ -89,15 +89,16 @@ def train(  # noqa: PLR0913 - each is a setting of its own
 
     Args:
         model: The network; it stays on its device and is left in eval mode.
-        data: Training images and labels; accuracy is counted on its test images.
+        data: Training images and labels, a `Dataset` or arrays of `as_dataset`; accuracy is counted
+            on its test images.
         epochs: Passes over the training images, >= 1.
         learning_rate: The optimiser's, > 0.
         batch_size: Images a step, >= 1.
         seed: Of the order of the batches, the crops and the random starts.
         objective: Loss of a batch; None: `CrossEntropy()`.
         adversary: Moves the images before the loss sees them; None: nobody does.
-        defences: Applied in order before the network; one that is not fitted learns from the
-            training images first.
+        defences: What `as_defences` takes, applied in order before the network; one that is not
+            fitted learns from the training images first.
         optimizer: `adam`, or `sgd` with momentum 0.9.
         weight_decay: The optimiser's, >= 0.
         warm_up: Share of the steps, in [0, 1), over which the learning rate rises from 0 first.
@@ -122,6 +123,7 @@ def train(  # noqa: PLR0913 - each is a setting of its own
         epochs, learning_rate, batch_size, optimizer, weight_decay, warm_up, augment, precision
     )
     check_torch_seed(seed)
+    data, defences = as_dataset(data), as_defences(defences)
     run = _Training(model, data, recipe, seed, objective_of(objective, adversary), defences)
     state = run.state
     if checkpoint is not None:
@@ -160,6 +162,7 @@ class _Training:
     defences: Sequence[MapPreprocessor]
 
     def __post_init__(self) -> None:
+        self.data.check_training("to train on")
         x = check_images(self.data.x_train, name="data.x_train")
         y = check_labels(self.data.y_train, len(x), self.data.nb_classes)
         fit_defences(self.defences, self.data)

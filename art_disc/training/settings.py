@@ -12,8 +12,8 @@ from torch import nn
 from art_disc.core.errors import InputError
 from art_disc.core.records.published import SETTINGS
 from art_disc.core.showing import Shown
-from art_disc.data import Dataset
-from art_disc.defences import MapPreprocessor
+from art_disc.data import as_dataset
+from art_disc.defences import MapPreprocessor, as_defences
 from art_disc.estimators import DefendedClassifier, build_classifier
 from art_disc.training.adversary import Adversary
 from art_disc.training.cache import trained
@@ -50,8 +50,8 @@ class SixSettings(Shown):
 
     Args:
         factory: Makes the network.
-        data: Trains it, and fits defences that are not fitted.
-        defences: What discretises; applied in order.
+        data: Trains it, and fits defences that are not fitted; as for `train`.
+        defences: What discretises, as for `train`.
         adversary: Of the adversarial trainings; None: only the natural settings exist.
         natural, adversarial: Settings of `train` for the two base networks.
         natural_again, adversarial_again: Those of the two retrainings.
@@ -73,8 +73,8 @@ class SixSettings(Shown):
     """
 
     factory: Callable[[], nn.Module]
-    data: Dataset
-    defences: Sequence[MapPreprocessor]
+    data: Any
+    defences: Any
     adversary: Adversary | None = None
     natural: Options = field(default_factory=dict)
     adversarial: Options = field(default_factory=dict)
@@ -85,6 +85,8 @@ class SixSettings(Shown):
     verbose: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "data", as_dataset(self.data))
+        object.__setattr__(self, "defences", as_defences(self.defences))
         once, again = (self.natural, self.adversarial), (self.natural_again, self.adversarial_again)
         for options in (*once, *again):
             recipe_of(**options)

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from art_disc.core.errors import InputError, InputWarning
+from art_disc.core.words import naming
 from art_disc.data import Dataset, load_dataset
 from art_disc.defences import MapPreprocessor, parse_defences
 from art_disc.estimators import DefendedClassifier, build_classifier, encoded_shape
@@ -71,8 +72,7 @@ def load_part(
     seed: int = 0,
 ) -> Dataset:
     """Return the data set with `n_ex` of its test images; None: all, as for `load_dataset`."""
-    data = load_dataset(name, data_dir=data_dir)
-    return data if n_ex is None else data.subset(n_test=n_ex, stratified=stratified, seed=seed)
+    return load_dataset(name, data_dir=data_dir).part(n_ex, stratified=stratified, seed=seed)
 
 
 def usual_defence(data: Dataset) -> str:
@@ -100,10 +100,8 @@ def fitted_defences(text: str | None, data: Dataset) -> list[MapPreprocessor]:
     """
     text = text or usual_defence(data)
     defences = parse_defences(text)
-    if not len(data.x_train) and not all(defence.is_fitted for defence in defences):
-        msg = f"{data.name} has no training images to learn {text!r} from; give a fixed one"
-        raise InputError(msg)
-    fit_defences(defences, data)
+    with naming(f"defence {text!r}"):
+        fit_defences(defences, data)
     return defences
 
 
@@ -124,8 +122,8 @@ def make_classifier(
     """Return the network behind its defences, and one line on how it was trained."""
     network, line = make_network(words, data, defences)
     if words.retrain is not None:
-        if not defences or not len(data.x_train):
-            msg = "retrain needs a defence to train behind, and training images"
+        if not defences:
+            msg = "retrain needs a defence to train behind, got none; give one, or leave it out"
             raise InputError(msg)
         network, result = trained(
             partial(copy.deepcopy, network),
@@ -189,9 +187,7 @@ def _built_in(
     data: Dataset,
     defences: Sequence[MapPreprocessor],
 ) -> tuple[nn.Module, str]:
-    if not len(data.x_train):
-        msg = f"{data.name} has no training images; give a network (model) and its weights"
-        raise InputError(msg)
+    data.check_training("to train the built-in network on (model and weights give another)")
     epochs = usual_epochs(data) if words.epochs is None else words.epochs
     network, result = trained(
         factory,

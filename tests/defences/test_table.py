@@ -193,16 +193,16 @@ def test_every_codebook_file_of_a_chain_is_found():
     ],
 )
 def test_words_become_values(text, kind, value):
-    assert parse_value(text, kind) == value
-    assert type(parse_value(text, kind)) is kind
+    assert parse_value(text, kind, "option") == value
+    assert type(parse_value(text, kind, "option")) is kind
 
 
 @pytest.mark.parametrize(
     ("text", "kind"), [("yes", bool), ("1.5", int), ("", float), ("nan", float)]
 )
 def test_words_that_are_no_values_are_refused(text, kind):
-    with pytest.raises(InputError, match="expected"):
-        parse_value(text, kind)
+    with pytest.raises(InputError, match=rf"^option must be .*, got '{text}'"):
+        parse_value(text, kind, "option")
 
 
 def test_the_help_of_the_commands_names_every_word():

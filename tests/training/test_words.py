@@ -125,8 +125,8 @@ def test_what_does_not_fit_is_refused(small):
     ):
         with pytest.raises(InputError, match=text):
             make_classifier(words, small, [])
-    with pytest.raises(InputError, match="has no training images; give a network"):
+    with pytest.raises(InputError, match="no training images to train the built-in network on"):
         make_network(QUIET, bare)
-    with pytest.raises(InputError, match="no training images to learn 'density:n_codes=2"):
+    with pytest.raises(InputError, match=r"'density:n_codes=2.*no training images for Pix"):
         fitted_defences(None, bare)
     assert usable_device("cpu") == torch.device("cpu")

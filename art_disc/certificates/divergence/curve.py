@@ -14,7 +14,7 @@ from art_disc.certificates.divergence.models import DivergenceModel
 from art_disc.certificates.divergence.task import Ballot, Poll, Task
 from art_disc.certificates.divergence.votes import vote_limits
 from art_disc.core.budget import Budget
-from art_disc.core.checks import BoolArray, check_choice, check_count, check_eps
+from art_disc.core.checks import BoolArray, check_choice, check_count, check_eps, each_budget
 from art_disc.core.errors import InputError
 from art_disc.core.records.certificate import (
     AttackedPoint,
@@ -120,10 +120,10 @@ def _asked(eps: float | Sequence[float], bounds: Sequence[str], y: Any) -> list[
     """Return the budgets, each once, where there is something to count."""
     for bound in bounds:
         check_choice(bound, "bound", BOUNDS)
-    budgets = list(dict.fromkeys(check_eps(value, most=np.inf) for value in np.ravel(eps).tolist()))
-    if not budgets or not bounds:
-        msg = f"a curve needs at least one budget and at least one bound, got {eps} and {bounds}"
+    if not bounds:
+        msg = f"a curve needs at least one bound of {', '.join(BOUNDS)}, got none"
         raise InputError(msg)
+    budgets = list(dict.fromkeys(check_eps(value, most=np.inf) for value in each_budget(eps)))
     if y is None:
         msg = "certified accuracy needs true labels; kl_certify(y=None) certifies votes as they are"
         raise InputError(msg)

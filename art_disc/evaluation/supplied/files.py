@@ -14,7 +14,8 @@ from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.core.files import read_npz
 from art_disc.data.folders import SUFFIXES, stack_images, warn_of_skipped
 
-Files = str | Path | Sequence[str | Path] | Mapping[str, str | Path]
+Place = Path | NDArray[Any]
+Files = str | Place | Sequence[str | Path] | Mapping[str, str | Place]
 
 # an evaluation's own export holds the clean images as x, so its name for ours comes first
 _IMAGES = ("x_adv", "adversarial", "x")
@@ -36,20 +37,25 @@ class Supplied:
     ids: IntArray
 
 
-def find_sets(where: Files) -> dict[str, Path]:
+def find_sets(where: Files) -> dict[str, Place]:
     """Return the sets of images under their names.
 
     Args:
         where: An npz file; a folder with pictures in it; a folder of such files and folders (the
             `adversarial/` of an evaluation's export, or the folder of the evaluation); several of
-            these; or several of the first two by name.
+            these; an array of images; or npz files, folders of pictures and arrays by name.
 
     Raises:
         DataNotFoundError: No such file or folder.
         InputError: A folder without images, or two sets of one name.
     """
     if isinstance(where, Mapping):
-        return {str(name): Path(path) for name, path in where.items()}
+        return {
+            str(name): place if isinstance(place, np.ndarray) else Path(place)
+            for name, place in where.items()
+        }
+    if isinstance(where, np.ndarray):
+        return {"images": where}
     if isinstance(where, Sequence) and not isinstance(where, str):
         return _all_sets(where)
     path = Path(where)
@@ -67,8 +73,8 @@ def find_sets(where: Files) -> dict[str, Path]:
     return found
 
 
-def _all_sets(places: Sequence[str | Path]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+def _all_sets(places: Sequence[str | Path]) -> dict[str, Place]:
+    found: dict[str, Place] = {}
     for name, path in (item for place in places for item in find_sets(place).items()):
         if name in found:
             msg = f"there are two sets called {name}: {found[name]} and {path}; rename one"
@@ -77,8 +83,8 @@ def _all_sets(places: Sequence[str | Path]) -> dict[str, Path]:
     return found
 
 
-def _sets_inside(inside: Path) -> dict[str, Path]:
-    found = {}
+def _sets_inside(inside: Path) -> dict[str, Place]:
+    found: dict[str, Place] = {}
     for entry in sorted(inside.iterdir()):
         if entry.is_dir() and _pictures(entry):
             found[f"{entry.name}/"] = entry

@@ -6,14 +6,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from art_disc.core.budget import Budget, perturbation_norm
-from art_disc.core.checks import BoolArray, Float32Array, IntArray, check_count, check_eps
+from art_disc.core.checks import (
+    BoolArray,
+    Float32Array,
+    IntArray,
+    check_count,
+    check_eps,
+    check_images,
+)
 from art_disc.core.errors import InputError
 from art_disc.core.records.fields import Setting
 from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet
 from art_disc.core.seeds import derive_seed
+from art_disc.estimators import as_classifier
 from art_disc.estimators.contract import WhiteBoxClassifier, images_and_labels, top_of
 from art_disc.estimators.describe import defence_lines, environment_of
-from art_disc.evaluation.supplied.files import Files, Supplied, find_sets, read_set
+from art_disc.evaluation.supplied.files import Files, Place, Supplied, find_sets, read_set
 from art_disc.trials import Scorer
 from art_disc.trials.streams import callers_stream
 
@@ -48,10 +56,11 @@ def score_images(  # noqa: PLR0913 - each is a choice of its own
     not adversarial: it is named in the record and counts as the clean image does.
 
     Args:
-        classifier: From `build_classifier`; or several by name, for the same images.
-        images: An npz file with `x` and perhaps `indices`, a folder of pictures named by index, a
-            folder of such sets, several of these, or sets by name; what an evaluation exports is
-            read too.
+        classifier: From `build_classifier`, or a plain ART one; or several by name, for the same
+            images.
+        images: Adversarial images (n, ...), in the order of `clean`; an npz file with `x` and
+            perhaps `indices`, a folder of pictures named by index, a folder of such sets, several
+            of these, or sets by name; what an evaluation exports is read too.
         clean: The clean images (n, ...) in the classifiers' layout and input range, or uint8.
         y: Their labels (n,), or one-hot rows.
         eps: l_inf budget in the input range.
@@ -85,8 +94,8 @@ def score_images(  # noqa: PLR0913 - each is a choice of its own
     check_count(draws, "draws")
     originals = _Originals(x, labels, known)
     sets = []
-    for name, path in find_sets(images).items():
-        given = read_set(path, x.shape[1:], upper)
+    for name, place in find_sets(images).items():
+        given = _given(name, place, known, x.shape[1:], upper)
         kept, rows = _match(given, known, name)
         found = _measured(name, given, kept, originals, rows, budget)
         for label, model in models.items():
@@ -113,11 +122,28 @@ def score_images(  # noqa: PLR0913 - each is a choice of its own
 
 def _models(classifier: Any) -> dict[str, WhiteBoxClassifier]:
     if not isinstance(classifier, Mapping):
-        return {"defended": classifier}
+        return {"defended": as_classifier(classifier)}
     if not classifier:
         msg = "classifier must be a classifier, or at least one by name, got none"
         raise InputError(msg)
-    return {str(name): model for name, model in classifier.items()}
+    return {str(name): as_classifier(model) for name, model in classifier.items()}
+
+
+def _given(
+    name: str, place: Place, known: IntArray, shape: tuple[int, ...], upper: float
+) -> Supplied:
+    """Return a set; image i of an array belongs to the i-th clean image."""
+    if not isinstance(place, np.ndarray):
+        return read_set(place, shape, upper)
+    images = check_images(place, name=name, upper=upper, shape=shape)
+    if len(images) != len(known):
+        msg = (
+            f"{name} must hold one image for each of the {len(known)} clean ones, got "
+            f"{len(images)}; give the clean images that they were made of"
+        )
+        raise InputError(msg)
+    order = np.argsort(known)
+    return Supplied("array", images[order], known[order])
 
 
 def _ids(ids: Any, n: int) -> IntArray:

@@ -1,6 +1,5 @@
 """A sweep's plan: which data sets, networks, defences, budgets, attacks and seeds are crossed."""
 
-import difflib
 import re
 import tomllib
 from dataclasses import asdict, dataclass, fields
@@ -12,7 +11,7 @@ from art_disc.core.budget import check_norm
 from art_disc.core.checks import check_count, check_eps
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.core.showing import Shown
-from art_disc.core.words import parse_number
+from art_disc.core.words import known_words, parse_number
 from art_disc.evaluation.sweep.words import (
     PlannedAttack,
     gradient_sources,
@@ -167,9 +166,7 @@ class SweepPlan(Shown):
         known = [f.name for f in fields(cls)]
         for key in body:
             if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-                msg = f"unknown plan key {key!r}{hint}"
+                msg = f"unknown plan key {key!r}; {known_words(key, known)}"
                 raise InputError(msg)
         for key in ("name", "datasets", "defences", "eps", "attacks"):
             if key not in body:
@@ -186,6 +183,12 @@ def _unique(key: str, value: Any) -> tuple[Any, ...]:
         kinds = (int, float, str) if key == "eps" else (int,)
     if not entries or not all(isinstance(e, kinds) and e not in ("", None) for e in entries):
         what = {"eps": "budgets", "seeds": "whole numbers"}.get(key, "words")
-        msg = f"plan key {key!r} must be a list of {what} with at least one entry, got {value!r}"
+        shown = str | float | int
+        got = ", ".join(repr(e) if isinstance(e, shown) else type(e).__name__ for e in entries)
+        msg = f"plan key {key!r} must be a list of {what}, at least one, got [{got}]"
+        if kinds == (str,):
+            msg += "; a plan holds words alone"
+        if key == "datasets":
+            msg += ": save arrays with numpy.savez and give the path"
         raise InputError(msg)
     return tuple(dict.fromkeys(entries))

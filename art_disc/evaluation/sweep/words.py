@@ -1,12 +1,13 @@
 """The words of a plan file: attacks, trainings, sources of gradients, numbers, durations."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from art_disc.attacks import SUITES, AttackSpec, attack_table
+from art_disc.core import words
 from art_disc.core.errors import ArtDiscError, InputError
 from art_disc.core.words import parse_number
 from art_disc.defences import MapPreprocessor, parse_defences
@@ -160,11 +161,6 @@ def parse_duration(value: Any) -> float:
     return seconds
 
 
-@contextmanager
-def naming(key: str) -> Iterator[None]:
+def naming(key: str) -> AbstractContextManager[None]:
     """Put the plan's key before the message of any error of this package inside the block."""
-    try:
-        yield
-    except ArtDiscError as error:
-        msg = f"plan key {key!r}: {error}"
-        raise InputError(msg) from error
+    return words.naming(f"plan key {key!r}", ArtDiscError)

@@ -1,18 +1,20 @@
 """The attack zoo: every attack of the table against several classifiers, one cell each."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tqdm import tqdm
 
 from art_disc.attacks import ATTACKS, TIERS, AttackSpec, attack_table
 from art_disc.attacks.zoo.discovery import LEFT_OUT
 from art_disc.core.budget import Budget
-from art_disc.core.checks import check_choice, check_count, check_eps, number_of
+from art_disc.core.checks import check_choice, check_eps, number_of
 from art_disc.core.errors import InputError
 from art_disc.core.records.zoo import ZooRecord
 from art_disc.core.seeds import derive_seed
-from art_disc.data import Dataset
-from art_disc.estimators.contract import WhiteBoxClassifier, check_classifier, top_of
+from art_disc.data import as_dataset
+from art_disc.estimators import as_classifier
+from art_disc.estimators.contract import top_of
 from art_disc.estimators.describe import defence_lines
 from art_disc.evaluation.describe import describe_run
 from art_disc.evaluation.door import examples_of
@@ -24,8 +26,8 @@ from art_disc.trials.streams import callers_stream
 
 @callers_stream
 def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
-    classifiers: Mapping[str, WhiteBoxClassifier],
-    data: Dataset,
+    classifiers: Mapping[str, Any],
+    data: Any,
     *,
     tier: str = "smoke",
     attacks: str | Sequence[str] | None = None,
@@ -67,10 +69,11 @@ def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
         msg = f"time_limit must be a number of seconds >= 0, got {time_limit!r}"
         raise InputError(msg)
     table = attack_table(chosen, tier=tier)
-    first, *_ = [check_classifier(classifier) for classifier in classifiers.values()]
+    classifiers = {name: as_classifier(given) for name, given in classifiers.items()}
+    first = next(iter(classifiers.values()))
     upper = top_of(first)
     budget = Budget(check_eps(eps, upper=upper), upper=upper)
-    data = data.subset(n_test=check_count(n_ex, "n_ex", least=2))
+    data = as_dataset(data, first).part(n_ex, least=2)
     x, y = examples_of(first, data, upper)
     scorers = {
         name: Scorer(classifier, x, y, draws=1, seed=derive_seed(seed, "score", name))
