@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from art_disc.cli.options import given
+from art_disc.cli.options import given, say
 from art_disc.codebooks import Codebook
 from art_disc.core.checks import each_budget
 from art_disc.core.errors import InputError
@@ -75,12 +75,21 @@ def make_reference(
 ) -> nn.Module | None:
     """Return the adversarially trained network of `--reference`, or None where there is none.
 
-    Where the checks need one and none is given, it is trained at the largest budget.
+    Where the checks need one and none is given, it is trained at the largest budget; why not, where
+    that cannot be, is said.
     """
     named = options.reference not in ("auto", "none")
-    needed = options.checks in ("standard", "full") and _norm(options) == "inf"
-    own = options.model or options.weights
-    if not named and (options.reference == "none" or not needed or own or not len(data.x_train)):
+    needed = options.checks in ("standard", "full")
+    if not named and (options.reference == "none" or not needed):
+        return None
+    reasons = {
+        "it would be trained in l_inf, not in the norm of --norm 2": _norm(options) != "inf",
+        "the network is your own, and how it is trained is too": options.model or options.weights,
+        f"{data.name} has no training images": not len(data.x_train),
+    }
+    why = next((reason for reason, holds in reasons.items() if holds), "")
+    if why and not named:
+        say(options, f"no adversarially trained reference: {why}; give weights, --reference FILE")
         return None
     return words.make_reference(
         classifier,

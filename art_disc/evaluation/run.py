@@ -1,5 +1,6 @@
 """The evaluation itself: clean accuracy, every trial of the plan, the checks, then the record."""
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 from art.attacks.attack import EvasionAttack
 from art.estimators.classification import PyTorchClassifier
+from tqdm import tqdm
 
 from art_disc.attacks import parse_settings
 from art_disc.core.budget import check_norm
@@ -16,7 +18,7 @@ from art_disc.data import as_dataset
 from art_disc.estimators import as_classifier
 from art_disc.estimators.contract import top_of
 from art_disc.estimators.describe import describe_voting
-from art_disc.evaluation.checks import Checks, Context, check_trials, run_checks
+from art_disc.evaluation.checks import Checks, Context, cannot_run, check_trials, run_checks
 from art_disc.evaluation.describe import describe_network, describe_run
 from art_disc.evaluation.door import budgets_of, check_choices, examples_of, models_of
 from art_disc.evaluation.plan import estimate_seconds, plan_trials
@@ -106,8 +108,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         export: `npz`: write every adversarial set into `out`, exact and on the 8-bit grid; `png`:
             as pictures too.
         training: One line on how the network was trained, for the record.
-        announce: Called before the first attack with a line on the cost, and one on each attack
-            that is left out.
+        announce: Called before the first attack with a line on each check and attack that cannot
+            run, and one on the cost; None: the first of these go to stderr where `verbose`.
         verbose: Show one progress bar.
 
     Returns:
@@ -150,14 +152,29 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         ctx = _context(run, checks, gradient_sources(classifier, surrogates), settings or {})
         trials += check_trials(ctx)
     trials = merge_trials(trials)
-    if announce is not None:
-        seconds = estimate_seconds(classifier, trials, x)
-        announce(f"{len(trials)} attacks on {len(x)} images, about {_duration(seconds)}")
-        for line in left_out(trials):
-            announce(line)
+    _announce(run, trials, ctx, announce, verbose=verbose)
     if out is not None:
         _open(run, Path(out), resume=resume, export=export, trials=trials)
     return _finish(run, trials, ctx, max_free if certify else None, verbose=verbose)
+
+
+def _announce(
+    run: Runner,
+    trials: Sequence[PlannedTrial],
+    ctx: Context | None,
+    announce: Callable[[str], None] | None,
+    *,
+    verbose: bool,
+) -> None:
+    """Say before the run what cannot run, with the cure, and how long the rest takes."""
+    for line in (*cannot_run(ctx), *left_out(trials)):
+        if announce is not None:
+            announce(line)
+        elif verbose:
+            tqdm.write(line, file=sys.stderr)
+    if announce is not None:
+        seconds = estimate_seconds(run.classifier, trials, run.x)
+        announce(f"{len(trials)} attacks on {len(run.x)} images, about {_duration(seconds)}")
 
 
 def _facts(run: Runner, norm: str, budgets: tuple[float, ...]) -> dict[str, Any]:

@@ -154,3 +154,8 @@ def dataset_name(record: EvaluationRecord) -> str:
 def network_name(record: EvaluationRecord) -> str:
     """Name of the network, also where the record has none."""
     return str(record.network.get("name") or "unnamed network")
+
+
+def training_line(record: EvaluationRecord) -> str:
+    """How the network was trained, as the run was told; "" where it was not."""
+    return str(record.network.get("training") or "")

@@ -168,7 +168,7 @@ def make_network(
         network = built_in() if words.model is None else _own(words.model)
         line = "the user's own network"
         if words.weights is None:
-            line = f"{line}, untrained weights: none were given"
+            line = f"{line}, untrained weights unless it loads its own: none were given"
             msg = (
                 f"{words.model} came without weights: expected a file of them, got none, so the "
                 "network is as it is made, untrained unless it loads its own; give --weights FILE"

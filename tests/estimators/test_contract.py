@@ -139,10 +139,11 @@ def test_ours_keep_the_contract_and_bare_ones_are_told_what_they_lack(digits, di
     words = r"build_classifier, got PyTorchClassifier.*lacks base, base_network, defences"
     with pytest.raises(InputError, match=words):
         check_classifier(bare)
+    # what is no classifier of ART's either; of a plain one evaluations make one of ours
     with pytest.raises(InputError, match="lacks base"):
-        ad.evaluate(bare, digits, eps=0.1)
+        ad.evaluate(abs, digits, eps=0.1)
     with pytest.raises(InputError, match="lacks base"):
-        zoo_matrix({"none": plain, "bare": bare}, digits)
+        zoo_matrix({"none": plain, "bare": abs}, digits)
     for classifier, what in ((plain, "no draws"), (random.frozen(0), "frozen draws")):
         with pytest.raises(InputError, match=what):
             check_draws(classifier)

@@ -2,6 +2,6 @@
 
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.options import Checks, Thresholds
-from art_disc.evaluation.checks.running import TABLE, check_trials, run_checks
+from art_disc.evaluation.checks.running import TABLE, cannot_run, check_trials, run_checks
 
-__all__ = ["TABLE", "Checks", "Context", "Thresholds", "check_trials", "run_checks"]
+__all__ = ["TABLE", "Checks", "Context", "Thresholds", "cannot_run", "check_trials", "run_checks"]

@@ -45,6 +45,16 @@ def lost_to(unfinished: Sequence[AttackOutcome]) -> Finding | None:
     return next((not_run(f"{o.attack}: {o.status}: {o.reason}") for o in unfinished), None)
 
 
+def no_reference(ctx: Context) -> str:
+    """Why what needs the adversarially trained network cannot run; "" where there is one."""
+    if ctx.reference is not None:
+        return ""
+    return (
+        "no adversarially trained network was given; train one, training.train(..., adversary="
+        "Adversary(eps)), and give it: reference=network (--reference FILE)"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Check(Shown):
     """One check.
@@ -56,6 +66,7 @@ class Check(Shown):
         cure: What to do if it fails.
         judge: Looks at the finished run.
         trials: Attacks that it needs.
+        unable: Why it cannot run, with the cure, where that is known before the run; else "".
     """
 
     id: str
@@ -64,3 +75,4 @@ class Check(Shown):
     cure: str
     judge: Callable[[Context], Finding]
     trials: Callable[[Context], list[PlannedTrial]] | None = None
+    unable: Callable[[Context], str] = lambda _: ""

@@ -6,7 +6,7 @@ from art_disc.attacks import ATTACKS
 from art_disc.attacks.random_search import RandomSearch
 from art_disc.core.records import AttackOutcome
 from art_disc.defences import traits
-from art_disc.evaluation.checks.base import Check, Finding, judged, not_run, passed
+from art_disc.evaluation.checks.base import Check, Finding, judged, no_reference, not_run, passed
 from art_disc.evaluation.checks.context import LUCK, Context
 from art_disc.evaluation.planned import PlannedTrial
 from art_disc.evaluation.sources import Source, blind_source, gradient_sources, relaxed_source
@@ -139,9 +139,8 @@ def transfers_add_nothing(ctx: Context) -> Finding:
     """C12: examples made elsewhere find nothing that ours did not."""
     mine = _of_kind(ctx, _elsewhere)
     finding = _gain(ctx, mine, ctx.thresholds.transfer, "transferred examples")
-    if ctx.reference is None and finding.status != "fail":
-        return not_run("no adversarially trained network was given to transfer from")
-    return finding
+    why = no_reference(ctx)
+    return not_run(why) if why and finding.status != "fail" else finding
 
 
 def _loss_trials(ctx: Context) -> list[PlannedTrial]:
@@ -195,7 +194,7 @@ CHECKS = (
         "C12", "Transfers find nothing new", "standard",
         "gradients are masked: examples made elsewhere beat those made here; add the transfer to "
         "the attacks and mend the surrogate",
-        transfers_add_nothing, _transfer_trials,
+        transfers_add_nothing, _transfer_trials, no_reference,
     ),
     Check(
         "C13", "Several losses", "standard",

@@ -106,11 +106,23 @@ def _plant(ctx: Context, last: nn.Linear, x: Float32Array, seed: int) -> WhiteBo
     return None
 
 
+def _linear(ctx: Context) -> list[nn.Linear]:
+    return [m for m in ctx.classifier.base_network.modules() if isinstance(m, nn.Linear)]
+
+
+def _no_layer(ctx: Context) -> str:
+    missing = (
+        "the network has no linear layer whose inputs could be read out; a network that ends in "
+        "one, or tier standard, which does without"
+    )
+    return "" if _linear(ctx) else missing
+
+
 def planted_example(ctx: Context) -> Finding:
     """C18: the attack finds planted examples, guessing does not."""
-    layers = [m for m in ctx.classifier.base_network.modules() if isinstance(m, nn.Linear)]
-    if not layers:
-        return not_run("the network has no linear layer whose inputs could be read out")
+    if why := _no_layer(ctx):
+        return not_run(why)
+    layers = _linear(ctx)
     n = min(ctx.options.n_random, ctx.n)
     made, guessed, missed = 0, 0, np.zeros(n, dtype=bool)
     for i in range(n):
@@ -158,6 +170,6 @@ CHECKS = (
     Check(
         "C18", "Planted examples are found", "full",
         "the attack misses examples that are there: more steps, restarts or another surrogate",
-        planted_example,
+        planted_example, None, _no_layer,
     ),
 )  # fmt: skip

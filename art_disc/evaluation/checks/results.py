@@ -9,7 +9,15 @@ from art_disc.core.checks import BoolArray, Float32Array
 from art_disc.core.intervals import paired_difference
 from art_disc.core.records import AttackOutcome
 from art_disc.estimators.contract import WhiteBoxClassifier
-from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
+from art_disc.evaluation.checks.base import (
+    Check,
+    Finding,
+    failed,
+    judged,
+    no_reference,
+    not_run,
+    passed,
+)
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.probes import NO_BASE
 from art_disc.evaluation.planned import PlannedTrial
@@ -32,7 +40,7 @@ def gain(ctx: Context) -> Finding:
     """C17: what the defence gains, over the base and over adversarial training, with intervals."""
     record = ctx.record
     if record is None or ctx.reference is None:
-        return not_run("no adversarially trained network was given to compare with")
+        return not_run(no_reference(ctx))
     numbers: dict[str, float] = {}
     gains = []
     if ctx.classifier.has_base:
@@ -136,7 +144,7 @@ CHECKS = (
     Check(
         "C17", "Gain over undefended networks", "standard",
         "give evaluate(..., reference=) an adversarially trained network of the same architecture",
-        gain, _reference_trials,
+        gain, _reference_trials, no_reference,
     ),
     Check(
         "C19", "Images within the budget", "quick",

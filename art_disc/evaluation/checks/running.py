@@ -31,6 +31,15 @@ def check_trials(ctx: Context) -> list[PlannedTrial]:
     return [trial for check in asked if check.trials is not None for trial in check.trials(ctx)]
 
 
+def cannot_run(ctx: Context | None) -> list[str]:
+    """Say which checks cannot run, as is known before the run, one line a reason."""
+    names: dict[str, list[str]] = {}
+    for check in [] if ctx is None else of_tier(ctx.options.tier):
+        if ctx is not None and _wanted(check, ctx) and (why := check.unable(ctx)):
+            names.setdefault(why, []).append(check.id)
+    return [f"not run: {', '.join(who)}: {why}" for why, who in names.items()]
+
+
 def run_checks(ctx: Context, *, verbose: bool) -> tuple[CheckResult, ...]:
     """Judge the finished run by every check of the tier."""
     found = []

@@ -16,6 +16,7 @@ from art_disc.report.reading import (
     in_unit_range,
     knowledge_there,
     network_name,
+    training_line,
 )
 from art_disc.report.summary import evaluation_summary
 from art_disc.report.table import Folded
@@ -82,6 +83,7 @@ def _subject(record: EvaluationRecord) -> Facts:
     rows = [
         ("Data set", f"{dataset_name(record)}, n = {len(record.labels)}"),
         ("Network", network_name(record)),
+        ("Weights", training_line(record) or "how they were trained was not told"),
         ("Defence", "; then ".join(record.defences) or "none"),
     ]
     if record.reference:
@@ -131,7 +133,9 @@ def _codeword(word: list[float]) -> str:
 def _text(record: EvaluationRecord) -> str:
     base = bool(record.base_correct)
     clean = f"base {record.clean('base')}   " if base else ""
-    lines = [f"clean   {clean}defended {record.clean()}"]
+    trained = training_line(record)
+    lines = [f"network {network_name(record)}: {trained}"] if trained else []
+    lines.append(f"clean   {clean}defended {record.clean()}")
     for eps in record.eps:
         other = f"base {record.worst(eps, model='base') or 'not attacked'}   " if base else ""
         worst = record.worst(eps) or "not attacked"
