@@ -269,7 +269,7 @@ def test_the_users_own_network_and_weights(capsys, tmp_path, monkeypatch, digits
         (["--certify", "--defence", "none"], "codebook"),
         (["--weights", "nosuchfile.npz"], "nosuchfile"),
         (["--device", "abacus"], "abacus"),
-        (["--batch-size", "0"], "batch_size"),
+        (["--batch-size", "0"], "--batch-size must be"),
     ],
 )
 def test_bad_input_is_one_readable_line_and_exit_code_2(capsys, tmp_path, monkeypatch, words, told):
