@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from art_disc.cli.exits import DONE, FLAWED, INTERRUPTED
-from art_disc.cli.options import MODEL, RUN, names, say, settings_of, share
+from art_disc.cli.options import MODEL, RUN, names, say, share
 
 
 def add(parser: ArgumentParser) -> None:
@@ -74,15 +74,18 @@ def _checks(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Attack, score, report; 1 where an attack failed, 130 on Ctrl-C, with what was finished."""
-    from art_disc.attacks import attack_table
-    from art_disc.cli.setup import budgets, load_data, make_classifier, make_reference
+    from art_disc.cli.setup import (
+        attack_settings,
+        budgets,
+        load_data,
+        make_classifier,
+        make_reference,
+    )
     from art_disc.evaluation import EvaluationInterrupted, evaluate
     from art_disc.report import check_extra
 
     check_extra()
-    data, settings = load_data(options), settings_of(options)
-    # what is misspelt shows before a network is trained
-    attack_table(options.attacks, settings)
+    data, settings = load_data(options), attack_settings(options)
     eps = budgets(options, data)
     classifier, line = make_classifier(options, data)
     out = Path(options.out or f"runs/{data.name}")

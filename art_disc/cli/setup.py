@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from art_disc.cli.options import given, say
+from art_disc.attacks import attack_table
+from art_disc.cli.options import given, say, settings_of
 from art_disc.codebooks import Codebook
-from art_disc.core.checks import each_budget
+from art_disc.core.budget import each_budget
 from art_disc.core.errors import InputError
 from art_disc.core.inputs import Inputs
 from art_disc.data import Dataset
@@ -21,6 +22,13 @@ def load_data(options: Namespace) -> Dataset:
     """Return the data set of `--dataset`, `--data-dir`, `--n-ex` and `--stratified`."""
     part = given(options, "n_ex", "stratified", "seed")
     return words.load_part(options.dataset, options.data_dir, **part)
+
+
+def attack_settings(options: Namespace) -> dict[str, str]:
+    """Return the settings of `--set`; what is misspelt shows before a network is trained."""
+    settings = settings_of(options)
+    attack_table(options.attacks, settings)
+    return settings
 
 
 def budgets(options: Namespace, data: Dataset) -> list[float]:

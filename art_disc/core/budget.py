@@ -28,6 +28,19 @@ def check_norm(norm: Any) -> str:
     return NORMS[norm]
 
 
+def each_budget(eps: Any) -> list[Any]:
+    """Return one budget or several, in a list or an array, as a list; none of them is checked.
+
+    Raises:
+        InputError: There is none.
+    """
+    budgets = np.ravel(np.asarray(eps, dtype=object)).tolist()
+    if not budgets:
+        msg = f"eps must hold at least one budget, got {eps!r}; write 0.1 or [0.1, 0.2]"
+        raise InputError(msg)
+    return list(budgets)
+
+
 def perturbation_norm(adversarial: Float32Array, x: Float32Array, norm: str) -> NDArray[np.float64]:
     """Norm of each example's change, shape (n,), in the input range."""
     change = (adversarial.astype(np.float64) - x).reshape(len(x), -1)

@@ -247,19 +247,6 @@ def check_eps(eps: Any, *, upper: float = 1.0, most: float | None = None) -> flo
     return value
 
 
-def each_budget(eps: Any) -> list[Any]:
-    """Return one budget or several, in a list or an array, as a list; none of them is checked.
-
-    Raises:
-        InputError: There is none.
-    """
-    budgets = np.ravel(np.asarray(eps, dtype=object)).tolist()
-    if not budgets:
-        msg = f"eps must hold at least one budget, got {eps!r}; write 0.1 or [0.1, 0.2]"
-        raise InputError(msg)
-    return list(budgets)
-
-
 def check_count(value: Any, name: str, *, least: int = 1, most: int | None = None) -> int:
     """Return a whole number that is at least `least`, and at most `most` if that is given.
 

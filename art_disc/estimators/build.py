@@ -213,7 +213,7 @@ def _without_votes(classifier: RandomizedClassifier) -> DefendedClassifier:
 
 
 def _axes(classifier: DefendedClassifier) -> str:
-    """Return how a shape is read, where the number of channels seems to be at its other end."""
+    """Return the cure; how the shape is read, where the channels seem to be at its other end."""
     a, b, c = classifier.input_shape
     first = classifier.channels_first
     if (c if first else a) in (1, 3) and (a if first else c) not in (1, 3):
@@ -222,7 +222,7 @@ def _axes(classifier: DefendedClassifier) -> str:
             f"; channels_first={first} reads it as {read}: give input_shape={other}, or "
             f"channels_first={not first}"
         )
-    return ""
+    return "; give a network for such images, or the input_shape that it takes"
 
 
 def _tried(classifier: DefendedClassifier) -> DefendedClassifier:
@@ -248,7 +248,6 @@ def _tried(classifier: DefendedClassifier) -> DefendedClassifier:
         if not classifier.has_base:
             shape = classifier.encoded_shape
             what, cure = "encoded images", f"; make it for {shape}"
-        cure = cure or "; give a network for such images, or the input_shape that it takes"
         reason = f"{type(error).__name__}: {error}"
         msg = f"the network fails on {what} of shape {shape}: {reason}{cure}"
         raise InputError(msg) from error

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from art.estimators.classification import PyTorchClassifier
 
-from art_disc.core.checks import Float32Array, IntArray, check_images, check_labels, each_budget
+from art_disc.core.budget import each_budget
+from art_disc.core.checks import Float32Array, IntArray, check_images, check_labels
 from art_disc.core.errors import InputError
 from art_disc.core.inputs import Inputs
 from art_disc.core.layouts import check_shape

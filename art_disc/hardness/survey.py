@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from art_disc.codebooks import Codebook, PixelCounts
-from art_disc.core.checks import each_budget
+from art_disc.core.budget import each_budget
 from art_disc.core.files import replace_file
 from art_disc.core.records import Environment
 from art_disc.core.records.hardness import (

@@ -13,8 +13,8 @@ from art_disc.certificates.divergence.decide import BOUNDS, ORDERS, check_orders
 from art_disc.certificates.divergence.models import DivergenceModel
 from art_disc.certificates.divergence.task import Ballot, Poll, Task
 from art_disc.certificates.divergence.votes import vote_limits
-from art_disc.core.budget import Budget
-from art_disc.core.checks import BoolArray, check_choice, check_count, check_eps, each_budget
+from art_disc.core.budget import Budget, each_budget
+from art_disc.core.checks import BoolArray, check_choice, check_count, check_eps
 from art_disc.core.errors import InputError
 from art_disc.core.records.certificate import (
     AttackedPoint,
