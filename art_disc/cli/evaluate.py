@@ -74,20 +74,14 @@ def _checks(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Attack, score, report; 1 where an attack failed, 130 on Ctrl-C, with what was finished."""
-    from art_disc.cli.setup import (
-        attack_settings,
-        budgets,
-        load_data,
-        make_classifier,
-        make_reference,
-    )
+    from art_disc.cli import setup
     from art_disc.evaluation import EvaluationInterrupted, evaluate
     from art_disc.report import check_extra
 
     check_extra()
-    data, settings = load_data(options), attack_settings(options)
-    eps = budgets(options, data)
-    classifier, line = make_classifier(options, data)
+    data, settings = setup.load_data(options), setup.attack_settings(options)
+    eps = setup.budgets(options, data)
+    classifier, line = setup.make_classifier(options, data)
     out = Path(options.out or f"runs/{data.name}")
     try:
         result = evaluate(
@@ -100,7 +94,7 @@ def run(options: Namespace) -> int:
             surrogates=options.surrogates,
             settings=settings,
             checks=None if options.checks == "none" else options.checks,
-            reference=make_reference(options, data, classifier),
+            reference=setup.make_reference(options, data, classifier),
             draws=options.draws,
             certify=options.certify,
             max_free=options.max_free,
