@@ -128,7 +128,7 @@ def main() -> None:
     natural = network(data)
     if options.luck:
         found = {"eps": EPS_BROKEN, "luck": luck(data, natural)}
-        common.write("check_luck", found, options.threads)
+        common.write("check_calibration_luck", found, options.threads)
         return
     broken = [broken_one(case, data, natural) for case in CASES]
     held = []
