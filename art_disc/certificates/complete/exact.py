@@ -1,18 +1,23 @@
 """A classifier in exact arithmetic, beside the one that it is rounded from."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from art_disc.bounds import RoundedNetwork
+from art_disc.bounds import Graph, RoundedNetwork
 from art_disc.certificates.complete.network import graph_of
 from art_disc.certificates.target import applied_defences, find_target
+from art_disc.core.errors import CertificateError
 from art_disc.estimators.build import build_classifier
 from art_disc.estimators.contract import Classifier
 
+_MOST_BITS, _LEAST_BITS = 10, 4
 
-def rounded_classifier(classifier: Classifier, *, bits: int = 8) -> Any:
+
+def rounded_classifier(classifier: Classifier, *, bits: int | None = None) -> Any:
     """Return a classifier like the given one, whose network is rounded and computes exactly.
 
     Its weights, and the standardised images of codewords, are multiples of 2^-bits; it runs in
@@ -21,10 +26,11 @@ def rounded_classifier(classifier: Classifier, *, bits: int = 8) -> Any:
 
     Args:
         classifier: One that `certify(method="complete")` takes; itself, if it is rounded already.
-        bits: Of the fractions of its numbers.
+        bits: Of the fractions of its numbers; None: as many, up to 10, as leave all sums exact.
 
     Raises:
-        CertificateError: It has no bounds, or a sum could be inexact: fewer bits are the cure.
+        CertificateError: It has no bounds, or a sum could be inexact, with 4 bits where none are
+            given.
     """
     target = find_target(classifier)
     if target.rounded is not None:
@@ -36,11 +42,22 @@ def rounded_classifier(classifier: Classifier, *, bits: int = 8) -> Any:
         torch.from_numpy(target.images(np.broadcast_to(end, units.shape).copy(), shape))[0]
         for end in (words.min(axis=0), words.max(axis=0))
     )
+    tried = range(_MOST_BITS, _LEAST_BITS - 1, -1) if bits is None else [bits]
     return build_classifier(
-        RoundedNetwork(graph_of(target, shape), low, high, bits),
+        _most_precise(graph_of(target, shape), low, high, tried),
         input_shape=shape,  # type: ignore[arg-type]
         nb_classes=classifier.nb_classes,
         defences=[applied_defences(classifier)[0]],
         clip_values=(0.0, target.upper),
         channels_first=target.channels_first,
     )
+
+
+def _most_precise(graph: Graph, low: Tensor, high: Tensor, tried: Sequence[int]) -> RoundedNetwork:
+    """Return the network rounded to the first of these bits that leave its sums exact."""
+    for bits in tried[:-1]:
+        try:
+            return RoundedNetwork(graph, low, high, bits)
+        except CertificateError:
+            continue
+    return RoundedNetwork(graph, low, high, tried[-1])
