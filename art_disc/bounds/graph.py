@@ -42,14 +42,6 @@ class Graph(Shown):
             values.append(step(*[values[i] for i in taken]))
         return values[-1]
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Precision of its numbers; float64 where it has none."""
-        values = (getattr(step, f.name) for step in self.steps for f in fields(step))
-        parts = (part for v in values for part in (v if isinstance(v, tuple) else (v,)))
-        dtypes = (p.dtype for p in parts if isinstance(p, Tensor) and p.is_floating_point())
-        return next(dtypes, torch.float64)
-
     def to(self, dtype: torch.dtype) -> "Graph":
         """Return the same steps with numbers of another precision."""
         return replace(self, steps=tuple(_cast(step, dtype) for step in self.steps))

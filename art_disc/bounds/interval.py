@@ -47,8 +47,10 @@ def ibp(network: nn.Module | Graph, low: Tensor, high: Tensor, *, batch_size: in
     if low.shape != high.shape or not bool((low <= high).all()):
         msg = f"expected low <= high of one shape, got {tuple(low.shape)} and {tuple(high.shape)}"
         raise InputError(msg)
-    whole = network if isinstance(network, Graph) else trace(network, tuple(low.shape[1:]))
-    graph = whole.to(low.dtype)
+    if isinstance(network, Graph):
+        graph = network.to(low.dtype)
+    else:
+        graph = trace(network, tuple(low.shape[1:]), low.dtype)
     parts = zip(low.split(batch_size), high.split(batch_size), strict=True)
     ends = [boxes_of(graph, *part)[-1] for part in parts]
     return torch.cat([a for a, _ in ends]), torch.cat([b for _, b in ends])

@@ -11,9 +11,9 @@ METHODS: dict[str, Method] = {
 }
 
 _BOUNDED = (
-    "bounds of the network are worked out in floating point and count where they exceed 0 by a "
-    "tolerance: eight times the largest difference between float32 and float64 found on some of "
-    "the boxes, no proof for others"
+    "bounds of the network are worked out in float64 and count where they exceed 0 by a tolerance: "
+    "eight times the largest difference between its margins in float32 and float64 on a sample of "
+    "the images, no proof for others"
 )
 # what verdicts of a method rest on besides `Problem.assumes`
 ASSUMES = {"bounds": _BOUNDED, "complete": _BOUNDED}

@@ -25,6 +25,7 @@ class Search:
         self.found = Enumeration(scene.problem, index)
         self.tried = 0
         self.nodes = 0
+        self.start = time.perf_counter()
         self.frame = Frame(scene, index, spend.megabytes)
         self.open: list[tuple[float, CodeBox]] = [(-np.inf, self.frame.root)]
         widest = max(shape.numel() for shape in self.frame.graph.shapes) * scene.classes * 64
@@ -32,11 +33,10 @@ class Search:
 
     def run(self) -> Finding:
         """Decide the image, or spend what may be spent."""
-        start = time.perf_counter()
         while self.open and self.found.witness is None:
             if self.nodes >= self.spend.nodes:
                 return self._undecided(f"{self.spend.nodes} nodes")
-            if time.perf_counter() - start > self.spend.seconds:
+            if time.perf_counter() - self.start > self.spend.seconds:
                 return self._undecided(f"{self.spend.seconds:g} seconds")
             self._step()
         done = self.found.finding

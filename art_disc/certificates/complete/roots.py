@@ -26,14 +26,14 @@ def by_crown_ibp(graph: Graph, low: Tensor, high: Tensor, rows: Tensor) -> Tenso
 @torch.no_grad()
 def root_bounds(scene: Scene, images: Sequence[int], margins: Margins) -> dict[int, float]:
     """Return for each image a lower bound of its least margin over all its code images."""
-    graph = scene.graph if scene.graph.rigorous else scene.graph.to(torch.float32)
+    graph = scene.graph
     codes = scene.problem.target.codebook.n_codes_ * scene.places.shape[0]
     widest = max(codes, *(scene.classes * shape.numel() for shape in graph.shapes))
     size = max(1, _MOST_VALUES // widest)
     found: dict[int, float] = {}
     for start in range(0, len(images), size):
         part = images[start : start + size]
-        low, high = (end.to(graph.dtype) for end in scene.ends(scene.boxes(part)))
-        bounds = margins(graph, low, high, scene.rows(part).to(graph.dtype))
+        low, high = scene.ends(scene.boxes(part))
+        bounds = margins(graph, low, high, scene.rows(part))
         found.update(zip(part, bounds.amin(dim=1).tolist(), strict=True))
     return found
