@@ -113,6 +113,18 @@ class Claiming(ad.DefendedClassifier):
         return (Rounding(), *super().defences)
 
 
+class Centred(nn.Module):
+    """The same network, its scores less their mean over the batch."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores = self.network(x)
+        return scores - scores.mean(dim=0)
+
+
 class OnDiscretised(ProjectedGradientDescent):
     """An attack that starts from the discretised image and counts its budget from there."""
 
@@ -288,4 +300,14 @@ CASES = (
         tier="full",
     ),
     Case("attack on the discretised image", "C19", two_codes(), attack_on_discretised),
+    Case(
+        "scores less their mean over the batch",
+        "C21",
+        lambda network, data: ad.build_classifier(Centred(network), data=data),
+    ),
+    Case(
+        "the same, behind noise",
+        "C21",
+        lambda network, data: noisy(Centred(network), data),
+    ),
 )

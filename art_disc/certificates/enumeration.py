@@ -134,9 +134,8 @@ def _classify(
         images = np.concatenate([each.code_images(codes) for each, codes in batch])
         sizes = [len(codes) for _, codes in batch]
         owners = np.repeat([each.index for each, _ in batch], sizes)
-        gaps = problem.target.margins(
-            problem.target.scores(images, batch_size), problem.labels[owners]
-        )
+        scores = problem.target.scores(images, batch_size)
+        gaps = problem.target.margins(scores, problem.labels[owners])
         parts = np.split(gaps, np.cumsum(sizes)[:-1])
         for (each, codes), part in zip(batch, parts, strict=True):
             each.done += len(codes)

@@ -1,6 +1,7 @@
 """Certified accuracy of a classifier behind a codebook map."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,9 +9,9 @@ import torch
 from art_disc.certificates.certificate import Certificate
 from art_disc.certificates.complete.exact import rounded_classifier
 from art_disc.certificates.methods import METHODS, assumptions
-from art_disc.certificates.problem import Options, Problem
+from art_disc.certificates.problem import Finding, Options, Problem
 from art_disc.certificates.spend import Spend
-from art_disc.certificates.target import check_map, find_target
+from art_disc.certificates.target import find_target, measured
 from art_disc.codebox import Threat
 from art_disc.core.checks import check_choice, check_count, check_labels
 from art_disc.core.inputs import Inputs
@@ -19,6 +20,8 @@ from art_disc.estimators.contract import Classifier
 from art_disc.estimators.describe import environment_of
 
 _VALUES_AT_ONCE = 1 << 25
+# images by which a classifier is known to be none
+_TRIED = 256
 
 
 # ART's predict draws from torch's global stream (through its DataLoader), which is the caller's
@@ -41,8 +44,9 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     """Decide for each image whether any change within `eps` can make its class wrong.
 
     An image is certified if all images of codewords that the budget can lead to are classified as
-    its label, by more than float error; falsified if a perturbed image was found, and checked, that
-    is classified otherwise (the clean image where that is wrong already); undecided otherwise.
+    its label, by more than the float error that is measured first; falsified if a perturbed image
+    was found, and checked, that is classified otherwise (the clean image where that is wrong
+    already); undecided otherwise.
 
     Args:
         classifier: An ART classifier whose first defence is a codebook map on the raw pixels, as
@@ -85,11 +89,11 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     given = None if y is None else inputs.labels(y, len(images))
     rows = min(batch_size, max(1, _VALUES_AT_ONCE // images[0].size))
     options = Options(max_free, rows, verbose, spend or Spend())
-    check_map(target, images, rows)
     scores = target.scores(images, rows)
+    target = measured(target, images, rows)
     predicted = scores.argmax(axis=1)
     labels = predicted if given is None else check_labels(given, len(images), scores.shape[1])
-    problem = Problem.of(target, threat, images, labels, predicted)
+    problem = Problem.of(target, threat, images, labels, scores)
     findings = problem.findings(decide(problem, options))
     record = CertificateRecord(
         method=method,
@@ -100,16 +104,25 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
             **problem.settings,
             "labels": "predictions" if y is None else "given",
         },
-        verdicts=tuple(found.verdict for found in findings),
-        reasons=tuple(found.reason for found in findings),
-        free_pixels=tuple(problem.free.tolist()),
-        log2_images=tuple(problem.log2.tolist()),
-        evaluated=tuple(found.evaluated for found in findings),
         seconds=time.perf_counter() - start,
         environment=environment_of(classifier),
+        **_found(problem, findings),
     )
     witnesses = {i: f.witness for i, f in enumerate(findings) if f.witness is not None}
     return Certificate(record, witnesses, None if target.rounded is None else classifier)
+
+
+def _found(problem: Problem, findings: Sequence[Finding]) -> dict[str, Any]:
+    """Return the fields of a record that tell what was found, example by example, and how sure."""
+    return {
+        "verdicts": tuple(found.verdict for found in findings),
+        "reasons": tuple(found.reason for found in findings),
+        "free_pixels": tuple(problem.free.tolist()),
+        "log2_images": tuple(problem.log2.tolist()),
+        "evaluated": tuple(found.evaluated for found in findings),
+        "noise": problem.target.noise,
+        "margin": problem.target.tolerance,
+    }
 
 
 # as above
@@ -123,9 +136,9 @@ def check_certifiable(classifier: Classifier, x: Any, *, max_free: int = 12) -> 
         InputError: An argument does not fit.
         CertificateError: The classifier is none that this certificate covers.
     """
-    options = Options(max_free, 256, verbose=False)
+    options = Options(max_free, _TRIED, verbose=False)
     target = find_target(classifier)
-    check_map(target, Inputs.of(classifier).images(x), options.batch_size)
+    measured(target, Inputs.of(classifier).images(x)[:_TRIED], options.batch_size)
 
 
 def certified_accuracy(

@@ -15,6 +15,7 @@ from art_disc.codebox.grid import is_on_grid
 from art_disc.core.budget import BUDGET_TOLERANCE
 from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray, check_count
 from art_disc.core.errors import CertificateError, InputError
+from art_disc.estimators.steadiness import FACTOR, SAME
 
 EXACT = (
     "sums of the rounded network are exact in float64 whatever their order, and rounding of linear "
@@ -101,9 +102,11 @@ class Problem:
         threat: Threat,
         images: Float32Array,
         labels: IntArray,
-        predicted: IntArray,
+        scores: Float64Array,
     ) -> "Problem":
-        """Find out what each image can reach; those with another prediction need no method.
+        """Find out what each image can reach; those whose label clearly loses need no method.
+
+        Scores are those of the images themselves, shape (n, classes).
 
         Raises:
             CertificateError: The threat's rule is `paper_float`, which is not sound, or its domain
@@ -112,13 +115,14 @@ class Problem:
         if threat.rule == "paper_float":
             msg = "rule='paper_float' misses codewords at ties and proves nothing; use 'exact'"
             raise CertificateError(msg)
+        lost = target.margins(scores, labels) < -1
         free, log2, packed = [], [], {}
         numbers = itertools.count()
         for masks in masks_of(target.units(images), target.codebook, threat):
             free.append((masks.sum(axis=-1) > 1).sum(axis=-1))
             log2.append(log2_images(masks))
             for mask, index in zip(masks, numbers, strict=False):
-                if predicted[index] == labels[index]:
+                if not lost[index]:
                     packed[index] = np.packbits(mask, axis=-1)
         return cls(
             target, threat, images, labels, np.concatenate(free), np.concatenate(log2), packed
@@ -126,7 +130,7 @@ class Problem:
 
     @property
     def to_decide(self) -> tuple[int, ...]:
-        """Images that a method has to answer for; the clean others are misclassified already."""
+        """Images that a method has to answer for; the others are clearly wrong as they are."""
         return tuple(self.packed)
 
     def mask(self, index: int) -> BoolArray:
@@ -209,16 +213,18 @@ class Problem:
         if self.threat.rule == "paper":
             ties = "a superset of the reachable codewords (Chen et al. 2018, eq. 2), ties included"
         wins = (
-            f"the label must win by {self.target.tolerance:g} of the largest score (at least 1), a "
-            "tolerance for float32 sums and not a proof"
+            f"the label must win by {self.target.tolerance:.2g} of the largest score (at least 1), "
+            f"{FACTOR:g} times what float sums were seen to differ by, at least {SAME:g}, and no "
+            "proof"
         )
         if self.target.rounded is not None:
             wins = f"the label must win; {EXACT}"
         return (
             f"l_inf changes of at most eps a value, up to {BUDGET_TOLERANCE:g} of the range, to "
-            f"{values}; {ties}; budgets are widened against rounding; {wins}; the "
-            "classifier is deterministic and sees nothing of an image but its "
-            "codewords"
+            f"{values}; {ties}; budgets are widened against rounding; {wins}; the classifier is "
+            "deterministic and sees nothing but the codewords of one image at a time, as far as "
+            "was measured: each image was scored again beside its copies and others, alone and "
+            "shuffled"
         )
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from art_disc.bounds.rounded import RoundedNetwork
+from art_disc.certificates.known import check_known, is_identity
 from art_disc.codebooks import Codebook
 from art_disc.codebox import Threat, from_units, to_units, unit_mask
 from art_disc.core.checks import Float32Array, Float64Array, IntArray
@@ -15,9 +16,8 @@ from art_disc.core.errors import CertificateError, InputError
 from art_disc.defences.preprocessor import check_clip_values
 from art_disc.defences.traits import traits
 from art_disc.estimators.contract import Classifier
+from art_disc.estimators.steadiness import FACTOR, SAME, Steadiness, steadiness
 
-# relative to the largest score of an image, at least 1
-TOLERANCE = 1e-5
 # less than any margin but 0 of a network whose sums need no more than 52 bits
 EXACT_TOLERANCE = 2.0**-60
 _SAMPLE = 256
@@ -48,21 +48,13 @@ def applied_defences(classifier: Any) -> tuple[Any, ...]:
     listed = tuple(getattr(classifier, "preprocessing_operations", None) or ())
     inside = getattr(getattr(classifier, "model", None), "preprocessors", ())
     claimed = tuple(getattr(classifier, "defences", None) or ())
-    idle = [d for d in listed if not d.apply_predict or _is_identity(d)]
+    idle = [d for d in listed if not d.apply_predict or is_identity(d)]
     unnamed = (d for d in (*listed, *inside) if not _holds(claimed, d))
     return tuple(d for d in (*unnamed, *claimed) if not _holds(idle, d))
 
 
 def _holds(steps: Iterable[Any], wanted: Any) -> bool:
     return any(step is wanted for step in steps)
-
-
-def _is_identity(step: Any) -> bool:
-    """Whether this is ART's standardisation by mean 0 and deviation 1."""
-    mean, std = getattr(step, "mean", None), getattr(step, "std", None)
-    if mean is None or std is None:
-        return False
-    return bool(np.all(np.asarray(mean) == 0) and np.all(np.asarray(std) == 1))
 
 
 def codebook_of(classifier: Classifier) -> Codebook:
@@ -103,6 +95,8 @@ class Target:
         upper: Top of its range.
         channels_first: Its layout.
         rounded: Its network, where that is one of exact arithmetic.
+        noise: Largest difference measured between scores of one image in two batches, in units of
+            its largest score (at least 1).
     """
 
     classifier: Classifier
@@ -110,6 +104,7 @@ class Target:
     upper: float
     channels_first: bool
     rounded: RoundedNetwork | None = None
+    noise: float = 0.0
 
     @property
     def arithmetic(self) -> str:
@@ -118,12 +113,8 @@ class Target:
 
     @property
     def tolerance(self) -> float:
-        """By how much of the largest score, at least 1, a label must win."""
-        return EXACT_TOLERANCE if self.rounded is not None else TOLERANCE
-
-    def margins(self, scores: Float64Array, labels: IntArray) -> Float64Array:
-        """Score of the label less the best other one, in multiples of the tolerance."""
-        return margins(scores, labels, self.tolerance)
+        """By how much of the largest score, at least 1, a class must win, or lose."""
+        return max(SAME if self.rounded is None else EXACT_TOLERANCE, FACTOR * self.noise)
 
     def units(self, x: Float32Array) -> Float32Array:
         """Images in the input range to units (n, units, d) in [0, 1]."""
@@ -148,6 +139,15 @@ class Target:
             raise CertificateError(msg)
         return scores
 
+    def margins(self, scores: Float64Array, labels: IntArray) -> Float64Array:
+        """Score of the label less the best other one, in multiples of the tolerance."""
+        rows = np.arange(len(scores))
+        others = scores.copy()
+        others[rows, labels] = -np.inf
+        scale = np.maximum(1.0, np.abs(scores).max(axis=1))
+        lead = scores[rows, labels] - others.max(axis=1)
+        return np.asarray(lead / (self.tolerance * scale))
+
 
 @contextmanager
 def _full_precision() -> Iterator[None]:
@@ -162,22 +162,14 @@ def _full_precision() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
-def margins(scores: Float64Array, labels: IntArray, tolerance: float = TOLERANCE) -> Float64Array:
-    """Score of the label less the best other one, in multiples of a relative tolerance."""
-    rows = np.arange(len(scores))
-    others = scores.copy()
-    others[rows, labels] = -np.inf
-    scale = np.maximum(1.0, np.abs(scores).max(axis=1))
-    return np.asarray((scores[rows, labels] - others.max(axis=1)) / (tolerance * scale))
-
-
 def find_target(classifier: Classifier) -> Target:
     """Check a classifier and take what a certificate needs of it.
 
     Raises:
-        CertificateError: A defence that draws, no codebook map first, another input range, or a
-            codeword that the map sends elsewhere.
+        CertificateError: Something unknown, a defence that draws, no codebook map first, another
+            input range, or a codeword that the map sends elsewhere.
     """
+    check_known(classifier)
     drawing = any(traits(defence).is_random for defence in applied_defences(classifier))
     if drawing or getattr(classifier, "is_random", False):
         # a few equal scores prove nothing: hard votes over little noise agree on every sample
@@ -223,12 +215,40 @@ def _check_fixed_points(target: Target, defence: Any) -> None:
         raise CertificateError(msg)
 
 
+def measured(target: Target, x: Float32Array, batch_size: int) -> Target:
+    """Return a target with the float noise that its scores of images have.
+
+    Raises:
+        CertificateError: Scores that are not an image's own, or a map that is none; see
+            `check_steady` and `check_map`.
+    """
+    steady = steadiness(target.scores, x, upper=target.upper, rows=batch_size)
+    check_steady(steady)
+    check_map(target, x, batch_size)
+    return replace(target, noise=steady.noise)
+
+
+def check_steady(steady: Steadiness) -> None:
+    """Refuse scores that depend on more than the image.
+
+    Raises:
+        CertificateError: They do.
+    """
+    if steady.doubt:
+        msg = (
+            f"a certificate needs scores that are an image's own, but {steady.doubt}; take a "
+            "network that sees one image at a time and draws nothing, in eval mode (BatchNorm with "
+            "running statistics)"
+        )
+        raise CertificateError(msg)
+
+
 def check_map(target: Target, x: Float32Array, batch_size: int) -> None:
     """Refuse a classifier that tells an image from the image of its codewords.
 
     It is tried on up to 256 of the images and on shifted copies of them, which are no codewords
-    even where the images are; something random, something done to the raw pixels before the
-    codebook map, or a map that is not applied, shows here.
+    even where the images are; something done to the raw pixels before the codebook map, or a map
+    that is not applied, shows here.
 
     Raises:
         CertificateError: Scores differ.
@@ -246,10 +266,9 @@ def check_map(target: Target, x: Float32Array, batch_size: int) -> None:
     raw = target.scores(target.images(np.where(clear, units, codes), shape), batch_size)
     mapped = target.scores(target.images(codes, shape), batch_size)
     scale = np.maximum(1.0, np.abs(mapped).max(axis=1, keepdims=True))
-    if not (np.abs(raw - mapped) <= TOLERANCE * scale).all():
+    if not (np.abs(raw - mapped) <= SAME * scale).all():
         msg = (
-            "the classifier scores an image and the image of its codewords differently: it is "
-            "random, or the pixels are changed before the codebook map; a certificate needs the "
-            "map first and everything after it deterministic"
+            "the classifier scores an image and the image of its codewords differently: the map is "
+            "not applied, or the pixels are changed before it; a certificate needs it first"
         )
         raise CertificateError(msg)

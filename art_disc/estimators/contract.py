@@ -1,8 +1,9 @@
 """What evaluations, checks and certificates ask of a classifier, whoever made it.
 
 `DefendedClassifier` keeps this contract; so does any class with the same names. A certificate by
-enumeration asks for `Classifier` alone; evaluations and checks, which attack it and look inside,
-for `WhiteBoxClassifier`, and of one that draws for `RandomClassifier`.
+enumeration asks for `Classifier` alone, and for a class that it knows
+(`art_disc.certificates.known`); evaluations and checks, which attack it and look inside, for
+`WhiteBoxClassifier`, and of one that draws for `RandomClassifier`.
 """
 
 from collections.abc import Callable

@@ -109,7 +109,7 @@ def test_a_witness_keeps_to_the_budget_and_the_domain(
     x = np.full((1, 1, 2, 2), 115 / 255 * upper, dtype=np.float32)
     zero = np.zeros(1, dtype=np.int64)
     threat = Threat(20 / 255, domain=domain)
-    problem = Problem.of(find_target(classifier), threat, x, zero, zero)
+    problem = Problem.of(find_target(classifier), threat, x, zero, np.eye(2)[zero])
     found = problem.witness_among(0, np.full_like(x, level / 255 * upper))
     assert (found is not None) == is_witness
 

@@ -63,9 +63,9 @@ def test_checks_are_told_and_a_finished_run_is_taken_up(capsys, tmp_path):
     code, out, _ = run(capsys, *words, "--set", "fgsm.num_random_init=0", "--export", "png")
     assert code == 0
     record = EvaluationRecord.load(tmp_path / "record.json")
-    assert (record.checks_tier, len(record.checks)) == ("quick", 10)
+    assert (record.checks_tier, len(record.checks)) == ("quick", 11)
     assert f"verdict: {verdict_title(record)}" in out
-    assert "10 quick checks" in verdict_title(record)
+    assert "11 quick checks" in verdict_title(record)
     sets = list((tmp_path / "adversarial").glob("*.npz"))
     assert len(sets) == len({(r.attack, r.surrogate, r.knowledge, r.eps) for r in record.outcomes})
     assert len(list(sets[0].with_suffix("").glob("*.png"))) == 20

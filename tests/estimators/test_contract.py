@@ -7,7 +7,8 @@ from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
 import art_disc as ad
-from art_disc.core.errors import InputError
+from art_disc.certificates import known
+from art_disc.core.errors import CertificateError, InputError
 from art_disc.estimators.contract import (
     RandomClassifier,
     WhiteBoxClassifier,
@@ -115,9 +116,14 @@ def test_anything_that_keeps_the_contract_is_evaluated(digits, digits_net, defen
         assert (a.correct, a.gradients, a.queries) == (b.correct, b.gradients, b.queries)
 
 
-def test_anything_that_keeps_the_contract_is_certified(digits, digits_net):
+def test_what_keeps_the_contract_is_certified_once_its_class_is_known(
+    monkeypatch, digits, digits_net
+):
     hidden = built(digits, digits_net, ad.PixelDiscretization(BOOK))
     x = digits.x_test[:40]
+    with pytest.raises(CertificateError, match="Own may do more than its module"):
+        ad.metrics.certify(Own(hidden), x, eps=0.2, verbose=False)
+    monkeypatch.setattr(known, "ESTIMATORS", {*known.ESTIMATORS, Own})
     mine, theirs = (ad.metrics.certify(c, x, eps=0.2, verbose=False) for c in (Own(hidden), hidden))
     assert mine.verdicts == theirs.verdicts
     assert mine.count("certified") > 0

@@ -9,10 +9,10 @@ from torch import Tensor
 from art_disc.bounds import Graph, float_tolerance, margin_rows
 from art_disc.certificates.complete.network import graph_of
 from art_disc.certificates.problem import Problem
-from art_disc.certificates.target import TOLERANCE
 from art_disc.codebox import CodeBox, from_units, to_units
 from art_disc.core.checks import Float32Array, IntArray
 from art_disc.core.errors import CertificateError
+from art_disc.estimators.steadiness import SAME
 
 _SAMPLE = 32
 
@@ -85,7 +85,8 @@ class Scene:
                 found = self.graph(self.entered(x))
             if self.problem.target.rounded is not None:
                 found = found - found.amax(dim=1, keepdim=True)
-            most = max(self.tolerance, TOLERANCE * max(1.0, float(scores.abs().max())))
+            same = max(SAME, self.problem.target.tolerance)
+            most = max(self.tolerance, same * max(1.0, float(scores.abs().max())))
             if found.shape != scores.shape or not float((found - scores).abs().max()) <= most:
                 msg = (
                     "the classifier's predictions are not those of its torch network on images of "

@@ -107,7 +107,7 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
         confidence=float(confidence),
         draws=draws,
         assumes=task.assumes,
-        settings=poll.settings(votes, orders),
+        settings=poll.settings(task, votes, orders),
         vacuous=tuple(filter(None, (task.vacuous(bound)[1] for bound in bounds))),
         seconds=time.perf_counter() - start,
         environment=environment_of(classifier),

@@ -14,6 +14,7 @@ from art_disc.certificates.divergence.models import (
     PooledModel,
     axis_levels,
 )
+from art_disc.certificates.known import check_known
 from art_disc.certificates.target import applied_defences
 from art_disc.core.checks import Float64Array
 from art_disc.core.errors import CertificateError
@@ -29,9 +30,11 @@ def divergence_model(classifier: Any) -> DivergenceModel:
             after.
 
     Raises:
-        CertificateError: Nothing draws, something else comes before it, it is frozen or without
-            noise, or nothing is proven for its cells (more than three channels).
+        CertificateError: Something unknown (see `check_known`), nothing draws, something else comes
+            before it, it is frozen or without noise, or nothing is proven for its cells (more than
+            three channels).
     """
+    check_known(classifier)
     resizing = []
     for step in applied_defences(classifier):
         if traits(step).pools:

@@ -76,7 +76,7 @@ def kl_certify(  # noqa: PLR0913 - everything after the labels is a keyword
         confidence=float(confidence),
         draws=draws,
         assumes=task.assumes,
-        settings=poll.settings(votes, orders),
+        settings=poll.settings(task, votes, orders),
         verdicts=tuple("certified" if ok else "undecided" for ok in decision.certified),
         reasons=_reasons(task, decision, limits, float(eps), bound),
         votes=tuple(votes.counts[rows, votes.labels].tolist()),

@@ -10,7 +10,8 @@ from art_disc.certificates.divergence.finding import divergence_model
 from art_disc.certificates.divergence.gaussian import vacuous_from
 from art_disc.certificates.divergence.models import AdaptiveModel, DivergenceModel, PooledModel
 from art_disc.certificates.divergence.votes import check_confidence, count_votes
-from art_disc.certificates.target import input_top
+from art_disc.certificates.known import ESTIMATORS, check_known
+from art_disc.certificates.target import check_steady, input_top
 from art_disc.core.budget import BUDGET_TOLERANCE
 from art_disc.core.checks import (
     BoolArray,
@@ -24,20 +25,30 @@ from art_disc.core.checks import (
 from art_disc.core.inputs import Inputs
 from art_disc.core.records.fields import Setting
 from art_disc.core.seeds import derive_seed
+from art_disc.estimators.contract import RandomClassifier, lacking
+from art_disc.estimators.steadiness import steadiness_of
 
+# images that a network gets at once, among other numbers, where its batch is looked for
+_ROWS = 256
 # votes by which a label is chosen where none is given; what is certified are other votes
 _CHOOSING = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A classifier found fit, its model, and the images in both scales."""
+    """A classifier found fit, its model, and the images in both scales.
+
+    Attributes:
+        noise: Largest difference measured between scores of one image in two batches, in units of
+            its largest score (at least 1); None: not measured, since nothing freezes its draws.
+    """
 
     classifier: Any
     model: DivergenceModel
     given: Float32Array
     images: Float64Array
     upper: float
+    noise: float | None = None
 
     @classmethod
     def of(cls, classifier: Any, x: Any, model: DivergenceModel | None) -> "Task":
@@ -48,12 +59,14 @@ class Task:
             CertificateError: The classifier is none that these certificates cover.
         """
         found = divergence_model(classifier) if model is None else model
+        if type(classifier) in ESTIMATORS:
+            check_known(classifier)
         upper = input_top(classifier)
         given = Inputs.of(classifier).images(x)
         images = given.astype(np.float64) / upper
         if not getattr(classifier, "channels_first", True):
             images = np.moveaxis(images, -1, 1)
-        return cls(classifier, found, given, images, upper)
+        return cls(classifier, found, given, images, upper, _noise(classifier, given))
 
     def budget(self, eps: float) -> float:
         """Budget on the [0, 1] scale, with what the evaluation forgives attacks."""
@@ -84,8 +97,19 @@ class Task:
             f"{self.model.assumes} "
             "(what is drawn and computed in float32 is taken for exact); single draws vote for "
             "their highest score, independently; what follows the random defence sees nothing else "
-            "of the image; each verdict holds with the stated confidence by itself"
+            "of the image, and nothing of the other images of its batch ("
+            f"{'not measured' if self.noise is None else 'measured on one frozen draw'}); each "
+            "verdict holds with the stated confidence by itself"
         )
+
+
+def _noise(classifier: Any, images: Float32Array) -> float | None:
+    """Return `Task.noise`; refuse scores that depend on the batch."""
+    if lacking(classifier, RandomClassifier):
+        return None
+    steady = steadiness_of(classifier, images, rows=_ROWS)
+    check_steady(steady)
+    return steady.noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +166,7 @@ class Poll:
         counts = self.counts(task, task.given, self.seed, self.draws)
         return Ballot(counts, check_labels(labels, len(counts), counts.shape[1]), y is not None)
 
-    def settings(self, ballot: Ballot, orders: Sequence[float]) -> dict[str, Setting]:
+    def settings(self, task: Task, ballot: Ballot, orders: Sequence[float]) -> dict[str, Setting]:
         """Return how the verdicts come about, for the record."""
         return {
             "labels": "given" if ballot.given else f"chosen by {_CHOOSING} other votes",
@@ -150,4 +174,5 @@ class Poll:
             "seed": self.seed,
             "batch_size": self.batch_size,
             "classes": ballot.counts.shape[1],
+            "score_noise": task.noise,
         }

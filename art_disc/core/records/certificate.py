@@ -50,6 +50,10 @@ class CertificateRecord(Verdicts, kind="certificate"):
         free_pixels: For each example, the pixels that can reach more than one codeword.
         log2_images: For each example, log2 |S(x)|, the number of reachable code images.
         evaluated: For each example, the code images really classified.
+        noise: Largest difference measured between scores of one example alone, beside its copies,
+            beside others and shuffled, in units of its largest score (at least 1).
+        margin: By how much of its largest score (at least 1) a class had to win. Older records say
+            neither; theirs was 1e-5.
     """
 
     method: str
@@ -63,6 +67,8 @@ class CertificateRecord(Verdicts, kind="certificate"):
     evaluated: Annotated[tuple[Count, ...], like("verdicts")]
     seconds: NonNegative
     environment: Environment
+    noise: NonNegative | None = None
+    margin: NonNegative | None = None
 
     def lower_limit(self, confidence: float = 0.99) -> float:
         """Exact one-sided lower limit of the certified accuracy on the data's distribution.

@@ -8,7 +8,7 @@ from art_disc.core.records.outcomes import CHECK_TIERS
 from art_disc.core.showing import Shown
 
 # every check there is
-IDS = tuple(f"C{i}" for i in range(1, 21))
+IDS = tuple(f"C{i}" for i in range(1, 22))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from torch import nn
 
 from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray
 from art_disc.estimators.contract import WhiteBoxClassifier
+from art_disc.estimators.steadiness import network_scores
 
 NO_BASE = "the network takes encoded images, so there is no undefended one beside it"
 _BATCH = 100
@@ -33,12 +34,7 @@ def network_logits(classifier: WhiteBoxClassifier, x: Float32Array) -> Float32Ar
     """Return what the network alone says of what it takes: images, or codes behind an encoder."""
     if classifier.has_base:
         return logits_of(classifier.base, x)
-    network, parts = classifier.base_network, []
-    with torch.no_grad():
-        for start in range(0, len(x), _BATCH):
-            given = torch.tensor(x[start : start + _BATCH], device=classifier.device)
-            parts.append(network(classifier.standardised(given)).cpu().numpy())
-    return np.concatenate(parts)
+    return network_scores(classifier, x, _BATCH)
 
 
 def losses(classifier: WhiteBoxClassifier, x: Float32Array, y: IntArray) -> Float64Array:

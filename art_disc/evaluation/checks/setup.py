@@ -1,4 +1,4 @@
-"""C1 to C4: is the thing under attack what it is said to be, and are its gradients alive?"""
+"""C1 to C4 and C21: is what is attacked what it is said to be, and are its gradients alive?"""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from art_disc.core.checks import BoolArray, Float64Array
 from art_disc.core.records import Share
 from art_disc.core.records.randomness import LOSSES
 from art_disc.defences import traits
+from art_disc.estimators.steadiness import steadiness_of
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.probes import (
@@ -182,6 +183,17 @@ def _steps(ctx: Context, model: Any, signs: Any) -> tuple[float, Float64Array, F
         step = min(2 * step, upper / 2)
 
 
+def own_scores(ctx: Context) -> Finding:
+    """C21: an image has the same scores whatever its batch is, or two batches give two results."""
+    steady = steadiness_of(ctx.classifier, ctx.x, rows=2 * len(ctx.x))
+    found = {"chance": steady.chance, "company": steady.company, "noise": steady.noise}
+    steadily = (
+        "alone, beside their copies, beside others and shuffled, images have the same scores, up "
+        f"to {steady.noise:.2g} of the largest"
+    )
+    return judged(not steady.doubt, steady.doubt or steadily, (), **found)
+
+
 CHECKS = (
     Check(
         "C1", "Threat model and clean accuracy", "quick",
@@ -203,5 +215,11 @@ CHECKS = (
         "C4", "The surrogate points uphill", "quick",
         "take another surrogate, or attack through identity and soft as well",
         surrogate_fidelity,
+    ),
+    Check(
+        "C21", "No image depends on its batch", "quick",
+        "take a network that sees one image at a time, in eval mode: BatchNorm with running "
+        "statistics, no attention or whitening over the batch, no dropout",
+        own_scores,
     ),
 )  # fmt: skip

@@ -166,7 +166,10 @@ def _counted(record: DivergenceRecord) -> dict[str, Setting]:
 
 def _enumerated(record: CertificateRecord) -> dict[str, Setting]:
     sizes = np.asarray(record.log2_images)
+    told = {"score noise, largest": record.noise, "score margin": record.margin}
     return {
+        # of the largest score of an image; records of before they were measured have neither
+        **{name: f"{value:.2g}" for name, value in told.items() if value is not None},
         "free pixels, median": f"{np.median(record.free_pixels):g}",
         "free pixels, largest": f"{max(record.free_pixels):,}",
         "reachable code images, median": f"2^{np.median(sizes):.3g}",
