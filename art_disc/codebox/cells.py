@@ -80,12 +80,12 @@ def point_for(
     """
     if domain == "real":
         point = _real_point(pixel, code, codebook, eps)
-        return point if int(codebook.assign(point[None])[0]) == code else None
+        return point if int(codebook.assign(point[None]).item()) == code else None
     # no other codeword wins within the budget
     codes = np.flatnonzero(paper_mask(pixel[None], codebook, eps)[0])
     few = of_codes(codebook, codes)
     for points in grid_shells(pixel, eps):
-        hits = np.flatnonzero(codes[few.assign(points)] == code)
+        hits = np.flatnonzero(codes[few.assign(points).reshape(-1)] == code)
         if len(hits):
             return np.asarray(points[hits[0]])
     return None

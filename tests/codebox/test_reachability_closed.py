@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import OptimizeResult
 
 from art_disc.codebooks import BitDepthCodebook, Codebook, UniformCodebook
-from art_disc.codebox import programmes
+from art_disc.codebox import point_for, programmes
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.metrics import free_pixels, log2_images, reachable_codes
 
@@ -191,3 +191,13 @@ def test_a_layout_the_wrong_way_round_is_named(channels_first):
     for measure in (reachable_codes, free_pixels):
         with pytest.raises(InputError, match=rf"give channels_first={not channels_first}"):
             measure(x, book, eps=0.1, channels_first=channels_first)
+
+
+@pytest.mark.parametrize("domain", ["real", "8bit"])
+def test_a_point_for_a_code_is_found_where_each_channel_has_its_own(domain):
+    book = Codebook([0.0, 0.4, 1.0], per_channel=True)
+    pixel = np.array([0.15], np.float32)
+    point = point_for(pixel, 1, book, 0.1, domain)
+    assert book.assign(point[None]).item() == 1
+    assert abs(float(point[0]) - 0.15) <= 0.1
+    assert point_for(pixel, 2, book, 0.1, domain) is None
