@@ -38,6 +38,7 @@ _PUBLIC = {
     "DefendedClassifier": "art_disc.estimators",
     "RandomizedClassifier": "art_disc.estimators",
     "SignAdamBPDA": "art_disc.attacks",
+    "CodeSpaceAttack": "art_disc.attacks",
     "LogitSpacePGA": "art_disc.attacks",
     "evaluate": "art_disc.evaluation",
     "eot_convergence": "art_disc.evaluation",
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from art_disc import metrics as metrics
     from art_disc import networks as networks
     from art_disc import training as training
+    from art_disc.attacks import CodeSpaceAttack as CodeSpaceAttack
     from art_disc.attacks import LogitSpacePGA as LogitSpacePGA
     from art_disc.attacks import SignAdamBPDA as SignAdamBPDA
     from art_disc.codebooks import BitDepthCodebook as BitDepthCodebook

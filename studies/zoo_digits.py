@@ -83,7 +83,7 @@ def merged(old: ZooRecord, new: ZooRecord) -> ZooRecord:
     ran = {(cell.attack, cell.defence) for cell in new.cells}
     cells = [
         (new if (attack, d) in ran else old).cell(attack, d)
-        for attack in old.attacks
+        for attack in dict.fromkeys((*old.attacks, *new.attacks))
         for d in defences
     ]
     made = dataclasses.replace(new.environment, commit=old.environment.commit)

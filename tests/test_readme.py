@@ -80,6 +80,15 @@ def test_the_python_of_the_page_on_randomness_runs(capsys, monkeypatch, tmp_path
     assert "of 40" in capsys.readouterr().out
 
 
+def test_the_python_of_the_page_on_codes_runs(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path))
+    page = (README.parent / "docs" / "code_space.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(code, "code_space.md", "exec"), {})  # noqa: S102 - our own text
+    clean, attacked = map(float, capsys.readouterr().out.split())
+    assert attacked < clean - 0.2
+
+
 def test_the_tight_bound_is_never_below_pinsker_in_the_study_and_mostly_above():
     from studies.summary import load
 

@@ -1,5 +1,6 @@
 """Attacks that ART lacks, and the table of those that it has."""
 
+from art_disc.attacks.code_space import CodeSpaceAttack
 from art_disc.attacks.logit_space import LogitSpacePGA
 from art_disc.attacks.sign_adam import MarginLoss, SignAdamBPDA
 from art_disc.attacks.spec import TIERS, AttackFactory, AttackRequest, AttackSpec
@@ -12,6 +13,7 @@ __all__ = [
     "AttackFactory",
     "AttackRequest",
     "AttackSpec",
+    "CodeSpaceAttack",
     "LogitSpacePGA",
     "MarginLoss",
     "SignAdamBPDA",

@@ -76,10 +76,11 @@ class AttackSpec(Shown):
         cost: Passes an image, (gradients, queries), from its settings: an estimate from above.
         bounded: Whether it keeps within a budget `eps`. Of one that does not, the examples whose
             measured change is within the budget count.
-        fit: Fits settings to the shape of the images, where ART's code takes no other; None: it
-            takes any.
+        fit: Fits settings to the classifier and the shape of its images, or says why it is none
+            for it; None: it takes any.
         least_classes: Classes that it needs.
         packages: Modules that must be importable beyond what ART itself requires.
+        behind: Whether it differentiates what is behind the first defence, through no surrogate.
         loss: What it raises, `cross-entropy` (the classifier's own, as a rule) or `margin`; empty:
             neither, or both.
         repeatable: Whether seeding NumPy's global stream repeats its result.
@@ -101,6 +102,7 @@ class AttackSpec(Shown):
     fit: Fit | None = None
     least_classes: int = 2
     packages: tuple[str, ...] = ()
+    behind: bool = False
     loss: str = ""
     repeatable: bool = True
     note: str = ""

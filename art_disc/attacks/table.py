@@ -11,8 +11,9 @@ from art_disc.core.words import known_words, parse_number
 
 ATTACKS: dict[str, AttackSpec] = {spec.name: spec for spec in ROWS}
 
-# the published six; strong adds what follows another path, or asks for labels alone
-_STANDARD = ("fgsm", "pgd", "apgd_ce", "apgd_dlr", "sign_adam", "square")
+# the published six, and what needs no surrogate; strong adds what follows another path, or asks for
+# labels alone
+_STANDARD = ("fgsm", "pgd", "apgd_ce", "apgd_dlr", "sign_adam", "square", "code_space")
 _MORE = ("mim", "acg_dlr", "reacg_dlr", "hop_skip_jump")
 
 SUITES: dict[str, tuple[tuple[str, ...], str]] = {

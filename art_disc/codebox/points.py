@@ -14,7 +14,9 @@ from typing import Self
 import numpy as np
 
 from art_disc.codebooks import Codebook, distance
+from art_disc.codebox.boxes import levels_of, slack
 from art_disc.codebox.cells import point_for
+from art_disc.codebox.cubes import points_in_cells
 from art_disc.codebox.grid import is_on_grid
 from art_disc.codebox.rules import Threat
 from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray
@@ -25,6 +27,8 @@ _ROUNDING = 2.0**-23
 # halvings that tell 255 levels apart, and float32 values
 _LEVELS, _BITS = 9, 26
 _CORNERS_UP_TO = 4
+# a level that wins nowhere
+_FAR = 1e6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +131,8 @@ class Reach(Shown):
             hit = ~found & (self.codes_of(points) == codes)
             ends[hit], found = points[hit], found | hit
         if self.codebook.n_channels_ > 1:
-            self._search(codes, ends, found)
+            cubes = self.threat.domain == "real" and self.codebook.nearest_metric == "l_inf"
+            (self._search_cubes if cubes else self._search)(codes, ends, found)
         return ends, found
 
     def _tries(self, codes: IntArray) -> Iterator[Float64Array]:
@@ -141,6 +146,21 @@ class Reach(Shown):
             start, end = np.maximum(self.low, wanted - gap), np.minimum(self.high, wanted + gap)
             for corner in itertools.product((False, True), repeat=self.codebook.n_channels_):
                 yield np.where(corner, end, start)
+
+    def _search_cubes(self, codes: IntArray, ends: Float32Array, found: BoolArray) -> None:
+        """Look for the ends in l_inf that are not found yet: clear of ties, then on them."""
+        levels = np.vstack([levels_of(self.codebook), np.full(self.codebook.n_channels_, _FAR)])
+        scale = 255 / self.upper
+        for margin in (slack(self.codebook), 0.0):
+            rows = np.flatnonzero(~found)
+            rest, wanted = self.take(rows), codes[rows]
+            rivals = np.where(rest.codes == wanted[:, None], len(levels) - 1, rest.codes)
+            low, high = (end.T.astype(np.float64) * scale for end in (rest.low, rest.high))
+            among = np.moveaxis(levels[rivals], -1, 0).swapaxes(1, 2)
+            points = points_in_cells(low, high, levels[wanted].T, among, margin).T / scale
+            points = np.where(np.isnan(points), rest.pixels, points)
+            ends[rows] = rest._placed(points, levels=False)
+            found[rows] = rest.codes_of(ends[rows]) == wanted
 
     def _search(self, codes: IntArray, ends: Float32Array, found: BoolArray) -> None:
         """Look for the ends that are not found yet by an exact search, once for equal pixels."""

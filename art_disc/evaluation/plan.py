@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from art.attacks.attack import EvasionAttack
 
-from art_disc.attacks import attack_table
+from art_disc.attacks import SUITES, AttackSpec, attack_table
 from art_disc.core.budget import NORMS, Budget
 from art_disc.core.errors import InputError
 from art_disc.core.records import Setting
@@ -17,6 +18,7 @@ from art_disc.evaluation.planned import PlannedTrial, preset_trial
 from art_disc.evaluation.sources import (
     BOTH,
     DEFENDED,
+    Source,
     blind_source,
     gradient_sources,
     keep_only,
@@ -52,8 +54,10 @@ def plan_trials(  # noqa: PLR0913 - what an evaluation is made of
         preset_trial(spec, source, eps=budget, norm=norm, settings=settings, targeted=targeted)
         for budget in eps
         for spec, settings in table
-        for source in (sources if spec.gradients else blind)
+        for source in _sources_for(spec, sources, blind)
     ]
+    if not (isinstance(attacks, str) and attacks in SUITES):
+        _check_fit(planned)
     _check_settings(planned, changes)
     return [_own_trial(classifier, attack, max(eps), norm) for attack in own] + planned
 
@@ -70,6 +74,25 @@ def _check_settings(trials: Sequence[PlannedTrial], changes: dict[str, Any]) -> 
             given = ", ".join(f"{k}={v}" for k, v in changes.items() if k.startswith(f"{name}."))
             msg = f"{name} refuses the setting {given}: {error}"
             raise InputError(msg) from error
+
+
+def _sources_for(
+    spec: AttackSpec, sources: Sequence[Source], blind: Sequence[Source]
+) -> Sequence[Source]:
+    """Return the sources that make a difference to an attack."""
+    if spec.behind:
+        # a surrogate makes none
+        white = [source for source in sources if source.name != "base"] or list(sources)
+        return [replace(white[0], surrogate=None)]
+    return sources if spec.gradients else blind
+
+
+def _check_fit(trials: Sequence[PlannedTrial]) -> None:
+    """Refuse an attack behind a map that was asked for by name where it cannot run."""
+    for trial in trials:
+        if trial.spec is not None and trial.spec.behind and trial.refusal and trial.eps:
+            msg = f"{trial.attack} {trial.refusal}"
+            raise InputError(msg)
 
 
 def _own_trial(

@@ -22,6 +22,9 @@ from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_p
     ProjectedGradientDescentPyTorch,
 )
 
+from art_disc.attacks.code_search import MOST_ROUNDS
+from art_disc.attacks.code_space import CodeSpaceAttack
+from art_disc.attacks.code_view import barred
 from art_disc.attacks.original_autoattack import OriginalAutoAttack
 from art_disc.attacks.sign_adam import SignAdamBPDA
 from art_disc.attacks.spec import AttackRequest, AttackSpec, Maker, Settings, in_tiers
@@ -119,6 +122,13 @@ def _version(request: AttackRequest, settings: Settings) -> str:
     return "plus" if settings["plus"] else "standard"
 
 
+def _code_space_cost(settings: Settings) -> tuple[float, float]:
+    """Of an image that stands: each start, then rounds of flips after the first and after all."""
+    starts, flips = settings["num_random_init"], settings["neighbours"]
+    rounds = (MOST_ROUNDS if flips else 0) * (2 if starts else 1)
+    return settings["max_iter"] * (1 + starts) + rounds, 6 + starts + rounds * 1.5 * flips
+
+
 _WEAK_CE = "with cross-entropy it is weak on undefended networks too: no sign of robustness"
 
 
@@ -192,6 +202,22 @@ ROWS: tuple[AttackSpec, ...] = (
         norms=("inf",),
         cost=lambda s: (s["max_iter"], 1),
         note="not ART's; the attack of the discretisation papers",
+    ),
+    stepping(
+        "code_space",
+        "Code-space attack, flips of reachable codes",
+        CodeSpaceAttack,
+        tiers=in_tiers(
+            {"max_iter": 20, "num_random_init": 4, "neighbours": 32},
+            smoke={"max_iter": 10, "num_random_init": 1, "neighbours": 16},
+            strong={"max_iter": 40, "num_random_init": 10, "neighbours": 64},
+        ),
+        norms=("inf",),
+        cost=_code_space_cost,
+        loss="margin",
+        behind=True,
+        fit=lambda classifier, _, settings: (settings, barred(classifier)),
+        note="not ART's; needs a codebook map first, whose codes it changes: through no surrogate",
     ),
     _row("apgd", "AutoPGD", AutoProjectedGradientDescent, "ce"),
     _row("apgd", "AutoPGD", AutoProjectedGradientDescent, "dlr"),

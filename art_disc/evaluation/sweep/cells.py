@@ -88,6 +88,8 @@ def plan_cells(plan: SweepPlan) -> tuple[PlannedCell, ...]:
     groups = product(plan.datasets, plan.trainings, plan.defences, plan.planned_attacks)
     for dataset, training, defence, attack in groups:
         sources = own[defence] if attack.spec.gradients else ("none",)
+        # a surrogate makes no difference to what looks behind the map
+        sources = ("own",) if attack.spec.behind else sources
         for surrogate, eps, seed in product(sources, plan.eps, plan.seeds):
             cell = PlannedCell(dataset, training, defence, eps, attack, surrogate, seed)
             cells[cell.key] = cell
