@@ -6,6 +6,7 @@ layer of torch becomes which, and another one is refused by its name. `interval`
 and `linear` lines (CROWN-IBP and CROWN); `margins` folds the margin of a label into the last layer.
 """
 
+from art_disc.bounds.forward import crown_forward
 from art_disc.bounds.graph import Graph
 from art_disc.bounds.interval import boxes_of, ibp
 from art_disc.bounds.layers import LAYERS, layer
@@ -23,6 +24,7 @@ __all__ = [
     "RoundedNetwork",
     "boxes_of",
     "crown",
+    "crown_forward",
     "crown_ibp",
     "float_tolerance",
     "ibp",

@@ -116,6 +116,21 @@ class MaximaLines:
         constant = positive * self.lower_offset[:, None] + negative * self.upper_offset[:, None]
         return pulled.reshape(n, r, *self.step.before), constant.sum(dim=2)
 
+    def push(self, slopes: Box) -> Box:
+        """Turn slopes (n, p, ...) of functions of the input into such of the output."""
+        p = slopes[0].shape[1]
+        chosen = self.chosen[:, None].expand(-1, p, -1)
+        low = slopes[0].flatten(2).gather(2, chosen) * self.lower[:, None]
+        parts = slopes[1].flatten(2)[:, :, self.step.windows.clamp(min=0)]
+        high = (parts * self.upper[:, None]).sum(dim=3)
+        return low.unflatten(2, self.step.after), high.unflatten(2, self.step.after)
+
+    def push_offsets(self, offsets: Box) -> Box:
+        """Turn their offsets (n, ...), likewise."""
+        low, high = (end[:, 0] for end in self.push((offsets[0][:, None], offsets[1][:, None])))
+        more = self.lower_offset.reshape(low.shape), self.upper_offset.reshape(high.shape)
+        return low + more[0], high + more[1]
+
     def size(self, largest: Tensor) -> Tensor:
         """Bound the sizes of the terms of a pulled unit row, for |x| <= `largest`."""
         below = self.lower * largest.flatten(1).gather(1, self.chosen) + self.lower_offset.abs()

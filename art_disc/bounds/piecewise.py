@@ -31,6 +31,15 @@ class Lines:
         constant = positive * self.lower_offset[:, None] + negative * self.upper_offset[:, None]
         return pulled, constant.flatten(2).sum(dim=2)
 
+    def push(self, slopes: Box) -> Box:
+        """Turn slopes (n, p, ...) of functions of the input into such of the output."""
+        return slopes[0] * self.lower[:, None], slopes[1] * self.upper[:, None]
+
+    def push_offsets(self, offsets: Box) -> Box:
+        """Turn their offsets (n, ...), likewise."""
+        low, high = offsets
+        return low * self.lower + self.lower_offset, high * self.upper + self.upper_offset
+
     def size(self, largest: Tensor) -> Tensor:
         """Bound the sizes of the terms of a pulled unit row, for |x| <= `largest`."""
         slope = torch.maximum(self.lower.abs(), self.upper.abs())

@@ -7,8 +7,8 @@ from scipy.optimize import Bounds as Range
 from scipy.optimize import LinearConstraint, milp
 from torch import nn
 
-from art_disc.bounds import Bounds
-from art_disc.certificates.complete import branch, scene
+from art_disc.bounds import Bounds, trace
+from art_disc.certificates.complete import branch, network, scene
 from art_disc.certificates.spend import Spend
 from art_disc.codebooks import Codebook
 from art_disc.codebox import reachable_codes
@@ -267,13 +267,15 @@ def test_a_network_too_large_to_reduce_is_searched_as_it_is(no_leaves):
         assert whole.verdicts == exact.verdicts
 
 
-def test_a_classifier_that_is_not_its_network_is_refused(tiny):
+def test_a_graph_that_does_not_predict_what_the_classifier_does_is_refused(monkeypatch, tiny):
     classifier = tiny(HALVES, (1, 2, 2))
     x = np.random.default_rng(0).random((5, 1, 2, 2), dtype=np.float32)
-    assert certify(classifier, x, eps=0.1, method="complete", verbose=False)
-    classifier.predict = lambda x, **options: 2 * type(classifier).predict(classifier, x, **options)
+    options = {"eps": 0.1, "method": "complete", "verbose": False}
+    assert certify(classifier, x, **options)
+    other = trace(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), (1, 2, 2), torch.float64)
+    monkeypatch.setattr(network, "trace", lambda *args: other)
     with pytest.raises(CertificateError, match="not those of its torch network"):
-        certify(classifier, x, eps=0.1, method="complete", verbose=False)
+        certify(classifier, x, **options)
 
 
 def test_a_second_defence_between_is_refused():

@@ -18,17 +18,27 @@ _MOST_NODES = 64
 
 
 class Search:
-    """The boxes of one image that are still open, and what came of the others."""
+    """The boxes of one image that are still open, and what came of the others.
 
-    def __init__(self, scene: Scene, index: int, spend: Spend) -> None:
+    Args:
+        scene: What all images share.
+        index: Of the image.
+        spend: What may be spent on it.
+        bound: What is known of its least margin already.
+    """
+
+    def __init__(self, scene: Scene, index: int, spend: Spend, bound: float = -np.inf) -> None:
         self.scene, self.spend = scene, spend
         self.found = Enumeration(scene.problem, index)
         self.tried = 0
         self.nodes = 0
         self.start = time.perf_counter()
-        self.frame = Frame(scene, index, spend.megabytes)
-        self.open: list[tuple[float, CodeBox]] = [(-np.inf, self.frame.root)]
-        widest = max(shape.numel() for shape in self.frame.graph.shapes) * scene.classes * 64
+        # no network of its own for what is enumerated at once
+        small = scene.problem.log2[index] <= LEAF + 1e-9
+        self.frame = Frame(scene, index, 0 if small else spend.megabytes)
+        self.open: list[tuple[float, CodeBox]] = [(bound, self.frame.root)]
+        widest = max(shape.numel() for shape in self.frame.graph.shapes) * 64
+        widest *= max(scene.classes, len(self.frame.inputs) if self.frame.forward else 0)
         self.at_once = int(np.clip(spend.megabytes * 2**20 / widest, 1, _MOST_NODES))
 
     def run(self) -> Finding:

@@ -4,13 +4,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from art_disc.bounds import boxes_of, crown, crown_ibp, reduced
+from art_disc.bounds import boxes_of, crown, crown_forward, crown_ibp, reduced
 from art_disc.bounds.affine import Box
 from art_disc.certificates.complete.scene import Scene
 from art_disc.codebox import CodeBox
 from art_disc.core.checks import Float32Array, Float64Array, IntArray
 
 _BYTES = 8
+# of the matrices of a reduced network; beyond it, making them takes longer than using them
+_MOST_NUMBERS = 1 << 22
 
 
 class Frame:
@@ -22,7 +24,8 @@ class Frame:
         scene: What all images share.
         root: The code box of the free units, one row.
         graph: From its inputs to logits.
-        known: Bounds of its values that hold for the whole image.
+        known: Bounds of its values that hold for the whole image; None where every box gets its
+            own, by functions of the free inputs.
     """
 
     def __init__(self, scene: Scene, index: int, megabytes: float) -> None:
@@ -36,14 +39,16 @@ class Frame:
         low, high = scene.ends(whole)
         with torch.no_grad():
             boxes = boxes_of(scene.graph, low, high)
-            small = reduced(scene.graph, boxes, int(megabytes * 2**20 / 2 / _BYTES))
+            most = min(int(megabytes * 2**20 / 2 / _BYTES), _MOST_NUMBERS)
+            small = reduced(scene.graph, boxes, most)
+            self.forward = small is None and not scene.graph.rigorous
             self.base = low
             places = torch.from_numpy(scene.places[self.units].reshape(-1))
             self.places = places if small is None else small.free
             if small is None:
                 self.graph, self.inputs = scene.graph, places
                 self.chosen = torch.arange(len(places))
-                self.known = crown_ibp(self.graph, low, high)
+                self.known = None if self.forward else crown_ibp(self.graph, low, high)
             else:
                 self.graph, self.inputs = small.graph, torch.arange(len(small.free))
                 # values of units in the order of the graph's inputs
@@ -78,7 +83,10 @@ class Frame:
         shape (n, free, d).
         """
         low, high = (end.requires_grad_() for end in self.ends(nodes))
-        bounds = crown_ibp(self.graph, low, high, self.known)
+        if self.forward:
+            bounds = crown_forward(self.graph, low, high, self.inputs)
+        else:
+            bounds = crown_ibp(self.graph, low, high, self.known)
         least = bounds.lower(self.rows.expand(len(nodes), -1, -1)).amin(dim=1)
         slopes = torch.autograd.grad(least.sum(), (low, high), allow_unused=True)
         shape = (*nodes.counts.shape, self.root.codewords.shape[1])

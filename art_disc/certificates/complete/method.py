@@ -33,8 +33,9 @@ def complete(problem: Problem, options: Options, /) -> dict[int, Finding]:
     scene = Scene(problem)
     left = _unproved(scene, problem.to_decide)
     findings = dict.fromkeys(problem.to_decide, Finding("certified"))
-    for index in tqdm(left, desc="images to search", disable=not options.verbose):
-        findings[index] = Search(scene, index, options.spend).run()
+    bar = tqdm(left.items(), desc="images to search", disable=not options.verbose)
+    for index, bound in bar:
+        findings[index] = Search(scene, index, options.spend, bound).run()
     return findings
 
 
