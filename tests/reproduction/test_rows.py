@@ -179,9 +179,7 @@ def test_certificates_are_of_the_papers_codebook_network_and_budgets(monkeypatch
     data = SimpleNamespace(
         x_test=np.zeros((1500, 1, 2, 2), np.float32), y_test=np.zeros(1500, int), x_train=range(7)
     )
-    data.subset = lambda n_test: SimpleNamespace(
-        x_test=data.x_test[:n_test], y_test=data.y_test[:n_test]
-    )
+    data.part = lambda n_ex: SimpleNamespace(x_test=data.x_test[:n_ex], y_test=data.y_test[:n_ex])
 
     class FakeStage(Stage):
         def trained(self, setting, defences, *, seed, verbose):
