@@ -179,6 +179,33 @@ def test_random_models_are_checked_for_draws(digits, digits_net):
     assert all(row.draws == 20 for row in record.select(scored_on="defended"))
 
 
+@pytest.mark.parametrize(("frozen", "status"), [("idle", "fail"), ("broken", "not run")])
+def test_a_draw_that_is_frozen_must_be_the_easier_to_attack(
+    monkeypatch, digits, digits_net, frozen, status
+):
+    """PGD does nothing, or fails, on the twin with one draw, where it knows all there is."""
+    pgd = ATTACKS["pgd"]
+
+    class Idle:
+        def generate(self, x, y):
+            if frozen == "broken":
+                raise RuntimeError
+            return x
+
+    def make(request, settings):
+        return pgd.make(request, settings) if request.classifier.is_random else Idle()
+
+    monkeypatch.setitem(ATTACKS, "pgd", dataclasses.replace(pgd, make=make))
+    settings = {"pgd.max_iter": 5, "pgd.num_random_init": 1}
+    classifier = noisy(digits_net, digits)
+    record = checked(classifier, digits, only("C14"), attacks=["pgd"], settings=settings)
+    c14 = found(record, "C14")
+    assert c14.status == status, c14.summary
+    if status == "fail":
+        assert c14.numbers["frozen"] == 0
+        assert c14.numbers["fresh"] > 0.3
+
+
 def test_a_check_that_raises_is_not_run_and_loses_nothing(monkeypatch, digits, digits_net):
     from art_disc.evaluation.checks import setup
 

@@ -1,5 +1,6 @@
 """The evaluation counts what the attacks really did."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescent
 
 import art_disc as ad
+from art_disc.attacks import ATTACKS
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.core.records import EvaluationRecord
 from art_disc.evaluation import EvaluationInterrupted
@@ -110,6 +112,25 @@ def test_a_second_run_with_the_same_seed_gives_the_same_numbers(result, digits, 
     other = run(defended, digits, attacks=["pgd"], seed=1)
     rows = zip(again.record.select(attack="pgd"), other.record.select(attack="pgd"), strict=True)
     assert any(a.perturbation != b.perturbation for a, b in rows)
+
+
+def test_every_row_and_every_batch_draws_numbers_of_its_own(monkeypatch, digits, defended):
+    drawn = []
+
+    class Draws:
+        def generate(self, x, y):
+            drawn.append(np.random.rand())
+            return x
+
+    idle = dataclasses.replace(ATTACKS["pgd"], make=lambda *_: Draws())
+    for name in ("pgd", "fgsm"):
+        monkeypatch.setitem(ATTACKS, name, dataclasses.replace(idle, name=name))
+    for options in ({}, {"targeted": True}, {"norm": "2"}, {"seed": 1}):
+        chosen = {"n_ex": 10, "batch_size": 4, "settings": None} | options
+        run(defended, digits, **chosen)
+    # of each run: two attacks at two budgets through three sources, in three batches
+    assert len(drawn) == 4 * 36
+    assert len(set(drawn)) == len(drawn)
 
 
 def test_global_streams_and_arrays_are_left_alone(digits, defended):

@@ -11,7 +11,7 @@ import art_disc as ad
 from art_disc.evaluation import Checks, Thresholds
 from art_disc.evaluation.checks import setup
 from art_disc.metrics.input_gradients import input_gradients
-from studies.broken_defences import NoiseBackwards
+from studies.broken_defences import Foreign, NoiseBackwards
 
 N = 40
 
@@ -74,6 +74,34 @@ def test_broken_numpy_preprocessors_turn_red(digits, digits_net):
     assert (blind["C3"].status, blind["C4"].status) == ("fail", "fail")
     downhill = checked(defended(digits_net, squeezing(Backwards)), digits, "C3", "C4")
     assert (downhill["C3"].status, downhill["C4"].status) == ("pass", "fail")
+
+
+class DeadInPart(Foreign):
+    """The images as they are; the brighter ones have no gradient."""
+
+    def __init__(self, limit):
+        super().__init__()
+        self.limit = limit
+
+    def apply(self, x):
+        dead = x.flatten(1).mean(dim=1) > self.limit
+        return torch.where(dead.view(-1, 1, 1, 1), x.detach(), x)
+
+
+@pytest.mark.parametrize("lost", [1, N // 2])
+def test_a_part_of_the_images_without_a_gradient_is_no_pass(digits, digits_net, lost):
+    brightness = digits.x_test[:N].mean(axis=(1, 2, 3))
+    limit = float(np.sort(brightness)[-lost - 1 : N - lost + 1].mean())
+    classifier = ad.build_classifier(
+        digits_net, data=digits, defences=[DeadInPart(limit)], placement="preprocessor"
+    )
+    right = classifier.predict(digits.x_test[:N]).argmax(axis=1) == digits.y_test[:N]
+    dead = np.flatnonzero(right & (brightness > limit))
+    c3 = checked(classifier, digits, "C3")["C3"]
+    assert c3.status == "fail"
+    assert c3.example_ids == tuple(digits.test_ids[dead].tolist())
+    assert c3.numbers == {"dead": len(dead)}
+    assert f"{len(dead)} of {right.sum()} under cross-entropy and" in c3.summary
 
 
 @pytest.mark.parametrize("n", [20, N])

@@ -1,5 +1,6 @@
 """Basics that every reader needs, checked on every page; each check is seen to fail once."""
 
+import colorsys
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -169,6 +170,38 @@ def test_each_fault_is_found(page, good, bad, told):
 def test_pale_text_is_found(page, good, bad, where):
     assert good in page
     assert any(where in told for told in contrast_faults(page.replace(good, bad)))
+
+
+# degrees on the circle of colours: red, amber, green
+HUES = {
+    (0, 10): (
+        ".banner.flawed",
+        ".alert",
+        ".verdict-fail, .verdict-failed",
+        "tr.fail td, tr.fail th",
+    ),
+    (30, 45): (
+        *(".banner.incomplete", ".warning", ".verdict-not-run, .verdict-skipped"),
+        "tr.not-run td, tr.not-run th",
+    ),
+    (140, 170): (".banner.complete", ".verdict-pass, .verdict-done"),
+}
+
+
+@pytest.mark.parametrize("page", ["everything"], indirect=True)
+def test_what_failed_is_red_what_lacks_is_amber_and_what_passed_is_green(page):
+    rules = dict(rules_of(page))
+    for (low, high), selectors in HUES.items():
+        for selector in selectors:
+            values = [colour(value) for value in rules[selector].values()]
+            found = [hue(value) for value in values if value]
+            assert found, selector
+            assert all(low <= degrees <= high for degrees in found), (selector, found)
+
+
+def hue(value):
+    red, green, blue = (int(value[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return 360 * colorsys.rgb_to_hsv(red, green, blue)[0]
 
 
 @pytest.mark.parametrize("page", KINDS, indirect=True)

@@ -11,7 +11,7 @@ from torch import nn
 import art_disc as ad
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.networks import DigitsNet, weights_hash
-from art_disc.training import Adversary, SixSettings, loop, train, trained
+from art_disc.training import Adversary, SixSettings, loop, train, trained, words
 from art_disc.training.recipe import Mixed, Recipe, augmented
 
 FAST = {"epochs": 3, "batch_size": 32, "verbose": False}
@@ -72,6 +72,27 @@ def test_retraining_behind_a_coarse_defence_pays(digits, digits_net):
     result = train(network, digits, epochs=8, defences=[defence], verbose=False)
     assert accuracy(network) > accuracy(digits_net) + 0.02
     assert result.accuracy == pytest.approx(accuracy(network))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_retraining_is_on_defended_images_and_on_none_else(small, tmp_path, monkeypatch, precision):
+    """Through `train`, and by the word `retrain`; the clean images are of many grey levels."""
+    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path))
+    defence = ad.ColorDepthReduction(2)
+    watch = Watch(fresh())
+    train(watch, small, defences=[defence], precision=precision, **FAST)
+    seen = [torch.cat(watch.seen)]
+    if precision == "float32":
+        monkeypatch.setattr(words, "default_network", lambda *_: Watch(fresh()))
+        given = words.NetworkWords(epochs=1, retrain=2, verbose=False)
+        classifier, _ = words.make_classifier(given, small, [defence])
+        # the first epoch taught the network itself, on images as they are
+        each = torch.cat(classifier.base_network.seen)
+        assert len(torch.cat([each[:200]]).unique()) > 2
+        seen.append(each[200:])
+    for images, epochs in zip(seen, (3, 2), strict=False):
+        assert len(images) == epochs * 200
+        assert images.unique().tolist() == [0.0, 1.0]
 
 
 class StopError(Exception):

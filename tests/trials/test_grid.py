@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,6 +66,26 @@ def test_an_evaluation_counts_the_rounded_images(digits, digits_net):
     assert raw.count <= grid.count <= record.clean().count
     # nothing here hangs on a fraction of a grey level
     assert grid.count - raw.count <= 2
+
+
+def test_a_rounded_image_beyond_the_budget_breaks_nothing():
+    class Above(torch.nn.Module):
+        """Class 1 where the pixel is brighter than the middle."""
+
+        def forward(self, x):
+            score = 1000 * (x.flatten(1) - 0.5)
+            return torch.cat([-score, score], dim=1)
+
+    # at 127.6 levels a budget of 0.2 holds no level, one of 0.7 holds 127, which is of class 0
+    x = np.full((1, 1, 1, 1), 127.6 / 255, dtype=np.float32)
+    classifier = ad.build_classifier(Above(), input_shape=(1, 1, 1), nb_classes=2)
+    for size, right in ((0.2, True), (0.7, False)):
+        record = ad.evaluate(
+            classifier, (x, np.array([1])), eps=size / 255, attacks=["fgsm"], checks=None,
+            verbose=False,
+        ).record  # fmt: skip
+        (row,) = record.select(scored_on="defended")
+        assert (row.correct, row.grid_correct) == ((False,), (right,))
 
 
 def test_exported_sets_are_what_was_scored(tmp_path, digits, digits_net):
