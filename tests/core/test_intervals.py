@@ -5,21 +5,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from art_disc.core.errors import InputError
-from art_disc.core.intervals import clopper_pearson_lower, wilson_interval
+from art_disc.core.intervals import clopper_pearson_lower, holm, wilson_interval
 
-Z_95 = 1.959963984540054  # normal quantile at 0.975
+# normal quantiles of the two-sided confidences
+QUANTILES = {0.95: 1.959963984540054, 0.99: 2.5758293035489004}
 
 COUNTS = st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
-@given(COUNTS)
-def test_wilson_is_wilsons_formula(counts):
+@given(COUNTS, st.sampled_from(sorted(QUANTILES)))
+def test_wilson_is_wilsons_formula(counts, confidence):
     k, n = counts
-    share, z2 = k / n, Z_95**2
+    z = QUANTILES[confidence]
+    share, z2 = k / n, z**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z_95 / (1 + z2 / n) * sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    half = z / (1 + z2 / n) * sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     expected = (max(0, centre - half), min(1, centre + half))
-    assert wilson_interval(k, n) == pytest.approx(expected, abs=1e-9)
+    assert wilson_interval(k, n, confidence) == pytest.approx(expected, abs=1e-9)
+    if confidence == 0.95:
+        assert wilson_interval(k, n) == wilson_interval(k, n, confidence)
 
 
 def upper_tail(k, n, p):
@@ -38,6 +42,10 @@ def test_clopper_pearson_inverts_the_binomial_tail(counts, confidence):
         else:
             high = middle
     assert clopper_pearson_lower(k, n, confidence) == pytest.approx(low if k else 0, abs=1e-7)
+
+
+def test_adjusted_p_values_stay_probabilities():
+    assert holm([0.6, 0.7, 0.02]) == pytest.approx([1, 1, 0.06])
 
 
 def test_nothing_counted_has_no_lower_limit():

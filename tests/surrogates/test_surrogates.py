@@ -14,6 +14,7 @@ from art_disc.surrogates import (
     PixelSurrogate,
     SmoothedStep,
     SoftAssignment,
+    soft_spread,
 )
 
 as_surrogate = CODEWORDS.read
@@ -27,6 +28,12 @@ def test_a_vocabulary_has_the_words_of_what_it_takes():
     assert CODEWORDS.usage == f"{both} or a callable"
     assert LEVELS.usage == f"{both}, ramp[:WIDTH] or a callable"
     assert set(LEVELS.words) - set(CODEWORDS.words) == {"ramp"}
+
+
+def test_beside_ones_own_stand_in_there_are_a_blunter_a_leaking_and_a_stepped_one():
+    for own, alpha in ((SoftAssignment(24), 24), (Identity(), 10)):
+        soft = SoftAssignment(alpha), SoftAssignment(alpha / 4), SoftAssignment(alpha, leak=1.0)
+        assert soft_spread(own) == (*soft, SmoothedStep())
 
 
 def soft_by_hand(x, codes, alpha, metric):

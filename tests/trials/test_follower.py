@@ -58,6 +58,28 @@ def test_only_images_inside_the_budget_and_the_range_are_kept():
     assert follower.by_step == []
 
 
+def test_what_leaves_the_range_within_the_budget_is_not_kept_and_the_first_one_is():
+    x = np.full((2, 1, 1, 1), 0.45, dtype=np.float32)
+    # the range ends at 0.5, where the gate does not; both images are of class 0
+    follower, gate = Follower(x, np.zeros(2, dtype=np.int64), Budget(0.2, upper=0.5)), Gate()
+    with follower.watching(gate):
+        for values in ([0.55, 0.48], [0.55, 0.49]):
+            gate(torch.tensor(values).reshape(2, 1, 1, 1))
+    assert list(follower.found) == [1]
+    assert follower.found[1] == pytest.approx(0.48)
+
+
+def test_a_batch_that_was_lost_stays_lost():
+    x, y = np.full((1, 1, 1, 1), 0.3, dtype=np.float32), np.zeros(1, dtype=np.int64)
+    steps = Steps()
+    for seen in (False, True):
+        follower, gate = Follower(x, y, Budget(0.2)), Gate()
+        with follower.watching(gate):
+            gate(torch.tensor(x, requires_grad=seen))
+        steps.add(follower)
+    assert steps.fields(2) == {}
+
+
 def test_steps_are_counted_where_a_gradient_is_taken():
     x = np.full((3, 1, 1, 1), 0.3, dtype=np.float32)
     follower = Follower(x, np.zeros(3, dtype=np.int64), Budget(0.2, "2"))

@@ -47,7 +47,7 @@ def test_l2_stays_in_the_ball_where_the_nearest_level_would_not():
 def test_where_no_level_is_near_enough_it_says_so():
     x = np.full((1, 1, 1, 1), 0.5 / 255, dtype=np.float32)
     for norm in ("inf", "2"):
-        _, inside = round_to_grid(x, x, Budget(0.1 / 255, norm, 1.0))
+        _, inside = round_to_grid(x, x, Budget(0.4 / 255, norm, 1.0))
         assert not inside.any()
 
 

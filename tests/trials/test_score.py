@@ -21,7 +21,13 @@ def test_a_model_is_scored_by_as_many_draws_as_it_votes_over(digits, noisy):
     assert found.draws == 45
     votes = classifier.voting.count(torch.from_numpy(classifier.predict_draws(x, 45, seed=3)))
     assert np.array_equal(found.correct, votes.argmax(dim=1).numpy() == y)
-    assert Scorer(classifier.with_samples(vote=5), x, y, draws=20, seed=3).clean.draws == 20
+    # of more draws the first ones make the vote, and all of them are counted
+    few = Scorer(classifier.with_samples(vote=1), x, y, draws=20, seed=3).clean
+    draws = classifier.with_samples(vote=1).predict_draws(x, 20, seed=3).argmax(axis=2) == y
+    assert few.draws == 20
+    assert np.array_equal(few.correct, draws[0])
+    assert few.draw_correct == tuple(draws.sum(axis=0))
+    assert not np.array_equal(draws[0], draws.mean(axis=0) > 0.5)
 
 
 def test_what_changes_nothing_changes_no_score(noisy, digits):
