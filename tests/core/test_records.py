@@ -169,6 +169,9 @@ def test_a_budget_that_was_not_attacked_has_no_number():
     assert alone.worst(row.eps) is not None
     assert alone.worst(row.eps, model="base") is None
     assert alone.worst(row.eps + 0.01) is None
+    # an attack on a part of the examples says nothing of the others
+    part = replace(row, positions=(2,), correct=row.correct[2:3], perturbation=(0.0,))
+    assert replace(alone, outcomes=(part,)).worst(row.eps) is None
     others = tuple(known for known in KNOWLEDGE if known != row.knowledge)
     assert alone.worst(row.eps, knowledge=others) is None
 
@@ -234,3 +237,28 @@ def test_the_undecided_count_against_a_certificate():
     assert record.lower_limit(0.9) == clopper_pearson_lower(2, 4, 0.9)
     with pytest.raises(InputError, match="got 'maybe'"):
         record.count("maybe")
+
+
+def test_a_contradiction_is_a_certified_example_that_was_broken_within_its_certificate():
+    rng = np.random.default_rng(0)
+    found = {"scored_on": "defended", "status": "done", "reason": "", "eps": 0.2}
+
+    def contradictions(size, positions=(), **changes):
+        n = len(positions) or N
+        fields = {"correct": (False,) * n, "perturbation": (size,) * n, "positions": positions}
+        hit = outcome(rng, **(found | fields | changes))
+        one = certificate(
+            verdicts=("undecided",) * 5 + ("certified",) * 2 + ("falsified",) * 5,
+            **dict.fromkeys(("free_pixels", "evaluated"), (0,) * N),
+            reasons=("",) * N,
+            log2_images=(0.0,) * N,
+        )
+        record = replace(evaluation(0), outcomes=(hit,), certificates=(one,))
+        return record.contradictions()
+
+    assert contradictions(0.1) == contradictions(0.1 + 5e-8) == ((5, 0.1), (6, 0.1))
+    assert contradictions(0.1 + 2e-7) == contradictions(0.19) == ()
+    # the positions of a part are those of the record
+    assert contradictions(0.05, positions=(0, 1, 6)) == ((6, 0.1),)
+    assert contradictions(0.05, norm="2") == contradictions(0.05, scored_on="base") == ()
+    assert contradictions(0.05, correct=(True,) * N) == ()
