@@ -191,6 +191,18 @@ def test_an_attack_at_the_budget_counts_despite_rounding():
         assert record.worst(0.1).count == hit.share.count == alive
 
 
+def test_a_rounded_image_counts_from_its_rows_own_budget_on():
+    rng = np.random.default_rng(0)
+    row = {"scored_on": "defended", "status": "done", "knowledge": "none", "eps": 0.2}
+    # the change was small, rounding may have gone as far as the budget
+    found = {"correct": (False,) * N, "grid_correct": (False,) * N, "perturbation": (0.05,) * N}
+    hit = outcome(rng, **row, **found)
+    record = replace(evaluation(0), outcomes=(hit,), defended_correct=(True,) * N)
+    assert not any(record.survives(0.1))
+    assert all(record.survives(0.1, grid=True))
+    assert not any(record.survives(0.2, grid=True))
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_breakers_are_those_that_hit_alone(seed):
     record = evaluation(seed)

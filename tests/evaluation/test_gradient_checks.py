@@ -76,32 +76,61 @@ def test_broken_numpy_preprocessors_turn_red(digits, digits_net):
     assert (downhill["C3"].status, downhill["C4"].status) == ("pass", "fail")
 
 
-class DeadInPart(Foreign):
-    """The images as they are; the brighter ones have no gradient."""
+class InPart(Foreign):
+    """The images as they are, but for the brighter ones."""
 
-    def __init__(self, limit):
+    def __init__(self, limit, change):
         super().__init__()
-        self.limit = limit
+        self.limit, self.change = limit, change
 
     def apply(self, x):
-        dead = x.flatten(1).mean(dim=1) > self.limit
-        return torch.where(dead.view(-1, 1, 1, 1), x.detach(), x)
+        bright = x.flatten(1).mean(dim=1) > self.limit
+        made = x.clone()
+        made[bright] = self.change(x[bright])
+        return made
 
 
-@pytest.mark.parametrize("lost", [1, N // 2])
-def test_a_part_of_the_images_without_a_gradient_is_no_pass(digits, digits_net, lost):
+def no_number(x):
+    """The same value, with a gradient of NaN."""
+    return x + 0 * (x - x).sqrt()
+
+
+def noise(x):
+    return x + 0.2 * torch.randn_like(x)
+
+
+def changed_in_part(digits, digits_net, change, count):
+    """A classifier that treats its `count` brightest images otherwise, and which these are."""
     brightness = digits.x_test[:N].mean(axis=(1, 2, 3))
-    limit = float(np.sort(brightness)[-lost - 1 : N - lost + 1].mean())
+    limit = float(np.sort(brightness)[-count - 1 : N - count + 1].mean())
+    defence = InPart(limit, change)
     classifier = ad.build_classifier(
-        digits_net, data=digits, defences=[DeadInPart(limit)], placement="preprocessor"
+        digits_net, data=digits, defences=[defence], placement="preprocessor"
     )
+    return classifier, brightness > limit
+
+
+@pytest.mark.parametrize(
+    ("change", "count"), [(torch.Tensor.detach, 1), (torch.Tensor.detach, N // 2), (no_number, 3)]
+)
+def test_a_part_of_the_images_without_a_gradient_is_no_pass(digits, digits_net, change, count):
+    classifier, bright = changed_in_part(digits, digits_net, change, count)
     right = classifier.predict(digits.x_test[:N]).argmax(axis=1) == digits.y_test[:N]
-    dead = np.flatnonzero(right & (brightness > limit))
+    dead = np.flatnonzero(right & bright)
     c3 = checked(classifier, digits, "C3")["C3"]
     assert c3.status == "fail"
     assert c3.example_ids == tuple(digits.test_ids[dead].tolist())
     assert c3.numbers == {"dead": len(dead)}
     assert f"{len(dead)} of {right.sum()} under cross-entropy and" in c3.summary
+
+
+def test_randomness_in_a_part_of_the_images_is_seen(digits, digits_net):
+    classifier, bright = changed_in_part(digits, digits_net, noise, N // 2)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        c14 = checked(classifier, digits, "C14")["C14"]
+    assert c14.status == "fail"
+    assert c14.example_ids == tuple(digits.test_ids[:N][bright].tolist())
 
 
 @pytest.mark.parametrize("n", [20, N])
