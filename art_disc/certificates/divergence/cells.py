@@ -117,7 +117,8 @@ def categorical_divergence(
     slack = 2 * np.asarray(error) + _ULP * (1 + _finite(log_p) + _finite(log_q))
     slack = np.where(np.isneginf(log_p) & np.isfinite(slack), 0.0, slack)
     if np.isinf(order):
-        found = (ratio + slack).max(axis=-1)
+        with np.errstate(invalid="ignore"):
+            found = (ratio + slack).max(axis=-1)
     elif order == 1:
         p = np.exp(log_p)
         with np.errstate(invalid="ignore"):
