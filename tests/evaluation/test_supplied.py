@@ -85,6 +85,18 @@ def write(folder, levels, ids, name="{}.png"):
     return folder
 
 
+def test_an_array_follows_its_clean_images_whatever_the_order_of_their_ids(noisy, digits, defended):
+    levels, ids = noisy
+    sets = []
+    for order in (slice(None), slice(None, None, -1)):
+        images, chosen = levels[order].astype(np.float32) / np.float32(255), ids[order]
+        clean = digits.x_test[chosen], digits.y_test[chosen]
+        (one,) = score_images(defended, images, *clean, eps=EPS, ids=chosen).sets
+        assert not one.out_of_budget
+        sets.append(one)
+    assert sets[0] == sets[1]
+
+
 def test_layouts_and_orders_are_one(noisy, digits, defended, tmp_path):
     levels, ids = noisy
     shuffled = np.random.default_rng(1).permutation(25)
