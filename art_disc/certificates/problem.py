@@ -64,7 +64,7 @@ class Finding:
         verdict: `certified`, `falsified` or `undecided`.
         reason: Why it is undecided; empty otherwise.
         witness: Where falsified, a changed image that `Problem.witness_among` returned.
-        evaluated: Code images classified on the way.
+        evaluated: Code images classified on the way; those of an attack are not counted.
     """
 
     verdict: str

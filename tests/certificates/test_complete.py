@@ -7,8 +7,11 @@ from scipy.optimize import Bounds as Range
 from scipy.optimize import LinearConstraint, milp
 from torch import nn
 
+from art_disc.attacks import CodeSpaceAttack
+from art_disc.attacks.code_view import CodeView
 from art_disc.bounds import Bounds, trace
-from art_disc.certificates.complete import branch, network, scene
+from art_disc.certificates.complete import branch, method, network, scene
+from art_disc.certificates.problem import Finding
 from art_disc.certificates.spend import Spend
 from art_disc.codebooks import Codebook
 from art_disc.codebox import reachable_codes
@@ -74,8 +77,14 @@ def no_leaves(monkeypatch):
     monkeypatch.setattr(branch, "LEAF", 1)
 
 
+@pytest.fixture
+def no_attack(monkeypatch):
+    """Leave all images that IBP does not prove to the search."""
+    monkeypatch.setattr(method, "falsified", lambda *args, **_: {})
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_verdicts_are_those_of_enumeration(no_leaves, assert_witnesses, kind):
+def test_verdicts_are_those_of_enumeration(no_leaves, no_attack, assert_witnesses, kind):
     total, seen = 0, set()
     for seed in range(6):
         classifier, x = case(kind, seed)
@@ -108,7 +117,7 @@ def test_a_leaf_that_is_not_enumerated_is_seen(monkeypatch):
     assert certify(classifier, x, method="complete", **options).verdicts != exact.verdicts
 
 
-def test_bounds_one_per_cent_too_tight_are_seen(monkeypatch, no_leaves):
+def test_bounds_one_per_cent_too_tight_are_seen(monkeypatch, no_leaves, no_attack):
     whole = Bounds.lower
 
     def raised(self, rows, value=-1):
@@ -219,7 +228,7 @@ def least_margin(net, rival):
     return answer.fun + c[0] - c[rival]
 
 
-def test_verdicts_are_those_of_an_integer_programme():
+def test_verdicts_are_those_of_an_integer_programme(no_attack):
     seen = []
     for seed in range(24):
         classifier, net, x = wide(seed)
@@ -236,7 +245,7 @@ def test_verdicts_are_those_of_an_integer_programme():
     assert set(seen) == {"certified", "falsified"}
 
 
-def test_what_may_be_spent_is_spent_and_the_best_bound_is_told(no_leaves):
+def test_what_may_be_spent_is_spent_and_the_best_bound_is_told(no_leaves, no_attack):
     classifier, _, x = wide(3, pixels=40, hidden=30, lead=6.5)
     labels = classifier.predict(x).argmax(axis=1)
     options = {"eps": 0.1, "method": "complete", "verbose": False}
@@ -252,7 +261,7 @@ def test_what_may_be_spent_is_spent_and_the_best_bound_is_told(no_leaves):
             Spend(**wrong)
 
 
-def test_a_network_too_large_to_reduce_is_searched_as_it_is(no_leaves):
+def test_a_network_too_large_to_reduce_is_searched_as_it_is(no_leaves, no_attack):
     for seed in range(3):
         classifier, x = case("convolution", seed)
         exact = certify(classifier, x, eps=EPS, verbose=False)
@@ -290,21 +299,86 @@ def test_a_second_defence_between_is_refused():
         certify(classifier, x, eps=0.1, method="complete", verbose=False)
 
 
-@pytest.mark.parametrize("option", ["placement", "upper", "channels_last", "standardised"])
-def test_the_same_network_is_searched_however_it_is_built(no_leaves, tiny, option):
+BUILT = {
+    "placement": {"placement": "preprocessor"},
+    "upper": {"upper": 255.0},
+    "channels_last": {"channels_first": False},
+    "standardised": {"preprocessing": (0.0, 1.0)},
+}
+
+
+def built(tiny, option):
+    """The same small network built otherwise, images and budget for it, and its verdicts."""
     x = np.random.default_rng(3).random((30, 1, 2, 3), dtype=np.float32)
     book, eps = Codebook([0.0, 253 / 255]), 0.2
     plain = tiny(book, (1, 2, 3), seed=4)
     labels = plain.predict(x).argmax(axis=1)
     reference = certify(plain, x, labels, eps=eps, verbose=False)
     assert len(set(reference.verdicts)) == 2
-    options = {"placement": {"placement": "preprocessor"}, "upper": {"upper": 255.0}}
-    options |= {"channels_last": {"channels_first": False}}
-    options |= {"standardised": {"preprocessing": (0.0, 1.0)}}
     shape = (2, 3, 1) if option == "channels_last" else (1, 2, 3)
-    other = tiny(book, shape, seed=4, **options[option])
     x = x.reshape(-1, *shape)
     if option == "upper":
         x, eps = 255 * x, 51.0
-    found = certify(other, x, labels, eps=eps, method="complete", verbose=False)
-    assert found.verdicts == reference.verdicts
+    return tiny(book, shape, seed=4, **BUILT[option]), x, labels, eps, reference.verdicts
+
+
+@pytest.mark.parametrize("option", BUILT)
+def test_the_same_network_is_searched_however_it_is_built(no_leaves, no_attack, tiny, option):
+    classifier, x, labels, eps, verdicts = built(tiny, option)
+    found = certify(classifier, x, labels, eps=eps, method="complete", verbose=False)
+    assert found.verdicts == verdicts
+
+
+class Idle:
+    """A search that decides nothing."""
+
+    def __init__(self, *args):
+        pass
+
+    def run(self):
+        return Finding("undecided", "no search")
+
+
+@pytest.mark.parametrize("option", BUILT)
+def test_the_same_network_is_attacked_however_it_is_built(
+    monkeypatch, no_leaves, tiny, option, assert_witnesses
+):
+    monkeypatch.setattr(method, "Search", Idle)
+    classifier, x, labels, eps, verdicts = built(tiny, option)
+    found = certify(classifier, x, labels, eps=eps, method="complete", verbose=False)
+    broken, wanted = (np.array(v) == "falsified" for v in (found.verdicts, verdicts))
+    # one that can reach a single code image, or two, is left to the search
+    assert broken.sum() >= 0.8 * wanted.sum() > 3
+    assert not broken[~wanted].any()
+    assert_witnesses(found, classifier, x, labels, eps)
+
+
+@pytest.mark.parametrize("arithmetic", ["float", "exact"])
+def test_the_attack_falsifies_what_one_node_leaves_undecided(
+    monkeypatch, assert_witnesses, arithmetic
+):
+    classifier, _, x = wide(2, pixels=40, hidden=30, lead=7)
+    labels = classifier.predict(x).argmax(axis=1)
+    options = {"eps": 0.1, "method": "complete", "spend": Spend(nodes=1), "verbose": False}
+    options["arithmetic"] = arithmetic
+    before = np.random.get_state()[1].copy()
+    found = certify(classifier, x, labels, **options)
+    assert np.array_equal(np.random.get_state()[1], before)
+    assert found.count("falsified") >= 8
+    assert_witnesses(found, found.classifier or classifier, x, labels, 0.1)
+    assert certify(classifier, x, labels, **options).verdicts == found.verdicts
+    monkeypatch.setattr(CodeSpaceAttack, "_run", lambda self, x, labels, free: x)
+    assert certify(classifier, x, labels, **options).count("falsified") == 0
+
+
+def test_what_the_attack_does_not_take_is_searched_without_it(monkeypatch, no_leaves):
+    def refused(*args):
+        msg = "needs another classifier"
+        raise InputError(msg)
+
+    monkeypatch.setattr(CodeView, "of", refused)
+    classifier, x = case("relu", 1)
+    exact = certify(classifier, x, eps=EPS, verbose=False)
+    assert certify(classifier, x, eps=EPS, method="complete", verbose=False).verdicts == (
+        exact.verdicts
+    )

@@ -1,6 +1,7 @@
 """Branch and bound in the code box of one image."""
 
 import time
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Search:
         self.nodes = 0
         self.start = time.perf_counter()
         # no network of its own for what is enumerated at once
-        small = scene.problem.log2[index] <= LEAF + 1e-9
+        small = is_leaf(scene.problem.log2[index])
         self.frame = Frame(scene, index, 0 if small else spend.megabytes)
         self.open: list[tuple[float, CodeBox]] = [(bound, self.frame.root)]
         widest = max(shape.numel() for shape in self.frame.graph.shapes) * 64
@@ -64,7 +65,7 @@ class Search:
         taken = self.open[-self.at_once :]
         del self.open[-self.at_once :]
         nodes = joined([box for _, box in taken])
-        small = nodes.log2 <= LEAF + 1e-9
+        small = is_leaf(nodes.log2)
         for row in np.flatnonzero(small):
             self._enumerate(nodes.take(np.array([row])))
         nodes = nodes.take(~small)
@@ -102,6 +103,11 @@ class Search:
             scores = problem.target.scores(self.found.code_images(codes), len(codes))
             labels = np.full(len(codes), problem.labels[self.found.index])
             self.found.judge(codes, problem.target.margins(scores, labels))
+
+
+def is_leaf(log2: Any) -> Any:
+    """Return whether boxes of 2^log2 code images are enumerated, as the shape of `log2`."""
+    return log2 <= LEAF + 1e-9
 
 
 def joined(boxes: list[CodeBox]) -> CodeBox:
