@@ -177,6 +177,61 @@ def test_only_free_pixels_change():
     assert np.array_equal(attack.generate(x, y, mask=np.zeros(x.shape)), x)
 
 
+def barely_broken(rng, free, share=0.98):
+    """Two classes behind two codewords: the second wins with all but 2 % of what flips give."""
+    x = rng.uniform(0.4, 0.6, (1, 1, *free.shape)).astype(np.float32)
+    codes = torch.from_numpy(x.ravel() > 0.5).double()
+    # every flip helps, so that the first steps, of a part of them, are not enough
+    weights = torch.from_numpy(np.abs(rng.standard_normal(free.size))) * (1 - 2 * codes)
+    given = weights.abs() @ torch.from_numpy(free.ravel()).double()
+    needed = weights @ codes + share * given
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(free.size, 2))
+    with torch.no_grad():
+        model[1].weight.copy_(torch.stack([torch.zeros_like(weights), weights]))
+        model[1].bias.copy_(torch.stack([torch.zeros_like(needed), -needed]))
+    defence = PixelDiscretization(Codebook([0.0, 1.0]))
+    return build_classifier(model, defences=[defence], input_shape=x.shape[1:], nb_classes=2), x
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+@pytest.mark.parametrize("targeted", [False, True])
+def test_gradients_alone_flip_what_a_linear_network_asks_for(targeted, share):
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        free = rng.random((10, 10)) < share
+        classifier, x = barely_broken(rng, free)
+        assert classifier.predict(x).argmax() == 0
+        attack = CodeSpaceAttack(
+            classifier, eps=0.2, num_random_init=0, neighbours=0, targeted=targeted, verbose=False
+        )
+        made = attack.generate(x, np.array([int(targeted)]), mask=free)
+        assert classifier.predict(made).argmax() == 1
+
+
+def test_flips_that_are_tried_break_what_a_step_along_gradients_does_not():
+    broken = {0: 0, 32: 0}
+    for classifier, _, x, eps, _ in small_cases(range(2)):
+        y = classifier.predict(x).argmax(axis=1)
+        for neighbours in broken:
+            attack = CodeSpaceAttack(
+                classifier, eps=eps, max_iter=1, num_random_init=0, neighbours=neighbours,
+                verbose=False,
+            )  # fmt: skip
+            broken[neighbours] += (classifier.predict(attack.generate(x, y)).argmax(1) != y).sum()
+    assert broken[32] >= broken[0] + 4
+
+
+def test_a_code_beyond_the_next_level_is_not_reached_on_the_8_bit_grid():
+    classifier, _ = barely_broken(np.random.default_rng(1), np.ones((3, 3), bool), share=0.01)
+    x = np.full((1, 1, 3, 3), 120 / 255, np.float32)
+    label = classifier.predict(x).argmax(axis=1)
+    options = {"eps": 7.6 / 255, "seed": 0, "verbose": False}
+    real = CodeSpaceAttack(classifier, **options).generate(x, label)
+    assert (real != x).any()
+    levels = CodeSpaceAttack(classifier, domain="8bit", **options).generate(x, label)
+    assert np.array_equal(levels, x)
+
+
 def test_what_is_wrong_already_stays_as_it_is():
     classifier, _, x, _ = case("grey", 3, 2)
     wrong = (classifier.predict(x).argmax(axis=1) + 1) % CLASSES

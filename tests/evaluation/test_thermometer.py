@@ -54,7 +54,7 @@ def test_the_quick_evaluation_is_whole_and_names_no_base(coded, digits, tmp_path
     assert {o.surrogate for o in record.outcomes} == {"soft(alpha=10)", "identity", None}
     assert record.base_correct == ()
     assert {c.id: c.status for c in record.checks} == dict.fromkeys(
-        ("C1", "C2", "C3", "C4", "C6", "C7", "C8", "C14", "C16", "C19"), "pass"
+        ("C1", "C2", "C3", "C4", "C6", "C7", "C8", "C14", "C16", "C19", "C21"), "pass"
     )
     told = " ".join(c.summary for c in record.checks if c.id in ("C1", "C2"))
     assert told.count("there is no undefended one beside it") == 2
