@@ -8,7 +8,8 @@ import torch
 
 from art_disc.certificates.certificate import Certificate
 from art_disc.certificates.complete.exact import rounded_classifier
-from art_disc.certificates.methods import METHODS, assumptions
+from art_disc.certificates.complete.network import graph_of
+from art_disc.certificates.methods import ASSUMES, METHODS, assumptions
 from art_disc.certificates.problem import Finding, Options, Problem
 from art_disc.certificates.spend import Spend
 from art_disc.certificates.target import find_target, measured
@@ -127,18 +128,24 @@ def _found(problem: Problem, findings: Sequence[Finding]) -> dict[str, Any]:
 
 # as above
 @torch.random.fork_rng(devices=[])
-def check_certifiable(classifier: Classifier, x: Any, *, max_free: int = 12) -> None:
+def check_certifiable(
+    classifier: Classifier, x: Any, *, method: str = "enumeration", max_free: int = 12
+) -> None:
     """Raise what `certify` would raise for these, without classifying any code image.
 
     Arguments are those of `certify`; up to 256 of the images are tried.
 
     Raises:
         InputError: An argument does not fit.
-        CertificateError: The classifier is none that this certificate covers.
+        CertificateError: The classifier is none that this certificate covers, or a layer has no
+            bounds.
     """
     options = Options(max_free, _TRIED, verbose=False)
     target = find_target(classifier)
-    measured(target, Inputs.of(classifier).images(x)[:_TRIED], options.batch_size)
+    images = Inputs.of(classifier).images(x)[:_TRIED]
+    measured(target, images, options.batch_size)
+    if check_choice(method, "method", METHODS) in ASSUMES:
+        graph_of(target, images.shape[1:])
 
 
 def certified_accuracy(

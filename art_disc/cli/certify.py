@@ -1,27 +1,26 @@
-"""Certify a discretised classifier by enumeration, or one that draws by divergences.
+"""Certify a discretised classifier by its code images, or one that draws by divergences.
 
-For each image every code image that an l_inf perturbation can reach is classified; certified,
-falsified and undecided are printed for every budget. A defence that draws is certified by its votes
-and the divergence of its law instead, by three bounds, each verdict with the confidence asked for.
+For each image every code image that an l_inf perturbation can reach is classified, or bounded and
+searched (--method); certified, falsified and undecided are printed for every budget. A defence that
+draws is certified by its votes and the divergence of its law instead, by three bounds, each verdict
+with the confidence asked for.
 """
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from art_disc.cli.options import MODEL, RUN, given, refuse, share
+from art_disc.cli.options import METHODS, MODEL, RUN, given, refuse, share
 
-ENUMERATED, DRAWN = ("max_free", "rule", "domain"), ("draws", "confidence")
+# options of one method alone, of all, and of defences that draw
+ONLY = {"enumeration": ("max_free",), "complete": ("nodes", "seconds", "megabytes")}
+CODES, DRAWN = ("method", "arithmetic", "rule", "domain"), ("draws", "confidence")
 
 
 def add(parser: ArgumentParser) -> None:
     """Add the command's options."""
     share(parser, *RUN, *MODEL)
-    parser.add_argument(
-        "--max-free",
-        type=int,
-        help="enumerate an image if it has at most 2^MAX_FREE reachable code images; default 12",
-    )
+    _methods(parser)
     share(parser, "--rule", "--domain")
     parser.add_argument(
         "--draws", type=int, help="votes an image of a defence that draws; default 1000"
@@ -31,6 +30,45 @@ def add(parser: ArgumentParser) -> None:
         type=float,
         help="with which a verdict of a defence that draws holds; default 0.999",
     )
+
+
+def _methods(parser: ArgumentParser) -> None:
+    """Add by what code images are decided, and at what cost."""
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        help="classify all code images (enumeration, default), bound the network on them (bounds), "
+        "or bound, attack and search (complete)",
+    )
+    parser.add_argument(
+        "--arithmetic",
+        choices=("float", "exact"),
+        help="exact: certify the classifier whose weights are rounded so that no sum is; default "
+        "float",
+    )
+    parser.add_argument(
+        "--max-free",
+        type=int,
+        help="enumerate an image if it has at most 2^MAX_FREE reachable code images; default 12",
+    )
+    for name, kind, what in (
+        ("nodes", int, "boxes of code images bounded; default 10000"),
+        ("seconds", float, "time of its search; default 20"),
+        ("megabytes", float, "memory; default 500"),
+    ):
+        parser.add_argument(f"--{name}", type=kind, help=f"most that complete spends: {what}")
+
+
+def _method(options: Namespace) -> dict[str, Any]:
+    """Return what `certify` is to be told; refuse what is of another method."""
+    from art_disc.metrics import Spend
+
+    method = options.method or "enumeration"
+    for owner, dests in ONLY.items():
+        if owner != method:
+            refuse(options, dests, f"is of --method {owner}, not of {method}")
+    spend = Spend(**given(options, *ONLY["complete"]))
+    return {"spend": spend, **given(options, *CODES, *ONLY["enumeration"])}
 
 
 def run(options: Namespace) -> None:
@@ -48,9 +86,9 @@ def run(options: Namespace) -> None:
     if classifier.is_random:
         _certify_draws(options, data, classifier, listed)
         return
-    why = "is of the certificate of a defence that draws; this one is enumerated, without any doubt"
+    why = "is of the certificate of a defence that draws; this one is decided without any doubt"
     refuse(options, DRAWN, why)
-    records = []
+    chosen, records = _method(options), []
     try:
         for eps in listed:
             result = certify(
@@ -59,7 +97,7 @@ def run(options: Namespace) -> None:
                 data.y_test,
                 eps=eps,
                 verbose=not options.quiet,
-                **given(options, *ENUMERATED),
+                **chosen,
             )
             records.append(result.record)
             if options.out:
@@ -76,8 +114,8 @@ def _certify_draws(options: Namespace, data: Any, classifier: Any, eps: list[flo
     from art_disc.metrics import certified_accuracy_curve
     from art_disc.report import as_text, write_report
 
-    why = "is of the certificate by enumeration; a defence that draws is certified by its votes"
-    refuse(options, ENUMERATED, why)
+    why = "is of certificates of code images; a defence that draws is certified by its votes"
+    refuse(options, (*CODES, *(dest for dests in ONLY.values() for dest in dests)), why)
     record = certified_accuracy_curve(
         classifier,
         data.x_test,

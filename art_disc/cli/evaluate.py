@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from art_disc.cli.exits import DONE, FLAWED, INTERRUPTED
-from art_disc.cli.options import MODEL, RUN, names, say, share
+from art_disc.cli.options import METHODS, MODEL, RUN, names, say, share
 
 
 def add(parser: ArgumentParser) -> None:
@@ -66,8 +66,12 @@ def _checks(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--certify",
-        action="store_true",
-        help="also certify by enumeration at every budget, and check that no attack contradicts it",
+        nargs="?",
+        default=False,
+        const="enumeration",
+        choices=METHODS,
+        help="also certify at every budget, by the method named, else by enumeration, and check "
+        "that no attack contradicts it",
     )
     parser.add_argument("--max-free", type=int, default=12, help="see art-disc certify")
 

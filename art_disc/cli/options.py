@@ -69,6 +69,9 @@ PART = ("--n-ex", "--stratified")
 RUN = (*DATA, "--defence", "--eps", *PART, "--seed", "--out", "--quiet")
 MODEL = ("--model", "--weights", "--epochs", "--retrain", "--training", "--train-eps", "--device")
 
+# of certificates; their own table would load torch
+METHODS = ("enumeration", "bounds", "complete")
+
 SHARED: dict[str, dict[str, Any]] = {
     "--dataset": {
         "default": "digits",

@@ -49,7 +49,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     checks: str | Checks | None = "quick",
     reference: PyTorchClassifier | torch.nn.Module | None = None,
     draws: int = 20,
-    certify: bool = False,
+    certify: bool | str = False,
     max_free: int = 12,
     n_ex: int | None = None,
     stratified: bool = False,
@@ -95,8 +95,9 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
             transfers are made from it, and the defence is compared with it.
         draws: Fresh draws that a randomised model is scored on; it votes over its own number of
             them, and the others tell how it would fare on single ones.
-        certify: Also certify by enumeration at every budget (l_inf), which bounds the robust
-            accuracy from below; an example that is certified and yet broken shows in the record's
+        certify: Also certify at every budget (l_inf), which bounds the robust accuracy from below:
+            by a `method` of `metrics.certify`, `enumeration`, `bounds` or `complete`; True:
+            `enumeration`. An example that is certified and yet broken shows in the record's
             `contradictions`.
         max_free: As for `metrics.certify`.
         n_ex: Attack the first `n_ex` test images; None: all.
@@ -141,8 +142,9 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     models = models_of(classifier, reference, seed)
     run = Runner(models, x, y, data.test_ids, upper, check_count(batch_size, "batch_size"), seed)
     run.draws = check_count(draws, "draws")
+    certificate = {"method": "enumeration" if certify is True else certify, "max_free": max_free}
     if certify:
-        _check_certifiable(run, norm, max_free)
+        _check_certifiable(run, norm, certificate)
     run.score_clean()
     run.facts = describe_run(classifier, data, y, training=training) | _facts(run, norm, budgets)
     run.facts["settings"] = {"batch_size": batch_size, "targeted": targeted, "draws": draws}
@@ -155,7 +157,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     _announce(run, trials, ctx, announce, verbose=verbose)
     if out is not None:
         _open(run, Path(out), resume=resume, export=export, trials=trials)
-    return _finish(run, trials, ctx, max_free if certify else None, verbose=verbose)
+    return _finish(run, trials, ctx, certificate if certify else None, verbose=verbose)
 
 
 def _announce(
@@ -222,14 +224,14 @@ def _finish(
     run: Runner,
     trials: Sequence[PlannedTrial],
     ctx: Context | None,
-    max_free: int | None,
+    certificate: dict[str, Any] | None,
     *,
     verbose: bool,
 ) -> Evaluation:
     run.through(trials, verbose=verbose)
     try:
-        if max_free is not None:
-            _certify(run, max_free, verbose=verbose)
+        if certificate is not None:
+            _certify(run, certificate, verbose=verbose)
         if ctx is not None:
             ctx.record = run.record(complete=True)
             run.facts["checks"] = run_checks(ctx, verbose=verbose)
@@ -238,20 +240,20 @@ def _finish(
     return run.keep(complete=True)
 
 
-def _check_certifiable(run: Runner, norm: str, max_free: int) -> None:
+def _check_certifiable(run: Runner, norm: str, certificate: dict[str, Any]) -> None:
     """Raise what `certify` would raise, before hours of attacks."""
     if norm != "inf":
-        msg = "the certificate by enumeration is for norm='inf'; leave certify out for norm 2"
+        msg = "certificates of codewords are for norm='inf'; leave certify out for norm 2"
         raise InputError(msg)
-    check_certifiable(run.classifier, run.x, max_free=max_free)
+    check_certifiable(run.classifier, run.x, **certificate)
 
 
-def _certify(run: Runner, max_free: int, *, verbose: bool) -> None:
+def _certify(run: Runner, certificate: dict[str, Any], *, verbose: bool) -> None:
     """Certify at every budget of the run, and keep the record after each."""
     run.facts["certificates"] = ()
     images = run.classifier, run.x, run.y
     for eps in run.facts["eps"]:
-        found = certify_images(*images, eps=eps, max_free=max_free, verbose=verbose)
+        found = certify_images(*images, eps=eps, verbose=verbose, **certificate)
         run.facts["certificates"] += (found.record,)
         run.keep()
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from art_disc.attacks import ATTACKS
-from art_disc.cli import main
+from art_disc.certificates.methods import METHODS
+from art_disc.cli import main, options
 from art_disc.codebooks import Codebook
 from art_disc.core.records import EvaluationRecord, load_record
 from art_disc.report.verdict import verdict_title
@@ -112,15 +113,60 @@ def test_certify_prints_verdicts_and_writes_them(capsys, tmp_path):
         assert sum(counts) == 20
 
 
-def test_evaluate_with_certificate(capsys, tmp_path):
+def test_certify_by_a_method_decides_what_is_too_large_to_enumerate(capsys, tmp_path):
+    found = {}
+    for method, words in (
+        ("enumeration", ("--max-free", "2")),
+        ("bounds", ("--arithmetic", "exact")),
+        ("complete", ("--nodes", "200", "--seconds", "600", "--megabytes", "100")),
+    ):
+        out = tmp_path / method
+        code, _, _ = run(
+            capsys, "certify", *QUICK, "--eps", "0.1", "--out", out, "--method", method, *words
+        )
+        assert code == 0
+        found[method] = load_record(out / "eps-0.1" / "record.json")
+        assert found[method].method == method
+    assert found["bounds"].settings["arithmetic"] == "exact"
+    settings = found["complete"].settings
+    assert [settings[f"spend_{name}"] for name in ("nodes", "seconds", "megabytes")] == [
+        200, 600, 100,
+    ]  # fmt: skip
+    assert found["complete"].count("undecided") < found["enumeration"].count("undecided")
+
+
+def test_methods_of_certificates_are_those_there_are():
+    assert set(options.METHODS) == set(METHODS)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--nodes", "5"), "--nodes is of --method complete, not of enumeration"),
+        (("--method", "bounds", "--seconds", "5"), "--seconds is of --method complete"),
+        (("--method", "complete", "--max-free", "5"), "--max-free is of --method enumeration"),
+        (("--method", "complete", "--nodes", "0"), "nodes must be"),
+        (("--defence", "noise:sigma=0.1", "--method", "complete"), "--method is of certificates"),
+        (("--defence", "noise:sigma=0.1", "--nodes", "9"), "--nodes is of certificates"),
+    ],
+)
+def test_options_of_another_certificate_are_refused(capsys, words, told):
+    code, out, err = run(capsys, "certify", *QUICK, "--eps", "0.05", *words)
+    assert (code, out) == (2, "")
+    assert told in err
+
+
+@pytest.mark.parametrize("method", [(), ("bounds",)])
+def test_evaluate_with_certificate(capsys, tmp_path, method):
     code, _, _ = run(
-        capsys, "evaluate", *QUICK, "--checks", "none", "--attacks", "fgsm", "--certify",
+        capsys, "evaluate", *QUICK, "--checks", "none", "--attacks", "fgsm", "--certify", *method,
         "--max-free", "8",
         "--eps", "0.1", "--out", tmp_path,
     )  # fmt: skip
     assert code == 0
     record = EvaluationRecord.load(tmp_path / "record.json")
     assert record.certificates[0].eps == 0.1
+    assert record.certificates[0].method == (*method, "enumeration")[0]
     assert "ertified" in (tmp_path / "report.html").read_text()
 
 

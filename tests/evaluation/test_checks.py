@@ -152,11 +152,13 @@ def test_an_attack_that_gives_up_at_large_budgets_is_caught(monkeypatch, digits,
     assert found(record, "C7").status == "fail"
 
 
-def test_a_true_certificate_passes(digits, digits_net):
+@pytest.mark.parametrize("certify", [True, "bounds", "complete"])
+def test_a_true_certificate_passes(digits, digits_net, certify):
     classifier = two_codes()(digits_net, digits)
     record = checked(
-        classifier, digits, only("C20"), attacks=["pgd"], certify=True, max_free=6, eps=0.1
+        classifier, digits, only("C20"), attacks=["pgd"], certify=certify, max_free=6, eps=0.1
     )
+    assert record.certificates[0].method == ("enumeration" if certify is True else certify)
     result = found(record, "C20")
     assert result.status == "pass"
     assert f"certified: {record.certificates[0].count('certified')} at 0.1" in result.summary

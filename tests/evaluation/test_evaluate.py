@@ -244,6 +244,12 @@ def test_certificates_that_cannot_be_are_refused_before_any_attack(digits, defen
         run(defended.base, digits, certify=True, attacks=[CtrlC(defended)], out=tmp_path)
     with pytest.raises(InputError, match="max_free"):
         run(defended, digits, certify=True, max_free=99, attacks=[CtrlC(defended)])
+    with pytest.raises(InputError, match="method must be"):
+        run(defended, digits, certify="completely", attacks=[CtrlC(defended)])
+    tanh = torch.nn.Sequential(torch.nn.Tanh(), defended.base_network)
+    unbounded = ad.build_classifier(tanh, data=digits, defences=defended.defences)
+    with pytest.raises(CertificateError, match="Tanh"):
+        run(unbounded, digits, certify="complete", attacks=[CtrlC(defended)])
 
 
 def test_interrupted_certificates_leave_an_incomplete_record(
