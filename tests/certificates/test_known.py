@@ -151,6 +151,13 @@ def test_hooks_are_refused(make, where, when):
     doors[0](classifier)
 
 
+def test_a_model_that_is_given_does_not_vouch_for_hooks():
+    classifier = noisy()
+    classifier.base_network.register_forward_hook(lambda *_: None)
+    with pytest.raises(CertificateError, match="a hook of"):
+        kl_certify(classifier, X, eps=0.01, draws=20, model=GaussianModel(0.2), **QUIET)
+
+
 def test_a_hook_of_every_module_is_refused():
     handle = torch.nn.modules.module.register_module_forward_hook(lambda *_: None)
     try:

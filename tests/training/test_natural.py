@@ -162,7 +162,7 @@ def test_settings_that_do_not_fit_are_refused_before_any_step(small, setting, te
 
 
 def test_a_data_set_without_training_images_is_refused(digits):
-    with pytest.raises(InputError, match="at least one image"):
+    with pytest.raises(InputError, match="no training images"):
         train(fresh(), digits.subset(n_train=0), **FAST)
 
 
