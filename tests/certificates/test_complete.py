@@ -382,3 +382,18 @@ def test_what_the_attack_does_not_take_is_searched_without_it(monkeypatch, no_le
     assert certify(classifier, x, eps=EPS, method="complete", verbose=False).verdicts == (
         exact.verdicts
     )
+
+
+@pytest.mark.parametrize("threat", [{"domain": "8bit"}, {"rule": "paper"}])
+def test_the_attack_keeps_to_the_threat(monkeypatch, no_leaves, assert_witnesses, threat):
+    classifier, x = case("relu", 0)
+    x = np.rint(255 * x) / np.float32(255)
+    labels = classifier.predict(x).argmax(axis=1)
+    options = {"eps": EPS, "verbose": False, **threat}
+    exact = certify(classifier, x, labels, **options)
+    monkeypatch.setattr(method, "Search", Idle)
+    found = certify(classifier, x, labels, method="complete", **options)
+    broken, wanted = (np.array(c.verdicts) == "falsified" for c in (found, exact))
+    assert broken.sum() >= 0.8 * wanted.sum() > 3
+    assert not broken[~wanted].any()
+    assert_witnesses(found, classifier, x, labels, EPS)
