@@ -14,7 +14,8 @@ from torch import nn
 
 import art_disc as ad
 from art_disc.cli import main
-from art_disc.core.errors import ArtDiscError, InputWarning
+from art_disc.cli.options import as_typed
+from art_disc.core.errors import ArtDiscError, InputError, InputWarning
 from art_disc.data import from_arrays
 from art_disc.evaluation.sweep import SweepPlan
 from art_disc.hardness.separability import separability
@@ -447,3 +448,23 @@ def test_a_command_says_what_was_expected_what_came_and_the_cure(words, capsys, 
     for text in TYPED[words]:
         assert re.search(text, said), said
     assert "Traceback" not in said
+
+
+def test_an_unknown_option_is_held_against_those_of_its_command_alone(capsys):
+    assert main(["certify", "--attack", "pgd"]) == 2
+    said = capsys.readouterr().err
+    assert "--max-free" in said
+    assert "--attacks" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "typed"),
+    [
+        ([], "no such file: /a/b. Give: one", "no such file: /a/b. Give: one"),
+        (["--n-ex"], "n_ex is not an_index; see run/n_ex", "--n-ex is not an_index; see run/n_ex"),
+    ],
+)
+def test_options_alone_are_named_as_they_are_typed(options, words, typed):
+    with pytest.raises(InputError) as caught, as_typed(options):
+        raise InputError(words)
+    assert str(caught.value) == typed

@@ -46,8 +46,8 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
 
     An image is certified if all images of codewords that the budget can lead to are classified as
     its label, by more than the float error that is measured first; falsified if a perturbed image
-    was found, and checked, that is classified otherwise (the clean image where that is wrong
-    already); undecided otherwise.
+    was found, and checked, that is classified otherwise (the clean image where that is clearly
+    wrong already); undecided otherwise.
 
     Args:
         classifier: An ART classifier whose first defence is a codebook map on the raw pixels, as
@@ -71,9 +71,8 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     Raises:
         InputError: An argument does not fit.
         CertificateError: The classifier is none that this certificate covers, a layer has no
-            bounds, `rule` is
-            `paper_float`, which is not sound, or `domain` is `8bit` and a pixel has no level
-            within the budget.
+            bounds, `rule` is `paper_float`, which is not sound, or `domain` is `8bit` and a pixel
+            has no level within the budget.
 
     Source: Chen et al. 2018, section 4.3; the exact set of codes is ours.
     """

@@ -159,7 +159,7 @@ class Problem:
         return np.asarray(fits.all(axis=(1, 2, 3)))
 
     def findings(self, decided: Mapping[int, Finding]) -> tuple[Finding, ...]:
-        """Join findings for all of `to_decide` with the images that are misclassified as they are.
+        """Join findings for all of `to_decide` with the images that are clearly wrong as they are.
 
         Witnesses are tried once more.
 

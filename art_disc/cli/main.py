@@ -1,6 +1,5 @@
 """Entry point: words to a command, a command to an exit code."""
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from art_disc import __version__
@@ -23,7 +22,7 @@ from art_disc.cli.options import Parser, as_typed
 COMMANDS = (evaluate, certify, codebook, report, sweep, compare, reproduce, zoo, hardness, score)
 
 
-def make_parser() -> ArgumentParser:
+def make_parser() -> Parser:
     """Return the parser of `art-disc` with all its commands."""
     parser = Parser(
         prog="art-disc",
@@ -46,8 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `art-disc` with these words (None: the process's own) and return its exit code."""
 
     def command() -> int:
-        options = make_parser().parse_args(argv)
-        with as_typed(options):
+        parser = make_parser()
+        options = parser.parse_args(argv)
+        with as_typed(parser.typed_options()):
             code: int | None = options.run(options)
         return DONE if code is None else code
 

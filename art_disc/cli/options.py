@@ -4,7 +4,7 @@ import argparse
 import re
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -48,20 +48,26 @@ class Parser(ArgumentParser):
         self.register("action", None, Once)
         self.register("action", "store", Once)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As `ArgumentParser`; keep which command was typed."""
+        self._typed = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """End with a usage error, and name the option that an unknown one nearly is."""
         word = message.partition("unrecognized arguments: ")[2].partition(" ")[0]
         if word.startswith("--"):
-            message += f"; {known_words(word, sorted(self._every_option()))}"
+            message += f"; {known_words(word, self.typed_options())}"
         super().error(message)
 
-    def _every_option(self) -> set[str]:
-        """Return the options of this parser and of its commands."""
+    def typed_options(self) -> list[str]:
+        """Return the options that the typed words may hold: the parser's, and its command's."""
         own = set(self._option_string_actions)
         for action in self._actions:
             commands = action.choices if isinstance(action.choices, dict) else {}
-            own.update(*(parser._option_string_actions for parser in commands.values()))
-        return {option for option in own if option.startswith("--")}
+            typed = next((word for word in self._typed if word in commands), None)
+            own.update(commands[typed]._option_string_actions if typed else ())
+        return sorted(option for option in own if option.startswith("--"))
 
 
 DATA = ("--dataset", "--data-dir")
@@ -165,22 +171,20 @@ def refuse(options: Namespace, dests: tuple[str, ...], why: str) -> None:
 
 
 @contextmanager
-def as_typed(options: Namespace) -> Iterator[None]:
+def as_typed(options: Iterable[str]) -> Iterator[None]:
     """Name options in the messages of errors as they are typed: `--n-ex`, where Python has `n_ex`.
 
     Words without an underscore are those of any sentence, and stay.
     """
-    names = "|".join(dest for dest in vars(options) if "_" in dest)
+    typed = {option[2:].replace("-", "_"): option for option in options if "-" in option[2:]}
     try:
         yield
     except ArtDiscError as error:
         # neither part of another word nor of a path
-        typed = re.sub(
-            rf"(?<![\w./-])({names})(?![\w./])",
-            lambda found: f"--{found[0].replace('_', '-')}",
-            str(error),
+        words = re.sub(
+            r"(?<![\w./-])\w+(?![\w./])", lambda found: typed.get(found[0], found[0]), str(error)
         )
-        raise type(error)(typed) from error
+        raise type(error)(words) from error
 
 
 def say(options: Namespace, text: str) -> None:

@@ -150,7 +150,7 @@ def test_a_network_that_looks_at_its_batch_is_certified_nowhere(kind, n):
             door()
 
 
-def test_the_certificate_of_the_issue_contradicts_itself_and_is_refused():
+def test_the_certificate_of_scores_less_their_batch_mean_contradicts_itself_and_is_refused():
     """One image, certified as class 0 in one batch, was certified as class 1 in another."""
     classifier = made(BatchMean)
     image = np.array([0.3, 0.7] * 8, np.float32).reshape(1, 1, 4, 4)
