@@ -50,6 +50,12 @@ def test_the_reproduction_page_is_made_from_the_result_files():
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
+def test_the_table_of_the_attack_on_codes_is_made_from_its_result():
+    from studies.code_space import DOCS, page
+
+    assert DOCS.read_text(encoding="utf-8") == page()
+
+
 def test_the_page_of_attacks_is_made_from_the_tables_and_the_result_file():
     from studies.zoo_digits import DOCS, page
 
