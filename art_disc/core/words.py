@@ -34,6 +34,19 @@ def known_words(word: object, known: Iterable[str]) -> str:
     return f"{f'did you mean {near[0]!r}? ' if near else ''}known: {', '.join(listed)}"
 
 
+def check_known(names: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Refuse a name that is not among those known; `what` says of what the names are.
+
+    Raises:
+        InputError: There is such a name.
+    """
+    listed = list(known)
+    for name in names:
+        if name not in listed:
+            msg = f"unknown {what} {name!r}; {known_words(name, listed)}"
+            raise InputError(msg)
+
+
 def parse_number(value: Any, kind: type, name: str) -> Any:
     """Return a whole number or a float; `8/255` is read too.
 

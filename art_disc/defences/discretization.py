@@ -190,8 +190,19 @@ class ColorDepthReduction(CodebookPreprocessor):
     Source: Chen et al. 2019, section on uniform discretisation.
     """
 
+    shorthands = ("n_codes",)
+
     def __init__(self, n_codes: int = 8, surrogate: SurrogateLike = "soft", **options: Any) -> None:
         super().__init__(UniformCodebook(n_codes), surrogate, **options)
+
+    @property
+    def n_codes(self) -> int:
+        """Bins k; setting it sets the codebook of so many."""
+        return self.codebook.n_codes_
+
+    @n_codes.setter
+    def n_codes(self, n_codes: int) -> None:
+        self.codebook = UniformCodebook(n_codes)
 
 
 class InputBitDepth(CodebookPreprocessor):
@@ -205,7 +216,18 @@ class InputBitDepth(CodebookPreprocessor):
     Source: Panda et al. 2019, eq. (2).
     """
 
+    shorthands = ("bits",)
+
     def __init__(
         self, bits: int = 2, surrogate: SurrogateLike = "identity", **options: Any
     ) -> None:
         super().__init__(BitDepthCodebook(bits), surrogate, **options)
+
+    @property
+    def bits(self) -> int:
+        """Bits kept; setting it sets the codebook of so many."""
+        return self.codebook.n_codes_.bit_length() - 1
+
+    @bits.setter
+    def bits(self, bits: int) -> None:
+        self.codebook = BitDepthCodebook(bits)

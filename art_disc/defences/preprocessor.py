@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError, InputWarning, NotFittedError
 from art_disc.core.sealing import Sealable
+from art_disc.core.words import check_known
 from art_disc.data import Dataset
 from art_disc.defences.images import StepMap, doubt_of_images
 from art_disc.defences.traits import Traits
@@ -27,7 +28,8 @@ def check_clip_values(clip_values: Any) -> ClipValues:
     try:
         # ART holds one number a channel too: all alike they are that number
         low, high = (float(np.unique(value).item()) for value in clip_values)
-    except (TypeError, ValueError):
+    # a tensor with a graph is a RuntimeError
+    except (TypeError, ValueError, RuntimeError):
         low, high = -1.0, -1.0
     if (low, high) not in ((0.0, 1.0), (0.0, 255.0)):
         msg = (
@@ -64,6 +66,8 @@ class MapPreprocessor(Sealable, Traits, PreprocessorPyTorch):
         "apply_fit",
         "apply_predict",
     )
+    # parameters of the constructor that are set through one of `params`
+    shorthands: ClassVar[tuple[str, ...]] = ()
     unsealed = frozenset({"_alone", "_warned_of"})
     how_to_change = (
         "build the classifier again, from a defence of other parameters; with_surrogate, "
@@ -104,11 +108,17 @@ class MapPreprocessor(Sealable, Traits, PreprocessorPyTorch):
         """Set parameters by name, and make the map anew.
 
         Raises:
-            InputError: A value does not fit; nothing is changed then.
+            InputError: A value does not fit, or no parameter has such a name; nothing is changed
+                then.
             SealedError: It is that of a classifier.
         """
+        # ART's own passes over names that it does not know
+        known = (*self.shorthands, *self.params)
+        check_known(params, known, f"parameter of {type(self).__name__}")
         with self._or_as_before():
-            super().set_params(**params)
+            for name, value in params.items():
+                setattr(self, name, value)
+            self._check_params()
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
