@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
+from art_disc.codebooks.codewords import as_codewords
 from art_disc.codebooks.counts import PixelCounts
 from art_disc.codebooks.nearest import METRICS, TIES, distance, nearest
 from art_disc.core.checks import Float32Array, check_choice
@@ -27,6 +28,7 @@ class Codebook(Sealable, Shown, BaseEstimator):
 
     Args:
         codewords: Shape (k, c), values in [0, 1], no two equal; a list of k numbers means c = 1.
+            They are read once: what is written to the array later changes nothing.
         metric: `l_inf` (the papers'), `l1` or `l2`, over the channels of a pixel.
         per_channel: Apply scalar codewords (c = 1) to each channel of a colour image by itself.
         ties: Which codeword wins at equal distance: the `lowest` index, or the `highest`.
@@ -45,6 +47,9 @@ class Codebook(Sealable, Shown, BaseEstimator):
     how_to_change = (
         "sklearn.base.clone(codebook) makes one that can be changed and fitted, for another defence"
     )
+
+    # whether `codewords` was set and is not adopted yet
+    _unread = False
 
     def __init__(
         self,
@@ -71,7 +76,14 @@ class Codebook(Sealable, Shown, BaseEstimator):
 
     def _settle(self) -> None:
         """Take what the hyperparameters alone decide; learned codebooks have nothing here."""
-        self._adopt(_as_codewords(self.codewords))
+        self._adopt(as_codewords(self.codewords) if self._unread else self.codewords_)
+        self.__dict__["_unread"] = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "codewords":
+            # an array is its giver's, who may write to it: it is read once each time that it is set
+            self.__dict__["_unread"] = True
 
     def set_params(self, **params: Any) -> Self:
         """Set hyperparameters; fixed codewords follow them, learned ones wait for `fit`.
@@ -283,26 +295,6 @@ class Codebook(Sealable, Shown, BaseEstimator):
         except InputError as error:
             msg = f"{path} holds codewords that do not fit: {error}"
             raise FileFormatError(msg) from error
-
-
-def _as_codewords(codewords: ArrayLike) -> Float32Array:
-    # a float64 value must not come out above 1 through rounding, hence the check after the cast
-    try:
-        array = np.array(codewords, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        msg = f"codewords must be numbers of shape (k, c): {error}"
-        raise InputError(msg) from error
-    if array.ndim == 1:
-        array = array[:, None]
-    if array.ndim != 2 or array.size == 0:
-        msg = f"codewords must have shape (k, c) with k, c >= 1, got {array.shape}"
-        raise InputError(msg)
-    # the 8-bit row of the bit-depth map ends at 255.5 / 255
-    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 256 / 255:
-        hint = "; divide levels by 255" if array.max() > 2 else ""
-        msg = f"codewords must be finite and in [0, 1], got {array.min()}..{array.max()}{hint}"
-        raise InputError(msg)
-    return array
 
 
 def check_codebook(codebook: Any) -> Codebook:
