@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from art_disc.core.checks import BoolArray, Float32Array, check_count, check_mask, number_of
 from art_disc.core.errors import InputError
 from art_disc.core.inputs import Inputs
+from art_disc.core.seeds import check_seed, generator_of
 from art_disc.core.showing import Shown
 
 
@@ -51,6 +52,8 @@ class OwnAttack(Shown, EvasionAttack):
         Inputs.of(self.estimator).budget(settings["eps"], norm=settings.get("norm", "inf"))
         for name in {"max_iter", "batch_size"} & set(self.attack_params):
             check_count(getattr(self, name), name)
+        if settings.get("seed") is not None:
+            check_seed(settings["seed"])
         for name in self._positive:
             if not number_of(getattr(self, name)) > 0:
                 msg = f"{name} must be positive, got {getattr(self, name)}"
@@ -97,6 +100,11 @@ class OwnAttack(Shown, EvasionAttack):
         `free` (n, ...) tells what may change: the rest is put back afterwards, so an attack looks
         among such images alone, or refuses a mask.
         """
+
+
+def own_stream(seed: int | None) -> np.random.Generator:
+    """Return the generator of an attack's seed; None: of one that is drawn, see `drawn_seed`."""
+    return generator_of(drawn_seed() if seed is None else seed)
 
 
 def drawn_seed() -> int:

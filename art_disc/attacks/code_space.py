@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from art_disc.attacks.base import OwnAttack, drawn_seed
+from art_disc.attacks.base import OwnAttack, own_stream
 from art_disc.attacks.code_search import CodeSearch
 from art_disc.attacks.code_view import CodeView
 from art_disc.codebox import CodeBox, Reach, Threat
@@ -74,7 +74,7 @@ class CodeSpaceAttack(OwnAttack):
         CodeView.of(self.estimator, self.batch_size)
 
     def _run(self, x: Float32Array, labels: NDArray[np.int64], free: BoolArray) -> Float32Array:
-        rng = np.random.default_rng(drawn_seed() if self.seed is None else self.seed)
+        rng = own_stream(self.seed)
         view = CodeView.of(self.estimator, self.batch_size)
         batches = [slice(i, i + self.batch_size) for i in range(0, len(x), self.batch_size)]
         parts = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.attacks.base import OwnAttack, drawn_seed
+from art_disc.attacks.base import OwnAttack, own_stream
 from art_disc.core.checks import BoolArray, Float32Array
 from art_disc.core.errors import InputError
 
@@ -52,7 +52,7 @@ class RandomSearch(OwnAttack):
             raise InputError(msg)
 
     def _run(self, x: Float32Array, labels: NDArray[np.int64], free: BoolArray) -> Float32Array:
-        rng = np.random.default_rng(drawn_seed() if self.seed is None else self.seed)
+        rng = own_stream(self.seed)
         found = []
         for image, label, where in zip(x, labels, free, strict=True):
             found.append(self._search(image, label, self._drawn(image, where, rng)))

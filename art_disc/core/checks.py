@@ -210,8 +210,8 @@ def number_of(value: Any) -> float:
     try:
         array = np.asarray(value)
         return math.nan if array.ndim or array.dtype.kind in "bSU" else float(value)
-    # no number, one too large for a float, or a tensor on another device
-    except (TypeError, ValueError, OverflowError):
+    # no number, one too large for a float, or a tensor with a graph or on another device
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         return math.nan
 
 

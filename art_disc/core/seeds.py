@@ -34,6 +34,16 @@ def derive_seed(seed: int, *names: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
+def generator_of(seed: int) -> np.random.Generator:
+    """Return NumPy's generator of a seed; NumPy itself takes none below 0.
+
+    Raises:
+        InputError: `seed` is no whole number.
+    """
+    number = check_seed(seed)
+    return np.random.default_rng(number if number >= 0 else derive_seed(number, "below 0"))
+
+
 def as_generator(state: int | np.random.Generator | None) -> np.random.Generator:
     """Return a generator: of a seed >= 0, the one given, or a fresh one for None.
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from art_disc.core.checks import Float32Array, check_count
 from art_disc.core.errors import InputError
+from art_disc.core.seeds import generator_of
 from art_disc.data.dataset import Dataset, Labels
 
 _CENTRE, _SPREAD = 0.5, 0.2
@@ -73,7 +74,7 @@ def linear_problem(
     if len(shape) != 3 or min(shape) < 1:
         msg = f"shape must be (channels, height, width), each at least 1, got {shape}"
         raise InputError(msg)
-    generator = np.random.default_rng(seed)
+    generator = generator_of(seed)
     size = int(np.prod(shape))
     sign = generator.choice([-1.0, 1.0], size)
     # no weight near zero: every pixel then matters to the l_inf radius

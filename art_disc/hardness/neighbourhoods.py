@@ -11,6 +11,7 @@ from art_disc.codebooks import PixelCounts
 from art_disc.codebox import MOST_CHANNELS, grid_reach
 from art_disc.core.checks import Float64Array, IntArray, check_count, check_eps, number_of
 from art_disc.core.errors import InputError
+from art_disc.core.seeds import generator_of
 from art_disc.core.showing import Shown
 from art_disc.data import Dataset
 
@@ -110,7 +111,7 @@ class NeighbourhoodSizes(Shown):
             msg = f"a scatter needs three channels, got {self.values.shape[1]}; see plot()"
             raise InputError(msg)
         count = min(check_count(sample, "sample"), len(self.values))
-        rows = np.random.default_rng(seed).choice(len(self.values), count, replace=False)
+        rows = generator_of(seed).choice(len(self.values), count, replace=False)
         # the largest last, or the many small ones hide them
         rows = rows[np.argsort(self.pixels[rows], kind="stable")]
         largest = int(self.pixels.max())

@@ -9,6 +9,7 @@ from scipy.stats import norm, rankdata
 from art_disc.core.checks import BoolArray, Float64Array
 from art_disc.core.records import Share
 from art_disc.core.records.randomness import LOSSES
+from art_disc.core.seeds import generator_of
 from art_disc.defences import traits
 from art_disc.estimators.steadiness import steadiness_of
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
@@ -164,7 +165,7 @@ def _steps(ctx: Context, model: Any, signs: Any) -> tuple[float, Float64Array, F
     that changes nothing tells nothing.
     """
     x, y, upper = ctx.x, ctx.y, ctx.run.upper
-    rng = np.random.default_rng(ctx.run.seed)
+    rng = generator_of(ctx.run.seed)
     before = losses(model, x, y)
 
     def change(step: float, direction: Any) -> Float64Array:
