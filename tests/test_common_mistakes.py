@@ -13,12 +13,15 @@ import torch
 from torch import nn
 
 import art_disc as ad
+from art_disc.attacks import CodeSpaceAttack
+from art_disc.attacks.random_search import RandomSearch
 from art_disc.cli import main
 from art_disc.cli.options import as_typed
 from art_disc.core.errors import ArtDiscError, InputError, InputWarning
 from art_disc.data import from_arrays
 from art_disc.evaluation.sweep import SweepPlan
 from art_disc.hardness.separability import separability
+from art_disc.metrics import rounded_classifier
 from art_disc.networks import DigitsNet, load_weights
 from art_disc.training.words import NetworkWords, make_network
 
@@ -218,6 +221,10 @@ MISTAKES = {
         lambda w: w.certify(eps=float("nan")),
         ("must be a finite number >= 0", "got nan", "write 0.1 or 8/255"),
     ),
+    "a tensor with a graph for a budget": (
+        lambda w: w.certify(eps=torch.tensor(0.05, requires_grad=True)),
+        ("must be a finite number >= 0", r"got tensor\(0\.0500", "write 0.1 or 8/255"),
+    ),
     "several budgets where one is taken": (
         lambda w: w.certify(eps=[0.1, 0.2]),
         ("must be a finite number >= 0", r"got \[0.1, 0.2\]", "one budget at a time"),
@@ -237,6 +244,10 @@ MISTAKES = {
     "codewords in levels": (
         lambda w: ad.Codebook([[0], [255]]),
         (r"in \[0, 1\]", r"got 0\.0\.\.255\.0", "divide levels by 255"),
+    ),
+    "another range of a classifier that is built": (
+        lambda w: w.build().set_params(clip_values=(-1, 1)),
+        (r"must be \(0, 1\)", "got .*-1", r"preprocessing=\(mean, std\)"),
     ),
     # the network
     "probabilities as logits": (
@@ -313,6 +324,10 @@ MISTAKES = {
         lambda w: w.build("bitdepth:bit=3 + colordepth:n_codes=4"),
         ("takes bits", "'bitdepth:bit=3'", "as key=value"),
     ),
+    "a typo in a parameter of a defence": (
+        lambda _: ad.GaussianNoise(0.1).set_params(sigmma=0.2),
+        ("known: sigma", "unknown parameter of GaussianNoise 'sigmma'", "did you mean 'sigma'"),
+    ),
     "a value of an option": (
         lambda w: w.build("bitdepth:bits=3 + colordepth:n_codes=four"),
         ("n_codes must be a number", "'colordepth:n_codes=four'", "3, 0.1 and 8/255 are"),
@@ -341,6 +356,18 @@ MISTAKES = {
         lambda w: w.evaluate(seed="7"),
         ("must be a whole number", "got '7'", "write seed=0"),
     ),
+    "a word for an attack's seed": (
+        lambda w: RandomSearch(w.build(), seed="x"),
+        ("must be a whole number", "got 'x'", "write seed=0"),
+    ),
+    "no seed of an attack on codes": (
+        lambda w: CodeSpaceAttack(w.build(), seed=1.5),
+        ("must be a whole number", "got 1.5", "write seed=0"),
+    ),
+    "no number of bits": (
+        lambda w: rounded_classifier(w.build(), bits=True),
+        ("bits must be a whole number", "from 1 to 52", "got True"),
+    ),
     "a typo in an attack's name": (
         lambda w: w.evaluate(attacks="pdg"),
         ("known: quick", "unknown attack 'pdg'", "did you mean 'pgd'"),
@@ -365,6 +392,10 @@ MISTAKES = {
     "a name for a data set": (
         lambda w: w.evaluate(data="digits"),
         ("must be a Dataset", "got a str", r"load_dataset\('digits'\)"),
+    ),
+    "a dict for what a search may spend": (
+        lambda w: ad.metrics.certify(w.build(), w.x, w.y, eps=0.05, spend={"nodes": 5}),
+        ("must be a Spend", r"got \{'nodes': 5\}", r"write Spend\(nodes="),
     ),
     "a data set for images": (
         lambda w: w.certify(w.data, w.y),

@@ -11,7 +11,7 @@ from art_disc.certificates.complete.exact import rounded_classifier
 from art_disc.certificates.complete.network import graph_of
 from art_disc.certificates.methods import ASSUMES, METHODS, assumptions
 from art_disc.certificates.problem import Finding, Options, Problem
-from art_disc.certificates.spend import Spend
+from art_disc.certificates.spend import Spend, check_spend
 from art_disc.certificates.target import find_target, measured
 from art_disc.codebox import Threat
 from art_disc.core.checks import check_choice, check_count, check_labels
@@ -79,6 +79,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     start = time.perf_counter()
     decide = METHODS[check_choice(method, "method", METHODS)]
     check_count(batch_size, "batch_size")
+    allowed = check_spend(spend)
     if check_choice(arithmetic, "arithmetic", ("float", "exact")) == "exact":
         classifier = rounded_classifier(classifier)
     target = find_target(classifier)
@@ -88,7 +89,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     # before any work, and later against the scores that there are
     given = None if y is None else inputs.labels(y, len(images))
     rows = min(batch_size, max(1, _VALUES_AT_ONCE // images[0].size))
-    options = Options(max_free, rows, verbose, spend or Spend())
+    options = Options(max_free, rows, verbose, allowed)
     scores = target.scores(images, rows)
     target = measured(target, images, rows)
     predicted = scores.argmax(axis=1)

@@ -1,8 +1,10 @@
 """What a search may spend on each image."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from art_disc.core.checks import check_count, check_positive
+from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
 
 
@@ -27,3 +29,17 @@ class Spend(Shown):
         check_count(self.nodes, "spend.nodes")
         check_positive(self.seconds, "spend.seconds")
         check_positive(self.megabytes, "spend.megabytes")
+
+
+def check_spend(spend: Any) -> Spend:
+    """Return a `Spend`, the usual one for None.
+
+    Raises:
+        InputError: It is another object, a dict for example.
+    """
+    if spend is None:
+        return Spend()
+    if not isinstance(spend, Spend):
+        msg = f"spend must be a Spend, got {spend!r}; write Spend(nodes=10_000, seconds=20)"
+        raise InputError(msg)
+    return spend

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import numpy as np
-
 from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
 from art_disc.defences.given import as_defences
-from art_disc.defences.preprocessor import is_ours
+from art_disc.defences.preprocessor import check_clip_values, is_ours
 from art_disc.estimators.entrance import CheckedInputs
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.places import check_places
@@ -66,12 +64,12 @@ class FixedModule(Shown, CheckedInputs):
         # without clip values it is a clone that ART has not finished
         if self.clip_values is None:
             return
-        given = float(np.max(self.clip_values[1])), self.channels_first
-        module = float(self.model.upper), self.model.channels_first
+        given = check_clip_values(self.clip_values), self.channels_first
+        module = (0.0, float(self.model.upper)), self.model.channels_first
         if given != module:
             msg = (
                 "clip_values and channels_first must be those of the module, "
-                f"(0, {module[0]:g}) and {module[1]}, got {tuple(self.clip_values)} and "
-                f"{given[1]}; build the classifier again"
+                f"(0, {module[0][1]:g}) and {module[1]}, got (0, {given[0][1]:g}) and {given[1]}; "
+                "build the classifier again"
             )
             raise InputError(msg)

@@ -42,6 +42,8 @@ def test_seeds(digits, defended):
     x, y = digits.x_test[:10], digits.y_test[:10]
     a, b = (RandomSearch(defended, 0.4, np.inf, 100, seed=3).generate(x, y) for _ in range(2))
     assert np.array_equal(a, b)
+    # NumPy alone takes no seed below 0
+    assert RandomSearch(defended, 0.4, np.inf, 100, seed=-3).generate(x, y).shape == x.shape
     np.random.seed(5)
     c = RandomSearch(defended, 0.4, np.inf, 100).generate(x, y)
     np.random.seed(5)

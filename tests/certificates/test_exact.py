@@ -111,3 +111,9 @@ def test_a_network_too_deep_for_float64_and_an_unknown_arithmetic_are_refused():
         certify(classifier, x, arithmetic="exact", **options)
     with pytest.raises(InputError, match="arithmetic must be one of"):
         certify(classifier, x, arithmetic="fuzzy", **options)
+
+
+@pytest.mark.parametrize("bits", [-1, 0, 53, 2.5, True])
+def test_bits_are_a_whole_number_that_float64_has(bits):
+    with pytest.raises(InputError, match="bits must be a whole number from 1 to 52"):
+        rounded_classifier(line(1.0, 1.0), bits=bits)

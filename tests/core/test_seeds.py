@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from art_disc.core.seeds import derive_seed, global_seeds
+from art_disc.core.errors import InputError
+from art_disc.core.seeds import derive_seed, generator_of, global_seeds
 
 NAMES = st.lists(st.text(max_size=5), max_size=4)
 
@@ -64,3 +65,12 @@ def test_large_seeds_wrap(seed):
         got = draws()
     with global_seeds(seed % 2**32):
         assert np.array_equal(draws(), got)
+
+
+def test_a_generator_takes_seeds_of_either_sign():
+    for seed in (-1, -(2**70), 0, 3):
+        assert generator_of(seed).integers(2**62) == generator_of(seed).integers(2**62)
+    assert generator_of(-1).integers(2**62) != generator_of(1).integers(2**62)
+    assert generator_of(3).integers(2**62) == np.random.default_rng(3).integers(2**62)
+    with pytest.raises(InputError, match="seed must be a whole number"):
+        generator_of("x")

@@ -1,6 +1,7 @@
 """What is certified, described and hashed is what predicts, whatever is set after building."""
 
 import copy
+import inspect
 import itertools
 import pickle
 
@@ -27,11 +28,13 @@ from art_disc.defences import (
     CodebookPreprocessor,
     ColorDepthReduction,
     GaussianNoise,
+    InputBitDepth,
     JpegCompression,
     PixelDiscretization,
     RandDisc,
     traits,
 )
+from art_disc.defences.preprocessor import MapPreprocessor
 from art_disc.estimators import build_classifier, encoded_shape
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.describe import defence_lines
@@ -307,6 +310,57 @@ def test_a_codebook_changes_as_a_whole_or_not_at_all():
     assert PixelDiscretization(uniform.set_params(n_codes=8)).codebook.n_codes_ == 8
 
 
+@pytest.mark.parametrize("again", [lambda book: book, copy.copy, copy.deepcopy, pickled])
+def test_what_is_written_to_an_array_later_changes_no_codebook(again):
+    mine = np.float32([[0.2], [0.8]])
+    book = again(Codebook(mine))
+    book.codewords[0] = 0.1
+    before = np.float32([[0.2], [0.8]])
+    assert np.array_equal(PixelDiscretization(book).codebook.codewords_, before)
+    assert np.array_equal(book.set_params(metric="l2").codewords_, before)
+    # set anew, it is read anew
+    book.set_params(codewords=book.codewords)
+    assert np.array_equal(book.codewords_, np.float32([[0.1], [0.8]]))
+    book.codewords[0] = 0.3
+    book.codewords = book.codewords
+    with pytest.raises(InputError, match="changed past its checks"):
+        PixelDiscretization(book)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value"),
+    [
+        (ColorDepthReduction, "n_codes", 2),
+        (InputBitDepth, "bits", 1),
+    ],
+)
+def test_what_a_codebook_was_made_from_is_set_with_it(make, name, value):
+    by_name, as_attribute, expected = make(4), make(4), make(value)
+    by_name.set_params(**{name: value})
+    setattr(as_attribute, name, value)
+    for defence in (by_name, as_attribute):
+        assert getattr(defence, name) == value
+        assert defence.describe() == expected.describe()
+        assert np.array_equal(defence(images())[0], expected(images())[0])
+    with pytest.raises(InputError, match=name):
+        by_name.set_params(**{name: 0})
+    assert by_name.describe() == expected.describe()
+    with pytest.raises(SealedError):
+        setattr(by_name.sealed(), name, 4)
+
+
+def kinds(base):
+    return [base, *(kind for one in base.__subclasses__() for kind in kinds(one))]
+
+
+def test_each_parameter_of_a_defence_can_be_set():
+    for kind in kinds(MapPreprocessor):
+        if kind.__module__.startswith("art_disc."):
+            given = inspect.signature(kind).parameters.values()
+            names = {one.name for one in given if one.kind != one.VAR_KEYWORD}
+            assert names - {"device_type"} <= {*kind.params, *kind.shorthands}, kind
+
+
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, pickled])
 def test_codewords_are_read_only(again):
     for book in (Codebook([0.2, 0.8]), BitDepthCodebook(2), DensityCodebook(2, 0.1).fit(images())):
@@ -352,6 +406,7 @@ def test_arts_own_list_is_one_with_what_predicts():
     ("params", "told_of"),
     [
         ({"clip_values": (0, 255)}, "must be those of the module"),
+        ({"clip_values": (-1, 1)}, r"must be \(0, 1\) or \(0, 255\)"),
         ({"channels_first": False}, "must be those of the module"),
         ({"preprocessing_defences": [GaussianNoise(0.1)]}, "draws"),
         ({"model": nn.Identity()}, "another model"),

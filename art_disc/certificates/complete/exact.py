@@ -10,11 +10,14 @@ from torch import Tensor
 from art_disc.bounds import Graph, RoundedNetwork
 from art_disc.certificates.complete.network import graph_of
 from art_disc.certificates.target import applied_defences, find_target
+from art_disc.core.checks import check_count
 from art_disc.core.errors import CertificateError
 from art_disc.estimators.build import build_classifier
 from art_disc.estimators.contract import Classifier
 
 _MOST_BITS, _LEAST_BITS = 10, 4
+# of float64: no sum of such numbers is exact with more
+_BITS_OF_FLOAT64 = 52
 
 
 def rounded_classifier(classifier: Classifier, *, bits: int | None = None) -> Any:
@@ -23,15 +26,20 @@ def rounded_classifier(classifier: Classifier, *, bits: int | None = None) -> An
     Its weights, and the standardised images of codewords, are multiples of 2^-bits; it runs in
     float64 without fast convolution algorithms, and its scores are logits less the largest one. It
     is another classifier, and may err elsewhere: what is certified in exact arithmetic is this one.
+    Its loss is cross-entropy, whatever that of the given one: a loss may hold float32 numbers.
 
     Args:
         classifier: One that `certify(method="complete")` takes; itself, if it is rounded already.
-        bits: Of the fractions of its numbers; None: as many, up to 10, as leave all sums exact.
+        bits: Of the fractions of its numbers, 1 to 52; None: as many, up to 10, as leave all sums
+            exact.
 
     Raises:
+        InputError: `bits` is no whole number in 1..52.
         CertificateError: It has no bounds, or a sum could be inexact, with 4 bits where none are
             given.
     """
+    if bits is not None:
+        check_count(bits, "bits", most=_BITS_OF_FLOAT64)
     target = find_target(classifier)
     if target.rounded is not None:
         return classifier
