@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
 from art_disc.codebooks import Codebook
@@ -16,8 +15,8 @@ from art_disc.core.errors import InputError
 from art_disc.defences import traits
 from art_disc.defences.images import FunctionMap
 from art_disc.defences.preprocessor import MapPreprocessor
-from art_disc.estimators import defend
-from art_disc.estimators.contract import WhiteBoxClassifier, lacking, top_of
+from art_disc.estimators import as_classifier
+from art_disc.estimators.contract import WhiteBoxClassifier, top_of
 
 
 class _Passing(MapPreprocessor):
@@ -29,15 +28,13 @@ class _Passing(MapPreprocessor):
 
 def barred(classifier: WhiteBoxClassifier) -> str:
     """Return why a classifier cannot be attacked in code space, or an empty string."""
-    if classifier.is_random:
-        return "compares scores of code images, and this classifier draws; attack .frozen(seed)"
     first = (*classifier.defences, None)[0]
     book = traits(first).codebook
     if first is None or not isinstance(book, Codebook) or not book.is_fitted:
         found = "no defence" if first is None else type(first).__name__
         return f"needs a codebook map such as PixelDiscretization as first defence, got {found}"
-    if not getattr(first, "apply_predict", True):
-        return f"needs its codebook applied, got {type(first).__name__} with apply_predict=False"
+    if classifier.is_random:
+        return "compares scores of code images, and this classifier draws; attack .frozen(seed)"
     return ""
 
 
@@ -62,24 +59,23 @@ class CodeView:
         """Look behind a classifier of this package, or an ART classifier with its defences.
 
         Raises:
-            InputError: It cannot be attacked in code space.
+            InputError: It is neither of these, or cannot be attacked in code space.
         """
-        if lacking(estimator, WhiteBoxClassifier) and isinstance(estimator, PyTorchClassifier):
-            estimator = defend(estimator, [])
-        if missing := lacking(estimator, WhiteBoxClassifier):
-            msg = f"CodeSpaceAttack needs a classifier of build_classifier, this lacks {missing}"
-            raise InputError(msg)
-        if reason := barred(estimator):
+        classifier = as_classifier(estimator)
+        if reason := barred(classifier):
             msg = f"CodeSpaceAttack {reason}"
             raise InputError(msg)
-        first, upper = estimator.defences[0], top_of(estimator)
-        layout = {"channels_first": estimator.channels_first, "clip_values": (0.0, upper)}
+        first, upper = classifier.defences[0], top_of(classifier)
+        layout: dict[str, Any] = {
+            "channels_first": classifier.channels_first,
+            "clip_values": (0.0, upper),
+        }
 
         def without(defence: Any) -> Any:
             return _Passing(**layout) if defence is first else defence
 
         codebook: Any = traits(first).codebook
-        return cls(estimator.with_each_defence(without), codebook, upper, batch_size)
+        return cls(classifier.with_each_defence(without), codebook, upper, batch_size)
 
     def units(self, x: Float32Array) -> Float32Array:
         """Split images (n, ...) into units (n, units, d), in whatever range they are."""

@@ -14,6 +14,7 @@ from art_disc.attacks.base import OwnAttack, drawn_seed
 from art_disc.attacks.squares import fitting_fraction
 from art_disc.core.checks import BoolArray, Float32Array, check_choice
 from art_disc.core.errors import InputError, MissingExtraError
+from art_disc.estimators.applied import applied
 
 # of the package's Square, as published
 _P_INIT = 0.8
@@ -68,7 +69,7 @@ class OriginalAutoAttack(OwnAttack):
         if self.norm not in (np.inf, 2):
             msg = f"norm must be infinity or 2, got {self.norm!r}"
             raise InputError(msg)
-        if self.estimator.preprocessing_operations:
+        if applied(self.estimator.preprocessing_operations):
             msg = (
                 "the package attacks the model alone and would bypass ART's preprocessors; build "
                 "the classifier with placement='module' and preprocessing inside it"

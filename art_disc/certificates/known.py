@@ -21,6 +21,7 @@ from art_disc.core.errors import CertificateError
 from art_disc.defences.preprocessor import is_ours
 from art_disc.defences.straight_through import StraightThrough
 from art_disc.estimators import DefendedClassifier, DefendedModule, RandomizedClassifier
+from art_disc.estimators.applied import applied
 
 # Estimators that predict what their module makes of what their steps make, and nothing else. These
 # very classes: what is derived from them may do anything. A class of one's own that does no more
@@ -58,9 +59,9 @@ def _steps(classifier: Any) -> Iterator[str]:
     if kind not in ESTIMATORS:
         known = ", ".join(sorted(each.__name__ for each in ESTIMATORS))
         yield f"{kind.__name__} may do more than its module ({known} do not)"
-    for step in getattr(classifier, "preprocessing_operations", None) or ():
+    for step in applied(getattr(classifier, "preprocessing_operations", None) or ()):
         inner = step.preprocessor if type(step) is StraightThrough else step
-        if step.apply_predict and not (is_ours(inner) or type(inner) in _STANDARDISATIONS):
+        if not (is_ours(inner) or type(inner) in _STANDARDISATIONS):
             yield f"the preprocessor {type(inner).__name__} may draw, or look at other images"
     for step in getattr(classifier, "postprocessing_defences", None) or ():
         yield f"the postprocessor {type(step).__name__} changes the scores"

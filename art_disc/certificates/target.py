@@ -15,6 +15,7 @@ from art_disc.core.checks import Float32Array, Float64Array, IntArray
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.defences.preprocessor import check_clip_values
 from art_disc.defences.traits import traits
+from art_disc.estimators.applied import applied
 from art_disc.estimators.contract import Classifier
 from art_disc.estimators.steadiness import FACTOR, SAME, Steadiness, steadiness
 
@@ -48,9 +49,10 @@ def applied_defences(classifier: Any) -> tuple[Any, ...]:
     listed = tuple(getattr(classifier, "preprocessing_operations", None) or ())
     inside = getattr(getattr(classifier, "model", None), "preprocessors", ())
     claimed = tuple(getattr(classifier, "defences", None) or ())
-    idle = [d for d in listed if not d.apply_predict or is_identity(d)]
-    unnamed = (d for d in (*listed, *inside) if not _holds(claimed, d))
-    return tuple(d for d in (*unnamed, *claimed) if not _holds(idle, d))
+    used = [d for d in applied(listed) if not is_identity(d)]
+    idle = [d for d in listed if not _holds(used, d)]
+    unnamed = (d for d in (*used, *inside) if not _holds(claimed, d))
+    return (*unnamed, *(d for d in claimed if not _holds(idle, d)))
 
 
 def _holds(steps: Iterable[Any], wanted: Any) -> bool:
@@ -73,8 +75,7 @@ def codebook_of(classifier: Classifier) -> Codebook:
 
 def _first_defence(classifier: Classifier) -> Any:
     first = (*applied_defences(classifier), None)[0]
-    book = getattr(first, "codebook", None)
-    if not isinstance(book, Codebook) or not book.is_fitted:
+    if not _has_codebook(first):
         found = "no defence" if first is None else type(first).__name__
         msg = (
             "a certificate needs a classifier whose first defence maps raw pixels to a fitted "
@@ -83,6 +84,11 @@ def _first_defence(classifier: Classifier) -> Any:
         )
         raise CertificateError(msg)
     return first
+
+
+def _has_codebook(defence: Any) -> bool:
+    book = getattr(defence, "codebook", None)
+    return isinstance(book, Codebook) and book.is_fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +179,12 @@ def find_target(classifier: Classifier) -> Target:
     drawing = any(traits(defence).is_random for defence in applied_defences(classifier))
     if drawing or getattr(classifier, "is_random", False):
         # a few equal scores prove nothing: hard votes over little noise agree on every sample
+        cure = "kl_certify is for classifiers that draw"
+        if _has_codebook((*applied_defences(classifier), None)[0]):
+            cure += ", and .frozen(seed) of this one is deterministic"
         msg = (
             "a certificate by enumeration needs a deterministic classifier, this one's defence "
-            "draws; certify classifier.frozen(seed), or leave that defence out"
+            f"draws; {cure}; or leave that defence out"
         )
         raise CertificateError(msg)
     codebook = codebook_of(classifier)

@@ -90,6 +90,11 @@ class ImageMap(Sealable, nn.Module):
         """Return what was made of (n, c, h, w) in the layout and range that leave the map."""
         return made if self.channels_first else made.movedim(1, -1)
 
+    def _replicate_for_data_parallel(self) -> nn.Module:
+        # torch gives a replica its own tensors and parts, one by one
+        replica: nn.Module = nn.Module._replicate_for_data_parallel(self._unsealed_copy())
+        return replica
+
     def changed(self, images: Tensor) -> Tensor:
         """Return images (n, c, h', w') of images (n, c, h, w), float32 in [0, upper]."""
         raise NotImplementedError

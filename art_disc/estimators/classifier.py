@@ -15,6 +15,7 @@ from art_disc.defences.meaning import check_meaning
 from art_disc.defences.preprocessor import MapPreprocessor, is_ours
 from art_disc.defences.straight_through import StraightThrough
 from art_disc.defences.traits import traits
+from art_disc.estimators.applied import applied
 from art_disc.estimators.describe import describe_voting
 from art_disc.estimators.fixed import FixedModule
 from art_disc.estimators.mean_loss import own_loss
@@ -55,8 +56,11 @@ class DefendedClassifier(FixedModule):
 
     @property
     def defences(self) -> tuple[Any, ...]:
-        """The preprocessors in the order in which they are applied."""
-        return (*self.preprocessing_operations, *self.model.preprocessors)
+        """The preprocessors in the order in which they are applied in prediction.
+
+        Those for training alone (`apply_predict=False`) are in `preprocessing_defences` only.
+        """
+        return (*applied(self.preprocessing_operations), *self.model.preprocessors)
 
     @property
     def base_network(self) -> torch.nn.Module:
@@ -110,7 +114,7 @@ class DefendedClassifier(FixedModule):
     @property
     def placement(self) -> str:
         """`module` or `preprocessor`: where the defences are."""
-        return "preprocessor" if self.preprocessing_operations else "module"
+        return "preprocessor" if applied(self.preprocessing_operations) else "module"
 
     def with_defences(
         self,

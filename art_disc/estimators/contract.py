@@ -51,8 +51,8 @@ class WhiteBoxClassifier(Classifier, Protocol):
             differentiate.
         base_network: The undefended network alone; queries and gradients are counted there.
         standardisation: (mean, std) between defences and network, or None.
-        defences: The preprocessors in the order in which they are applied, each from images to
-            images.
+        defences: The preprocessors in the order in which they are applied in prediction, each from
+            images to as many images; none that is for training alone.
         placement: `module` or `preprocessor`: where the defences are.
         is_random: Whether two predictions of the same images may differ; then it is a
             `RandomClassifier`.

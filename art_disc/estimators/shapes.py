@@ -9,6 +9,7 @@ import torch
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import global_seeds
 from art_disc.defences.preprocessor import is_ours
+from art_disc.estimators.applied import applied
 from art_disc.estimators.module import DefendedModule
 
 Shape = tuple[int, int, int]
@@ -24,15 +25,15 @@ def encoded_shape(
     (48, 32, 32)
 
     Args:
-        defences: In the order in which they are applied; somebody else's preprocessors are tried
-            on an image of zeros.
+        defences: In the order in which they are applied; those for training alone change nothing,
+            somebody else's preprocessors are tried on an image of zeros.
         input_shape: (c, h, w), or (h, w, c) where not `channels_first`.
         channels_first: Layout of the images.
 
     Raises:
         InputError: Somebody else's preprocessor fails there, or returns no images.
     """
-    for defence in defences:
+    for defence in applied(defences):
         input_shape = _behind(defence, input_shape, channels_first=channels_first)
     return input_shape
 
@@ -43,8 +44,7 @@ def _behind(defence: Any, shape: Shape, *, channels_first: bool) -> Shape:
             clip = defence.clip_values
             defence = defence.with_layout(channels_first=channels_first, clip_values=clip)
         return tuple(defence.encoded_shape(shape))
-    # what is for training alone leaves the images that are predicted as they are
-    return _tried(defence, shape) if defence.apply_predict else shape
+    return _tried(defence, shape)
 
 
 def _tried(defence: Any, shape: Shape) -> Shape:

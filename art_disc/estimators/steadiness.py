@@ -15,6 +15,7 @@ who compares scores leaves it `FACTOR` times as much room.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from art_disc.core.checks import Float32Array, Float64Array, IntArray
+from art_disc.estimators.applied import behind
 from art_disc.estimators.contract import top_of
 
 # images of float32 or codes, and a batch size, to scores (n, classes)
@@ -122,16 +124,10 @@ def steadiness_of(classifier: Any, x: Float32Array, *, rows: int) -> Steadiness:
             lambda given, size: classifier.predict(given, batch_size=size),
             x, upper=top_of(classifier), rows=rows,
         )  # fmt: skip
-    frozen = classifier.frozen(0)
-
-    def drawn(images: Float32Array) -> NDArray[Any]:
-        for defence in frozen.defences:
-            images = np.asarray(defence(images)[0], dtype=np.float32)
-        return images
-
+    defences = classifier.frozen(0).defences
     return steadiness(
         lambda given, size: network_scores(classifier, given, size),
-        x, upper=top_of(classifier), rows=rows, prepared=drawn,
+        x, upper=top_of(classifier), rows=rows, prepared=partial(behind, defences),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from art_disc.core.checks import Float32Array, IntArray
 from art_disc.core.records import AttackOutcome
 from art_disc.defences import traits
+from art_disc.estimators.applied import stages
 from art_disc.estimators.contract import WhiteBoxClassifier, top_of
 from art_disc.evaluation.planned import PlannedTrial
 from art_disc.report import Pictures
@@ -76,8 +77,7 @@ class Gallery:
 
 
 def _discretise(classifier: WhiteBoxClassifier, x: Float32Array) -> Float32Array:
-    for defence in classifier.defences:
-        made = defence(x)[0]
+    for defence, made in stages(classifier.defences, x):
         if made.shape != x.shape:
             # codes are no picture; their levels are, where there are any
             picture = traits(defence).decode(made)

@@ -14,6 +14,7 @@ from art_disc.core.budget import Budget
 from art_disc.core.checks import Float32Array, IntArray
 from art_disc.core.errors import ArtDiscError
 from art_disc.core.showing import Shown
+from art_disc.estimators.applied import applied
 from art_disc.trials.follower import Follower, Steps
 from art_disc.trials.ledger import Ledger
 from art_disc.trials.score import pick_targets, predict_labels
@@ -80,7 +81,7 @@ class Trial(Shown):
     @property
     def can_follow(self) -> bool:
         """Whether iterates are asked for and can be seen."""
-        preprocessed = getattr(self.source, "preprocessing_defences", None)
+        preprocessed = applied(getattr(self.source, "preprocessing_defences", None) or ())
         random = getattr(self.source, "is_random", False)
         return self.follow and not preprocessed and not random and self.module is not None
 

@@ -10,6 +10,7 @@ from art.estimators.classification import PyTorchClassifier
 from art_disc import (
     CodeSpaceAttack,
     ColorDepthReduction,
+    GaussianNoise,
     InputBitDepth,
     PixelDiscretization,
     RandDisc,
@@ -17,6 +18,7 @@ from art_disc import (
     build_classifier,
     defend,
 )
+from art_disc.attacks.code_view import CodeView
 from art_disc.codebooks import Codebook
 from art_disc.codebox import CodeBox, Threat, checked_units
 from art_disc.core.errors import InputError
@@ -290,13 +292,18 @@ def test_what_it_is_not_for_is_refused_with_the_reason():
     shape = {"input_shape": SHAPES[1], "nb_classes": CLASSES}
     for defences, reason in (
         ([], "codebook map such as PixelDiscretization as first defence, got no defence"),
-        ([RandDisc(n_clusters=2)], r"this classifier draws; attack \.frozen\(seed\)"),
+        ([RandDisc(n_clusters=2)], "as first defence, got RandDisc"),
+        ([ColorDepthReduction(2), GaussianNoise(0.1)], r"draws; attack \.frozen\(seed\)"),
         ([Thermometer(4)], "got Thermometer"),
     ):
         taken = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(CLASSES))
         classifier = build_classifier(taken, defences=defences, **shape)
         with pytest.raises(InputError, match=reason):
             CodeSpaceAttack(classifier)
+        if classifier.is_random and "frozen" in reason:
+            CodeSpaceAttack(classifier.frozen(0))
+    with pytest.raises(InputError, match=r"build_classifier\(model, data=data\) makes one"):
+        CodeView.of(taken, 10)
     classifier, _, x, _ = case("grey", 4, 1)
     for options, reason in (
         ({"num_random_init": -1}, "num_random_init"),

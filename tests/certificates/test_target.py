@@ -14,7 +14,7 @@ from art_disc.codebooks import Codebook
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.defences import GaussianNoise, JpegCompression, PixelDiscretization
 from art_disc.estimators import build_classifier
-from art_disc.metrics import certify, codebook_of
+from art_disc.metrics import certify, codebook_of, kl_certify
 
 BOOK = Codebook([0.2, 0.8])
 X = np.full((2, 1, 2, 2), 0.45, dtype=np.float32)
@@ -223,6 +223,21 @@ def test_a_claim_hides_no_defence_of_the_module():
     noisy = build_classifier(net, defences=[JpegCompression(50), GaussianNoise(0.1)], **shape)
     with pytest.raises(CertificateError, match="JpegCompression first"):
         divergence_model(Claiming(noisy.model, (noisy.defences[1],)))
+
+
+def test_the_cure_of_what_draws_is_taken_where_it_is_named():
+    shape = {"input_shape": (1, 2, 2), "nb_classes": 3}
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    noise = GaussianNoise(0.1)
+    for defences, cured in (([noise], False), ([PixelDiscretization(BOOK), noise], True)):
+        classifier = build_classifier(flat, defences=defences, **shape)
+        with pytest.raises(CertificateError, match="kl_certify is for classifiers") as refused:
+            certify(classifier, X, eps=0.1)
+        assert (".frozen(seed)" in str(refused.value)) == cured
+        if cured:
+            assert certify(classifier.frozen(0), X, eps=0.01, verbose=False).verdicts
+        else:
+            kl_certify(classifier, X, eps=0.01, draws=20, verbose=False)
 
 
 def test_a_defence_that_draws_is_refused_whatever_the_classifier_says_of_itself(tiny):

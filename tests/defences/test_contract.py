@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from art_disc.codebooks import Codebook, DensityCodebook, PixelCounts
-from art_disc.core.errors import InputError, NotFittedError
+from art_disc.core.errors import InputError, NotFittedError, SealedError
 from art_disc.defences import (
     GaussianNoise,
     PixelDiscretization,
@@ -182,6 +182,22 @@ def test_other_channels_are_refused_unless_each_is_mapped_alone(case):
 
 def pickled(defence):
     return pickle.loads(pickle.dumps(defence))  # noqa: S301 - our own bytes
+
+
+def test_a_map_has_replicas_as_data_parallel_makes_them(every):
+    sealed = every.defence.map
+    parts = {name: part._replicate_for_data_parallel() for name, part in sealed.named_modules()}
+    # as torch.nn.parallel.replicate puts them together
+    for name, part in parts.items():
+        for key in part._modules:
+            setattr(part, key, parts[f"{name}.{key}".lstrip(".")])
+        for key, buffer in list(part._buffers.items()):
+            setattr(part, key, buffer.clone())
+    x = torch.tensor(every.x)
+    assert torch.equal(parts[""](x), sealed(x))
+    assert sealed.is_sealed
+    with pytest.raises(SealedError):
+        sealed.upper = 2.0
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])

@@ -43,7 +43,7 @@ def test_a_suite_leaves_it_out_with_the_reason_and_by_name_it_is_refused(
     classifier, digits, digits_net
 ):
     drawing = build_classifier(digits_net, data=digits, defences=[RandDisc(n_clusters=2)])
-    for other, reason in ((classifier.base, "got no defence"), (drawing, "this classifier draws")):
+    for other, reason in ((classifier.base, "got no defence"), (drawing, "got RandDisc")):
         (trial,) = planned(other, "standard")
         assert reason in trial.refusal
         with pytest.raises(InputError, match=f"code_space .*{reason}"):

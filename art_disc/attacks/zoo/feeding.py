@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError
+from art_disc.estimators.applied import applied
 
 # (attack, images, one-hot rows) -> adversarial images
 Feed = Callable[[Any, Float32Array, Float32Array], Any]
@@ -110,7 +111,7 @@ class _Around(nn.Module):
         super().__init__()
         self.before, self.model, self.after = before, classifier.model, after
         # no module: its parameters are those of the model above
-        self._steps = [s for s in classifier.preprocessing_operations if s.apply_predict]
+        self._steps = applied(classifier.preprocessing_operations)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.before(x)

@@ -18,6 +18,7 @@ from art_disc.attacks.random_search import RandomSearch, draw_changes
 from art_disc.core.checks import Float32Array, Float64Array
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators import build_classifier
+from art_disc.estimators.applied import behind
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run
 from art_disc.evaluation.checks.context import Context
@@ -56,10 +57,9 @@ class Readout(nn.Module):
 def _features(ctx: Context, readout: Readout, x: Float32Array) -> Float64Array:
     """Return features of images behind the defence."""
     model = one_draw(ctx.classifier)
-    for defence in model.defences:
-        x = np.asarray(defence(x)[0], dtype=np.float32)
+    defended = behind(model.defences, x)
     with torch.no_grad():
-        given = model.standardised(torch.tensor(x, device=model.device))
+        given = model.standardised(torch.tensor(defended, device=model.device))
         return np.asarray(readout.features(given).cpu().numpy(), dtype=np.float64)
 
 

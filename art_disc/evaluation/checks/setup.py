@@ -11,6 +11,7 @@ from art_disc.core.records import Share
 from art_disc.core.records.randomness import LOSSES
 from art_disc.core.seeds import generator_of
 from art_disc.defences import traits
+from art_disc.estimators.applied import stages
 from art_disc.estimators.steadiness import steadiness_of
 from art_disc.evaluation.checks.base import Check, Finding, failed, judged, not_run, passed
 from art_disc.evaluation.checks.context import Context
@@ -57,8 +58,7 @@ def in_the_path(ctx: Context) -> Finding:
         return passed("no defence is claimed")
     model, x = one_draw(ctx.classifier), ctx.x
     defended, strange = x, np.zeros(len(x), dtype=bool)
-    for defence in model.defences:
-        defended = np.asarray(defence(defended)[0], dtype=np.float32)
+    for defence, defended in stages(model.defences, x):
         strange |= traits(defence).impossible(defended)
     direct = logits_of(model, x)
     by_hand = network_logits(ctx.classifier if ctx.classifier.has_base else model, defended)

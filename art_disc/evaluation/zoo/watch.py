@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from art_disc.estimators.applied import applied
 from art_disc.estimators.contract import WhiteBoxClassifier
 
 
@@ -36,7 +37,7 @@ class Watch:
         Defences that live in the module are passed by what goes through the module; those in
         ART's list are watched at their maps, row by row.
         """
-        own_list = getattr(classifier, "preprocessing_defences", None) or ()
+        own_list = applied(getattr(classifier, "preprocessing_defences", None) or ())
         listed = [d.map for d in own_list if hasattr(d, "map")]
         entrance = listed[0] if listed else classifier.model
         with ExitStack() as stack:
