@@ -59,6 +59,10 @@ def wide(models, digits):
 def able(record):
     """The cells of all attacks that can run here: of each it is held that it did."""
     cells = [c for c in record.cells if not ATTACKS[c.attack].missing and not c.expected]
+    # what works on code images does so on one of these models
+    barred = [c for c in cells if ATTACKS[c.attack].behind and c.defence != "density"]
+    assert {(c.attack, c.status) for c in barred} <= {("code_space", "refused")}
+    cells = [c for c in cells if c not in barred]
     assert [c for c in cells if not c.finished] == []
     for cell in record.cells:
         assert not cell.expected or ATTACKS[cell.attack].breaks_inside_art
@@ -85,7 +89,9 @@ def test_gradient_attacks_get_gradients_through_the_defence(record):
     for cell in able(record):
         if cell.gradient_attack:
             assert cell.gradients > 0
-            assert cell.seen_gradients > cell.zero_gradients
+            # those of code images are taken behind the defence
+            behind = ATTACKS[cell.attack].behind
+            assert cell.seen_gradients == 0 if behind else cell.seen_gradients > cell.zero_gradients
         else:
             assert cell.gradients == cell.seen_gradients == 0
             assert cell.queries > 0
