@@ -19,7 +19,7 @@ from art_disc.bounds.maxima import MaximaLines
 from art_disc.bounds.piecewise import Lines
 from art_disc.core.showing import Shown
 
-_UNIT = 2.0**-53
+UNIT = 2.0**-53
 # values of pulled rows that are held at once
 _MOST_VALUES = 1 << 24
 
@@ -95,7 +95,7 @@ class Bounds(Shown):
         return self._unit(terms) * (rows.abs() * size[:, None]).flatten(2).sum(dim=2)
 
     def _unit(self, terms: int) -> float:
-        return 2 * (terms + len(self.graph.steps) + 16) * _UNIT
+        return 2 * (terms + len(self.graph.steps) + 16) * UNIT
 
     def add(self, step: Step, taken: tuple[int, ...]) -> None:
         """Append the box of one more value, from those of the values taken."""

@@ -44,16 +44,18 @@ class PatchConvolution(Convolution):
         """See `Affine`."""
         weight = self._grouped(self.weight.abs() if absolute else self.weight)
         patches = functional.unfold(values[0], **self._patches)
-        grouped = patches.reshape(len(patches), len(weight), -1, patches.shape[2])
+        grouped = patches.reshape(len(patches), len(weight), weight.shape[2], patches.shape[2])
         sides = zip(self.shape[1:], *(self._patches[name] for name in _PATCH), strict=True)
         after = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sides]
-        return (weight @ grouped).reshape(len(patches), -1, *after)
+        return (weight @ grouped).reshape(len(patches), len(self.weight), *after)
 
     def pull(self, rows: Tensor) -> tuple[Tensor, ...]:
         """See `Affine`."""
         weight = self._grouped(self.weight)
-        flat = rows.reshape(len(rows), len(weight), weight.shape[1], -1)
-        patches = (weight.mT @ flat).reshape(len(rows), -1, flat.shape[3])
+        flat = rows.reshape(len(rows), *weight.shape[:2], math.prod(rows.shape[2:]))
+        patches = (weight.mT @ flat).reshape(
+            len(rows), len(weight) * weight.shape[2], flat.shape[3]
+        )
         return (functional.fold(patches, self.shape[1:], **self._patches),)
 
 
@@ -178,13 +180,18 @@ def _scaled(maker: Step | None, step: Scale) -> Step | None:
     if isinstance(maker, Dense) and step.factor.ndim <= 1:
         by = step.factor.reshape(-1, 1)
         weights: dict[str, Any] = {"weights": tuple(w * by for w in maker.weights)}
-    elif isinstance(maker, Convolution) and (step.factor.ndim == 0 or step.factor[0].numel() == 1):
+    elif isinstance(maker, Convolution) and _by_channel(step.factor):
         weights = {"weight": maker.weight * step.factor.reshape(-1, 1, 1, 1)}
     else:
         return None
     zero = torch.zeros_like(step.factor)
     offset = step(zero if maker.offset is None else maker.offset)
     return replace(maker, offset=offset.expand(maker.outputs), **weights)
+
+
+def _by_channel(factor: Tensor) -> bool:
+    """Whether a factor is one number, or one a channel; shape (w,) is one a column."""
+    return factor.ndim == 0 or (factor.ndim == 3 and factor[0].numel() == 1)
 
 
 def _rounded(graph: Graph, bits: int) -> Graph:

@@ -1,5 +1,6 @@
 """The certificate methods by name: a new one is a module and a line here."""
 
+from art_disc.bounds.margins import FLOAT32
 from art_disc.certificates.complete.method import by_bounds, complete
 from art_disc.certificates.enumeration import by_enumeration
 from art_disc.certificates.problem import Method, Problem
@@ -13,7 +14,10 @@ METHODS: dict[str, Method] = {
 _BOUNDED = (
     "bounds of the network are worked out in float64 and count where they exceed 0 by a tolerance: "
     "eight times the largest difference between its margins in float32 and float64 on a sample of "
-    "the images, no proof for others"
+    "the images, no proof for others; at least the same part as above of the largest logit in the "
+    "image's box; and what rounding of the bounds can amount to, and of the network in float32, "
+    f"were every step off by {FLOAT32:.2g} of the sum of its terms' sizes, no proof for that; no "
+    "bound counts where values could be too large for float32"
 )
 # what verdicts of a method rest on besides `Problem.assumes`
 ASSUMES = {"bounds": _BOUNDED, "complete": _BOUNDED}

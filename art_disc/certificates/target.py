@@ -151,8 +151,10 @@ class Target:
         others = scores.copy()
         others[rows, labels] = -np.inf
         scale = np.maximum(1.0, np.abs(scores).max(axis=1))
-        lead = scores[rows, labels] - others.max(axis=1)
-        return np.asarray(lead / (self.tolerance * scale))
+        # of infinite scores NaN, which is above nothing
+        with np.errstate(invalid="ignore"):
+            lead = scores[rows, labels] - others.max(axis=1)
+            return np.asarray(lead / (self.tolerance * scale))
 
 
 @contextmanager

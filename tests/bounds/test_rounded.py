@@ -9,6 +9,7 @@ from torch import nn
 from art_disc.bounds import Bounds, RoundedNetwork, boxes_of, crown, crown_ibp, reduced, trace
 from art_disc.bounds.affine import Convolution
 from art_disc.bounds.graph import Graph
+from art_disc.bounds.rounded import PatchConvolution
 from art_disc.core.errors import CertificateError
 from tests.bounds.conftest import KINDS, make_box, make_network
 
@@ -166,3 +167,29 @@ def test_more_bits_than_float64_has_are_refused(bits):
         return
     with pytest.raises(CertificateError, match=r"needs \d+ bits, exact sums in float64 have 52"):
         rounded("residual", 0, bits)
+
+
+def test_a_constant_of_columns_is_not_taken_for_one_of_channels():
+    class Columns(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, SHAPE[2], 3, padding=1)
+            self.head = nn.Linear(SHAPE[2] * SHAPE[1] * SHAPE[2], 3)
+            self.register_buffer("columns", torch.arange(1.0, 1 + SHAPE[2]))
+
+        def forward(self, x):
+            return self.head((self.conv(x) * self.columns).flatten(1))
+
+    torch.manual_seed(0)
+    graph = trace(Columns().eval(), SHAPE, torch.float64)
+    short = RoundedNetwork(graph, torch.zeros(SHAPE).double(), torch.ones(SHAPE).double(), bits=8)
+    x = torch.rand(4, *SHAPE).double()
+    with torch.no_grad():
+        assert torch.allclose(short.graph(short.entry(x)), graph(x), atol=0.3)
+
+
+def test_a_convolution_takes_no_rows_as_well():
+    step = next(s for s in rounded("relu", 0).graph.steps if isinstance(s, PatchConvolution))
+    out = step.linear(torch.zeros(1, *step.shape).double())[0].shape
+    assert step.linear(torch.zeros(0, *step.shape).double()).shape == (0, *out)
+    assert step.pull(torch.zeros(0, *out).double())[0].shape == (0, *step.shape)

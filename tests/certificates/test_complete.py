@@ -179,7 +179,7 @@ def test_equal_scores_are_not_certified(monkeypatch):
     assert certify(classifier, x, [0], eps=0.1, method="bounds", verbose=False).verdicts == (
         "undecided",
     )
-    monkeypatch.setattr(scene, "float_tolerance", lambda *args: -1e-9)
+    monkeypatch.setattr(scene.Scene, "_tolerances", lambda *args: {0: -1e-9})
     assert certify(classifier, x, [0], **options).verdicts == ("certified",)
 
 

@@ -30,6 +30,7 @@ class Search:
 
     def __init__(self, scene: Scene, index: int, spend: Spend, bound: float = -np.inf) -> None:
         self.scene, self.spend = scene, spend
+        self.tolerance = scene.tolerances[index]
         self.found = Enumeration(scene.problem, index)
         self.tried = 0
         self.nodes = 0
@@ -55,7 +56,7 @@ class Search:
 
     def _undecided(self, spent: str) -> Finding:
         best = min(bound for bound, _ in self.open)
-        reason = f"{spent} spent; margin at least {best:.3g}"
+        reason = f"{spent} spent; {self.scene.why(self.found.index, best)}"
         if self.found.reason:
             reason = f"{self.found.reason}; {reason}"
         return Finding("undecided", reason, evaluated=self.tried)
@@ -74,7 +75,7 @@ class Search:
         least, *slopes = self.frame.bounded(nodes)
         self.nodes += len(nodes)
         # not greater, so that nan stays open
-        left = ~(least.numpy() > self.scene.tolerance)
+        left = ~(least.numpy() > self.tolerance)
         nodes, slopes = nodes.take(left), [slope[left] for slope in slopes]
         if len(nodes):
             self._judge(lowest_codes(nodes, slopes[0] + slopes[1]))
@@ -97,7 +98,7 @@ class Search:
         """Let the classifier look at the code images (m, free) that are not clearly right."""
         self.tried += len(codes)
         least = self.frame.margins_at(codes).amin(dim=1).numpy()
-        codes = codes[~(least > self.scene.tolerance)]
+        codes = codes[~(least > self.tolerance)]
         if len(codes) and self.found.witness is None:
             problem = self.scene.problem
             scores = problem.target.scores(self.found.code_images(codes), len(codes))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from tqdm import tqdm
 
 from art_disc.certificates.complete.attacked import falsified
@@ -20,7 +21,7 @@ def by_bounds(problem: Problem, options: Options, /) -> dict[int, Finding]:  # n
     left = _unproved(scene, problem.to_decide, by_ibp)
     left = _unproved(scene, list(left), by_crown_ibp)
     return dict.fromkeys(problem.to_decide, Finding("certified")) | {
-        index: Finding("undecided", f"margin at least {bound:.3g}") for index, bound in left.items()
+        index: Finding("undecided", scene.why(index, bound)) for index, bound in left.items()
     }
 
 
@@ -41,11 +42,15 @@ def complete(problem: Problem, options: Options, /) -> dict[int, Finding]:
     left = _unproved(scene, [index for index in left if index not in broken], by_crown_ibp)
     bar = tqdm(left.items(), desc="images to search", disable=not options.verbose)
     for index, bound in bar:
-        findings[index] = Search(scene, index, options.spend, bound).run()
+        if scene.tolerances[index] == np.inf and not is_leaf(problem.log2[index]):
+            # no bound can prove anything
+            findings[index] = Finding("undecided", scene.why(index, bound))
+        else:
+            findings[index] = Search(scene, index, options.spend, bound).run()
     return findings | broken
 
 
 def _unproved(scene: Scene, images: Sequence[int], margins: Margins) -> dict[int, float]:
     """Return the images that these bounds do not prove, with their bound."""
     bounds = root_bounds(scene, images, margins)
-    return {index: bound for index, bound in bounds.items() if not bound > scene.tolerance}
+    return {index: bound for index, bound in bounds.items() if not bound > scene.tolerances[index]}

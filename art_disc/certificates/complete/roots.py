@@ -9,8 +9,6 @@ from art_disc.bounds import Graph, crown_ibp, interval_margins
 from art_disc.certificates.complete.scene import Scene
 
 Margins = Callable[[Graph, Tensor, Tensor, Tensor], Tensor]
-# numbers in the largest values of the images bounded at once, and in their masks
-_MOST_VALUES = 1 << 22
 
 
 def by_ibp(graph: Graph, low: Tensor, high: Tensor, rows: Tensor) -> Tensor:
@@ -26,14 +24,9 @@ def by_crown_ibp(graph: Graph, low: Tensor, high: Tensor, rows: Tensor) -> Tenso
 @torch.no_grad()
 def root_bounds(scene: Scene, images: Sequence[int], margins: Margins) -> dict[int, float]:
     """Return for each image a lower bound of its least margin over all its code images."""
-    graph = scene.graph
-    codes = scene.problem.target.codebook.n_codes_ * scene.places.shape[0]
-    widest = max(codes, *(scene.classes * shape.numel() for shape in graph.shapes))
-    size = max(1, _MOST_VALUES // widest)
     found: dict[int, float] = {}
-    for start in range(0, len(images), size):
-        part = images[start : start + size]
+    for part in scene.parts(images):
         low, high = scene.ends(scene.boxes(part))
-        bounds = margins(graph, low, high, scene.rows(part))
+        bounds = margins(scene.graph, low, high, scene.rows(part))
         found.update(zip(part, bounds.amin(dim=1).tolist(), strict=True))
     return found

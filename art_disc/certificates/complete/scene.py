@@ -1,12 +1,12 @@
 """What the search sees of a problem: the network's graph, code boxes, and boxes of images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from art_disc.bounds import Graph, float_tolerance, margin_rows
+from art_disc.bounds import Graph, float_tolerance, margin_rows, reach
 from art_disc.certificates.complete.network import graph_of
 from art_disc.certificates.problem import Problem
 from art_disc.codebox import CodeBox, from_units, to_units
@@ -15,6 +15,10 @@ from art_disc.core.errors import CertificateError
 from art_disc.estimators.steadiness import SAME
 
 _SAMPLE = 32
+# numbers in the largest values of the images bounded at once, and in their masks
+_MOST_VALUES = 1 << 22
+# float32 ends at 3e38
+_LARGEST = 1e30
 
 
 class Scene:
@@ -23,7 +27,8 @@ class Scene:
     Attributes:
         problem: The problem.
         graph: The network from images of codewords to logits, in float64.
-        tolerance: By how much a margin must exceed 0 to count.
+        tolerances: By how much the margin of each image must exceed 0 to count; infinite where
+            values could be too large for float32.
         places: Place in the flattened image of each unit's values, shape (units, d).
     """
 
@@ -41,12 +46,40 @@ class Scene:
         self.codewords: Float32Array = (
             words if target.upper == 1 else words * np.float32(target.upper)
         )
-        self.tolerance = 0.0
+        self.tolerances = dict.fromkeys(problem.to_decide, 0.0)
         if problem.to_decide:
             sample = self.boxes(problem.to_decide[:_SAMPLE])
+            seen = 0.0
             if target.rounded is None:
-                self.tolerance = float_tolerance(self.graph, *self.ends(sample))
-            self._check(sample)
+                seen = float_tolerance(self.graph, *self.ends(sample))
+                self.tolerances = self._tolerances(seen)
+            self._check(sample, seen)
+
+    def _tolerances(self, seen: float) -> dict[int, float]:
+        """Return the largest of what enumeration asks, what was seen, and what rounding does."""
+        made: dict[int, float] = {}
+        for part in self.parts(self.problem.to_decide):
+            found = reach(self.graph, *self.ends(self.boxes(part)))
+            least = self.problem.target.tolerance * found.largest
+            tolerance = torch.maximum(least, found.error).clamp(min=seen)
+            tolerance[~(found.hidden <= _LARGEST)] = torch.inf
+            made.update(zip(part, tolerance.tolist(), strict=True))
+        return made
+
+    def parts(self, images: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Yield as many images at a time as are to be bounded at once."""
+        codes = self.problem.target.codebook.n_codes_ * self.places.shape[0]
+        widest = max(codes, *(self.classes * shape.numel() for shape in self.graph.shapes))
+        size = max(1, _MOST_VALUES // widest)
+        for start in range(0, len(images), size):
+            yield images[start : start + size]
+
+    def why(self, index: int, bound: float) -> str:
+        """Say why a bound of an image's margin is no proof."""
+        tolerance = self.tolerances[index]
+        if tolerance == np.inf:
+            return f"values beyond {_LARGEST:g} may be reached, which float32 could not hold"
+        return f"margin at least {bound:.3g}, must be above {tolerance:.2g}"
 
     def boxes(self, images: Sequence[int]) -> CodeBox:
         """Return the code boxes of images, a row each, of all their units."""
@@ -74,7 +107,7 @@ class Scene:
         labels = torch.from_numpy(self.problem.labels[list(images)].astype(np.int64))
         return margin_rows(labels, self.classes).double()
 
-    def _check(self, boxes: CodeBox) -> None:
+    def _check(self, boxes: CodeBox, seen: float) -> None:
         """Refuse a graph that scores images of codewords otherwise than the classifier does."""
         # corners of a box of colours are no codewords
         for codes in (boxes.codes[:, :, 0], boxes.codes[:, :, -1]):
@@ -86,7 +119,7 @@ class Scene:
             if self.problem.target.rounded is not None:
                 found = found - found.amax(dim=1, keepdim=True)
             same = max(SAME, self.problem.target.tolerance)
-            most = max(self.tolerance, same * max(1.0, float(scores.abs().max())))
+            most = max(seen, same * max(1.0, float(scores.abs().max())))
             if found.shape != scores.shape or not float((found - scores).abs().max()) <= most:
                 msg = (
                     "the classifier's predictions are not those of its torch network on images of "
