@@ -1,4 +1,4 @@
-"""From a torch module to a `Graph`: what is not understood is refuse by its name."""
+"""From a torch module to a `Graph`: what is not understood is refused by its name."""
 
 import copy
 import operator
@@ -8,6 +8,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
+from art_disc.bounds.affine import Reshape
 from art_disc.bounds.graph import Graph, Step
 from art_disc.bounds.layers import LAYERS, arithmetic, refuse
 from art_disc.core.errors import CertificateError
@@ -24,11 +25,37 @@ _ARITHMETIC: dict[Any, Any] = {
     operator.itruediv: operator.truediv,
     **{f: f for f in (operator.add, operator.sub, operator.mul, operator.truediv, operator.neg)},
 }
+_IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 _METHODS: dict[str, Any] = {"relu": torch.relu, "flatten": torch.flatten}
+_RELU = (torch.relu, functional.relu)
+_NO_OPTIONS: tuple[Any, ...] = ({}, {"inplace": False})
 _TRIED, _AGREE = 4, 1e-6
 
 
+class _Proxy(fx.Proxy):
+    """A value that writes `h += z` down as in place; for torch.fx it is `h = h + z`."""
+
+    def _written(self, function: Any, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", function, (self, other), {})
+
+    def __iadd__(self, other: Any) -> fx.Proxy:
+        return self._written(operator.iadd, other)
+
+    def __isub__(self, other: Any) -> fx.Proxy:
+        return self._written(operator.isub, other)
+
+    def __imul__(self, other: Any) -> fx.Proxy:
+        return self._written(operator.imul, other)
+
+    def __itruediv__(self, other: Any) -> fx.Proxy:
+        return self._written(operator.itruediv, other)
+
+
 class _Tracer(fx.Tracer):
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """Return what stands for a node's value while a forward runs."""
+        return _Proxy(node, self)
+
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Layers that there are bounds for, and torch's that there are none for."""
         return type(m) in LAYERS or super().is_leaf_module(m, module_qualified_name)
@@ -45,20 +72,23 @@ def trace(network: nn.Module, shape: tuple[int, ...], dtype: torch.dtype = torch
 
     Raises:
         CertificateError: A layer or a function that has no bounds, or a graph that does not
-            compute what the network computes (something else happens when the module is called).
+            compute what the network computes (something else happens when the module is called),
+            or a value that is changed in place and may be read elsewhere.
     """
     # one more level, so that a network that is one layer has it inside
     copied = copy.deepcopy(network).to("cpu", torch.float64)
     root = nn.Sequential(copied)
-    for module in root.modules():
-        if module._forward_hooks or module._forward_pre_hooks:
-            refuse(f"{type(module).__name__} with hooks", "remove what registered them")
+    # not those of the copy, which leaves compiled calls out
+    for module in network.modules():
+        _check_call(module)
     try:
-        traced = _Tracer().trace(root)
-    except (TypeError, RuntimeError, fx.proxy.TraceError) as error:
+        # a forward may ask for the mode, and predictions need no gradients
+        with torch.no_grad():
+            traced = _Tracer().trace(root)
+    except (TypeError, RuntimeError, NameError, fx.proxy.TraceError) as error:
         refuse(f"{type(network).__name__}, which torch.fx cannot follow ({error})")
     for node in reversed(traced.nodes):
-        if not node.users and node.op not in ("placeholder", "output"):
+        if not node.users and _is_pure(root, node):
             traced.erase_node(node)
     builder = _Builder(root, shape)
     for node in traced.nodes:
@@ -66,6 +96,37 @@ def trace(network: nn.Module, shape: tuple[int, ...], dtype: torch.dtype = torch
     graph = Graph(tuple(builder.steps), tuple(builder.inputs), tuple(builder.shapes))
     _check_agreement(graph, copied, shape)
     return graph.to(dtype)
+
+
+def _check_call(module: nn.Module) -> None:
+    """Refuse a module whose call is not what its class says."""
+    name = type(module).__name__
+    if module._forward_hooks or module._forward_pre_hooks:
+        refuse(f"{name} with hooks", "remove what registered them")
+    for own, value in vars(module).items():
+        shadows = own == "_compiled_call_impl" or callable(getattr(type(module), own, None))
+        if shadows and value is not None:
+            refuse(f"{name} with a {own} of its own", "define it in a class, and do not compile")
+
+
+def _function(node: fx.Node) -> Any:
+    return _METHODS.get(str(node.target)) if node.op == "call_method" else node.target
+
+
+def _writes(root: nn.Module, node: fx.Node) -> bool:
+    """Whether a step that is understood changes its first argument."""
+    if node.op == "call_module":
+        return bool(getattr(root.get_submodule(str(node.target)), "inplace", False))
+    return node.target in _IN_PLACE or bool(node.kwargs.get("inplace", False))
+
+
+def _is_pure(root: nn.Module, node: fx.Node) -> bool:
+    """Whether a step does nothing but make its value, as far as that is known."""
+    if node.op == "call_module":
+        return type(root.get_submodule(str(node.target))) in LAYERS and not _writes(root, node)
+    known = _function(node) in (*_ARITHMETIC, *_RELU, torch.flatten)
+    known &= node.kwargs in _NO_OPTIONS and not _writes(root, node)
+    return node.op == "get_attr" or (node.op in ("call_function", "call_method") and known)
 
 
 class _Builder:
@@ -79,6 +140,8 @@ class _Builder:
         # numbers of the values, and the constants
         self.values: dict[fx.Node, int] = {}
         self.constants: dict[fx.Node, Any] = {}
+        # values in the memory of what they are made of
+        self.views: set[fx.Node] = set()
 
     def take(self, node: fx.Node) -> None:
         """Add the steps of one node."""
@@ -100,34 +163,59 @@ class _Builder:
             self._call(node)
 
     def _call(self, node: fx.Node) -> None:
-        function = _METHODS.get(str(node.target)) if node.op == "call_method" else node.target
+        function = _function(node)
         if function in _ARITHMETIC and not node.kwargs:
             self._add_arithmetic(node, _ARITHMETIC[function])
         elif function is torch.flatten and node.args[1:] in ((1,), (1, -1)) and not node.kwargs:
             self._add_layer(node, nn.Flatten, nn.Flatten())
-        elif function in (torch.relu, functional.relu):
+        elif function in _RELU and set(node.kwargs) <= {"inplace"}:
             self._add_layer(node, nn.ReLU, nn.ReLU())
         else:
             name = getattr(node.target, "__name__", str(node.target))
-            refuse(f"{name}{node.args[1:]} in forward")
+            options = f", {dict(node.kwargs)}" if node.kwargs else ""
+            refuse(f"{name}{node.args[1:]}{options} in forward")
 
     def _add_layer(self, node: fx.Node, kind: Any, module: Any) -> None:
         if kind not in LAYERS:
             refuse(kind.__name__)
-        value = self.values[node.args[0]]  # type: ignore[index]
+        given = node.args[0] if node.args else None
+        if not isinstance(given, fx.Node) or given not in self.values:
+            refuse(f"{kind.__name__} of anything but one value of the network")
+        value = self.values[given]
         steps = LAYERS[kind](module, tuple(self.shapes[value]))
         self._append(node, steps, (value,))
 
     def _add_arithmetic(self, node: fx.Node, function: Any) -> None:
+        if len(node.args) != (1 if function is operator.neg else 2):
+            refuse(f"{function.__name__} of {len(node.args)} arguments")
         given = [self.constants.get(a, a) if isinstance(a, fx.Node) else a for a in node.args]
         taken = tuple(self.values[a] for a in given if isinstance(a, fx.Node))
+        shapes = [tuple(self.shapes[value]) for value in taken]
         if not taken:
+            self._check_alone(node)
             self.constants[node] = function(*given)
             return
+        if len(set(shapes)) > 1:
+            refuse(f"{function.__name__} of values of shapes {shapes}", "give them one shape")
         constants = [None if isinstance(a, fx.Node) else a for a in given]
-        self._append(node, arithmetic(function, constants, tuple(self.shapes[taken[0]])), taken)
+        self._append(node, arithmetic(function, constants, shapes[0]), taken)
+
+    def _check_alone(self, node: fx.Node) -> None:
+        """Refuse a step in place on a value that another step, or the caller, may read."""
+        value: Any = node.args[0] if _writes(self.root, node) else None
+        while value is not None:
+            if value.op in ("placeholder", "get_attr") or len(value.users) > 1:
+                name = getattr(node.target, "__name__", str(node.target))
+                refuse(
+                    f"{name} in place on a value that is used elsewhere too",
+                    "leave out inplace=True, and write h = h + z for h += z",
+                )
+            value = value.args[0] if value in self.views else None
 
     def _append(self, node: fx.Node, steps: list[Step], taken: tuple[int, ...]) -> None:
+        self._check_alone(node)
+        if all(isinstance(step, Reshape) for step in steps):
+            self.views.add(node)
         for step in steps:
             sample = [torch.zeros(1, *self.shapes[i], dtype=torch.float64) for i in taken]
             self.shapes.append(step(*sample).shape[1:])

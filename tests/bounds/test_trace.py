@@ -42,16 +42,49 @@ class Calls(nn.Module):
         return self.function(x)
 
 
-class Twice(nn.Module):
-    """A layer that changes in place what is used again."""
+class Rectified(nn.Module):
+    """A layer in place on whatever `given` makes of the values that `used` goes on to use."""
+
+    def __init__(self, given, used):
+        super().__init__()
+        self.relu, self.flatten, self.identity = nn.ReLU(inplace=True), nn.Flatten(), nn.Identity()
+        self.dropout = nn.Dropout()
+        self.given, self.used = given, used
+
+    def forward(self, x):
+        h = x - 0.5
+        return self.used(h, self.relu(self.given(self, h)))
+
+
+def kept(h, step):
+    """What a step leaves of a value, when the value goes by another name too."""
+    keep = h
+    step(h)
+    return keep + 0.25
+
+
+def added(x):
+    h = x - 0.5
+    keep = h
+    h += functional.relu(x - 0.2)
+    return h - keep
+
+
+def of_its_own(name, value):
+    layer = nn.Linear(5, 5)
+    vars(layer)[name] = value
+    return nn.Sequential(layer)
+
+
+class Broadcast(nn.Module):
+    """A sum of two values and one."""
 
     def __init__(self):
         super().__init__()
-        self.relu = nn.ReLU(inplace=True)
+        self.one = nn.Linear(2, 1)
 
     def forward(self, x):
-        x = x - 0.5
-        return self.relu(x) + x
+        return x + self.one(x)
 
 
 def hooked():
@@ -83,6 +116,23 @@ def hooked():
         (Calls(lambda x: (x + 1, x)), "one tensor"),
         (Calls(lambda x: torch.add(x, x, alpha=2)), "add"),
         (Calls(lambda x: x + torch.ones(7, 1, 1, 1, 1)), "constant of shape"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(50, 2), Broadcast()), r"add of values of shapes"),
+        (of_its_own("forward", lambda x: x), "Linear with a forward of its own"),
+        (of_its_own("_call_impl", lambda x: x), "Linear with a _call_impl of its own"),
+        (of_its_own("_compiled_call_impl", lambda x: x), "Linear with a _compiled_call_impl of"),
+        (Calls(lambda x: kept(x - 0.5, lambda h: h.clamp_(min=0))), "clamp_"),
+        (Calls(lambda x: kept(x - 0.5, torch.relu_)), "relu_"),
+        (Calls(lambda x: kept(x - 0.5, lambda h: h.relu_())), "relu_"),
+        (Calls(lambda x: kept(x - 0.5, lambda h: functional.relu(h, True))), "relu in place"),
+        (Calls(lambda x: kept(x - 0.5, lambda h: torch.add(h, h, out=h))), "add"),
+        (Calls(lambda x: functional.relu(x, inplace=True)), "relu in place"),
+        (Calls(added), "iadd in place"),
+        (Rectified(lambda net, h: h, lambda h, r: h), "relu in place"),
+        (Rectified(lambda net, h: h, lambda h, r: h + r), "relu in place"),
+        (Rectified(lambda net, h: h.flatten(1), lambda h, r: h), "relu in place"),
+        (Rectified(lambda net, h: net.flatten(h), lambda h, r: h), "relu in place"),
+        (Rectified(lambda net, h: net.identity(h), lambda h, r: h), "relu in place"),
+        (Rectified(lambda net, h: net.dropout(h), lambda h, r: h), "relu in place"),
     ],
 )
 def test_what_has_no_bounds_is_refused_by_name(network, name):
@@ -92,9 +142,34 @@ def test_what_has_no_bounds_is_refused_by_name(network, name):
         trace(network, SHAPE)
 
 
-def test_a_forward_that_its_layers_do_not_tell_is_refused():
-    with pytest.raises(CertificateError, match="do not compute what calling it computes"):
-        trace(Twice(), SHAPE)
+class Residual(nn.Module):
+    """A block as in torchvision, with steps in place on what nothing else reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(2, 2, 3, padding=1), nn.BatchNorm2d(2)
+        self.relu, self.last = nn.ReLU(inplace=True), nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x):
+        identity = x
+        out = self.relu(self.norm(self.conv(x)))
+        out = self.last(out)
+        out += identity
+        unused = torch.relu(out - 1)  # noqa: F841
+        return self.relu(out)
+
+
+def test_steps_in_place_on_what_nothing_else_reads_have_bounds():
+    net = nn.Sequential(Residual(), Residual(), nn.Flatten(), nn.Linear(50, 3), nn.ReLU(True))
+    net.eval().to(torch.float64)
+    x = torch.rand(5, *SHAPE, dtype=torch.float64)
+    assert torch.allclose(trace(net, SHAPE, torch.float64)(x), net(x))
+
+
+def test_what_is_traced_is_what_runs_without_gradients():
+    net = Calls(lambda x: torch.relu(x - 0.5) + (x if torch.is_grad_enabled() else 0))
+    x = torch.rand(5, *SHAPE)
+    assert torch.allclose(trace(net, SHAPE)(x), torch.relu(x - 0.5))
 
 
 @pytest.mark.parametrize(

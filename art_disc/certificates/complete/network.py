@@ -10,6 +10,9 @@ from art_disc.certificates.target import Target, applied_defences
 from art_disc.core.errors import CertificateError
 from art_disc.estimators.module import DefendedModule
 
+# what ART does not call: it goes over the children itself
+_OF_SEQUENTIAL = ("forward", "__call__", "__iter__")
+
 
 class _AfterMaps(nn.Module):
     """What a defended module does to the image that its codebook map returns."""
@@ -33,7 +36,8 @@ def graph_of(target: Target, shape: tuple[int, ...]) -> Graph:
 
     Raises:
         CertificateError: Something else acts between the codebook map and the network, no torch
-            network is there, or it has a layer that there are no bounds for.
+            network is there, it has a layer that there are no bounds for, or it is a sequence with
+            a forward of its own, which ART does not call.
     """
     classifier: Any = target.classifier
     module = getattr(classifier, "model", None)
@@ -47,5 +51,20 @@ def graph_of(target: Target, shape: tuple[int, ...]) -> Graph:
         raise CertificateError(msg)
     if target.rounded is not None:
         return target.rounded.graph
+    _check_sequential(module)
     after = _AfterMaps(module) if isinstance(module, DefendedModule) else module
     return trace(after.eval(), shape, torch.float64)
+
+
+def _check_sequential(module: nn.Module) -> None:
+    """Refuse a sequence that ART, which runs its children one by one, computes otherwise."""
+    if not isinstance(module, nn.Sequential):
+        return
+    kind = type(module)
+    own = [n for n in _OF_SEQUENTIAL if getattr(kind, n) is not getattr(nn.Sequential, n)]
+    if own:
+        msg = (
+            f"{kind.__name__} is an nn.Sequential with its own {', '.join(own)}, which ART does "
+            "not call; derive it from nn.Module, or give it to build_classifier, for bounds"
+        )
+        raise CertificateError(msg)
