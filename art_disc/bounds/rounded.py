@@ -104,7 +104,31 @@ class RoundedNetwork(nn.Module):
         for i, step in enumerate(self.graph.steps):
             for j, number in enumerate(_numbers(step)):
                 self.register_buffer(f"number_{i}_{j}", torch.as_tensor(number))
-        _check_exact(self.graph, (self.entry(low[None]), self.entry(high[None])), bits)
+        self.check_exact(low, high)
+
+    def check_exact(self, low: Tensor, high: Tensor) -> None:
+        """Refuse numbers that are not of `bits`, and inputs for which a sum could be inexact.
+
+        Args:
+            low: Least input that there can be, shape (...), without a batch axis.
+            high: Largest input that there can be.
+
+        Raises:
+            CertificateError: They are not what the constructor made, or other inputs than it was
+                told of.
+        """
+        numbers = [torch.as_tensor(n) for step in self.graph.steps for n in _numbers(step)]
+        short = all(bool((n.isfinite() & (_short(n, self.bits) == n)).all()) for n in numbers)
+        rising = bool((self.factor.isfinite() & (self.factor > 0) & self.offset.isfinite()).all())
+        if not (short and rising):
+            msg = (
+                f"the numbers of a rounded network must be multiples of 2^-{self.bits}, and its "
+                "factors of inputs positive, got others; change the network that it was rounded "
+                "from, and round that again"
+            )
+            raise CertificateError(msg)
+        ends = [self.entry(end[None].to(self.factor.device)) for end in (low, high)]
+        _check_exact(self.graph, (ends[0], ends[1]), self.bits)
 
     def entry(self, x: Tensor, places: Tensor | None = None) -> Tensor:
         """Return inputs as the network takes them: standardised, multiples of 2^-bits.

@@ -2,12 +2,14 @@
 
 A certificate knows the defences and measures the network behind them. Anything else that has a hand
 in a prediction is unknown, and refused with its name: an estimator whose class may do more, a hook,
-a method that was exchanged, a preprocessor or postprocessor of unknown effect.
+a method that was exchanged, a compiled module, a preprocessor or postprocessor of unknown effect.
 """
 
+import inspect
 import itertools
 from collections.abc import Iterator
-from types import FunctionType
+from functools import cache
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,20 @@ from torch import nn
 from torch.nn.modules import module as torch_module
 
 from art_disc.core.errors import CertificateError
+from art_disc.defences.discretization import (
+    CodebookMap,
+    ColorDepthReduction,
+    InputBitDepth,
+    PixelDiscretization,
+)
 from art_disc.defences.preprocessor import is_ours
 from art_disc.defences.straight_through import StraightThrough
-from art_disc.estimators import DefendedClassifier, DefendedModule, RandomizedClassifier
+from art_disc.estimators import (
+    DefendedClassifier,
+    DefendedModule,
+    RandomizedClassifier,
+    RandomizedModule,
+)
 from art_disc.estimators.applied import applied
 
 # Estimators that predict what their module makes of what their steps make, and nothing else. These
@@ -28,6 +41,15 @@ from art_disc.estimators.applied import applied
 # may be added.
 ESTIMATORS: set[type] = {PyTorchClassifier, DefendedClassifier, RandomizedClassifier}
 
+# Modules of a classifier that run their `preprocessors`, then the standardisation and their `base`.
+MODULES: set[type] = {DefendedModule, RandomizedModule}
+
+# Defences that move each pixel to the nearest codeword of their `codebook`, and maps that do so.
+# What comes behind the first may be of any class: it sees codewords, and counts as the network.
+CODEBOOK_MAPS: set[type] = {PixelDiscretization, ColorDepthReduction, InputBitDepth, CodebookMap}
+
+_OF_A_CODEBOOK = ("assign", "codewords_", "levels", "n_codes_", "n_channels_")
+_OF_A_MAP = ("codebook", "channels_first", "upper", "top", "scale")
 _STANDARDISATIONS = (StandardisationMeanStd, StandardisationMeanStdPyTorch)
 
 
@@ -37,7 +59,38 @@ def check_known(classifier: Any) -> None:
     Raises:
         CertificateError: The message names it.
     """
-    unknown = next(itertools.chain(_steps(classifier), _exchanged(classifier)), None)
+    parts = _steps(classifier), _wrapped(classifier), _exchanged(classifier)
+    _refuse(next(itertools.chain(*parts), None))
+
+
+def check_first(defence: Any) -> None:
+    """Refuse a first defence that may do else than move pixels to codewords of its `codebook`.
+
+    Raises:
+        CertificateError: Its class, or that of its map, is not in `CODEBOOK_MAPS`, the map is not
+            that of its attributes, or the codebook's class assigns pixels in a way of its own.
+    """
+    # of a class that was added and is not ours nothing else can be asked
+    made = (defence.map,) if is_ours(defence) else ()
+    for kind in map(type, (defence, *made)):
+        if kind not in CODEBOOK_MAPS:
+            _refuse(f"{kind.__name__}, first, may do more than move pixels to codewords")
+    book = type(defence.codebook)
+    ours = next(kind for kind in book.__mro__ if kind.__module__.startswith("art_disc."))
+    if any(getattr(book, name, None) is not getattr(ours, name, None) for name in _OF_A_CODEBOOK):
+        _refuse(f"{book.__name__} reads its codewords in a way of its own")
+    for name, one in itertools.product(_OF_A_MAP, made):
+        if getattr(one, name, None) != getattr(defence._make_map(), name, None):
+            _refuse(f"the map of this {type(defence).__name__} is not that of its attributes")
+
+
+def defences_inside(classifier: Any) -> tuple[Any, ...]:
+    """Return the defences that the module of a classifier holds and applies."""
+    module = getattr(classifier, "model", None)
+    return tuple(module.preprocessors) if isinstance(module, DefendedModule) else ()
+
+
+def _refuse(unknown: str | None) -> None:
     if unknown is not None:
         msg = (
             f"a certificate is of what is known, and {unknown}; certify the classifier that "
@@ -67,30 +120,63 @@ def _steps(classifier: Any) -> Iterator[str]:
         yield f"the postprocessor {type(step).__name__} changes the scores"
 
 
+def _wrapped(classifier: Any) -> Iterator[str]:
+    """Yield in words what is unknown of the module, and of that which ART puts around it."""
+    module, wrapper = getattr(classifier, "model", None), getattr(classifier, "_model", None)
+    if isinstance(module, DefendedModule) and type(module) not in MODULES:
+        yield f"{type(module).__name__} may do more than a DefendedModule"
+    if wrapper is None:
+        return
+    arts, kind = _art_wrapper(), type(wrapper)
+    own = kind.__bases__ == arts.__bases__ and set(vars(kind)) == set(vars(arts))
+    if not own or vars(kind)["forward"].__code__ is not vars(arts)["forward"].__code__:
+        yield f"{kind.__name__} around the module is not ART's own"
+
+
+@cache
+def _art_wrapper() -> type:
+    """Return ART's class around a module; each classifier has one, all of the same code."""
+    return type(PyTorchClassifier._make_model_wrapper(SimpleNamespace(), nn.Identity()))
+
+
 def _exchanged(classifier: Any) -> Iterator[str]:
     """Yield in words what was put in place of what a class does, or beside it."""
-    for part in _outside(classifier):
-        for name, value in vars(part).items():
-            if callable(value) and isinstance(getattr(type(part), name, None), FunctionType):
+    modules = list(_modules(classifier))
+    for module in modules:
+        yield from _beside(module)
+    for part in (classifier, *_parts(classifier), *modules):
+        for name, value in getattr(part, "__dict__", {}).items():
+            method = inspect.getattr_static(type(part), name, None)
+            if callable(value) and isinstance(method, FunctionType | classmethod | staticmethod):
                 yield f"{name} of this {type(part).__name__} was exchanged"
-    for module in _modules(classifier):
-        for hook in _hooks(module):
-            yield f"a hook of {type(module).__name__}, {hook}, may do anything"
     if torch_module._global_forward_hooks or torch_module._global_forward_pre_hooks:
         yield "a global hook of torch may do anything"
 
 
-def _outside(classifier: Any) -> Iterator[Any]:
-    """Yield what runs around maps, which are sealed, and the network, which is measured."""
-    yield classifier
-    if isinstance(module := getattr(classifier, "model", None), DefendedModule):
-        yield module
+def _beside(module: nn.Module) -> Iterator[str]:
+    """Yield in words what runs in place of a module's `forward`, or before and after it."""
+    # `torch.compile` makes another module of one, or has it call something else
+    if module._compiled_call_impl is not None or hasattr(module, "_orig_mod"):
+        yield f"{type(module).__name__} is compiled (take the network as it was before)"
+    for hook in _hooks(module):
+        yield f"a hook of {type(module).__name__}, {hook}, may do anything"
+
+
+def _parts(classifier: Any) -> Iterator[Any]:
+    """Yield the steps before the network, in ART's list and in the module, and their codebooks."""
+    listed = getattr(classifier, "preprocessing_operations", None) or ()
+    for step in (*listed, *defences_inside(classifier)):
+        for part in (step, step.preprocessor) if type(step) is StraightThrough else (step,):
+            yield part
+            if getattr(part, "codebook", None) is not None:
+                yield part.codebook
 
 
 def _modules(classifier: Any) -> Iterator[nn.Module]:
     """Yield every module that runs in a prediction; ART keeps them in one of its own."""
-    names = ("_model", "model")
-    for module in (getattr(classifier, name, None) for name in names):
+    around = (getattr(classifier, name, None) for name in ("_model", "model"))
+    maps = (getattr(part, "_map", None) for part in _parts(classifier))
+    for module in (*around, *maps):
         if isinstance(module, nn.Module):
             yield from module.modules()
 

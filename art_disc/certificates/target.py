@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from art.estimators.classification import PyTorchClassifier
 
+from art_disc.bounds.graph import Graph
 from art_disc.bounds.rounded import RoundedNetwork
-from art_disc.certificates.known import check_known, is_identity
+from art_disc.certificates.known import check_first, check_known, defences_inside, is_identity
 from art_disc.codebooks import Codebook
 from art_disc.codebox import Threat, from_units, to_units, unit_mask
 from art_disc.core.checks import Float32Array, Float64Array, IntArray
@@ -43,12 +45,14 @@ def input_top(classifier: Any) -> float:
 def applied_defences(classifier: Any) -> tuple[Any, ...]:
     """Return what happens to an input before the network, in order.
 
-    That is what the classifier calls its `defences`. What ART's list or the module hold and it does
-    not name comes first: a claim hides nothing that can be seen.
+    That is ART's list and what a `DefendedModule` holds. A class that is not ART's names its
+    `defences`, and what is there but not among them comes first: a claim hides nothing that can be
+    seen.
     """
     listed = tuple(getattr(classifier, "preprocessing_operations", None) or ())
-    inside = getattr(getattr(classifier, "model", None), "preprocessors", ())
-    claimed = tuple(getattr(classifier, "defences", None) or ())
+    inside = defences_inside(classifier)
+    own = type(classifier) is not PyTorchClassifier
+    claimed = tuple(getattr(classifier, "defences", None) or ()) if own else (*listed, *inside)
     used = [d for d in applied(listed) if not is_identity(d)]
     idle = [d for d in listed if not _holds(used, d)]
     unnamed = (d for d in (*used, *inside) if not _holds(claimed, d))
@@ -132,6 +136,16 @@ class Target:
         x = from_units(units, shape, self.codebook, channels_first=self.channels_first)
         return x if self.upper == 1 else x * np.float32(self.upper)
 
+    def ends(self, shape: tuple[int, ...]) -> tuple[Float32Array, Float32Array]:
+        """Least and largest values of images of codewords, in the input range, of a shape."""
+        units = self.units(np.zeros((1, *shape), np.float32))
+        words = self.codebook.codewords_
+        low, high = (
+            self.images(np.broadcast_to(end, units.shape).copy(), shape)[0]
+            for end in (words.min(axis=0), words.max(axis=0))
+        )
+        return low, high
+
     def scores(self, x: Float32Array, batch_size: int) -> Float64Array:
         """Return what the classifier predicts, shape (n, classes >= 2).
 
@@ -175,7 +189,8 @@ def find_target(classifier: Classifier) -> Target:
 
     Raises:
         CertificateError: Something unknown, a defence that draws, no codebook map first, another
-            input range, or a codeword that the map sends elsewhere.
+            input range, a codeword that the map sends elsewhere, or a rounded network that is not
+            exact.
     """
     check_known(classifier)
     drawing = any(traits(defence).is_random for defence in applied_defences(classifier))
@@ -192,18 +207,36 @@ def find_target(classifier: Classifier) -> Target:
     codebook = codebook_of(classifier)
     upper = input_top(classifier)
     first = bool(getattr(classifier, "channels_first", True))
-    target = Target(classifier, codebook, upper, first, _rounded_network(classifier))
+    target = Target(classifier, codebook, upper, first)
+    check_first(_first_defence(classifier))
     _check_fixed_points(target, _first_defence(classifier))
-    return target
+    return replace(target, rounded=_rounded_network(target))
 
 
-def _rounded_network(classifier: Any) -> RoundedNetwork | None:
-    """Return the network of exact arithmetic, where it takes images of codewords as they are."""
-    module = getattr(classifier, "model", None)
+def _rounded_network(target: Target) -> RoundedNetwork | None:
+    """Return the network of exact arithmetic, where it takes images of codewords as they are.
+
+    Raises:
+        CertificateError: It is not what was rounded, or not exact for these codewords.
+    """
+    import torch
+
+    module = getattr(target.classifier, "model", None)
     network = getattr(module, "base", None)
-    alone = len(applied_defences(classifier)) == 1
-    alone = alone and getattr(module, "standardisation", None) is None
-    return network if alone and isinstance(network, RoundedNetwork) else None
+    if not isinstance(network, RoundedNetwork):
+        return None
+    if type(network) is not RoundedNetwork or type(network.graph) is not Graph:
+        msg = (
+            f"{type(network).__name__} may compute something else than a RoundedNetwork; certify "
+            "rounded_classifier(classifier), of the network that it is rounded from"
+        )
+        raise CertificateError(msg)
+    alone = len(applied_defences(target.classifier)) == 1
+    if not alone or getattr(module, "standardisation", None) is not None:
+        return None
+    low, high = target.ends(tuple(target.classifier.input_shape))
+    network.check_exact(torch.from_numpy(low), torch.from_numpy(high))
+    return network
 
 
 def _check_fixed_points(target: Target, defence: Any) -> None:

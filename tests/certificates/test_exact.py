@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from art_disc.bounds import RoundedNetwork
 from art_disc.certificates.complete import branch
 from art_disc.codebooks import Codebook
 from art_disc.core.errors import CertificateError, InputError
@@ -117,3 +118,73 @@ def test_a_network_too_deep_for_float64_and_an_unknown_arithmetic_are_refused():
 def test_bits_are_a_whole_number_that_float64_has(bits):
     with pytest.raises(InputError, match="bits must be a whole number from 1 to 52"):
         rounded_classifier(line(1.0, 1.0), bits=bits)
+
+
+def weighted(*rows):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(len(rows[0]), 2))
+    net[1].weight.data, net[1].bias.data = torch.tensor(rows), torch.zeros(2)
+    return net
+
+
+def behind(net, *codewords):
+    return build_classifier(
+        net,
+        input_shape=(1, 1, 3),
+        nb_classes=2,
+        defences=[PixelDiscretization(Codebook(list(codewords)))],
+    )
+
+
+def refused(classifier, words):
+    x = np.full((1, 1, 1, 3), 0.9, np.float32)
+    for arithmetic in ("float", "exact"):
+        with pytest.raises(CertificateError, match=words):
+            certify(classifier, x, [0], eps=0.1, method="complete", arithmetic=arithmetic)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([2.0**60, 1.0, -(2.0**60)], "exact sums in float64 have 52"),
+        ([1 / 3, 1.0, 1.0], "must be multiples of 2\\^-10"),
+        ([np.inf, 1.0, 1.0], "must be multiples of 2\\^-10"),
+    ],
+)
+def test_numbers_that_were_loaded_later_are_checked(values, words):
+    """A state dict is copied into the very numbers that were checked."""
+    short = rounded_classifier(behind(weighted([0.0, 0.5, 0.0], [1.0, 1.0, 1.0]), 0.0, 1.0))
+    state = {name: value.clone() for name, value in short.model.state_dict().items()}
+    name = next(name for name, value in state.items() if value.ndim == 2)
+    state[name][1] = torch.tensor(values, dtype=torch.float64)
+    short.model.load_state_dict(state)
+    refused(short, words)
+
+
+def test_factors_of_inputs_that_were_loaded_later_are_checked():
+    short = rounded_classifier(behind(weighted([0.0, 0.5, 0.0], [1.0, 1.0, 1.0]), 0.0, 1.0))
+    short.base_network.factor.neg_()
+    refused(short, "factors of inputs positive")
+
+
+def test_another_codebook_is_another_range_of_inputs():
+    """Sums that are exact for codewords up to 2^-20 are not for those up to 1."""
+    q = 2.0**-20
+    short = rounded_classifier(
+        behind(weighted([0.0, 2 * q, 0.0], [2.0**29, 3 * q, -(2.0**29)]), 0.0, q), bits=20
+    )
+    x = np.zeros((1, 1, 1, 3), np.float32)
+    assert certify(short, x, [0], eps=0.0, method="complete", verbose=False).verdicts
+    refused(
+        short.with_defences([PixelDiscretization(Codebook([0.0, 2.0**-10, 1.0]))]),
+        "exact sums in float64 have 52",
+    )
+
+
+class Derived(RoundedNetwork):
+    """May compute anything."""
+
+
+def test_a_class_derived_from_the_rounded_network_is_none():
+    short = rounded_classifier(behind(weighted([0.0, 0.5, 0.0], [1.0, 1.0, 1.0]), 0.0, 1.0))
+    short.base_network.__class__ = Derived
+    refused(short, "Derived may compute something else than a RoundedNetwork")

@@ -1,5 +1,7 @@
 """A certificate is of what is known: everything else that predicts is refused by its name."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -14,8 +16,10 @@ import art_disc as ad
 from art_disc.certificates import known
 from art_disc.certificates.divergence.models import GaussianModel
 from art_disc.core.errors import CertificateError
+from art_disc.defences.discretization import CodebookMap
 from art_disc.defences.preprocessor import MapPreprocessor
 from art_disc.defences.straight_through import StraightThrough
+from art_disc.estimators import DefendedModule
 from art_disc.metrics import (
     certified_accuracy,
     certified_accuracy_curve,
@@ -180,6 +184,11 @@ def test_weights_that_torch_makes_anew_are_no_hook():
         ("predict", lambda c: c),
         ("_apply_preprocessing", lambda c: c),
         ("forward", lambda c: c.model),
+        ("_call_impl", lambda c: c.model),
+        ("forward", lambda c: c._model),
+        ("forward", lambda c: c.base_network[1]),
+        ("forward", lambda c: c.defences[0]),
+        ("enter", lambda c: c.defences[0].map),
     ],
 )
 def test_a_method_that_was_exchanged_is_refused(name, part):
@@ -228,3 +237,128 @@ def test_what_changes_the_scores_is_refused(after):
     classifier = plain(ad.PixelDiscretization(BOOK), **options)
     refused(classifier, ENUMERATING, f"postprocessor {type(after).__name__}")
     refused(ad.defend(classifier, []), ENUMERATING, f"postprocessor {type(after).__name__}")
+
+
+@pytest.mark.parametrize("straight", [False, True])
+def test_a_defence_in_arts_list_is_not_sealed_so_it_is_looked_at(straight):
+    for name, part in (("forward", lambda d: d), ("exact", lambda d: d.map)):
+        behind = ad.PixelDiscretization(BOOK)
+        vars(part(behind))[name] = getattr(part(behind), name)
+        last = StraightThrough(behind) if straight else behind
+        refused(plain(ad.PixelDiscretization(BOOK), last), ENUMERATING, f"{name} of this .* was")
+
+
+def test_a_codebook_is_looked_at_too():
+    classifier = fixed()
+    book = classifier.defences[0].codebook
+    vars(book)["assign"] = book.assign
+    refused(classifier, ENUMERATING, "assign of this Codebook was exchanged")
+
+
+class Around(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self._model = model
+
+    def forward(self, x):
+        return [self._model(x)]
+
+
+def test_what_is_around_the_module_is_arts():
+    classifier = fixed()
+    certify(copy.deepcopy(classifier), X, eps=0.05, **QUIET)
+    classifier._model = Around(classifier.model)
+    refused(classifier, ENUMERATING, "Around around the module is not ART's")
+    classifier = plain(ad.PixelDiscretization(BOOK))
+    classifier._model_wrapper = Around
+    classifier._model = Around(classifier.model)
+    refused(classifier, ENUMERATING, "Around around the module is not ART's")
+
+
+@pytest.mark.parametrize("layer", [False, True])
+def test_compiled_modules_are_refused(layer):
+    classifier = fixed()
+    module = classifier.base_network[1] if layer else classifier.model
+    module._compiled_call_impl = module.forward
+    refused(classifier, ENUMERATING, "is compiled")
+
+
+def test_a_compiled_network_is_refused():
+    network = torch.compile(net(), backend="eager")
+    refused(built(ad.PixelDiscretization(BOOK), network=network), ENUMERATING, "is compiled")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning")
+def test_traced_networks_are_certified():
+    for network in (
+        torch.jit.trace(net(), torch.zeros(2, 1, 2, 2)),
+        torch.fx.symbolic_trace(net()),
+    ):
+        classifier = built(ad.PixelDiscretization(BOOK), network=network)
+        assert certify(classifier, X, eps=0.05, **QUIET).verdicts
+
+
+class Module(DefendedModule):
+    """May do anything."""
+
+
+def test_a_module_of_an_unknown_class_is_refused(monkeypatch):
+    inner = fixed()
+    classifier = ad.DefendedClassifier(
+        model=Module(net(), inner.model.preprocessors), loss=nn.CrossEntropyLoss(),
+        input_shape=(1, 2, 2), nb_classes=3, clip_values=(0.0, 1.0), device_type="cpu",
+    )  # fmt: skip
+    refused(classifier, ENUMERATING, "Module may do more than a DefendedModule")
+    monkeypatch.setattr(known, "MODULES", {*known.MODULES, Module})
+    assert certify(classifier, X, eps=0.05, **QUIET).verdicts
+    with pytest.raises(CertificateError, match="bounds need a torch network right behind"):
+        certify(classifier, X, eps=0.05, method="bounds", **QUIET)
+
+
+class Other(CodebookMap):
+    """May do anything."""
+
+
+class First(ad.PixelDiscretization):
+    def _make_map(self):
+        return Other(self.codebook, self.surrogate, **self._layout())
+
+
+def test_a_first_map_of_an_unknown_class_is_refused(monkeypatch):
+    for classifier in (built(First(BOOK)), plain(First(BOOK))):
+        refused(classifier, ENUMERATING, "First, first, may do more than move pixels")
+    # behind the first it is part of the network
+    behind = built(ad.PixelDiscretization(BOOK), First(BOOK))
+    assert certify(behind, X, eps=0.05, **QUIET).verdicts
+    monkeypatch.setattr(known, "CODEBOOK_MAPS", {*known.CODEBOOK_MAPS, First})
+    refused(built(First(BOOK)), ENUMERATING, "Other, first, may do more than move pixels")
+    monkeypatch.setattr(known, "CODEBOOK_MAPS", {*known.CODEBOOK_MAPS, Other})
+    assert certify(built(First(BOOK)), X, eps=0.05, **QUIET).verdicts
+
+
+def test_a_map_is_that_of_its_defence():
+    classifier = plain(ad.PixelDiscretization(BOOK))
+    other = ad.PixelDiscretization(ad.Codebook([0.2, 0.5, 0.8]))
+    vars(classifier.preprocessing_operations[0])["_map"] = other.map
+    refused(classifier, ENUMERATING, "map of this PixelDiscretization is not that of its attr")
+
+
+class Assigning(ad.Codebook):
+    def assign(self, pixels):
+        return 1 - super().assign(pixels)
+
+
+def test_a_codebook_that_assigns_otherwise_than_the_map_is_refused():
+    classifier = built(ad.PixelDiscretization(Assigning([0.2, 0.8])))
+    refused(classifier, ENUMERATING, "Assigning reads its codewords")
+
+
+def test_defences_that_are_only_claimed_do_not_count():
+    """Beside ART's own class an attribute is nobody's word, and so it is in a module."""
+    claimed = (ad.PixelDiscretization(BOOK),)
+    classifier = plain()
+    classifier.defences = claimed
+    refused(classifier, ENUMERATING, "with no defence first")
+    classifier = plain()
+    classifier.model.preprocessors = claimed
+    refused(classifier, ENUMERATING, "with no defence first")

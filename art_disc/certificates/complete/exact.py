@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,12 +43,7 @@ def rounded_classifier(classifier: Classifier, *, bits: int | None = None) -> An
     if target.rounded is not None:
         return classifier
     shape = tuple(classifier.input_shape)
-    units = target.units(np.zeros((1, *shape), np.float32))
-    words = target.codebook.codewords_
-    low, high = (
-        torch.from_numpy(target.images(np.broadcast_to(end, units.shape).copy(), shape))[0]
-        for end in (words.min(axis=0), words.max(axis=0))
-    )
+    low, high = map(torch.from_numpy, target.ends(shape))
     tried = range(_MOST_BITS, _LEAST_BITS - 1, -1) if bits is None else [bits]
     return build_classifier(
         _most_precise(graph_of(target, shape), low, high, tried),

@@ -42,7 +42,9 @@ def graph_of(target: Target, shape: tuple[int, ...]) -> Graph:
     classifier: Any = target.classifier
     module = getattr(classifier, "model", None)
     steps = applied_defences(classifier)
-    if len(steps) != 1 or not isinstance(module, nn.Module):
+    # one of a class of its own may run something else than its base
+    other = isinstance(module, DefendedModule) and type(module) is not DefendedModule
+    if len(steps) != 1 or other or not isinstance(module, nn.Module):
         names = ", ".join(type(step).__name__ for step in steps)
         msg = (
             "bounds need a torch network right behind one codebook map, got "
