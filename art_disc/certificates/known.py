@@ -26,6 +26,7 @@ from art_disc.defences.discretization import (
     InputBitDepth,
     PixelDiscretization,
 )
+from art_disc.defences.images import ImageMap
 from art_disc.defences.preprocessor import is_ours
 from art_disc.defences.straight_through import StraightThrough
 from art_disc.estimators import (
@@ -49,6 +50,8 @@ MODULES: set[type] = {DefendedModule, RandomizedModule}
 CODEBOOK_MAPS: set[type] = {PixelDiscretization, ColorDepthReduction, InputBitDepth, CodebookMap}
 
 _OF_A_CODEBOOK = ("assign", "codewords_", "levels", "n_codes_", "n_channels_")
+# methods by which torch runs a module
+_CALLS = ("forward", "_call_impl", "_wrapped_call_impl")
 _OF_A_MAP = ("codebook", "channels_first", "upper", "top", "scale")
 _STANDARDISATIONS = (StandardisationMeanStd, StandardisationMeanStdPyTorch)
 
@@ -145,9 +148,12 @@ def _exchanged(classifier: Any) -> Iterator[str]:
     for module in modules:
         yield from _beside(module)
     for part in (classifier, *_parts(classifier), *modules):
+        # a network may do what it likes with methods of its own: its scores are what is measured
+        whole = not isinstance(part, nn.Module) or isinstance(part, ImageMap | DefendedModule)
         for name, value in getattr(part, "__dict__", {}).items():
             method = inspect.getattr_static(type(part), name, None)
-            if callable(value) and isinstance(method, FunctionType | classmethod | staticmethod):
+            own = callable(value) and isinstance(method, FunctionType | classmethod | staticmethod)
+            if own and (whole or name in _CALLS):
                 yield f"{name} of this {type(part).__name__} was exchanged"
     if torch_module._global_forward_hooks or torch_module._global_forward_pre_hooks:
         yield "a global hook of torch may do anything"

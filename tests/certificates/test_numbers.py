@@ -72,10 +72,9 @@ def test_hidden_values_that_cancel_leave_float_error():
     ]
     first = (rows, [-large / 2, -large / 2, 0.0, 0.0])
     classifier = of_layers(first, ([[-1.0, 1.0, 1.0, -1.0], [0.0] * 4], [0.0005 - 1.0, 0.0]))
-    found = certify(
-        classifier, image(0.6, 0.6, 1.0), [1], eps=0.25, method="complete", verbose=False
-    )
-    assert found.verdicts != ("certified",)
+    # float32 and float64 differ so much there that bounds say nothing of what predicts
+    with pytest.raises(CertificateError, match="not those of its torch network"):
+        certify(classifier, image(0.6, 0.6, 1.0), [1], eps=0.25, method="complete", verbose=False)
 
 
 def test_a_plain_network_loses_no_certificate():

@@ -256,15 +256,16 @@ def test_a_defended_classifier_is_saved_and_loaded(classifier, digits, tmp_path,
     assert not np.allclose(other.loss_gradient(x, y), classifier.loss_gradient(x, y))
 
 
+class Shaking(RandomMap):
+    def transform(self, images, draws):
+        return images + 0.1 * draws.normal(tuple(images.shape), images.device)
+
+
 class Shaken(RandomPreprocessor):
     """Noise of a user's own, which says what it is."""
 
     def _random_map(self, **options):
-        made = RandomMap(**options)
-        made.transform = lambda images, draws: (
-            images + 0.1 * draws.normal(tuple(images.shape), images.device)
-        )
-        return made
+        return Shaking(**options)
 
     def noise(self):
         return PixelNoise(0.1)
