@@ -7,6 +7,7 @@ from torch import nn
 
 from art_disc.certificates.front import certify
 from art_disc.codebooks import Codebook
+from art_disc.core.errors import CertificateError
 from art_disc.defences import PixelDiscretization
 from art_disc.estimators import build_classifier
 
