@@ -19,6 +19,7 @@ from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMe
 from torch import nn
 from torch.nn.modules import module as torch_module
 
+from art_disc.bounds import RoundedNetwork
 from art_disc.core.errors import CertificateError
 from art_disc.defences.discretization import (
     CodebookMap,
@@ -52,6 +53,8 @@ CODEBOOK_MAPS: set[type] = {PixelDiscretization, ColorDepthReduction, InputBitDe
 _OF_A_CODEBOOK = ("assign", "codewords_", "levels", "n_codes_", "n_channels_")
 # methods by which torch runs a module
 _CALLS = ("forward", "_call_impl", "_wrapped_call_impl")
+# modules of this package, of whose methods all count
+_OURS = (ImageMap, DefendedModule, RoundedNetwork)
 _OF_A_MAP = ("codebook", "channels_first", "upper", "top", "scale")
 _STANDARDISATIONS = (StandardisationMeanStd, StandardisationMeanStdPyTorch)
 
@@ -149,7 +152,7 @@ def _exchanged(classifier: Any) -> Iterator[str]:
         yield from _beside(module)
     for part in (classifier, *_parts(classifier), *modules):
         # a network may do what it likes with methods of its own: its scores are what is measured
-        whole = not isinstance(part, nn.Module) or isinstance(part, ImageMap | DefendedModule)
+        whole = not isinstance(part, nn.Module) or isinstance(part, _OURS)
         for name, value in getattr(part, "__dict__", {}).items():
             method = inspect.getattr_static(type(part), name, None)
             own = callable(value) and isinstance(method, FunctionType | classmethod | staticmethod)

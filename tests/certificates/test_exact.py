@@ -188,3 +188,9 @@ def test_a_class_derived_from_the_rounded_network_is_none():
     short = rounded_classifier(behind(weighted([0.0, 0.5, 0.0], [1.0, 1.0, 1.0]), 0.0, 1.0))
     short.base_network.__class__ = Derived
     refused(short, "Derived may compute something else than a RoundedNetwork")
+
+
+def test_a_method_of_the_rounded_network_that_was_exchanged_is_refused():
+    short = rounded_classifier(behind(weighted([0.0, 0.5, 0.0], [1.0, 1.0, 1.0]), 0.0, 1.0))
+    vars(short.base_network)["entry"] = short.base_network.entry
+    refused(short, "entry of this RoundedNetwork was exchanged")
