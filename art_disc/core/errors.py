@@ -37,6 +37,14 @@ class TheoryError(ArtDiscError, ValueError):
     """A theorem promises nothing here: one of its conditions does not hold."""
 
 
+class FolderBusyError(ArtDiscError, RuntimeError):
+    """Another process works in the same folder."""
+
+
+class WorkerLostError(ArtDiscError, RuntimeError):
+    """A worker process died under its work."""
+
+
 class CodebookWarning(UserWarning):
     """A codebook came out smaller than asked for."""
 

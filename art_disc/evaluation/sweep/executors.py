@@ -1,10 +1,10 @@
 """Where cells run: in this process, in processes of this machine, or on a Dask cluster."""
 
 import time
-import warnings
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import uuid4
@@ -12,16 +12,13 @@ from uuid import uuid4
 import joblib
 
 from art_disc.core.checks import check_choice, check_count
-from art_disc.core.errors import ArtDiscError, InputError, MissingExtraError
+from art_disc.core.errors import InputError, MissingExtraError, WorkerLostError
+from art_disc.core.processes import in_processes
 from art_disc.core.showing import Shown
 from art_disc.evaluation.sweep.work import CellJob, CellResult, run_job
 
 BACKENDS = ("loky", "dask")
 _CONNECT_SECONDS = 20
-
-
-class WorkerLostError(ArtDiscError, RuntimeError):
-    """A worker process died under a cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +70,14 @@ def processes(
     """Run the jobs in `count` >= 2 worker processes; results come as they are done.
 
     Jobs are taken a little before there is room for them; a worker with so many CPU `threads`
-    starts none any more after `until`, a time of `time.time()`. WorkerLostError where a worker
-    died, most often for want of memory.
-    """
-    from joblib.externals.loky.process_executor import BrokenProcessPool
+    starts none any more after `until`, a time of `time.time()`.
 
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-        run = joblib.Parallel(
-            n_jobs=count, return_as="generator_unordered", batch_size=1, pre_dispatch=count
-        )
-        results = run(joblib.delayed(_run_before)(job, until) for job in jobs)
-        try:
-            yield from (result for result in results if result is not None)
-        except BrokenProcessPool as error:
-            msg = (
-                f"a worker process died ({str(error).splitlines()[0]}); what was finished is kept: "
-                "run the same command again, with fewer --jobs if memory was short"
-            )
-            raise WorkerLostError(msg) from error
-        finally:
-            with warnings.catch_warnings():
-                # joblib warns that cells which were cancelled are cancelled
-                warnings.filterwarnings("ignore", message="(?s).*You could benefit from adjusting")
-                results.close()
+    Raises:
+        WorkerLostError: As `in_processes`.
+    """
+    work = partial(_run_before, until=until)
+    with closing(in_processes(work, jobs, count, threads=threads, cure="fewer --jobs")) as results:
+        yield from filter(None, results)
 
 
 def _run_before(job: CellJob, until: float) -> CellResult | None:

@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from art_disc.core.journal import only_one
 from art_disc.core.records.base import Environment
 from art_disc.core.records.sweep import SweepRecord
 from art_disc.evaluation.sweep.cells import plan_cells
 from art_disc.evaluation.sweep.executors import Execution, dask_client, on_dask, processes, serial
-from art_disc.evaluation.sweep.journal import Journal, only_one
+from art_disc.evaluation.sweep.journal import CellJournal
 from art_disc.evaluation.sweep.plan import SweepPlan
 from art_disc.evaluation.sweep.prepare import (
     check_plan,
@@ -91,7 +92,7 @@ def run_sweep(  # noqa: PLR0913 - each is a choice of its own
 
     Raises:
         InputError: The plan does not fit the folder's sweep, the machine or its data.
-        SweepBusyError: Another process runs a sweep in this folder.
+        FolderBusyError: Another process runs a sweep in this folder.
         MissingExtraError: The extra `report` is not installed.
         WorkerLostError: A worker process died; what was finished is kept.
         SweepInterrupted: Ctrl-C; what was finished is kept.
@@ -105,7 +106,7 @@ def run_sweep(  # noqa: PLR0913 - each is a choice of its own
     execution = execution or Execution()
     say = announce or (lambda _: None)
     cells = plan_cells(plan)
-    with only_one(folder), threads(plan.threads):
+    with only_one(folder, "sweep"), threads(plan.threads):
         check_plan(folder, plan, [cell.key for cell in cells], extend=extend)
         # a worker may have another working folder
         there = None if plan.data_dir is None else str(Path(plan.data_dir).resolve())
@@ -113,7 +114,7 @@ def run_sweep(  # noqa: PLR0913 - each is a choice of its own
         place = Workplace(folder.resolve(), replace(plan, data_dir=there), device)
         jobs = make_jobs(cells, place, verbose=verbose)
         keep_plan(folder, plan, jobs)
-        journal = Journal(folder / JOURNAL)
+        journal = CellJournal(folder / JOURNAL)
         if mended := journal.mend():
             say(mended)
         statuses = journal.statuses()
@@ -165,7 +166,7 @@ def _until(jobs: Iterable[CellJob], deadline: float) -> Iterator[CellJob]:
         yield job
 
 
-def _go(load: _Load, run: _Runner, journal: Journal, deadline: float, *, verbose: bool) -> None:
+def _go(load: _Load, run: _Runner, journal: CellJournal, deadline: float, *, verbose: bool) -> None:
     """Run what is left, writing each cell down before the next is asked for."""
     total = sum(load.seconds.values())
     done, failed = len(load.jobs) - len(load.left), 0
@@ -186,7 +187,7 @@ def _go(load: _Load, run: _Runner, journal: Journal, deadline: float, *, verbose
 
 
 def _finish(
-    plan: SweepPlan, jobs: Sequence[CellJob], journal: Journal, folder: Path
+    plan: SweepPlan, jobs: Sequence[CellJob], journal: CellJournal, folder: Path
 ) -> SweepRecord:
     cells = journal.cells({job.content: order for order, job in enumerate(jobs)})
     record = SweepRecord(

@@ -92,7 +92,7 @@ def test_a_job_that_was_taken_ahead_is_not_started_when_it_is_too_late(monkeypat
 
 
 def test_a_worker_that_dies_is_told_with_the_cure(monkeypatch):
-    monkeypatch.setattr(executors, "_run_before", lambda *_: os._exit(3))
+    monkeypatch.setattr(executors, "_run_before", lambda *_, **__: os._exit(3))
     with pytest.raises(WorkerLostError, match=r"what was finished is kept.*fewer --jobs"):
         list(executors.processes(["a", "b", "c"], 2, 1))
 

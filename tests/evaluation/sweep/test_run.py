@@ -8,18 +8,12 @@ from contextlib import nullcontext
 import pytest
 
 from art_disc.codebooks import Codebook
-from art_disc.core.errors import ArtDiscError, FileFormatError, InputError
+from art_disc.core.errors import ArtDiscError, FileFormatError, FolderBusyError, InputError
 from art_disc.core.files import write_json
+from art_disc.core.journal import only_one
 from art_disc.core.records.sweep import SweepRecord
-from art_disc.evaluation.sweep import (
-    Execution,
-    SweepBusyError,
-    SweepInterrupted,
-    run,
-    run_sweep,
-    work,
-)
-from art_disc.evaluation.sweep.journal import Journal, only_one
+from art_disc.evaluation.sweep import Execution, SweepInterrupted, run, run_sweep, work
+from art_disc.evaluation.sweep.journal import CellJournal
 
 HERE = Execution(jobs=1)
 
@@ -278,7 +272,7 @@ def test_other_weights_are_another_sweep(tiny, tmp_path):
 
 
 def test_a_busy_folder_and_a_foreign_one_are_refused(tiny, tmp_path):
-    with only_one(tmp_path), pytest.raises(SweepBusyError):
+    with only_one(tmp_path, "sweep"), pytest.raises(FolderBusyError):
         go(tiny(), tmp_path)
     write_json(tmp_path / "plan.json", {"kind": "something else"})
     with pytest.raises(FileFormatError, match="no plan"):
@@ -290,7 +284,7 @@ def test_data_that_is_not_the_plans_is_a_failed_cell(tiny, jobs_of, tmp_path):
 
     jobs = jobs_of(tiny(attacks=["fgsm"]))
     line = work.run_job(dataclasses.replace(jobs[0], fingerprint="other")).line
-    with Journal(tmp_path / "cells.jsonl") as journal:
+    with CellJournal(tmp_path / "cells.jsonl") as journal:
         journal.append(line)
     (cell,) = journal.cells({jobs[0].content: 0})
     assert (cell.status, "every machine" in cell.reason) == ("failed", True)

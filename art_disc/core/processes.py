@@ -1,0 +1,51 @@
+"""Work in several processes of this machine."""
+
+import warnings
+from collections.abc import Callable, Generator, Iterable
+from typing import TypeVar
+
+import joblib
+
+from art_disc.core.errors import WorkerLostError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_processes(
+    work: Callable[[T], R], jobs: Iterable[T], count: int, *, threads: int, cure: str
+) -> Generator[R]:
+    """Call `work` with each of the jobs in `count` >= 2 processes; results come as they are done.
+
+    Jobs are taken a little before there is room for them. Closing the generator ends the work.
+
+    Args:
+        work: A function that can be sent to another process, as its jobs and results.
+        jobs: What it is called with.
+        count: Processes.
+        threads: CPU threads of each.
+        cure: What to do where memory was short, for the message of an error.
+
+    Raises:
+        WorkerLostError: A process died, most often for want of memory.
+    """
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
+        run = joblib.Parallel(
+            n_jobs=count, return_as="generator_unordered", batch_size=1, pre_dispatch=count
+        )
+        results = run(joblib.delayed(work)(job) for job in jobs)
+        try:
+            yield from results
+        except BrokenProcessPool as error:
+            msg = (
+                f"a worker process died ({str(error).splitlines()[0]}); what was finished is kept: "
+                f"run the same command again, with {cure} if memory was short"
+            )
+            raise WorkerLostError(msg) from error
+        finally:
+            with warnings.catch_warnings():
+                # joblib warns that jobs which were cancelled are cancelled
+                warnings.filterwarnings("ignore", message="(?s).*You could benefit from adjusting")
+                results.close()
