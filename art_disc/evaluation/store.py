@@ -70,8 +70,9 @@ class FinishedTrials:
                     "another folder, or resume=False to start anew"
                 )
                 raise InputError(msg)
-        for name in ("art_disc", "commit", "packages", "device", "threads"):
-            if getattr(before.environment, name) != getattr(facts.environment, name):
+        now = facts.environment.decisive
+        for name, value in before.environment.decisive.items():
+            if value != now[name]:
                 what = "versions of the libraries" if name == "packages" else name
                 msg = (
                     f"{path} was made with other {what}; give another folder, or resume=False to "

@@ -84,9 +84,12 @@ def _read_torch(source: Path) -> dict[str, Tensor]:
 
 
 def weights_hash(model: nn.Module) -> str:
-    """Return 16 hexadecimal digits that identify the weights and their names."""
+    """Return 16 hexadecimal digits that identify the weights and their names.
+
+    Buffers that no state dict holds count too.
+    """
     digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
+    for name, tensor in {**model.state_dict(), **dict(model.named_buffers())}.items():
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
     return digest.hexdigest()[:16]

@@ -84,6 +84,12 @@ class Environment(Checked):
             commit=commit(),
         )
 
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """What of it numbers may depend on, by name; where and when they were made is not."""
+        names = ("art_disc", "commit", "packages", "device", "threads")
+        return {name: getattr(self, name) for name in names}
+
 
 class Record(Checked):
     """A record that is a file of its own: a frozen dataclass, as `class Toy(Record, kind="toy")`.
