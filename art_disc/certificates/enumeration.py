@@ -2,11 +2,12 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
-from tqdm import tqdm
 
+from art_disc.certificates.jobs import Job, check_sendable, run_jobs
 from art_disc.certificates.problem import Finding, Options, Problem
 from art_disc.codebox import point_for
 from art_disc.codebox.grid import nearest_on_grid
@@ -16,6 +17,8 @@ ONLY_TIES = "reachable only by a tie or rounding"
 ONLY_FLOAT_ERROR = "margin within float error"
 ONLY_BY_RULE = "no perturbed image found for what the paper's rule allows"
 _FIRST_TRIES = 16
+# code images of the images that one process classifies before it tells
+_AT_ONCE = 1 << 18
 
 
 def by_enumeration(problem: Problem, options: Options) -> dict[int, Finding]:
@@ -25,14 +28,39 @@ def by_enumeration(problem: Problem, options: Options) -> dict[int, Finding]:
 
     Source: Chen et al. 2018, section 4.3; the exact set of codes is ours.
     """
+    check_sendable(problem.target.classifier, options.n_jobs)
     most = options.max_free + 1e-9
-    counted = [Enumeration(problem, i) for i in problem.to_decide if problem.log2[i] <= most]
-    total = sum(each.size for each in counted)
-    with tqdm(total=total, desc="code images", disable=not options.verbose) as bar:
-        _classify(counted, problem, options.batch_size, bar.update)
-    too_many = Finding("undecided", f"more than 2^{options.max_free} code images")
-    findings = dict.fromkeys(problem.to_decide, too_many)
-    return findings | {each.index: each.finding for each in counted}
+    large = [i for i in problem.to_decide if problem.log2[i] > most]
+    undecided = Finding("undecided", f"more than 2^{options.max_free} code images")
+    findings = dict.fromkeys(large, undecided)
+    options.keep(findings)
+    sizes = {i: 2 ** problem.log2[i] for i in problem.to_decide if i not in findings}
+    jobs = (
+        Job(batch, partial(_enumerated, problem.part(batch), options.batch_size), len(batch))
+        for batch in _batches(sizes)
+    )
+    return findings | run_jobs(jobs, options, desc="images to enumerate", total=len(sizes))
+
+
+def _batches(sizes: Mapping[int, float]) -> Iterator[tuple[int, ...]]:
+    """Yield images in their order, as many at a time as have enough code images together."""
+    batch: list[int] = []
+    total = 0.0
+    for index, size in sizes.items():
+        batch.append(index)
+        total += size
+        if total >= _AT_ONCE:
+            yield tuple(batch)
+            batch, total = [], 0.0
+    if batch:
+        yield tuple(batch)
+
+
+def _enumerated(problem: Problem, batch_size: int) -> dict[int, Finding]:
+    """Classify all code images of all images of a problem."""
+    enumerations = [Enumeration(problem, index) for index in problem.to_decide]
+    _classify(enumerations, problem, batch_size)
+    return {each.index: each.finding for each in enumerations}
 
 
 class Enumeration:
@@ -118,15 +146,10 @@ class Enumeration:
         return target.images(units[real], images.shape[1:])
 
 
-def _classify(
-    enumerations: Sequence[Enumeration],
-    problem: Problem,
-    batch_size: int,
-    advance: Callable[[int], object],
-) -> None:
+def _classify(enumerations: Sequence[Enumeration], problem: Problem, batch_size: int) -> None:
     """Classify all code images in batches that may hold those of several inputs.
 
-    An enumeration ends with its first witness. `advance` learns how much of the work is over.
+    An enumeration ends with its first witness.
     """
     waiting = deque(enumerations)
     while waiting:
@@ -140,7 +163,6 @@ def _classify(
         for (each, codes), part in zip(batch, parts, strict=True):
             each.done += len(codes)
             each.judge(codes, part)
-            advance(len(codes) if each.witness is None else len(codes) + each.size - each.done)
         if batch[-1][0].open:
             waiting.appendleft(batch[-1][0])
 

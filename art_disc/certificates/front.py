@@ -1,26 +1,21 @@
 """Certified accuracy of a classifier behind a codebook map."""
 
-import time
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from art_disc.certificates.certificate import Certificate
-from art_disc.certificates.complete.exact import rounded_classifier
 from art_disc.certificates.complete.network import graph_of
-from art_disc.certificates.methods import ASSUMES, METHODS, assumptions
-from art_disc.certificates.problem import Finding, Options, Problem
-from art_disc.certificates.spend import Spend, check_spend
+from art_disc.certificates.methods import ASSUMES, METHODS
+from art_disc.certificates.problem import Options
+from art_disc.certificates.run import Task
+from art_disc.certificates.spend import Spend
 from art_disc.certificates.target import find_target, measured
-from art_disc.codebox import Threat
-from art_disc.core.checks import check_choice, check_count, check_labels
+from art_disc.core.checks import check_choice
 from art_disc.core.inputs import Inputs
-from art_disc.core.records import CertificateRecord
 from art_disc.estimators.contract import Classifier
-from art_disc.estimators.describe import environment_of
 
-_VALUES_AT_ONCE = 1 << 25
 # images by which a classifier is known to be none
 _TRIED = 256
 
@@ -39,7 +34,9 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     rule: str = "exact",
     domain: str = "real",
     spend: Spend | None = None,
+    n_jobs: int = 1,
     batch_size: int = 1024,
+    out: str | Path | None = None,
     verbose: bool = True,
 ) -> Certificate:
     """Decide for each image whether any change within `eps` can make its class wrong.
@@ -65,65 +62,44 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
         rule: Which codewords count as reached: `exact`, or `paper`, the superset of eq. (2).
         domain: `real`, or `8bit`: the adversary, too, is confined to the levels v/255.
         spend: What `complete` may spend on each image that bounds leave; None: `Spend()`.
+        n_jobs: Processes that `enumeration` and `complete` go over images in, one thread each; -1:
+            one a core. Verdicts and reasons do not depend on it, but for `spend.seconds`.
         batch_size: Code images classified at once.
+        out: Folder; each image's finding is written there as soon as it is known, record and
+            witnesses at the end. What is there of an interrupted call with the same classifier,
+            images and settings is not done again; nor is, with a larger `spend` or `max_free`, what
+            is decided.
         verbose: Show a progress bar.
 
     Raises:
-        InputError: An argument does not fit.
+        InputError: An argument does not fit, `n_jobs` is not 1 and the classifier cannot be
+            pickled, or `out` holds findings of something else.
+        FileFormatError: A line of them other than the last is damaged.
+        FolderBusyError: Another process certifies into `out`.
+        WorkerLostError: A process of `n_jobs` died.
         CertificateError: The classifier is none that this certificate covers, a layer has no
             bounds, `rule` is `paper_float`, which is not sound, or `domain` is `8bit` and a pixel
             has no level within the budget.
 
     Source: Chen et al. 2018, section 4.3; the exact set of codes is ours.
     """
-    start = time.perf_counter()
-    decide = METHODS[check_choice(method, "method", METHODS)]
-    check_count(batch_size, "batch_size")
-    allowed = check_spend(spend)
-    if check_choice(arithmetic, "arithmetic", ("float", "exact")) == "exact":
-        classifier = rounded_classifier(classifier)
-    target = find_target(classifier)
-    inputs = Inputs.of(classifier)
-    images = inputs.images(x)
-    threat = Threat(inputs.budget(eps) / target.upper, rule, domain)
-    # before any work, and later against the scores that there are
-    given = None if y is None else inputs.labels(y, len(images))
-    rows = min(batch_size, max(1, _VALUES_AT_ONCE // images[0].size))
-    options = Options(max_free, rows, verbose, allowed)
-    scores = target.scores(images, rows)
-    target = measured(target, images, rows)
-    predicted = scores.argmax(axis=1)
-    labels = predicted if given is None else check_labels(given, len(images), scores.shape[1])
-    problem = Problem.of(target, threat, images, labels, scores)
-    findings = problem.findings(decide(problem, options))
-    record = CertificateRecord(
+    task = Task.of(
+        classifier,
+        x,
+        y,
+        eps=[eps],
         method=method,
-        eps=float(eps),
-        assumes=assumptions(problem, method),
-        settings={
-            **options.settings,
-            **problem.settings,
-            "labels": "predictions" if y is None else "given",
-        },
-        seconds=time.perf_counter() - start,
-        environment=environment_of(classifier),
-        **_found(problem, findings),
+        arithmetic=arithmetic,
+        max_free=max_free,
+        rule=rule,
+        domain=domain,
+        spend=spend,
+        n_jobs=n_jobs,
+        batch_size=batch_size,
+        verbose=verbose,
     )
-    witnesses = {i: f.witness for i, f in enumerate(findings) if f.witness is not None}
-    return Certificate(record, witnesses, None if target.rounded is None else classifier)
-
-
-def _found(problem: Problem, findings: Sequence[Finding]) -> dict[str, Any]:
-    """Return the fields of a record that tell what was found, example by example, and how sure."""
-    return {
-        "verdicts": tuple(found.verdict for found in findings),
-        "reasons": tuple(found.reason for found in findings),
-        "free_pixels": tuple(problem.free.tolist()),
-        "log2_images": tuple(problem.log2.tolist()),
-        "evaluated": tuple(found.evaluated for found in findings),
-        "noise": problem.target.noise,
-        "margin": problem.target.tolerance,
-    }
+    (budget,) = task.threats
+    return task.certificate(budget, None if out is None else Path(out))
 
 
 # as above

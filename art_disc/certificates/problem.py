@@ -1,9 +1,9 @@
 """What a certificate method is given, already checked, and what it answers."""
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ EXACT = (
 )
 # beyond this no enumeration ends, and code images are numbered below 2^63
 _MOST_FREE = 40
+# why an image is undecided that an attack left, until it is searched
+UNSEARCHED = "attacked in vain, not searched yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,9 @@ class Options:
         batch_size: Images classified at once.
         verbose: Show a progress bar.
         spend: What a search may spend on each image.
+        n_jobs: Processes, in joblib's meaning: -1 is one a core.
+        keep: Called with findings as soon as they are known, those that are `UNSEARCHED` too.
+        attacked: Images that an attack has left already; they need none again.
 
     Raises:
         InputError: A number outside its range.
@@ -43,6 +48,9 @@ class Options:
     batch_size: int
     verbose: bool
     spend: Spend = field(default_factory=Spend)
+    n_jobs: int = 1
+    keep: Callable[[Mapping[int, "Finding"]], Any] = lambda _: None
+    attacked: frozenset[int] = frozenset()
 
     @property
     def settings(self) -> dict[str, int | float]:
@@ -53,6 +61,9 @@ class Options:
     def __post_init__(self) -> None:
         if check_count(self.max_free, "max_free", least=0) > _MOST_FREE:
             msg = f"max_free must lie in 0..{_MOST_FREE}, got {self.max_free}"
+            raise InputError(msg)
+        if isinstance(self.n_jobs, bool) or not isinstance(self.n_jobs, int) or not self.n_jobs:
+            msg = f"n_jobs must be a whole number other than 0, -1 for all cores, got {self.n_jobs}"
             raise InputError(msg)
 
 
@@ -84,7 +95,8 @@ class Problem:
         labels: What each should be classified as, shape (n,).
         free: Units of each image that reach several codewords, shape (n,).
         log2: log2 of the number of its code images, shape (n,).
-        packed: Reachable codes of each image to decide, as bits: k bits a unit.
+        packed: Reachable codes of each image that is not clearly wrong, as bits: k bits a unit.
+        settled: What is known of such images already.
     """
 
     target: Target
@@ -94,6 +106,7 @@ class Problem:
     free: IntArray
     log2: Float64Array
     packed: Mapping[int, NDArray[np.uint8]]
+    settled: Mapping[int, Finding] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -130,8 +143,21 @@ class Problem:
 
     @property
     def to_decide(self) -> tuple[int, ...]:
-        """Images that a method has to answer for; the others are clearly wrong as they are."""
-        return tuple(self.packed)
+        """Images that a method has to answer for: neither settled nor clearly wrong as they are."""
+        return tuple(index for index in self.packed if index not in self.settled)
+
+    def part(self, images: Sequence[int]) -> "Problem":
+        """Return the problem of some images to decide, which are numbered by their places here."""
+        chosen = list(images)
+        return replace(
+            self,
+            images=self.images[chosen],
+            labels=self.labels[chosen],
+            free=self.free[chosen],
+            log2=self.log2[chosen],
+            packed={place: self.packed[index] for place, index in enumerate(chosen)},
+            settled={},
+        )
 
     def mask(self, index: int) -> BoolArray:
         """Codewords that each unit of one image to decide can reach, shape (units, k)."""
@@ -159,17 +185,18 @@ class Problem:
         return np.asarray(fits.all(axis=(1, 2, 3)))
 
     def findings(self, decided: Mapping[int, Finding]) -> tuple[Finding, ...]:
-        """Join findings for all of `to_decide` with the images that are clearly wrong as they are.
+        """Join findings for all of `to_decide` with what is settled or clearly wrong as it is.
 
-        Witnesses are tried once more.
+        Witnesses are tried once more, settled ones too.
 
         Raises:
             CertificateError: An image without an answer, an undecided one without a reason, or a
                 falsified one without a witness within the budget that is misclassified.
         """
-        if set(decided) != set(self.packed):
+        if set(decided) != set(self.to_decide):
             msg = f"a method must answer for images {self.to_decide}, got {tuple(decided)}"
             raise CertificateError(msg)
+        decided = {**self.settled, **decided}
         for index, found in decided.items():
             if not self._is_sound(index, found):
                 msg = (

@@ -1,20 +1,21 @@
 """Certify a discretised classifier by its code images, or one that draws by divergences.
 
 For each image every code image that an l_inf perturbation can reach is classified, or bounded and
-searched (--method); certified, falsified and undecided are printed for every budget. A defence that
-draws is certified by its votes and the divergence of its law instead, by three bounds, each verdict
-with the confidence asked for.
+searched (--method); certified, falsified and undecided are printed for every budget. With --out
+what is found of an image is on the disk at once, and the same words go on after a stop. A defence
+that draws is certified by its votes and the divergence of its law instead, by three bounds, each
+verdict with the confidence asked for.
 """
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from art_disc.cli.options import METHODS, MODEL, RUN, given, refuse, share
+from art_disc.cli.options import METHODS, MODEL, RUN, SPEND, given, refuse, share
 
 # options of one method alone, of all, and of defences that draw
 ONLY = {"enumeration": ("max_free",), "complete": ("nodes", "seconds", "megabytes")}
-CODES, DRAWN = ("method", "arithmetic", "rule", "domain"), ("draws", "confidence")
+CODES, DRAWN = ("method", "arithmetic", "rule", "domain", "jobs"), ("draws", "confidence")
 
 
 def add(parser: ArgumentParser) -> None:
@@ -51,12 +52,7 @@ def _methods(parser: ArgumentParser) -> None:
         type=int,
         help="enumerate an image if it has at most 2^MAX_FREE reachable code images; default 12",
     )
-    for name, kind, what in (
-        ("nodes", int, "boxes of code images bounded; default 10000"),
-        ("seconds", float, "time of its search; default 20"),
-        ("megabytes", float, "memory; default 500"),
-    ):
-        parser.add_argument(f"--{name}", type=kind, help=f"most that complete spends: {what}")
+    share(parser, *SPEND, "--jobs")
 
 
 def _method(options: Namespace) -> dict[str, Any]:
@@ -68,7 +64,8 @@ def _method(options: Namespace) -> dict[str, Any]:
         if owner != method:
             refuse(options, dests, f"is of --method {owner}, not of {method}")
     spend = Spend(**given(options, *ONLY["complete"]))
-    return {"spend": spend, **given(options, *CODES, *ONLY["enumeration"])}
+    words = given(options, *CODES, *ONLY["enumeration"])
+    return {"spend": spend, "n_jobs": words.pop("jobs", 1), **words}
 
 
 def run(options: Namespace) -> None:
@@ -91,17 +88,19 @@ def run(options: Namespace) -> None:
     chosen, records = _method(options), []
     try:
         for eps in listed:
+            out = Path(options.out) / f"eps-{eps:.10g}" if options.out else None
             result = certify(
                 classifier,
                 data.x_test,
                 data.y_test,
                 eps=eps,
+                out=out,
                 verbose=not options.quiet,
                 **chosen,
             )
             records.append(result.record)
-            if options.out:
-                result.report(Path(options.out) / f"eps-{eps:.10g}")
+            if out:
+                result.report(out)
     finally:
         if records:
             print(certificate_counts(records).text())

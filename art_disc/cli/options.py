@@ -77,6 +77,7 @@ MODEL = ("--model", "--weights", "--epochs", "--retrain", "--training", "--train
 
 # of certificates; their own table would load torch
 METHODS = ("enumeration", "bounds", "complete")
+SPEND = ("--nodes", "--seconds", "--megabytes")
 
 SHARED: dict[str, dict[str, Any]] = {
     "--dataset": {
@@ -142,6 +143,18 @@ SHARED: dict[str, dict[str, Any]] = {
         "type": int,
         "default": 20,
         "help": "fresh draws that a randomised defence is scored on",
+    },
+    "--nodes": {
+        "type": int,
+        "help": "most that --method complete spends on an image: boxes of code images bounded; "
+        "default 10000",
+    },
+    "--seconds": {"type": float, "help": "time of its search; default 20"},
+    "--megabytes": {"type": float, "help": "memory; default 500"},
+    "--jobs": {
+        "type": int,
+        "metavar": "N",
+        "help": "processes that images are certified in; -1: one a core; default 1",
     },
     "--rule": {"choices": ("exact", "paper"), "help": "reachable codewords; default exact"},
     "--domain": {

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from art_disc.codebooks import Codebook
 from art_disc.defences import PixelDiscretization
 from art_disc.estimators import build_classifier
 
@@ -48,6 +49,41 @@ def tiny():
         )
 
     return make
+
+
+def wide(seed, pixels=24, hidden=6, lead=None):
+    """A random network of one hidden layer, and images all of whose pixels are free."""
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, 3))
+    book = Codebook([0.2, 0.8])
+    x = rng.uniform(0.45, 0.55, (10, 1, 2, pixels // 2)).astype(np.float32)
+    codes = torch.from_numpy(rng.choice([0.2, 0.8], (200, 1, 2, pixels // 2))).float()
+    with torch.no_grad():
+        # a margin that some images of codewords hold by little
+        net[-1].bias -= net(codes).mean(dim=0)
+        net[-1].bias[0] += float(lead or rng.uniform(2, 8)) * net(codes).std()
+    classifier = build_classifier(
+        net,
+        input_shape=(1, 2, pixels // 2),
+        nb_classes=3,
+        defences=[PixelDiscretization(book)],
+    )
+    return classifier, net, x
+
+
+def graded(seed=4, lead=5.5):
+    """Ten images with ever more free pixels, 12 to 40: the first certified, the last falsified.
+
+    What lies between takes a search; one of them is undecided after hundreds of nodes.
+    """
+    classifier, _, x = wide(seed, pixels=40, hidden=30, lead=lead)
+    rng = np.random.default_rng(seed)
+    flat = x.reshape(len(x), -1)
+    for place, row in enumerate(flat):
+        fixed = rng.permutation(40)[: max(0, 28 - 3 * place)]
+        row[fixed] = rng.choice([0.2, 0.8], len(fixed))
+    return classifier, flat.reshape(x.shape), np.zeros(len(x), int)
 
 
 class Threshold(nn.Module):

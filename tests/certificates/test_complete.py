@@ -20,6 +20,7 @@ from art_disc.defences import PixelDiscretization
 from art_disc.estimators import build_classifier
 from art_disc.metrics import certify
 from tests.bounds.conftest import KINDS, make_network
+from tests.certificates.conftest import wide
 
 HALVES = Codebook([0.0, 1.0])
 DENSITY = Codebook([0.0, 253 / 255])
@@ -181,27 +182,6 @@ def test_equal_scores_are_not_certified(monkeypatch):
     )
     monkeypatch.setattr(scene.Scene, "_tolerances", lambda *args: {0: -1e-9})
     assert certify(classifier, x, [0], **options).verdicts == ("certified",)
-
-
-def wide(seed, pixels=24, hidden=6, lead=None):
-    """A random network of one hidden layer, and images all of whose pixels are free."""
-    rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
-    net = nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, 3))
-    book = Codebook([0.2, 0.8])
-    x = rng.uniform(0.45, 0.55, (10, 1, 2, pixels // 2)).astype(np.float32)
-    codes = torch.from_numpy(rng.choice([0.2, 0.8], (200, 1, 2, pixels // 2))).float()
-    with torch.no_grad():
-        # a margin that some images of codewords hold by little
-        net[-1].bias -= net(codes).mean(dim=0)
-        net[-1].bias[0] += float(lead or rng.uniform(2, 8)) * net(codes).std()
-    classifier = build_classifier(
-        net,
-        input_shape=(1, 2, pixels // 2),
-        nb_classes=3,
-        defences=[PixelDiscretization(book)],
-    )
-    return classifier, net, x
 
 
 def least_margin(net, rival):

@@ -63,7 +63,7 @@ def record_of(certificate):
         data = certificate.record.to_dict()
         data["verdicts"] = ["certified"] * certified + ["falsified"] * (total - certified)
         data["reasons"] = [""] * total
-        for name in ("free_pixels", "log2_images", "evaluated"):
+        for name in ("free_pixels", "log2_images", "evaluated", "correct"):
             data[name] = data[name][:1] * total
         return CertificateRecord.from_dict(data)
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from art_disc.attacks import ATTACKS
+from art_disc.certificates.complete import method as search_of
 from art_disc.certificates.methods import METHODS
 from art_disc.cli import main, options
 from art_disc.codebooks import Codebook
@@ -133,6 +134,31 @@ def test_certify_by_a_method_decides_what_is_too_large_to_enumerate(capsys, tmp_
         200, 600, 100,
     ]  # fmt: skip
     assert found["complete"].count("undecided") < found["enumeration"].count("undecided")
+
+
+def test_certify_goes_on_where_it_was_stopped(capsys, monkeypatch, tmp_path):
+    words = ("certify", *QUICK, "--eps", "0.1", "--method", "complete", "--nodes", "50")
+    _, whole, _ = run(capsys, *words)
+    search, searched = search_of.Search, []
+
+    class Stopped(search):
+        def run(self):
+            if len(searched) == 2:
+                raise KeyboardInterrupt
+            searched.append(self.found.index)
+            return super().run()
+
+    monkeypatch.setattr(search_of, "_SEARCHED", 1)
+    monkeypatch.setattr(search_of, "Search", Stopped)
+    code, out, err = run(capsys, *words, "--out", tmp_path)
+    assert (code, out, len(searched)) == (130, "", 2)
+    monkeypatch.setattr(search_of, "Search", search)
+    code, out, _ = run(capsys, *words, "--out", tmp_path, "--jobs", "1")
+    assert code == 0
+    assert out.startswith(whole)
+    code, _, err = run(capsys, *words, "--out", tmp_path, "--stratified")
+    assert code == 2
+    assert "findings of other images, labels; give another folder" in err
 
 
 def test_methods_of_certificates_are_those_there_are():

@@ -1,5 +1,6 @@
 """What the search sees of a problem: the network's graph, code boxes, and boxes of images."""
 
+import copy
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from art_disc.bounds import Graph, float_tolerance, margin_rows, reach
 from art_disc.certificates.complete.network import graph_of
+from art_disc.certificates.jobs import in_batches
 from art_disc.certificates.problem import Problem
 from art_disc.codebox import CodeBox, from_units, to_units
 from art_disc.core.checks import Float32Array, IntArray
@@ -47,8 +49,9 @@ class Scene:
             words if target.upper == 1 else words * np.float32(target.upper)
         )
         self.tolerances = dict.fromkeys(problem.to_decide, 0.0)
-        if problem.to_decide:
-            sample = self.boxes(problem.to_decide[:_SAMPLE])
+        if self.tolerances:
+            # the same ones whatever is settled
+            sample = self.boxes(list(problem.packed)[:_SAMPLE])
             seen = 0.0
             if target.rounded is None:
                 seen = float_tolerance(self.graph, *self.ends(sample))
@@ -66,13 +69,19 @@ class Scene:
             made.update(zip(part, tolerance.tolist(), strict=True))
         return made
 
-    def parts(self, images: Sequence[int]) -> Iterator[Sequence[int]]:
+    def part(self, images: Sequence[int]) -> "Scene":
+        """Return the scene of some images, numbered by their places here; nothing is measured."""
+        made = copy.copy(self)
+        made.problem = self.problem.part(images)
+        made.tolerances = {place: self.tolerances[index] for place, index in enumerate(images)}
+        return made
+
+    def parts(self, images: Sequence[int]) -> Iterator[tuple[int, ...]]:
         """Yield as many images at a time as are to be bounded at once."""
         codes = self.problem.target.codebook.n_codes_ * self.places.shape[0]
         widest = max(codes, *(self.classes * shape.numel() for shape in self.graph.shapes))
         size = max(1, _MOST_VALUES // widest)
-        for start in range(0, len(images), size):
-            yield images[start : start + size]
+        return in_batches(images, size)
 
     def why(self, index: int, bound: float) -> str:
         """Say why a bound of an image's margin is no proof."""

@@ -54,6 +54,11 @@ class CertificateRecord(Verdicts, kind="certificate"):
             beside others and shuffled, in units of its largest score (at least 1).
         margin: By how much of its largest score (at least 1) a class had to win. Older records say
             neither; theirs was 1e-5.
+        correct: For each example, whether the clean prediction is its label; older records do not
+            say.
+        decided_at: For each example whose verdict was carried over from another budget, that
+            budget: a larger one where it is certified, a smaller one where it is falsified; empty
+            where none was.
     """
 
     method: str
@@ -69,6 +74,8 @@ class CertificateRecord(Verdicts, kind="certificate"):
     environment: Environment
     noise: NonNegative | None = None
     margin: NonNegative | None = None
+    correct: Annotated[tuple[bool, ...], like("verdicts", optional=True)] = ()
+    decided_at: Annotated[tuple[NonNegative | None, ...], like("verdicts", optional=True)] = ()
 
     def lower_limit(self, confidence: float = 0.99) -> float:
         """Exact one-sided lower limit of the certified accuracy on the data's distribution.
