@@ -11,7 +11,7 @@ from art_disc.bounds.graph import Graph
 from art_disc.bounds.interval import boxes_of, ibp
 from art_disc.bounds.layers import LAYERS, layer
 from art_disc.bounds.linear import Bounds, crown, crown_ibp
-from art_disc.bounds.margins import float_tolerance, interval_margins, margin_rows, reach
+from art_disc.bounds.margins import float_tolerance, interval_margins, magnitudes, margin_rows
 from art_disc.bounds.reduced import Reduced, reduced
 from art_disc.bounds.rounded import RoundedNetwork
 from art_disc.bounds.trace import trace
@@ -30,8 +30,8 @@ __all__ = [
     "ibp",
     "interval_margins",
     "layer",
+    "magnitudes",
     "margin_rows",
-    "reach",
     "reduced",
     "trace",
 ]

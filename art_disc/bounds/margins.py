@@ -38,7 +38,7 @@ def interval_margins(graph: Graph, low: Tensor, high: Tensor, rows: Tensor) -> T
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Magnitudes:
     """How large values in boxes of inputs can be, and how far rounding can move bounds of them.
 
     Attributes:
@@ -54,7 +54,7 @@ class Reach:
 
 
 @torch.no_grad()
-def reach(graph: Graph, low: Tensor, high: Tensor) -> Reach:
+def magnitudes(graph: Graph, low: Tensor, high: Tensor) -> Magnitudes:
     """Bound sizes and rounding errors by IBP, for n boxes of inputs (n, ...) in float64.
 
     A step A x + b, or a pulled row of it, is off by at most u (|A| max|x| + |b|), where u is twice
@@ -87,7 +87,7 @@ def reach(graph: Graph, low: Tensor, high: Tensor) -> Reach:
         largest = torch.stack([value.flatten(1).abs().amax(dim=1) for value in values]).amax(dim=0)
         return torch.where(largest.isfinite(), largest, torch.inf)
 
-    return Reach(most(list(boxes[-1])).clamp(min=1.0), most(sizes), 2 * most([errors[-1]]))
+    return Magnitudes(most(list(boxes[-1])).clamp(min=1.0), most(sizes), 2 * most([errors[-1]]))
 
 
 def _unit(graph: Graph) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from art_disc.bounds import Graph, float_tolerance, margin_rows, reach
+from art_disc.bounds import Graph, float_tolerance, magnitudes, margin_rows
 from art_disc.certificates.complete.network import graph_of
 from art_disc.certificates.jobs import in_batches
 from art_disc.certificates.problem import Problem
@@ -62,7 +62,7 @@ class Scene:
         """Return the largest of what enumeration asks, what was seen, and what rounding does."""
         made: dict[int, float] = {}
         for part in self.parts(self.problem.to_decide):
-            found = reach(self.graph, *self.ends(self.boxes(part)))
+            found = magnitudes(self.graph, *self.ends(self.boxes(part)))
             least = self.problem.target.tolerance * found.largest
             tolerance = torch.maximum(least, found.error).clamp(min=seen)
             tolerance[~(found.hidden <= _LARGEST)] = torch.inf
