@@ -1,6 +1,7 @@
 """From names and attack objects to the trials of an evaluation."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from art_disc.core.errors import InputError
 from art_disc.core.records import Setting
 from art_disc.defences import traits
 from art_disc.estimators.contract import WhiteBoxClassifier, top_of
-from art_disc.evaluation.planned import PlannedTrial, preset_trial
+from art_disc.evaluation.planned import PlannedTrial, key_of, preset_trial
 from art_disc.evaluation.sources import (
     BOTH,
     DEFENDED,
@@ -59,7 +60,17 @@ def plan_trials(  # noqa: PLR0913 - what an evaluation is made of
     if not (isinstance(attacks, str) and attacks in SUITES):
         _check_fit(planned)
     _check_settings(planned, changes)
-    return [_own_trial(classifier, attack, max(eps), norm) for attack in own] + planned
+    return _numbered([_own_trial(classifier, one, max(eps), norm) for one in own]) + planned
+
+
+def _numbered(own: list[PlannedTrial]) -> list[PlannedTrial]:
+    """Tell the user's own attacks apart that would draw the same numbers."""
+    before: Counter[object] = Counter()
+    numbered = []
+    for trial in own:
+        numbered.append(replace(trial, again=before[key_of(trial)]))
+        before[key_of(trial)] += 1
+    return numbered
 
 
 def _check_settings(trials: Sequence[PlannedTrial], changes: dict[str, Any]) -> None:

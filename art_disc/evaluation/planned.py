@@ -31,6 +31,7 @@ class PlannedTrial:
         refusal: Why it is not run.
         first: Only the first so many examples are attacked; 0: all.
         asked_by: `attacks`, or the check that needs it.
+        again: How many of the user's own attacks before it have the same `key_of`.
     """
 
     attack: str
@@ -47,6 +48,7 @@ class PlannedTrial:
     refusal: str = ""
     first: int = 0
     asked_by: str = "attacks"
+    again: int = 0
 
     @property
     def follows(self) -> bool:
@@ -80,8 +82,13 @@ def _numbers(settings: dict[str, Setting]) -> dict[str, float]:
 
 
 def key_of(work: PlannedTrial | AttackOutcome) -> tuple[object, ...]:
-    """What a trial's seed is derived from."""
+    """What a trial's seed is derived from, unless it is of the user's own and not the first."""
     return work.attack, work.knowledge, work.surrogate, work.norm, work.eps, work.targeted
+
+
+def seed_names(trial: PlannedTrial) -> tuple[object, ...]:
+    """What a trial's seed is derived from: two attack objects of one class are two tries."""
+    return (*key_of(trial), *(("again", trial.again) if trial.again else ()))
 
 
 def identity_of(work: PlannedTrial | AttackOutcome) -> tuple[object, ...]:

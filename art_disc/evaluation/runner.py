@@ -16,7 +16,7 @@ from art_disc.core.records import AttackOutcome, EvaluationRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.gallery import Gallery
-from art_disc.evaluation.planned import PlannedTrial, key_of
+from art_disc.evaluation.planned import PlannedTrial, seed_names
 from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
 from art_disc.evaluation.store import FinishedTrials, set_path, write_pictures
 from art_disc.trials import Score, Scorer, Trial, TrialResult, run_trial
@@ -141,7 +141,7 @@ class Runner:
                 x=self.x[:count],
                 y=self.y[:count],
                 budget=budget,
-                seeds=partial(derive_seed, self.seed, *key_of(trial)),
+                seeds=partial(derive_seed, self.seed, *seed_names(trial)),
                 batch_size=self.batch_size,
                 targeted=trial.targeted,
                 follow=trial.follows,

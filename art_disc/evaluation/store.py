@@ -146,7 +146,8 @@ def set_path(folder: Path, trial: PlannedTrial, seed: int) -> Path:
     t = trial
     words = (t.attack, t.knowledge, t.surrogate, t.norm, f"{t.eps:.4g}")
     name = re.sub(r"[^A-Za-z0-9.=]+", "-", "-".join(str(w) for w in words if w)).strip("-")
-    mark = hashlib.sha256(repr((identity_of(trial), trial.first, seed)).encode()).hexdigest()[:8]
+    work = identity_of(trial), trial.first, seed, *((trial.again,) if trial.again else ())
+    mark = hashlib.sha256(repr(work).encode()).hexdigest()[:8]
     return folder / "adversarial" / f"{name}-{mark}.npz"
 
 

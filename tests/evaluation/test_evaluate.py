@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import art_disc as ad
 from art_disc.attacks import ATTACKS
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.core.records import EvaluationRecord
+from art_disc.core.seeds import derive_seed, global_seeds
 from art_disc.evaluation import EvaluationInterrupted
 from art_disc.networks import DigitsNet
 
@@ -156,6 +158,31 @@ def test_an_attack_beyond_its_budget_does_not_count(digits, defended):
     assert sum(row.correct) < record.clean().count
     assert record.worst(0.1).count == row.share.count > sum(row.correct)
     assert sum(record.survives(0.2)) == sum(row.correct)
+
+
+class Drawing(ProjectedGradientDescent):
+    """It does nothing but draw a number a batch."""
+
+    def generate(self, x, y=None, **_):
+        self.drawn = [*getattr(self, "drawn", ()), np.random.rand()]
+        return x
+
+
+def test_two_attack_objects_of_one_class_are_two_tries(digits, defended, tmp_path):
+    def drawn(*steps, **options):
+        attacks = [Drawing(defended, eps=0.1, max_iter=n, verbose=False) for n in steps]
+        run(defended, digits, eps=0.1, attacks=attacks, n_ex=8, batch_size=4, **options)
+        return [attack.drawn for attack in attacks]
+
+    (alone,) = drawn(3)
+    # of equal settings too; the first draws what it draws alone, and what it always drew
+    first, *others = drawn(3, 5, 3, out=tmp_path, export="npz")
+    assert first == alone
+    assert len({*first, *others[0], *others[1]}) == 6
+    assert len(list((tmp_path / "adversarial").glob("*.npz"))) == 3
+    seeds = partial(derive_seed, 0, "Drawing", "bpda", None, "inf", 0.1, False)
+    with global_seeds(seeds(0)):
+        assert alone[0] == np.random.rand()
 
 
 def test_the_users_own_attacks_run_as_they_are(digits, defended, digits_net):
