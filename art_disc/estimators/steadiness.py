@@ -48,12 +48,14 @@ class Steadiness:
         company: Between batches that differ in the other images alone.
         noise: Over all batches, those of other sizes and orders among them.
         trouble: Why a batch could not be scored; empty where all were.
+        moved: Numbers of the images that alone would raise the `doubt`, rising.
     """
 
     chance: float
     company: float
     noise: float
     trouble: str = ""
+    moved: tuple[int, ...] = ()
 
     @property
     def doubt(self) -> str:
@@ -111,6 +113,7 @@ def steadiness(
         company=max(part.company for part in found),
         noise=max(part.noise for part in found),
         trouble=next((part.trouble for part in found if part.trouble), ""),
+        moved=tuple(at_once * i + number for i, part in enumerate(found) for number in part.moved),
     )
 
 
@@ -149,13 +152,16 @@ def _measured(
     looks = max(4, 1 + math.ceil(_LOOKS / len(places)))
     companies = _companies(places, n, len(pool), looks, rng)
     same = _beside(score, pool, places, next(companies))
-    if not np.isfinite(same).all():
-        return Steadiness(0.0, 0.0, math.inf, "some scores are NaN or infinite")
+    finite = np.isfinite(same).all(axis=1)
+    if not finite.all():
+        reason, bad = "some scores are NaN or infinite", np.unique(places[~finite])
+        return Steadiness(0.0, 0.0, math.inf, reason, tuple(bad.tolist()))
     scale = np.maximum(1.0, np.abs(same).max(axis=1))
 
-    def off(scores: Float64Array, of: IntArray) -> float:
-        apart = np.abs(scores - same[of]).max(axis=1) / scale[of]
-        return float(np.nan_to_num(apart, nan=math.inf).max())
+    def off(scores: Float64Array, of: IntArray) -> Float64Array:
+        apart, largest = np.abs(scores - same[of]).max(axis=1) / scale[of], np.zeros(n)
+        np.maximum.at(largest, places[of], np.nan_to_num(apart, nan=math.inf))
+        return largest
 
     every = np.arange(len(places))
     try:
@@ -167,7 +173,12 @@ def _measured(
         shuffled = off(_scores(score, pool[order], rows)[known], order[known])
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything of a batch
         return Steadiness(0.0, 0.0, math.inf, f"{type(error).__name__}: {error}")
-    return Steadiness(chance, max(company), max(chance, alone, shuffled, *company))
+    beside = np.max(company, axis=0)
+    noise = np.max([chance, beside, alone, shuffled], axis=0)
+    moved = np.flatnonzero((chance > SAME) | (beside > SAME) | (noise > COARSE))
+    return Steadiness(
+        float(chance.max()), float(beside.max()), float(noise.max()), moved=tuple(moved.tolist())
+    )
 
 
 def _companies(

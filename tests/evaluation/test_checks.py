@@ -164,6 +164,34 @@ def test_a_true_certificate_passes(digits, digits_net, certify):
     assert f"certified: {record.certificates[0].count('certified')} at 0.1" in result.summary
 
 
+class LooksAround(torch.nn.Module):
+    """The scores of dark images depend on the batch."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        scores = self.network(x)
+        return scores - is_dark(x)[:, None] * scores.mean(dim=0)
+
+
+def is_dark(x):
+    return x.mean((1, 2, 3)) < 0.3
+
+
+def test_images_that_depend_on_their_batch_are_named(monkeypatch, digits, digits_net):
+    # measured in parts
+    monkeypatch.setattr("art_disc.estimators.steadiness._AT_ONCE", 15)
+    classifier = ad.build_classifier(LooksAround(digits_net), data=digits)
+    record = checked(classifier, digits, only("C21"), attacks=["fgsm"])
+    check = found(record, "C21")
+    assert check.status == "fail"
+    dark = is_dark(digits.x_test[:N])
+    assert 0 < dark.sum() < N
+    assert check.example_ids == tuple(np.array(record.example_ids)[dark].tolist())
+
+
 def test_random_models_are_checked_for_draws(digits, digits_net):
     classifier = ad.build_classifier(
         digits_net, data=digits, defences=[ad.GaussianNoise(0.1)], eot_samples=4, vote_samples=4

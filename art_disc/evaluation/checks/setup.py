@@ -192,7 +192,8 @@ def own_scores(ctx: Context) -> Finding:
         "alone, beside their copies, beside others and shuffled, images have the same scores, up "
         f"to {steady.noise:.2g} of the largest"
     )
-    return judged(not steady.doubt, steady.doubt or steadily, (), **found)
+    moved = np.isin(np.arange(len(ctx.x)), steady.moved)
+    return judged(not steady.doubt, steady.doubt or steadily, ctx.ids(moved), **found)
 
 
 CHECKS = (
