@@ -28,8 +28,8 @@ def exact_log(x, ends, sigma):
     """Log-probabilities of the cells with 80 digits."""
     with mpmath.workdps(80):
         x, sigma = mpmath.mpf(float(x)), mpmath.mpf(float(sigma))
-        marks = [mpmath.ncdf((mpmath.mpf(float(e)) - x) / sigma) for e in ends]
-        tails = [mpmath.ncdf((x - mpmath.mpf(float(e))) / sigma) for e in ends]
+        marks = [mpmath.ncdf((mpmath.mpf(e) - x) / sigma) for e in ends]
+        tails = [mpmath.ncdf((x - mpmath.mpf(e)) / sigma) for e in ends]
         found = []
         for i in range(len(ends) - 1):
             left, right = marks[i + 1] - marks[i], tails[i] - tails[i + 1]
@@ -80,6 +80,28 @@ def test_the_bound_lies_just_above_the_exact_divergence(case, order):
         assert mpmath.mpf(got) >= exact
         # a second-order quantity of a tiny shift has fewer digits than it has noise
         assert got <= exact * (1 + 1e-6) + 1e-9
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("deviations", [1e3, -1e3, 1e4])
+def test_what_is_lost_of_a_border_is_charged_to_whichever_law_lost_it(deviations, reverse):
+    # the middle of two codewords is rounded: of the two laws that far from it changes most
+    sigma = 1e-8
+    for second in np.linspace(0.9005, 0.9015, 11).tolist():
+        codes = [0.9, second]
+        with mpmath.workdps(80):
+            ends = [-np.inf, (mpmath.mpf(codes[0]) + mpmath.mpf(second)) / 2, np.inf]
+        near, far = float(ends[1]), float(ends[1]) + deviations * sigma
+        for x, moved in ((near, far), (far, near)):
+            laws = [exact_log(value, ends, sigma) for value in (x, moved)]
+            low, high = np.array([min(near, far)]), np.array([max(near, far)])
+            for order in (1.0, 2.0, np.inf):
+                got = shift_divergence(
+                    np.array([x]), codes, sigma=sigma, low=low, high=high, order=order,
+                    reverse=reverse,
+                )  # fmt: skip
+                exact = exact_divergence(*(laws[::-1] if reverse else laws), order)
+                assert mpmath.mpf(got[0]) >= exact
 
 
 def test_log_probabilities_keep_their_promise_in_every_tail():

@@ -5,13 +5,14 @@ from math import comb
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from art_disc.certificates.divergence.colour_boxes import interior_boxes
 from art_disc.certificates.divergence.decide import ORDERS, decide
 from art_disc.certificates.divergence.votes import VoteLimits, share_limits
 from art_disc.codebooks import Codebook
-from art_disc.defences import GaussianNoise
+from art_disc.defences import GaussianNoise, PixelDiscretization
 from art_disc.estimators import build_classifier
 from art_disc.metrics import GaussianModel, certify, kl_certify
 
@@ -77,6 +78,45 @@ def test_one_bad_code_image_at_either_end_is_found(thresholded, batch_size, at, 
     found = certify(classifier, x, [label], eps=0.1, batch_size=batch_size, verbose=False)
     assert found.verdicts == ("falsified",)
     assert found.record.log2_images == (7.0,)
+
+
+class Lead(nn.Module):
+    """Two classes; the first leads by a function of the flattened image."""
+
+    def __init__(self, lead):
+        super().__init__()
+        self.lead = lead
+
+    def forward(self, x):
+        lead = self.lead(x.flatten(1))
+        return torch.stack([lead, -lead], dim=1)
+
+
+def certified(lead, x, **options):
+    """A pixel of .4 reaches the code 1 by a tie alone, which goes to 0; one of .45 reaches both."""
+    x = np.array(x, dtype=np.float32).reshape(1, 1, 1, -1)
+    classifier = build_classifier(
+        Lead(lead), input_shape=x.shape[1:], nb_classes=2,
+        defences=[PixelDiscretization(Codebook([0.0, 1.0]))],
+    )  # fmt: skip
+    return certify(classifier, x, [0], eps=0.1, verbose=False, **options)
+
+
+def test_a_witness_is_sought_among_all_bad_code_images():
+    # the sixteen worst have the first pixel at 1, which no image has
+    found = certified(lambda u: 2.5 - 10 * u[:, 0] - u[:, 1:].sum(dim=1), [0.4] + 4 * [0.45])
+    assert found.verdicts == ("falsified",)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4])
+def test_a_tie_is_told_whatever_comes_after_it(batch_size):
+    # wrong at (1, 0) alone, and undecided at (0, 1) for want of a margin
+    found = certified(
+        lambda u: 1 - 2 * u[:, 0] - u[:, 1] + 3 * u[:, 0] * u[:, 1], [0.4, 0.45],
+        batch_size=batch_size,
+    )  # fmt: skip
+    assert found.verdicts == ("undecided",)
+    assert found.record.reasons == ("reachable only by a tie or rounding",)
 
 
 def test_undecided_images_are_not_certified():

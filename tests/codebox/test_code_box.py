@@ -1,6 +1,7 @@
 """Products of codewords, and the way back from codes to pixels."""
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -69,6 +70,9 @@ def test_a_split_is_by_the_channel_that_is_widest():
     assert low.codes[0, 0][low.listed[0, 0]].tolist() == [0, 1]
     assert high.codes[0, 0][high.listed[0, 0]].tolist() == [2, 3]
     assert low.pinned(np.array([0]), np.array([3])).mask().tolist() == [[[False] * 3 + [True]]]
+    # boxes are shared by the nodes of a search
+    assert low.mask().tolist() == [[[True, True, False, False]]]
+    assert box.mask().all()
 
 
 def test_what_cannot_be_is_refused():
@@ -79,13 +83,19 @@ def test_what_cannot_be_is_refused():
         CodeBox.of_mask(np.zeros((1, 2, 1), dtype=bool), box.codewords)
 
 
-def test_a_box_of_images_is_what_their_pixels_reach():
+@pytest.mark.parametrize("images_at_once", [1, 2, 3])
+def test_a_box_of_images_is_what_their_pixels_reach(monkeypatch, images_at_once):
     x = np.random.default_rng(0).integers(0, 256, (3, 1, 4, 4)).astype(np.float32) / 255
     book = UniformCodebook(5)
+    # pixels of two codes, in the other images of three
+    x[0] = 0.02
     units = checked_units(x, book)
+    monkeypatch.setattr("art_disc.codebox.reachability._CHUNK_BITS", images_at_once * 16 * 5)
     for threat in (Threat(0.2), Threat(0.2, domain="8bit"), Threat(0.2, "paper")):
         box = CodeBox.within(units, book, threat)
         assert np.array_equal(box.mask(), unit_mask(units, book, threat))
+        last = np.take_along_axis(box.codes, box.counts[..., None] - 1, axis=2)
+        assert np.array_equal(box.codes, np.where(box.listed, box.codes, last))
 
 
 def reach_of(pixels, book, threat, **options):
@@ -170,17 +180,22 @@ def test_points_are_within_the_budget_have_their_code_and_are_found_where_levels
             assert codes[i] not in book.assign(tried[:20000])
 
 
-@given(level=st.integers(0, 255), k=st.integers(2, 6), ties=st.sampled_from(["lowest", "highest"]))
-def test_no_level_with_the_code_is_nearer(level, k, ties):
+@given(
+    level=st.integers(0, 255),
+    k=st.integers(2, 6),
+    ties=st.sampled_from(["lowest", "highest"]),
+    eps=st.sampled_from([0.4, 1.0]),
+)
+def test_no_level_with_the_code_is_nearer(level, k, ties, eps):
     book = Codebook(UniformCodebook(k).codewords_, ties=ties)
     pixel = np.array([[level]], dtype=np.float32) / np.float32(255)
     levels = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
-    _, reach = reach_of(pixel, book, Threat(0.4))
+    _, reach = reach_of(pixel, book, Threat(eps))
     codes = book.assign(levels)
     for code in range(k):
         point, found = reach.nearest(np.array([code]))
         far = np.abs(np.flatnonzero(codes == code) - level).min()
-        assert found[0] == (far <= 102)
+        assert found[0] == (far <= 255 * eps)
         if found[0]:
             assert abs(abs(point[0, 0] * 255 - level) - far) < 1e-3
 
@@ -193,6 +208,44 @@ def test_of_a_pixel_off_the_grid_the_nearest_float_is_taken():
     below = np.nextafter(point[0, 0], np.float32(0))
     assert TWO.assign(np.array([[below]])) == 0
     assert TWO.assign(point) == 1
+
+
+@pytest.mark.parametrize("upper", [1.0, 255.0])
+@pytest.mark.parametrize(
+    ("metric", "levels", "pixel", "eps", "point"),
+    [
+        # cubes around the rivals leave one point between them, where all three are as near
+        ("l_inf", [[116, 100], [112, 96], [112, 108]], [100, 100], 10 / 255, [110, 102]),
+        # neither the codeword's projection nor a corner wins
+        ("l2", [[220, 125], [141, 60], [100, 17], [91, 182], [195, 208]], [125, 140], 0.1, None),
+    ],
+)
+def test_what_only_a_search_finds_is_found(metric, levels, pixel, eps, point, upper):
+    book = Codebook(np.array(levels) / 255, metric=metric)
+    pixels = np.array([pixel], dtype=np.float32) / np.float32(255 / upper)
+    _, reach = reach_of(pixels, book, Threat(eps), upper=upper)
+    found, there = reach.nearest(np.array([0]))
+    assert there[0]
+    assert book.assign(found / np.float32(upper)) == 0
+    change = np.abs(found.astype(np.float64) - pixels).max() / upper
+    assert change <= eps + 2.0**-23
+    assert point is None or np.allclose(found[0] / upper * 255, point, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("upper", [1.0, 255.0])
+def test_ends_of_a_budget_are_the_last_floats_within_it(upper):
+    pixels = (upper * np.random.default_rng(0).random((200, 1))).astype(np.float32)
+    reach = Reach.of(pixels, np.zeros((200, 1), dtype=np.int64), TWO, Threat(0.1), upper=upper)
+    budget = (Fraction(0.1) + Fraction(2.0**-23)) * int(upper)
+    for pixel, low, high in zip(pixels, reach.low, reach.high, strict=True):
+        # the sums in float64 are rounded too
+        exact, last = Fraction(float(pixel[0])), Fraction(2.0**-50) * int(upper)
+        for end, sign in ((low[0], -1), (high[0], 1)):
+            within = (Fraction(float(end)) - exact) * sign
+            assert within <= budget + last
+            beyond = np.nextafter(end, np.float32(sign * np.inf))
+            outside = (Fraction(float(beyond)) - exact) * sign > budget - last
+            assert outside or float(end) == (upper if sign > 0 else 0)
 
 
 def test_a_channel_that_may_not_move_does_not():

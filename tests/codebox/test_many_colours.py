@@ -56,12 +56,21 @@ def test_programmes_are_answered_as_by_a_general_solver(whole):
     assert answered > 0.98 * 2 * 8 * 12
 
 
-def test_lost_digits_cost_answers_and_spoil_none(monkeypatch):
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda inverse, noise: inverse * (1 + 0.1 * noise),
+        # weights below 0, and none
+        lambda inverse, noise: inverse + 0.3 * noise,
+        lambda inverse, noise: inverse * (noise > 0),
+    ],
+)
+def test_lost_digits_cost_answers_and_spoil_none(monkeypatch, spoil):
     exact, rng = programmes._Programmes.exchange, np.random.default_rng(1)
 
     def spoilt(self, point):
         goes = exact(self, point)
-        self.inverse[...] *= 1 + 0.1 * rng.normal(size=self.inverse.shape)
+        self.inverse[...] = spoil(self.inverse, rng.normal(size=self.inverse.shape))
         return goes
 
     monkeypatch.setattr(programmes._Programmes, "exchange", spoilt)

@@ -224,6 +224,25 @@ def test_several_defences_side_by_side_with_mean_and_worst(noisy, digits, defend
     assert SuppliedRecord.load(path) == found
 
 
+def test_draws_follow_the_callers_seed_and_the_defence(noisy, digits, defended):
+    levels, ids = noisy
+    drawing = ad.build_classifier(
+        defended.base_network, data=digits, defences=[ad.GaussianNoise(0.6)]
+    )
+
+    def right(seed):
+        models = {"one": drawing, "other": drawing}
+        clean = digits.x_test[ids], digits.y_test[ids]
+        (found,) = score_images(models, levels, *clean, eps=EPS, draws=30, seed=seed).sets
+        return found.draw_right
+
+    first = right(1)
+    assert first == right(1)
+    assert first["one"] != right(2)["one"]
+    # two rows of one record are no two counts of the same draws
+    assert first["one"] != first["other"]
+
+
 def test_images_of_0_to_255_and_channels_last(digits, digits_net, tmp_path, noisy):
     import torch
 

@@ -75,14 +75,16 @@ def test_whole_levels_decide_real_valued_changes_with_ties(case, metric):
 
 
 @pytest.mark.parametrize("metric", ["l_inf", "l1", "l2"])
-@pytest.mark.parametrize("domain", ["8bit", "real"])
-def test_cells_of_the_cube_and_single_colours_agree(monkeypatch, metric, domain):
+@pytest.mark.parametrize(
+    ("domain", "rule"), [("8bit", "exact"), ("real", "exact"), ("real", "paper")]
+)
+def test_cells_of_the_cube_and_single_colours_agree(monkeypatch, metric, domain, rule):
     rng = np.random.default_rng(0)
     codes = np.unique(rng.integers(90, 150, (40, 3)), axis=0)
     codes = rng.permutation(codes) + (0.25 if metric == "l2" else 0)
     book = Codebook(pixels_of(codes), metric=metric)
     colours = pixels_of(np.unique(rng.integers(100, 120, (300, 3)), axis=0))
-    threat = Threat(3 / 255, domain=domain)
+    threat = Threat(3 / 255, rule, domain)
     by_cells = class_sizes(colours, book, threat)
     monkeypatch.setattr(sizes_module, "_WORTH", 0)
     one_by_one = class_sizes(colours, book, threat)

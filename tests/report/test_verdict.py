@@ -174,3 +174,24 @@ def test_an_attack_that_was_left_out_is_told_with_its_reason(make):
     told = as_text(record)
     assert "1 of 2 attack runs skipped: geoda on defended at eps 0.3" in told
     assert "(is for square images)" in told
+
+
+@pytest.mark.parametrize(
+    ("there", "known", "told"), [(4, 10, True), (5, 10, False), (19, 1000, True), (20, 1000, False)]
+)
+def test_examples_of_less_than_half_the_classes_are_told(show, make, there, known, told):
+    # of 1000 classes 40 examples can show 40
+    labels, dataset = tuple(i % there for i in range(make.n)), {"name": "many", "classes": known}
+    text = show(make.record(labels=labels, dataset=dataset)).text
+    assert (f"The examples are of {there} of {known} classes" in text) == told
+
+
+@pytest.mark.parametrize(("broken", "told"), [(8, False), (9, True)])
+def test_queries_that_break_more_than_gradients_are_told_and_as_many_are_not(
+    show, make, broken, told
+):
+    strong = make.outcome("pgd", range(1, 9))
+    weak = make.outcome("square", range(1, 1 + broken), knowledge="none", surrogate=None)
+    text = show(make.record(outcomes=(strong, weak), eps=(make.large,))).text
+    assert ("they left 30 correct, white box 31" in text) == told
+    assert ("masked gradients" in text) == told
