@@ -198,7 +198,7 @@ class Problem:
             raise CertificateError(msg)
         decided = {**self.settled, **decided}
         for index, found in decided.items():
-            if not self._is_sound(index, found):
+            if not self.is_sound(index, found):
                 msg = (
                     f"image {index}: got {found.verdict!r} with reason {found.reason!r}; undecided "
                     "needs a reason, falsified a misclassified witness within eps, certified none"
@@ -209,12 +209,14 @@ class Problem:
             for i, image in enumerate(self.images)
         )
 
-    def _is_sound(self, index: int, found: Finding) -> bool:
+    def is_sound(self, index: int, found: Finding) -> bool:
+        """Whether a finding is whole, and its witness within the budget and misclassified."""
         if found.witness is None:
             return found.verdict == ("undecided" if found.reason else "certified")
         witness = found.witness[None]
-        wrong = self.target.scores(witness, 1).argmax() != self.labels[index]
-        return bool(found.verdict == "falsified" and wrong and self._is_legal(index, witness)[0])
+        if found.verdict != "falsified" or not self._is_legal(index, witness)[0]:
+            return False
+        return bool(self.target.scores(witness, 1).argmax() != self.labels[index])
 
     @property
     def settings(self) -> dict[str, int | str]:

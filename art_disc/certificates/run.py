@@ -39,6 +39,15 @@ _SPENT = ("max_free", "spend_nodes", "spend_seconds", "spend_megabytes")
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """A finding of another budget, and the measured noise that its verdict allows for."""
+
+    finding: Finding
+    eps: float
+    noise: float
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """Images of a classifier to certify by a method, at any of some budgets.
 
@@ -122,14 +131,15 @@ class Task:
         self,
         eps: float,
         out: Path | None = None,
-        carried: Mapping[int, tuple[Finding, float]] = {},
+        carried: Mapping[int, Carried] = {},
     ) -> Certificate:
         """Decide the images at one of the budgets.
 
         Args:
             eps: The budget.
             out: Where findings are kept as they come, and found again.
-            carried: Findings that hold here too, with the budget that they were made at.
+            carried: Findings of other budgets, each with its own. Certified ones must hold here,
+                and falsified ones do where their witness lies within this budget too.
 
         Raises:
             CertificateError: The threat, or what the method answers, proves nothing.
@@ -147,8 +157,9 @@ class Task:
         with ledger(out, start, self.images.shape[1:]) as kept:
             target = replace(self.target, noise=kept.start.noise)
             problem = Problem.of(target, threat, self.images, self.labels, self.scores)
-            brought = {i: found for i, (found, _) in carried.items() if i not in kept.settled}
-            settled = {i: f for i, f in (brought | kept.settled).items() if i in problem.packed}
+            settled = {i: f for i, f in kept.settled.items() if i in problem.packed}
+            brought = _that_hold(replace(problem, settled=settled), carried)
+            settled |= {i: found.finding for i, found in brought.items()}
             problem = replace(problem, settled=settled)
             options = replace(self.options, keep=kept.keep, attacked=kept.attacked)
             decided = METHODS[self.method](problem, options)
@@ -162,10 +173,7 @@ class Task:
                 seconds=self.seconds + kept.seconds + time.perf_counter() - begun,
                 environment=environment,
                 correct=tuple((self.scores.argmax(axis=1) == self.labels).tolist()),
-                decided_at=tuple(
-                    carried[i][1] if i in brought and i in settled else None
-                    for i in range(len(findings) if brought else 0)
-                ),
+                decided_at=_decided_at(len(findings), brought),
                 **_found(problem, findings),
             )
             witnesses = {i: f.witness for i, f in enumerate(findings) if f.witness is not None}
@@ -206,6 +214,18 @@ class Task:
             noise=self.target.noise,
             tolerance=self.target.tolerance,
         )
+
+
+def _that_hold(problem: Problem, carried: Mapping[int, Carried]) -> dict[int, Carried]:
+    """Return what holds in a problem too, of images to decide, and was found no less surely."""
+    noise = problem.target.noise
+    sure = {i: carried[i] for i in problem.to_decide if i in carried and carried[i].noise >= noise}
+    return {i: found for i, found in sure.items() if problem.is_sound(i, found.finding)}
+
+
+def _decided_at(count: int, carried: Mapping[int, Carried]) -> tuple[float | None, ...]:
+    """Return the budgets of findings that were carried over; nothing where none was."""
+    return tuple(carried[i].eps if i in carried else None for i in range(count if carried else 0))
 
 
 def _found(problem: Problem, findings: Sequence[Finding]) -> dict[str, Any]:

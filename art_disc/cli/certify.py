@@ -7,10 +7,11 @@ that draws is certified by its votes and the divergence of its law instead, by t
 verdict with the confidence asked for.
 """
 
+import sys
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 from typing import Any
 
+from art_disc.cli.exits import DONE, INTERRUPTED
 from art_disc.cli.options import METHODS, MODEL, RUN, SPEND, given, refuse, share
 
 # options of one method alone, of all, and of defences that draw
@@ -53,6 +54,13 @@ def _methods(parser: ArgumentParser) -> None:
         help="enumerate an image if it has at most 2^MAX_FREE reachable code images; default 12",
     )
     share(parser, *SPEND, "--jobs")
+    parser.add_argument(
+        "--unable",
+        type=int,
+        metavar="B",
+        help="also count images with more than 2^B reachable code images, which the papers (B 25 "
+        "to 30) gave up",
+    )
 
 
 def _method(options: Namespace) -> dict[str, Any]:
@@ -68,12 +76,11 @@ def _method(options: Namespace) -> dict[str, Any]:
     return {"spend": spend, "n_jobs": words.pop("jobs", 1), **words}
 
 
-def run(options: Namespace) -> None:
-    """Certify at every budget and print one line each, also of those before a Ctrl-C."""
+def run(options: Namespace) -> int:
+    """Certify at every budget and print one line each; on Ctrl-C those finished, and return 130."""
     from art_disc.cli.setup import budgets, load_data, make_classifier
-    from art_disc.metrics import certify
+    from art_disc.metrics import CurveInterrupted, certificate_curve
     from art_disc.report import check_extra
-    from art_disc.report.kinds.certificate import certificate_counts
 
     if options.out:
         check_extra()
@@ -82,30 +89,37 @@ def run(options: Namespace) -> None:
     classifier, _ = make_classifier(options, data)
     if classifier.is_random:
         _certify_draws(options, data, classifier, listed)
-        return
+        return DONE
     why = "is of the certificate of a defence that draws; this one is decided without any doubt"
     refuse(options, DRAWN, why)
-    chosen, records = _method(options), []
     try:
-        for eps in listed:
-            out = Path(options.out) / f"eps-{eps:.10g}" if options.out else None
-            result = certify(
-                classifier,
-                data.x_test,
-                data.y_test,
-                eps=eps,
-                out=out,
-                verbose=not options.quiet,
-                **chosen,
-            )
-            records.append(result.record)
-            if out:
-                result.report(out)
-    finally:
-        if records:
-            print(certificate_counts(records).text())
+        found = certificate_curve(
+            classifier,
+            data.x_test,
+            data.y_test,
+            eps=listed,
+            out=options.out,
+            verbose=not options.quiet,
+            **_method(options),
+        )
+    except CurveInterrupted as stop:
+        _tell(stop.partial, options)
+        cure = "; the same command goes on" if options.out else ""
+        print(f"art-disc: interrupted{cure}", file=sys.stderr)
+        return INTERRUPTED
+    _tell(found, options)
+    return DONE
+
+
+def _tell(found: Any, options: Namespace) -> None:
+    """Print what was found at each budget, and write the pages."""
+    from art_disc.report.certificates import certificate_counts
+
+    if not found.certificates:
+        return
+    print(certificate_counts(found.record.certificates, unable=options.unable).text())
     if options.out:
-        print(f"reports: {options.out}")
+        print(f"report: {found.report(options.out)}")
 
 
 def _certify_draws(options: Namespace, data: Any, classifier: Any, eps: list[float]) -> None:
@@ -114,7 +128,7 @@ def _certify_draws(options: Namespace, data: Any, classifier: Any, eps: list[flo
     from art_disc.report import as_text, write_report
 
     why = "is of certificates of code images; a defence that draws is certified by its votes"
-    refuse(options, (*CODES, *(dest for dests in ONLY.values() for dest in dests)), why)
+    refuse(options, (*CODES, "unable", *(dest for dests in ONLY.values() for dest in dests)), why)
     record = certified_accuracy_curve(
         classifier,
         data.x_test,

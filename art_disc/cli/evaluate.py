@@ -6,9 +6,10 @@ Without --model a network is trained once and cached. The exit code is 1 where a
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import Any
 
 from art_disc.cli.exits import DONE, FLAWED, INTERRUPTED
-from art_disc.cli.options import METHODS, MODEL, RUN, names, say, share
+from art_disc.cli.options import METHODS, MODEL, RUN, SPEND, given, names, refuse, say, share
 
 
 def add(parser: ArgumentParser) -> None:
@@ -74,6 +75,18 @@ def _checks(parser: ArgumentParser) -> None:
         "that no attack contradicts it",
     )
     parser.add_argument("--max-free", type=int, default=12, help="see art-disc certify")
+    share(parser, *SPEND)
+
+
+def _certificate(options: Namespace) -> dict[str, Any]:
+    """Return what is to be certified; refuse what is spent by no method that is asked for."""
+    from art_disc.metrics import Spend
+
+    spent = ("nodes", "seconds", "megabytes")
+    if options.certify != "complete":
+        refuse(options, spent, "is of --certify complete")
+    spend = Spend(**given(options, *spent))
+    return {"certify": options.certify, "max_free": options.max_free, "spend": spend}
 
 
 def run(options: Namespace) -> int:
@@ -83,6 +96,7 @@ def run(options: Namespace) -> int:
     from art_disc.report import check_extra
 
     check_extra()
+    certificate = _certificate(options)
     data, settings = setup.load_data(options), setup.attack_settings(options)
     eps = setup.budgets(options, data)
     classifier, line = setup.make_classifier(options, data)
@@ -100,8 +114,7 @@ def run(options: Namespace) -> int:
             checks=None if options.checks == "none" else options.checks,
             reference=setup.make_reference(options, data, classifier),
             draws=options.draws,
-            certify=options.certify,
-            max_free=options.max_free,
+            **certificate,
             batch_size=options.batch_size,
             seed=options.seed,
             out=out,

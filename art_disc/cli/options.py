@@ -146,7 +146,7 @@ SHARED: dict[str, dict[str, Any]] = {
     },
     "--nodes": {
         "type": int,
-        "help": "most that --method complete spends on an image: boxes of code images bounded; "
+        "help": "most that the method complete spends on an image: boxes of code images bounded; "
         "default 10000",
     },
     "--seconds": {"type": float, "help": "time of its search; default 20"},

@@ -11,6 +11,7 @@ from art.estimators.classification import PyTorchClassifier
 from tqdm import tqdm
 
 from art_disc.attacks import parse_settings
+from art_disc.certificates.spend import check_spend
 from art_disc.core.budget import check_norm
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
@@ -26,9 +27,8 @@ from art_disc.evaluation.planned import PlannedTrial, left_out, merge_trials
 from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
 from art_disc.evaluation.runner import Runner
 from art_disc.evaluation.sources import USUAL, Source, gradient_sources, wanted_surrogates
-from art_disc.evaluation.store import FinishedTrials, fresh_folder
-from art_disc.metrics import certify as certify_images
-from art_disc.metrics import check_certifiable
+from art_disc.evaluation.store import CERTIFICATES, FinishedTrials, fresh_folder
+from art_disc.metrics import CurveInterrupted, Spend, certificate_curve, check_certifiable
 from art_disc.report import Pictures
 from art_disc.surrogates import SurrogateLike
 from art_disc.trials.streams import callers_stream
@@ -51,6 +51,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     draws: int = 20,
     certify: bool | str = False,
     max_free: int = 12,
+    spend: Spend | None = None,
     n_ex: int | None = None,
     stratified: bool = False,
     batch_size: int = 100,
@@ -100,12 +101,14 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
             `enumeration`. An example that is certified and yet broken shows in the record's
             `contradictions`.
         max_free: As for `metrics.certify`.
+        spend: As for `metrics.certify`: what `certify="complete"` may spend on each image.
         n_ex: Attack the first `n_ex` test images; None: all.
         stratified: Draw the `n_ex` by class share instead; needed where images are sorted by class.
         batch_size: Images an attack gets at once; part of what makes a run repeatable.
         seed: Of every attack's random draws.
         out: Folder; the record is written there after every attack.
-        resume: Go on with what `out` holds of an interrupted run with the same settings.
+        resume: Go on with what `out` holds of an interrupted run with the same settings; what is
+            certified there is not certified again.
         export: `npz`: write every adversarial set into `out`, exact and on the 8-bit grid; `png`:
             as pictures too.
         training: One line on how the network was trained, for the record.
@@ -142,7 +145,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     models = models_of(classifier, reference, seed)
     run = Runner(models, x, y, data.test_ids, upper, check_count(batch_size, "batch_size"), seed)
     run.draws = check_count(draws, "draws")
-    certificate = {"method": "enumeration" if certify is True else certify, "max_free": max_free}
+    method = "enumeration" if certify is True else certify
+    certificate = {"method": method, "max_free": max_free, "spend": check_spend(spend)}
     if certify:
         _check_certifiable(run, norm, certificate)
     run.score_clean()
@@ -245,17 +249,21 @@ def _check_certifiable(run: Runner, norm: str, certificate: dict[str, Any]) -> N
     if norm != "inf":
         msg = "certificates of codewords are for norm='inf'; leave certify out for norm 2"
         raise InputError(msg)
-    check_certifiable(run.classifier, run.x, **certificate)
+    asked = {name: certificate[name] for name in ("method", "max_free")}
+    check_certifiable(run.classifier, run.x, **asked)
 
 
 def _certify(run: Runner, certificate: dict[str, Any], *, verbose: bool) -> None:
-    """Certify at every budget of the run, and keep the record after each."""
-    run.facts["certificates"] = ()
+    """Certify at every budget of the run, and keep the records."""
+    out = None if run.out is None else run.out / CERTIFICATES / certificate["method"]
     images = run.classifier, run.x, run.y
-    for eps in run.facts["eps"]:
-        found = certify_images(*images, eps=eps, verbose=verbose, **certificate)
-        run.facts["certificates"] += (found.record,)
-        run.keep()
+    options = {"eps": run.facts["eps"], "out": out, "verbose": verbose, **certificate}
+    try:
+        run.facts["certificates"] = certificate_curve(*images, **options).record.certificates
+    except CurveInterrupted as stop:
+        run.facts["certificates"] = stop.partial.record.certificates
+        raise
+    run.keep()
 
 
 def _duration(seconds: float) -> str:

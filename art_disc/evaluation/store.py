@@ -16,6 +16,8 @@ from art_disc.core.records.outcomes import CHECK_TIERS
 from art_disc.evaluation.planned import PlannedTrial, identity_of
 
 _FILES = ("record.json", "pictures.npz", "summary.json", "examples.csv", "report.html")
+# where certificates keep what they find
+CERTIFICATES = "certificates"
 # facts that decide the numbers; where and when they were made does not
 _DECIDE = (
     "dataset", "example_ids", "network", "defences", "codebook", "norm", "clip_values", "seed",
@@ -30,6 +32,7 @@ def fresh_folder(out: str | Path) -> Path:
     folder = Path(out)
     for name in _FILES:
         (folder / name).unlink(missing_ok=True)
+    _empty(folder / CERTIFICATES)
     for old in (folder / "adversarial").glob("*.npz"):
         pictures = old.with_suffix("")
         for picture in pictures.glob("*.png"):
@@ -38,6 +41,15 @@ def fresh_folder(out: str | Path) -> Path:
             pictures.rmdir()
         old.unlink()
     return folder
+
+
+def _empty(kept: Path) -> None:
+    """Remove what certificates kept, METHOD/eps-EPS/FILE, and nothing else."""
+    for old in kept.glob("*/eps-*/*"):
+        old.unlink()
+    for empty in (*kept.glob("*/eps-*"), *kept.glob("*"), kept):
+        if empty.is_dir() and not any(empty.iterdir()):
+            empty.rmdir()
 
 
 class FinishedTrials:

@@ -6,6 +6,7 @@ Most are functions of a classifier or a codebook and images; their rooms are `co
 
 from art_disc.certificates.certificate import Certificate
 from art_disc.certificates.complete.exact import rounded_classifier
+from art_disc.certificates.curve import CertificateCurve, CurveInterrupted, certificate_curve
 from art_disc.certificates.divergence.cells import codeword_divergence
 from art_disc.certificates.divergence.colour_cells import colour_divergence
 from art_disc.certificates.divergence.curve import certified_accuracy_curve
@@ -54,8 +55,10 @@ from art_disc.metrics.gradient_agreement import gradient_agreement
 __all__ = [
     "AdaptiveModel",
     "Certificate",
+    "CertificateCurve",
     "CertifiedCurve",
     "ColourCodesModel",
+    "CurveInterrupted",
     "DivergenceModel",
     "DivergenceRecord",
     "EquivalenceClasses",
@@ -69,6 +72,7 @@ __all__ = [
     "Spend",
     "binary_divergence",
     "centre_term",
+    "certificate_curve",
     "certified_accuracy",
     "certified_accuracy_curve",
     "certify",

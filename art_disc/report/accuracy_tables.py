@@ -8,6 +8,7 @@ from art_disc.report.reading import (
     knowledge_there,
     lower_percent,
     models_there,
+    percent,
 )
 from art_disc.report.table import Cell, Table, row
 
@@ -16,6 +17,7 @@ HEADINGS = {
     "reference": "Adversarially trained reference",
     "defended": "Defended",
 }
+_CERTIFIED = ("eps", "Method", "#Certified", "#Falsified", "#Undecided")
 GRID_HEADING = "Defended, rounded to the 8-bit grid"
 
 
@@ -48,17 +50,20 @@ def result_table(record: EvaluationRecord) -> Table:
 
 
 def certificate_table(record: EvaluationRecord) -> Table:
-    """For each certificate: eps, method, the three counts, exact lower limit, what it assumes."""
+    """For each certificate: eps, method, the counts, exact lower limit, what it assumes."""
     return Table.of(
         "Certificates",
-        "Verdicts on the defended model, proved under what each assumes. The lower limit is the "
+        "Verdicts on the defended model, proved under what each assumes: robust accuracy lies "
+        "between the certified share and that of examples not falsified. Those wrong when clean "
+        "are among the falsified, or undecided where that is not clear. The lower limit is the "
         "exact one-sided 99% limit of the certified accuracy, for examples drawn independently.",
-        ("eps", "Method", "#Certified", "#Falsified", "#Undecided", "#Lower limit", "Assumes"),
+        (*_CERTIFIED, "#Wrong when clean", "#Lower limit", "Assumes"),
         (
             (
                 budget(record, found.eps),
                 found.method,
-                *(str(found.count(verdict)) for verdict in VERDICTS),
+                *(_counted(found.count(verdict), len(found.verdicts)) for verdict in VERDICTS),
+                str(found.correct.count(False)) if found.correct else "not told",
                 lower_percent(found.lower_limit(0.99)) if found.verdicts else "not measured",
                 found.assumes,
             )
@@ -66,6 +71,10 @@ def certificate_table(record: EvaluationRecord) -> Table:
         ),
         look="wide attacks assuming",
     )
+
+
+def _counted(count: int, total: int) -> str:
+    return f"{count} ({percent(count / total, total)})" if total else "0"
 
 
 def knowledge_table(record: EvaluationRecord) -> Table:

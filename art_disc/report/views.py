@@ -66,6 +66,7 @@ def measured(
 # a kind of ours is one line here; its module is read when such a record is shown
 VIEWS: dict[str, str | View] = {
     "certificate": "certificate:ENUMERATION",
+    "certificate curve": "certificate_curve:VIEW",
     "certificate table": "published:CERTIFICATES",
     "certified curve": "certified_curve:VIEW",
     "divergence certificate": "certificate:DIVERGENCE",

@@ -104,7 +104,8 @@ def test_standard_checks_train_a_reference(capsys, tmp_path):
 
 
 def test_certify_prints_verdicts_and_writes_them(capsys, tmp_path):
-    code, out, _ = run(capsys, "certify", *QUICK, "--eps", "0.05", "0.1", "--out", tmp_path)
+    words = ("--eps", "0.05", "0.1", "--unable", "3", "--out", tmp_path)
+    code, out, _ = run(capsys, "certify", *QUICK, *words)
     assert code == 0
     rows = [line.split() for line in out.splitlines()[1:3]]
     for row, eps in zip(rows, ("0.05", "0.1"), strict=True):
@@ -112,6 +113,10 @@ def test_certify_prints_verdicts_and_writes_them(capsys, tmp_path):
         counts = [record.count(v) for v in ("certified", "falsified", "undecided")]
         assert [int(n) for n in row[1:4]] == counts
         assert sum(counts) == 20
+        assert int(row[4]) == record.unable(3) > 0
+        assert int(row[5]) == record.correct.count(False)
+        assert row[6] == f"{record.certified_accuracy:.1%}"
+    assert "Certificates over budgets" in (tmp_path / "report.html").read_text()
 
 
 def test_certify_by_a_method_decides_what_is_too_large_to_enumerate(capsys, tmp_path):
@@ -182,7 +187,14 @@ def test_options_of_another_certificate_are_refused(capsys, words, told):
     assert told in err
 
 
-@pytest.mark.parametrize("method", [(), ("bounds",)])
+def test_what_a_certificate_may_spend_is_refused_where_none_spends(capsys):
+    for words in ((), ("--certify",), ("--certify", "bounds")):
+        code, _, err = run(capsys, "evaluate", *QUICK, *words, "--seconds", "3")
+        assert code == 2
+        assert "--seconds is of --certify complete; leave it out" in err
+
+
+@pytest.mark.parametrize("method", [(), ("bounds",), ("complete", "--nodes", "7")])
 def test_evaluate_with_certificate(capsys, tmp_path, method):
     code, _, _ = run(
         capsys, "evaluate", *QUICK, "--checks", "none", "--attacks", "fgsm", "--certify", *method,
@@ -193,6 +205,7 @@ def test_evaluate_with_certificate(capsys, tmp_path, method):
     record = EvaluationRecord.load(tmp_path / "record.json")
     assert record.certificates[0].eps == 0.1
     assert record.certificates[0].method == (*method, "enumeration")[0]
+    assert record.certificates[0].settings["spend_nodes"] == (7 if len(method) > 1 else 10_000)
     assert "ertified" in (tmp_path / "report.html").read_text()
 
 

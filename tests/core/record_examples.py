@@ -1,5 +1,6 @@
 """One small record of every kind, for tests that go over all of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from art_disc.core.records import (
@@ -11,7 +12,12 @@ from art_disc.core.records import (
     EvaluationRecord,
     Share,
 )
-from art_disc.core.records.certificate import AttackedPoint, CertifiedCurve, CurvePoint
+from art_disc.core.records.certificate import (
+    AttackedPoint,
+    CertificateCurveRecord,
+    CertifiedCurve,
+    CurvePoint,
+)
 from art_disc.core.records.draws import DrawsRecord, persistent_curve
 from art_disc.core.records.hardness import (
     ClassesFacts,
@@ -63,6 +69,7 @@ CERTIFICATE = CertificateRecord(
     "enumeration", 0.1, "a grid", {"max_images": 100}, ("certified", "falsified", "undecided"),
     ("", "", "too many"), (0, 1, 30), (0.0, 1.0, 30.0), (1, 2, 0), 1.5, HERE,
 )  # fmt: skip
+CORRECT = (True, False, True)
 EVALUATION = EvaluationRecord(
     dataset={"name": "toy", "n_test": 3},
     example_ids=(4, 7, 8),
@@ -95,6 +102,13 @@ RECORDS = (
     DivergenceRecord(
         "tight", 0.1, 0.99, 10, "draws", {"seed": 0}, ("certified", "undecided"), ("", "far"),
         (10, 6), (0.75, 0.25), (0.5, None), (0.5, -0.25), 1.5, HERE,
+    ),
+    CertificateCurveRecord(
+        (
+            replace(CERTIFICATE, correct=CORRECT),
+            replace(CERTIFICATE, eps=0.2, correct=CORRECT, decided_at=(0.3, None, None)),
+        ),
+        1.5, HERE,
     ),
     CertifiedCurve(
         (CurvePoint(0.1, "tight", 1, 2, 0.25), CurvePoint(0.1, "pinsker", 0, 2, 0.0)), 2, 2, 0.99,

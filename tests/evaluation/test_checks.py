@@ -1,6 +1,7 @@
 """Every broken defence turns the report red at its check; an honest one leaves nothing red."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -120,16 +121,18 @@ def test_gain_is_told_by_the_paired_interval(digits, digits_net, hardened):
 def test_a_certificate_that_is_too_large_is_caught(monkeypatch, digits, digits_net):
     classifier = two_codes()(digits_net, digits)
 
-    class Lie:
-        def __init__(self, n, eps):
-            verdicts = ("certified",) * n
-            zeros = (0,) * n
-            self.record = CertificateRecord(
-                "enumeration", eps, "nothing", {}, verdicts, ("",) * n, zeros, (0.0,) * n, zeros,
-                0.0, Environment.here(),
-            )  # fmt: skip
+    def lie(_, x, y, *, eps, **options):
+        n, zeros = len(x), (0,) * len(x)
+        claimed = tuple(
+            CertificateRecord(
+                "enumeration", value, "nothing", {}, ("certified",) * n, ("",) * n, zeros,
+                (0.0,) * n, zeros, 0.0, Environment.here(),
+            )
+            for value in eps
+        )  # fmt: skip
+        return SimpleNamespace(record=SimpleNamespace(certificates=claimed))
 
-    monkeypatch.setattr(run, "certify_images", lambda c, x, y, *, eps, **_: Lie(len(x), eps))
+    monkeypatch.setattr(run, "certificate_curve", lie)
     record = checked(classifier, digits, only("C20"), attacks=["pgd"], certify=True)
     result = found(record, "C20")
     assert result.status == "fail"

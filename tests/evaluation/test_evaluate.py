@@ -11,10 +11,12 @@ from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescent
 
 import art_disc as ad
 from art_disc.attacks import ATTACKS
+from art_disc.certificates.methods import METHODS
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.core.records import EvaluationRecord
 from art_disc.core.seeds import derive_seed, global_seeds
 from art_disc.evaluation import EvaluationInterrupted
+from art_disc.metrics import Spend
 from art_disc.networks import DigitsNet
 
 N = 40
@@ -279,29 +281,45 @@ def test_certificates_that_cannot_be_are_refused_before_any_attack(digits, defen
         run(unbounded, digits, certify="complete", attacks=[CtrlC(defended)])
 
 
-def test_interrupted_certificates_leave_an_incomplete_record(
+def test_interrupted_certificates_are_in_the_record_and_gone_on_with(
     digits, defended, tmp_path, monkeypatch
 ):
-    from art_disc.evaluation import run as running
+    complete, asked = METHODS["complete"], []
 
-    true_certify, calls = running.certify_images, []
-
-    def once(*args, **options):
-        if calls:
+    def once(problem, options):
+        if len(asked) == 1:
             raise KeyboardInterrupt
-        calls.append(1)
-        return true_certify(*args, **options)
+        asked.append(len(problem.to_decide))
+        return complete(problem, options)
 
-    monkeypatch.setattr(running, "certify_images", once)
+    spend = Spend(nodes=3, seconds=1e6)
+    options = {"eps": [0.05, 0.1], "attacks": ["fgsm"], "certify": "complete", "spend": spend}
+    monkeypatch.setitem(METHODS, "complete", once)
     with pytest.raises(EvaluationInterrupted) as stop:
-        run(defended, digits, attacks=["fgsm"], certify=True, max_free=4, out=tmp_path)
+        run(defended, digits, out=tmp_path, **options)
     saved = EvaluationRecord.load(tmp_path / "record.json")
     assert saved == stop.value.partial.record
     assert (saved.complete, len(saved.certificates)) == (False, 1)
+    assert saved.certificates[0].settings["spend_nodes"] == 3
+    monkeypatch.setitem(
+        METHODS, "complete", lambda p, o: (asked.append(len(p.to_decide)), complete(p, o))[1]
+    )
+    result = run(defended, digits, out=tmp_path, resume=True, **options).record
+    # nothing of the larger budget is decided again, and less of the smaller one
+    assert asked[1] == 0 < asked[2] < asked[0]
+    assert [c.eps for c in result.certificates] == [0.05, 0.1]
+    assert result.certificates[1].verdicts == saved.certificates[0].verdicts
+
+
+@pytest.mark.parametrize("spend", [{"nodes": 3}, 7])
+def test_a_spend_that_is_none_is_refused(digits, defended, spend):
+    with pytest.raises(InputError, match="spend must be a Spend"):
+        run(defended, digits, certify="complete", spend=spend, attacks=[CtrlC(defended)])
 
 
 def test_a_new_run_clears_what_an_old_one_left(digits, defended, tmp_path):
-    run(defended, digits, attacks=["fgsm"], eps=0.1, out=tmp_path).report(tmp_path)
+    options = {"eps": 0.1, "certify": True, "max_free": 2, "out": tmp_path}
+    run(defended, digits, attacks=["fgsm"], **options).report(tmp_path)
     with pytest.raises(EvaluationInterrupted):
         run(defended, digits, eps=0.1, attacks=CtrlC(defended), out=tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["record.json"]

@@ -272,7 +272,7 @@ def test_certificates_stand_beside_the_attacks(show, make):
     assert page.row_of(name)[1] == "no certificate"
     assert page.row_of(name)[2].endswith("18 of 40")
     row = next(row for row in page.rows if "enumeration" in row)
-    assert row[2:5] == ("18", "20", "2")
+    assert row[2:6] == ("18 (45.0%)", "20 (50.0%)", "2 (5.0%)", "not told")
     assert row[-1] == certificate.assumes
     assert "certificates here are wrong" not in page.text
 

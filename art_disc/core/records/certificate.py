@@ -1,9 +1,11 @@
 """The records of certificates: one verdict an example, and certified accuracy over budgets."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from art_disc.core.checks import check_choice
+from art_disc.core.errors import InputError
 from art_disc.core.intervals import clopper_pearson_lower
 from art_disc.core.records.base import Environment, Record, Share
 from art_disc.core.records.checked import Checked
@@ -37,6 +39,11 @@ class Verdicts(Record):
         """Share of all examples that is certified; the undecided count against us."""
         return self.count("certified") / len(self.verdicts)
 
+    @property
+    def unbroken(self) -> float:
+        """Share of all examples that is not falsified: no robust accuracy lies above it."""
+        return 1 - self.count("falsified") / len(self.verdicts)
+
 
 @dataclass(frozen=True, slots=True)
 class CertificateRecord(Verdicts, kind="certificate"):
@@ -57,8 +64,8 @@ class CertificateRecord(Verdicts, kind="certificate"):
         correct: For each example, whether the clean prediction is its label; older records do not
             say.
         decided_at: For each example whose verdict was carried over from another budget, that
-            budget: a larger one where it is certified, a smaller one where it is falsified; empty
-            where none was.
+            budget: a larger one where it is certified, another where its witness lies within this
+            one too; empty where none was.
     """
 
     method: str
@@ -84,6 +91,42 @@ class CertificateRecord(Verdicts, kind="certificate"):
         replaces Proposition 2 of Chen et al. 2018, whose printed factor is no lower limit.
         """
         return clopper_pearson_lower(self.count("certified"), len(self.verdicts), confidence)
+
+    def unable(self, bits: int) -> int:
+        """Number of examples with more than 2^bits reachable code images: those given up by b."""
+        return sum(size > bits + 1e-9 for size in self.log2_images)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateCurveRecord(Record, kind="certificate curve"):
+    """Certificates of the same examples over budgets.
+
+    Attributes:
+        certificates: One for each budget, rising.
+        complete: False if the run was stopped; what it finished is here.
+    """
+
+    certificates: tuple[CertificateRecord, ...]
+    seconds: NonNegative
+    environment: Environment
+    complete: bool = True
+
+    def check(self) -> None:
+        """Refuse budgets that do not rise, other examples, and verdicts that contradict others."""
+        for one, other in itertools.pairwise(self.certificates):
+            if not one.eps < other.eps:
+                msg = f"budgets of certificates must rise, got {other.eps!r} after {one.eps!r}"
+                raise InputError(msg)
+            check_equal(other.correct, one.correct, "correct at every budget")
+            for i, pair in enumerate(zip(one.verdicts, other.verdicts, strict=True)):
+                if pair == ("falsified", "certified"):
+                    msg = f"example {i} is falsified at {one.eps} and certified at {other.eps}"
+                    raise InputError(msg)
+
+    @property
+    def clean(self) -> Share:
+        """Clean accuracy."""
+        return Share.of(self.certificates[0].correct)
 
 
 def corrected_limit(certified: int, total: int, confidence: float, sampling: float) -> float:

@@ -14,6 +14,7 @@ R = TypeVar("R", bound=type[Record])
 # a kind of ours is one line here; its module is read when such a record is
 RECORDS: dict[str, str | type[Record]] = {
     "certificate": "certificate:CertificateRecord",
+    "certificate curve": "certificate:CertificateCurveRecord",
     "certificate table": "published:CertificateTableRecord",
     "certified curve": "certificate:CertifiedCurve",
     "divergence certificate": "certificate:DivergenceRecord",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from art_disc.core.records import VERDICTS, CertificateRecord, DivergenceRecord, Setting
+from art_disc.report.certificates import AnyCertificate, certificate_counts
 from art_disc.report.document import Document, Paragraph, Section
 from art_disc.report.drawing import Drawing
 from art_disc.report.histograms import free_pixel_plot
@@ -14,7 +15,6 @@ from art_disc.report.reading import lower_percent, percent
 from art_disc.report.table import Cell, Table, row
 from art_disc.report.views import View, settings_section
 
-AnyCertificate = CertificateRecord | DivergenceRecord
 _PROVED = {
     "certified": "every input within eps is classified correctly",
     "falsified": "some input within eps, possibly the clean one, is classified wrongly",
@@ -28,35 +28,26 @@ _VOTED = {
 }
 
 
-def certificate_counts(records: Sequence[AnyCertificate]) -> Table:
-    """The verdicts of several certificates, one budget a row."""
-    return Table.of(
-        "Verdicts",
-        "Verdicts by budget",
-        ("#eps", *(f"#{verdict}" for verdict in VERDICTS), "99 % lower limit"),
-        (
-            (
-                f"{record.eps:.4g}",
-                *(str(record.count(verdict)) for verdict in VERDICTS),
-                f"{record.lower_limit():.2%} of {len(record.verdicts)}" if record.verdicts else "",
-            )
-            for record in records
-        ),
-    )
-
-
 def _text(record: AnyCertificate) -> str:
     return certificate_counts([record]).text()
 
 
 def _summary(record: AnyCertificate) -> dict[str, Any]:
-    total = len(record.verdicts)
+    total, proved = len(record.verdicts), {}
+    if isinstance(record, CertificateRecord):
+        clean = record.correct.count(False) if record.correct else None
+        proved = {
+            "wrong_when_clean": clean,
+            "unbroken_acc": record.unbroken if total else None,
+            "carried": sum(eps is not None for eps in record.decided_at),
+        }
     return {
         "method": record.method,
         "eps": record.eps,
         "assumes": record.assumes,
         "total": total,
         **{verdict: record.count(verdict) for verdict in VERDICTS},
+        **proved,
         "certified_acc": record.certified_accuracy if total else None,
         "lower_limit_99": record.lower_limit(0.99) if total else None,
         "reasons": dict(Counter(filter(None, record.reasons)).most_common()),
@@ -166,6 +157,7 @@ def _counted(record: DivergenceRecord) -> dict[str, Setting]:
 
 def _enumerated(record: CertificateRecord) -> dict[str, Setting]:
     sizes = np.asarray(record.log2_images)
+    carried = sum(eps is not None for eps in record.decided_at)
     told = {"score noise, largest": record.noise, "score margin": record.margin}
     return {
         # of the largest score of an image; records of before they were measured have neither
@@ -175,6 +167,8 @@ def _enumerated(record: CertificateRecord) -> dict[str, Setting]:
         "reachable code images, median": f"2^{np.median(sizes):.3g}",
         "reachable code images, largest": f"2^{sizes.max():.3g}",
         "code images classified, in all": f"{sum(record.evaluated):,}",
+        **({"wrong when clean": record.correct.count(False)} if record.correct else {}),
+        **({"verdicts of other budgets": carried} if carried else {}),
     }
 
 

@@ -1,0 +1,73 @@
+"""Certificates over budgets: the counts as a table, and both ends of the accuracy as a plot."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from art_disc.core.records import VERDICTS, CertificateRecord, DivergenceRecord
+from art_disc.core.records.certificate import CertificateCurveRecord
+from art_disc.report.drawing import BLUE, GREEN, INK, SHADE
+from art_disc.report.reading import lower_percent, percent
+from art_disc.report.table import Cell, Content, Table
+
+AnyCertificate = CertificateRecord | DivergenceRecord
+
+
+def certificate_counts(records: Sequence[AnyCertificate], *, unable: int | None = None) -> Table:
+    """The verdicts of several certificates, one budget a row.
+
+    Args:
+        records: Of the same examples.
+        unable: Also count examples with more than 2^`unable` reachable code images, which the
+            papers gave up.
+    """
+    enumerable = [] if unable is None else [f"#unable (b {unable})"]
+    heads = (
+        "#eps", *(f"#{verdict}" for verdict in VERDICTS), *enumerable, "#wrong when clean",
+        "#certified share", "#unbroken share", "#99 % lower limit", "#of",
+    )  # fmt: skip
+    return Table.of(
+        "Verdicts",
+        "Verdicts by budget. Robust accuracy lies between the certified and the unbroken share "
+        "(that of examples not falsified); the lower limit is the exact one-sided 99% limit of the "
+        "certified accuracy, for examples drawn independently. Those wrong when clean are among "
+        "the falsified, or undecided where that is not clear.",
+        heads,
+        (_counts(record, unable) for record in records),
+        sortable=False,
+    )
+
+
+def _counts(record: AnyCertificate, unable: int | None) -> list[Content]:
+    total = len(record.verdicts)
+    proved = record if isinstance(record, CertificateRecord) else None
+    correct = proved.correct if proved else ()
+    cells: list[Content] = [Cell(f"{record.eps:.4g}", sort=record.eps)]
+    cells += [str(record.count(verdict)) for verdict in VERDICTS]
+    if unable is not None:
+        cells.append(str(proved.unable(unable)) if proved else "")
+    cells.append(str(correct.count(False)) if correct else "")
+    if not total:
+        return [*cells, "", "", "", "0"]
+    cells.append(percent(record.certified_accuracy, total))
+    # nothing is falsified by votes
+    cells.append(percent(record.unbroken, total) if proved else "")
+    return [*cells, lower_percent(record.lower_limit()), str(total)]
+
+
+def curve_plot(record: CertificateCurveRecord, axes: Any) -> None:
+    """Draw certified, unbroken and clean accuracy over eps, and what is undecided shaded.
+
+    Args:
+        record: Of `metrics.certificate_curve(...)`.
+        axes: Axes of matplotlib.
+    """
+    clean = 100 * record.clean.value
+    # without a change, what is right is certified
+    at = [0.0, *(found.eps for found in record.certificates)]
+    certified = [clean, *(100 * found.certified_accuracy for found in record.certificates)]
+    unbroken = [clean, *(100 * found.unbroken for found in record.certificates)]
+    axes.fill_between(at, certified, unbroken, color=SHADE, label="undecided", linewidth=0)
+    axes.axhline(clean, color=INK, linestyle=":", label="clean")
+    look = {"clip_on": False}
+    axes.plot(at, unbroken, color=BLUE, marker="v", linestyle="--", label="not falsified", **look)
+    axes.plot(at, certified, color=GREEN, marker="o", label="certified", **look)
