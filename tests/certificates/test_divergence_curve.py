@@ -79,6 +79,47 @@ def test_the_attack_counts_what_the_shifted_votes_say(bright):
     assert curve.attack == "100 votes"
 
 
+def test_what_leaves_the_budget_has_made_nothing(bright):
+    classifier, x, y = bright
+    options = {"eps": 0.05, "draws": 100, **QUIET}
+    far, idle = (
+        certified_accuracy_curve(classifier, x, y, attack=lambda _, e, by=by: Darken(by), **options)
+        for by in (0.4, 0.0)
+    )
+    assert far.attacked == idle.attacked
+    assert idle.attacked[0].right == 30
+
+
+def test_an_image_that_is_wrong_when_clean_is_not_right_under_attack(bright):
+    classifier, x, y = bright
+    # from a sum of 1.4 to one of 2.2, and 1.6 is the border
+    curve = certified_accuracy_curve(
+        classifier, np.full_like(x, 0.35), y, eps=0.2, draws=500,
+        attack=lambda _, e: Darken(-e), **QUIET
+    )  # fmt: skip
+    assert curve.clean == curve.attacked[0].right == 0
+
+
+def test_an_attack_draws_anew_for_each_seed_and_budget(bright):
+    classifier, x, y = bright
+
+    def drawn(seed):
+        numbers = []
+
+        class Draws(Darken):
+            def generate(self, x, y):
+                numbers.append(np.random.rand())
+                return x
+
+        options = {"eps": [0.05, 0.2], "draws": 10, "seed": seed, **QUIET}
+        certified_accuracy_curve(classifier, x, y, attack=lambda _, e: Draws(e), **options)
+        return numbers
+
+    first, second = drawn(1), drawn(2)
+    assert first == drawn(1)
+    assert len({*first, *second}) == 4
+
+
 def test_a_wrong_model_is_contradicted(bright):
     """Believing ten times the noise, it certifies images that the attack breaks."""
     classifier, x, y = bright

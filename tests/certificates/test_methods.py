@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from art_disc.certificates.methods import METHODS
-from art_disc.certificates.problem import Finding, Problem
+from art_disc.certificates.problem import Finding, Options, Problem
 from art_disc.certificates.target import find_target
 from art_disc.codebooks import Codebook
 from art_disc.codebox import Threat, reachability
@@ -112,6 +112,51 @@ def test_a_witness_keeps_to_the_budget_and_the_domain(
     problem = Problem.of(find_target(classifier), threat, x, zero, np.eye(2)[zero])
     found = problem.witness_among(0, np.full_like(x, level / 255 * upper))
     assert (found is not None) == is_witness
+
+
+def problem_of(classifier, level, label, eps):
+    upper = classifier.clip_values[1]
+    x = np.full((1, 1, 2, 2), level * upper, dtype=np.float32)
+    labels = np.array([label])
+    # of scores by which no clean image is lost
+    return Problem.of(find_target(classifier), Threat(eps), x, labels, np.eye(2)[labels])
+
+
+@pytest.mark.parametrize("upper", [1.0, 255.0])
+@pytest.mark.parametrize(
+    ("clean", "level", "is_witness"),
+    [(10, 0, True), (10, -2, False), (245, 255, True), (245, 257, False)],
+)
+def test_a_witness_keeps_to_the_range(thresholded, clean, level, is_witness, upper):
+    classifier = thresholded(
+        Codebook([0.2, 0.8]), (1, 2, 2), upper / 2, clip_values=(0.0, upper), scale=10 / upper
+    )
+    problem = problem_of(classifier, clean / 255, int(clean < 100), 20 / 255)
+    changed = np.full((1, 1, 2, 2), level / 255 * upper, dtype=np.float32)
+    assert (problem.witness_among(0, changed) is not None) == is_witness
+
+
+@pytest.mark.parametrize(("lead", "is_witness"), [(0.5, False), (2, True)])
+def test_a_witness_is_wrong_by_more_than_float_sums_differ(thresholded, lead, is_witness):
+    # by so many times 1e-5, which is the least whatever the scores are
+    classifier = thresholded(Codebook([0.2, 0.8]), (1, 2, 2), 0.5, scale=lead * 1e-5 / 0.3)
+    problem = problem_of(classifier, 0.49, 0, 0.1)
+    changed = np.full((1, 1, 2, 2), 0.55, dtype=np.float32)
+    assert (problem.witness_among(0, changed) is not None) == is_witness
+
+
+def test_a_witness_is_no_image_of_the_callers(tiny):
+    classifier = tiny(Codebook([0.2, 0.8]), (1, 2, 2))
+    labels = (classifier.predict(X).argmax(axis=1) + 1) % 3
+    found = certify(classifier, X, labels, eps=EPS, verbose=False)
+    assert len(found.witnesses) == len(X)
+    assert not any(np.shares_memory(witness, X) for witness in found.witnesses.values())
+
+
+def test_the_most_that_can_be_enumerated_is_2_to_the_40():
+    assert Options(40, 1, verbose=False).max_free == 40
+    with pytest.raises(InputError, match=r"max_free must lie in 0\.\.40, got 41"):
+        Options(41, 1, verbose=False)
 
 
 def test_an_unknown_method_is_refused_with_those_there_are(tiny):

@@ -61,7 +61,7 @@ def test_programmes_are_answered_as_by_a_general_solver(whole):
     [
         lambda inverse, noise: inverse * (1 + 0.1 * noise),
         # weights below 0, and none
-        lambda inverse, noise: inverse + 0.3 * noise,
+        lambda inverse, noise: inverse + 3 * noise,
         lambda inverse, noise: inverse * (noise > 0),
     ],
 )
