@@ -3,28 +3,37 @@
 `trace.trace` turns a network into a `graph.Graph` of steps: affine ones (`affine`), monotone
 piecewise linear ones (`piecewise`) and maxima (`maxima`); the table `layers.LAYERS` says which
 layer of torch becomes which, and another one is refused by its name. `interval` makes boxes (IBP)
-and `linear` lines (CROWN-IBP and CROWN); `margins` folds the margin of a label into the last layer.
+and `linear` lines (CROWN-IBP and CROWN); `tables` holds the exact values of neurons that few inputs
+decide, and `tabled` bounds the others by them; `margins` folds the margin of a
+label into the last layer.
 """
 
-from art_disc.bounds.forward import crown_forward
+from art_disc.bounds.choices import Choices, Patterns
 from art_disc.bounds.graph import Graph
 from art_disc.bounds.interval import boxes_of, ibp
 from art_disc.bounds.layers import LAYERS, layer
-from art_disc.bounds.linear import Bounds, crown, crown_ibp
+from art_disc.bounds.linear import Bounds, crown, crown_ibp, met
 from art_disc.bounds.margins import float_tolerance, interval_margins, magnitudes, margin_rows
 from art_disc.bounds.reduced import Reduced, reduced
 from art_disc.bounds.rounded import RoundedNetwork
+from art_disc.bounds.sums import Sums
+from art_disc.bounds.tabled import TabledBounds
+from art_disc.bounds.tables import Tables
 from art_disc.bounds.trace import trace
 
 __all__ = [
     "LAYERS",
     "Bounds",
+    "Choices",
     "Graph",
+    "Patterns",
     "Reduced",
     "RoundedNetwork",
+    "Sums",
+    "TabledBounds",
+    "Tables",
     "boxes_of",
     "crown",
-    "crown_forward",
     "crown_ibp",
     "float_tolerance",
     "ibp",
@@ -32,6 +41,7 @@ __all__ = [
     "layer",
     "magnitudes",
     "margin_rows",
+    "met",
     "reduced",
     "trace",
 ]

@@ -1,5 +1,6 @@
 """Affine steps of a network: A x + b, with |A| x for boxes and the transpose of A for rows."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 Box = tuple[Tensor, Tensor]
+Part = tuple[Tensor, Tensor]
 
 
 class Affine(ABC):
@@ -23,6 +25,14 @@ class Affine(ABC):
     @abstractmethod
     def pull(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return rows (m, ...) of the output, times A: rows of each input."""
+
+    @abstractmethod
+    def pull_at(self, rows: Tensor, places: Tensor, shape: tuple[int, ...]) -> tuple[Part, ...]:
+        """Return rows (m, p) of p places of the flattened output, times A: a part for each input.
+
+        A part is the places of the flattened input that these may depend on, rising, and the rows
+        there. `shape` is the output's.
+        """
 
     @property
     @abstractmethod
@@ -44,6 +54,12 @@ class Affine(ABC):
         """Return |A| x + |b|, which bounds the sizes of all terms where |values| <= x."""
         size = self.linear(*largest, absolute=True)
         return size if self.offset is None else size + self.offset.abs()
+
+    def offset_at(self, places: Tensor, shape: tuple[int, ...]) -> Tensor | float:
+        """Return b at some places of the flattened output, of `shape`; 0 where there is no b."""
+        if self.offset is None:
+            return 0.0
+        return self.offset.expand(shape).reshape(-1)[places]
 
     def constant(self, rows: Tensor) -> Tensor | float:
         """Return rows (m, ...) of the output, times b, shape (m,); 0 where there is no b."""
@@ -73,6 +89,15 @@ class Dense(Affine):
     def pull(self, rows: Tensor) -> tuple[Tensor, ...]:
         """See `Affine`."""
         return tuple(rows @ weight for weight in self.weights)
+
+    def pull_at(
+        self,
+        rows: Tensor,
+        places: Tensor,
+        shape: tuple[int, ...],  # noqa: ARG002
+    ) -> tuple[Part, ...]:
+        """See `Affine`."""
+        return tuple((torch.arange(w.shape[1]), rows @ w[places]) for w in self.weights)
 
     @property
     def terms(self) -> int:
@@ -122,6 +147,44 @@ class Convolution(Affine):
         )
         return (pulled,)
 
+    def pull_at(
+        self,
+        rows: Tensor,
+        places: Tensor,
+        shape: tuple[int, ...],  # noqa: ARG002
+    ) -> tuple[Part, ...]:
+        """See `Affine`."""
+        sides = [self._side(axis) for axis in (0, 1)]
+        after = [len(side) for side in sides]
+        channel = places.div(math.prod(after), rounding_mode="floor")
+        out, each = self.weight.shape[:2]
+        group = channel.div(out // int(self.options["groups"]), rounding_mode="floor")
+        position = places % math.prod(after)
+        # places of one group and position, in all channels, have the same window
+        window, which = (group * math.prod(after) + position).unique(return_inverse=True)
+        group, position = window // math.prod(after), window % math.prod(after)
+        down, right = sides[0][position // after[1]], sides[1][position % after[1]]
+        channels = group[:, None] * each + torch.arange(each)
+        pixel = down[:, :, None] * self.shape[2] + right[:, None, :]
+        at = channels[:, :, None, None] * math.prod(self.shape[1:]) + pixel[:, None]
+        inside = (down >= 0)[:, None, :, None] & (right >= 0)[:, None, None, :]
+        at = torch.where(inside, at, -1).flatten(1)
+        inputs, number = at.unique(return_inverse=True)
+        matrix = self.weight.new_zeros(len(places), len(inputs))
+        matrix.scatter_(1, number[which], self.weight[channel].flatten(1))
+        first = int(len(inputs) > 0 and inputs[0] < 0)
+        return ((inputs[first:], rows @ matrix[:, first:]),)
+
+    def _side(self, axis: int) -> Tensor:
+        """Rows, or columns, of the input that each of the output's sees (out, k); -1 outside."""
+        stride, padding, dilation = (
+            self.options[name][axis] for name in ("stride", "padding", "dilation")
+        )
+        size, kernel = self.shape[1 + axis], self.weight.shape[2 + axis]
+        out = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+        at = torch.arange(out)[:, None] * stride - padding + torch.arange(kernel) * dilation
+        return torch.where((at >= 0) & (at < size), at, -1)
+
     @property
     def terms(self) -> int:
         """See `Affine`."""
@@ -144,6 +207,15 @@ class Scale(Affine):
         """See `Affine`."""
         return (rows * self.factor,)
 
+    def pull_at(
+        self,
+        rows: Tensor,
+        places: Tensor,
+        shape: tuple[int, ...],
+    ) -> tuple[Part, ...]:
+        """See `Affine`."""
+        return ((places, rows * self.factor.expand(shape).reshape(-1)[places]),)
+
     @property
     def terms(self) -> int:
         """See `Affine`."""
@@ -165,6 +237,15 @@ class Reshape(Affine):
     def pull(self, rows: Tensor) -> tuple[Tensor, ...]:
         """See `Affine`."""
         return (rows.reshape(len(rows), *self.before),)
+
+    def pull_at(
+        self,
+        rows: Tensor,
+        places: Tensor,
+        shape: tuple[int, ...],  # noqa: ARG002
+    ) -> tuple[Part, ...]:
+        """See `Affine`."""
+        return ((places, rows),)
 
     @property
     def terms(self) -> int:
@@ -190,6 +271,15 @@ class Sum(Affine):
     def pull(self, rows: Tensor) -> tuple[Tensor, ...]:
         """See `Affine`."""
         return tuple(-rows if sign < 0 else rows for sign in self.signs)
+
+    def pull_at(
+        self,
+        rows: Tensor,
+        places: Tensor,
+        shape: tuple[int, ...],  # noqa: ARG002
+    ) -> tuple[Part, ...]:
+        """See `Affine`."""
+        return tuple((places, sign * rows) for sign in self.signs)
 
     @property
     def terms(self) -> int:

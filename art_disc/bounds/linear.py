@@ -86,7 +86,7 @@ class Bounds(Shown):
         """What rounding of `_pull` can amount to, shape (n, r)."""
         if not self.graph.rigorous:
             return 0.0
-        largest = [torch.maximum(*(end.abs() for end in self.boxes[i])) for i in taken]
+        largest = [self.largest(i) for i in taken]
         terms = self.graph.shapes[made].numel()
         if isinstance(step, Affine):
             terms, size = terms + step.terms, step.size(*largest)
@@ -95,7 +95,11 @@ class Bounds(Shown):
         return self._unit(terms) * (rows.abs() * size[:, None]).flatten(2).sum(dim=2)
 
     def _unit(self, terms: int) -> float:
-        return 2 * (terms + len(self.graph.steps) + 16) * UNIT
+        return relative_error(self.graph, terms)
+
+    def largest(self, value: int) -> Tensor:
+        """Return how large a value can be, shape (n, ...)."""
+        return torch.maximum(*(end.abs() for end in self.boxes[value]))
 
     def add(self, step: Step, taken: tuple[int, ...]) -> None:
         """Append the box of one more value, from those of the values taken."""
@@ -105,7 +109,7 @@ class Bounds(Shown):
             return
         low, high = step.interval(*boxes)
         if self.graph.rigorous:
-            size = step.size(*[torch.maximum(a.abs(), b.abs()) for a, b in boxes])
+            size = step.size(*[self.largest(i) for i in taken])
             error = self._unit(step.terms) * size
             low, high = low - error, high + error
         self.boxes.append((low, high))
@@ -128,13 +132,23 @@ class Bounds(Shown):
 
     def meet(self, value: int, box: Box) -> None:
         """Take what is better of the box of a value and of another that holds."""
-        low = torch.maximum(self.boxes[value][0], box[0])
-        # rounding alone can part them
-        self.boxes[value] = low, torch.maximum(low, torch.minimum(self.boxes[value][1], box[1]))
+        self.boxes[value] = met(self.boxes[value], box)
 
     def _rows_at_once(self) -> int:
         widest = max(shape.numel() for shape in self.graph.shapes)
         return max(1, _MOST_VALUES // (widest * len(self.boxes[0][0])))
+
+
+def met(one: Box, other: Box) -> Box:
+    """Return what two boxes that both hold share."""
+    low = torch.maximum(one[0], other[0])
+    # rounding alone can part them
+    return low, torch.maximum(low, torch.minimum(one[1], other[1]))
+
+
+def relative_error(graph: Graph, terms: int) -> float:
+    """Bound the relative error of sums of so many terms in a graph; see above."""
+    return 2 * (terms + len(graph.steps) + 16) * UNIT
 
 
 def lowest(rows: Tensor, box: Box, error: float) -> Tensor:

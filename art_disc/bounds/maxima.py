@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from art_disc.bounds.affine import Box
+from art_disc.bounds.affine import Box, Part
 
 # below all values, and finite, so that gradients stay so
 _NOTHING = -1e30
@@ -48,13 +48,14 @@ class Maxima:
 
     def unstable(self, box: Box) -> Tensor:
         """Inputs, of the shape of the box, whose window none of its inputs wins on all of it."""
-        rivals = self._rivals(box)
+        rivals = self.rivals(box)
         several = (rivals & (rivals.sum(dim=2, keepdim=True) > 1)).flatten(1).long()
         count = several.new_zeros(box[0].flatten(1).shape)
         places = self.windows.clamp(min=0).flatten().expand(len(several), -1)
         return count.scatter_add(1, places, several).bool().reshape(box[0].shape)
 
-    def _rivals(self, box: Box) -> Tensor:
+    def rivals(self, box: Box) -> Tensor:
+        """Inputs of each window that can be its maximum, and vary, shape (n, outputs, k)."""
         low, high = (self.parts(end) for end in box)
         return (high > self.at_least(low.amax(dim=2))[:, :, None]) & (low < high)
 
@@ -116,20 +117,24 @@ class MaximaLines:
         constant = positive * self.lower_offset[:, None] + negative * self.upper_offset[:, None]
         return pulled.reshape(n, r, *self.step.before), constant.sum(dim=2)
 
-    def push(self, slopes: Box) -> Box:
-        """Turn slopes (n, p, ...) of functions of the input into such of the output."""
-        p = slopes[0].shape[1]
-        chosen = self.chosen[:, None].expand(-1, p, -1)
-        low = slopes[0].flatten(2).gather(2, chosen) * self.lower[:, None]
-        parts = slopes[1].flatten(2)[:, :, self.step.windows.clamp(min=0)]
-        high = (parts * self.upper[:, None]).sum(dim=3)
-        return low.unflatten(2, self.step.after), high.unflatten(2, self.step.after)
+    def pull_at(self, rows: Tensor, places: Tensor) -> tuple[Part, Tensor]:
+        """Bound rows (m, p) of some flattened places from below, for lines on one box (n = 1).
 
-    def push_offsets(self, offsets: Box) -> Box:
-        """Turn their offsets (n, ...), likewise."""
-        low, high = (end[:, 0] for end in self.push((offsets[0][:, None], offsets[1][:, None])))
-        more = self.lower_offset.reshape(low.shape), self.upper_offset.reshape(high.shape)
-        return low + more[0], high + more[1]
+        Returns the places of the input and rows of them, and constants (m,).
+        """
+        positive, negative = rows.clamp(min=0), rows.clamp(max=0)
+        windows, chosen = self.step.windows[places].clamp(min=0), self.chosen[0, places]
+        inputs, column = torch.cat([windows, chosen[:, None]], dim=1).unique(return_inverse=True)
+        upper = (negative[..., None] * self.upper[0, places]).flatten(1)
+        pulled = rows.new_zeros(len(rows), len(inputs))
+        pulled = pulled.index_add(1, column[:, :-1].flatten(), upper)
+        pulled = pulled.index_add(1, column[:, -1], positive * self.lower[0, places])
+        constant = positive @ self.lower_offset[0, places] + negative @ self.upper_offset[0, places]
+        return (inputs, pulled), constant
+
+    def gap(self) -> Tensor:
+        """Return how far apart the offsets of the functions are, shape (n, outputs)."""
+        return (self.upper_offset - self.lower_offset).abs()
 
     def size(self, largest: Tensor) -> Tensor:
         """Bound the sizes of the terms of a pulled unit row, for |x| <= `largest`."""

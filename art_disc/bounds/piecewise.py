@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from art_disc.bounds.affine import Box
+from art_disc.bounds.affine import Box, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,20 @@ class Lines:
         constant = positive * self.lower_offset[:, None] + negative * self.upper_offset[:, None]
         return pulled, constant.flatten(2).sum(dim=2)
 
-    def push(self, slopes: Box) -> Box:
-        """Turn slopes (n, p, ...) of functions of the input into such of the output."""
-        return slopes[0] * self.lower[:, None], slopes[1] * self.upper[:, None]
+    def pull_at(self, rows: Tensor, places: Tensor) -> tuple[Part, Tensor]:
+        """Bound rows (m, p) of some flattened places from below, for lines on one box (n = 1).
 
-    def push_offsets(self, offsets: Box) -> Box:
-        """Turn their offsets (n, ...), likewise."""
-        low, high = offsets
-        return low * self.lower + self.lower_offset, high * self.upper + self.upper_offset
+        Returns the places of the input and rows of them, and constants (m,).
+        """
+        names = (self.lower, self.lower_offset, self.upper, self.upper_offset)
+        lower, lower_offset, upper, upper_offset = (each.flatten()[places] for each in names)
+        positive, negative = rows.clamp(min=0), rows.clamp(max=0)
+        constant = positive @ lower_offset + negative @ upper_offset
+        return (places, positive * lower + negative * upper), constant
+
+    def gap(self) -> Tensor:
+        """Return how far apart the offsets of the lines are, shape (n, ...)."""
+        return self.upper_offset - self.lower_offset
 
     def size(self, largest: Tensor) -> Tensor:
         """Bound the sizes of the terms of a pulled unit row, for |x| <= `largest`."""

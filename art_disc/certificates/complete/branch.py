@@ -5,17 +5,37 @@ from typing import Any
 
 import numpy as np
 
-from art_disc.certificates.complete.frame import Frame
+from art_disc.bounds import boxes_of, reduced
+from art_disc.certificates.complete.frame import CrownFrame, Region
+from art_disc.certificates.complete.node import Frame, Node
 from art_disc.certificates.complete.scene import Scene
+from art_disc.certificates.complete.tabled import TabledFrame
 from art_disc.certificates.enumeration import Enumeration
 from art_disc.certificates.problem import Finding
 from art_disc.certificates.spend import Spend
 from art_disc.codebox import CodeBox
-from art_disc.core.checks import Float64Array, IntArray
+from art_disc.core.checks import IntArray
 
 # code boxes of at most 2^this many code images are enumerated
 LEAF = 8
-_MOST_NODES = 64
+_BYTES = 8
+# of the matrices of a reduced network; beyond it, making them takes longer than using them
+_MOST_NUMBERS = 1 << 22
+# each goes through the network by itself before there are tables
+_MOST_UNITS = 128
+
+
+def frame_of(region: Region, megabytes: float) -> Frame:
+    """Return the frame that suits an image: tables, or the smaller or the whole network."""
+    if len(region.units) <= _MOST_UNITS:
+        tabled = TabledFrame(region, megabytes)
+        if tabled.useful:
+            return tabled
+    # no network of its own for what is enumerated at once
+    graph, room = region.scene.graph, 0 if is_leaf(region.root.log2[0]) else megabytes
+    most = min(int(room * 2**20 / 2 / _BYTES), _MOST_NUMBERS)
+    small = reduced(graph, boxes_of(graph, region.low, region.high), most)
+    return CrownFrame(region, small, megabytes)
 
 
 class Search:
@@ -35,13 +55,9 @@ class Search:
         self.tried = 0
         self.nodes = 0
         self.start = time.perf_counter()
-        # no network of its own for what is enumerated at once
-        small = is_leaf(scene.problem.log2[index])
-        self.frame = Frame(scene, index, 0 if small else spend.megabytes)
-        self.open: list[tuple[float, CodeBox]] = [(bound, self.frame.root)]
-        widest = max(shape.numel() for shape in self.frame.graph.shapes) * 64
-        widest *= max(scene.classes, len(self.frame.inputs) if self.frame.forward else 0)
-        self.at_once = int(np.clip(spend.megabytes * 2**20 / widest, 1, _MOST_NODES))
+        region = Region(scene, index)
+        self.frame = frame_of(region, spend.megabytes)
+        self.open = [Node(bound, region.root)]
 
     def run(self) -> Finding:
         """Decide the image, or spend what may be spent."""
@@ -55,7 +71,7 @@ class Search:
         return Finding(done.verdict, done.reason, done.witness, self.tried)
 
     def _undecided(self, spent: str) -> Finding:
-        best = min(bound for bound, _ in self.open)
+        best = min(node.bound for node in self.open)
         reason = f"{spent} spent; {self.scene.why(self.found.index, best)}"
         if self.found.reason:
             reason = f"{self.found.reason}; {reason}"
@@ -63,30 +79,26 @@ class Search:
 
     def _step(self) -> None:
         """Bound the boxes opened last, and cut those that are not decided."""
-        taken = self.open[-self.at_once :]
-        del self.open[-self.at_once :]
-        nodes = joined([box for _, box in taken])
-        small = is_leaf(nodes.log2)
-        for row in np.flatnonzero(small):
-            self._enumerate(nodes.take(np.array([row])))
-        nodes = nodes.take(~small)
-        if not len(nodes):
+        taken = self.open[-self.frame.at_once :]
+        del self.open[-self.frame.at_once :]
+        small = [is_leaf(node.box.log2[0]) for node in taken]
+        for node in (node for node, leaf in zip(taken, small, strict=True) if leaf):
+            self._enumerate(node.box)
+        nodes = [node for node, leaf in zip(taken, small, strict=True) if not leaf]
+        if not nodes:
             return
-        least, *slopes = self.frame.bounded(nodes)
+        looked = self.frame.look(nodes, self.tolerance)
         self.nodes += len(nodes)
-        # not greater, so that nan stays open
-        left = ~(least.numpy() > self.tolerance)
-        nodes, slopes = nodes.take(left), [slope[left] for slope in slopes]
-        if len(nodes):
-            self._judge(lowest_codes(nodes, slopes[0] + slopes[1]))
-            self._cut(nodes, least.numpy()[left], slopes)
-
-    def _cut(self, nodes: CodeBox, least: Float64Array, slopes: list[Float64Array]) -> None:
-        halves = nodes.split(best_units(nodes, *slopes))
+        self._judge(np.concatenate([each.codes for each in looked]))
+        halves = []
+        for node, each in zip(nodes, looked, strict=True):
+            # not greater, so that nan stays open
+            if each.unit is not None and not each.least > self.tolerance:
+                cut = node.box.split(np.array([each.unit]))
+                halves.append([Node(each.least, half, each.known) for half in cut])
         # both halves of the worst box are looked at next
-        for row in np.argsort(-least, kind="stable"):
-            at = np.array([row])
-            self.open += [(float(least[row]), half.take(at)) for half in halves]
+        for pair in sorted(halves, key=lambda pair: -pair[0].bound):
+            self.open += pair
 
     def _enumerate(self, node: CodeBox) -> None:
         counts = node.counts[0]
@@ -96,6 +108,8 @@ class Search:
 
     def _judge(self, codes: IntArray) -> None:
         """Let the classifier look at the code images (m, free) that are not clearly right."""
+        if not len(codes):
+            return
         self.tried += len(codes)
         least = self.frame.margins_at(codes).amin(dim=1).numpy()
         codes = codes[~(least > self.tolerance)]
@@ -109,34 +123,3 @@ class Search:
 def is_leaf(log2: Any) -> Any:
     """Return whether boxes of 2^log2 code images are enumerated, as the shape of `log2`."""
     return log2 <= LEAF + 1e-9
-
-
-def joined(boxes: list[CodeBox]) -> CodeBox:
-    """Return the rows of boxes of the same units."""
-    codes = np.concatenate([box.codes for box in boxes])
-    return CodeBox(boxes[0].codewords, codes, np.concatenate([box.counts for box in boxes]))
-
-
-def lowest_codes(nodes: CodeBox, slope: Float64Array) -> IntArray:
-    """Codes (n, free) of the codewords that lie lowest along a slope (n, free, d) of each unit."""
-    height = (nodes.codewords[nodes.codes] * slope[:, :, None]).sum(axis=-1)
-    best = height.argmin(axis=2)
-    return np.asarray(np.take_along_axis(nodes.codes, best[..., None], axis=2)[..., 0])
-
-
-def best_units(nodes: CodeBox, by_low: Float64Array, by_high: Float64Array) -> IntArray:
-    """Return of each node (n,) the unit whose halves both gain most, to first order."""
-    rows, units = np.nonzero(nodes.free)
-    single = CodeBox(
-        nodes.codewords, nodes.codes[rows, units][:, None], nodes.counts[rows, units][:, None]
-    )
-    low, high = (end[:, 0] for end in single.hull())
-    gains = []
-    for half in single.split(np.zeros(len(rows), dtype=np.int64)):
-        less, more = (end[:, 0] for end in half.hull())
-        gain = by_low[rows, units] * (less - low) + by_high[rows, units] * (more - high)
-        gains.append(gain.sum(axis=1))
-    score = np.full(nodes.counts.shape, -np.inf)
-    # the larger one tells apart those whose smaller one is 0
-    score[rows, units] = np.minimum(*gains) + 1e-3 * np.maximum(*gains)
-    return np.asarray(score.argmax(axis=1))
