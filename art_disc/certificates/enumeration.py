@@ -9,7 +9,7 @@ import numpy as np
 
 from art_disc.certificates.jobs import Job, check_sendable, run_jobs
 from art_disc.certificates.problem import Finding, Options, Problem
-from art_disc.codebox import point_for
+from art_disc.codebox import CodeBox, Reach, from_units, to_units
 from art_disc.codebox.grid import nearest_on_grid
 from art_disc.core.checks import Float32Array, Float64Array, IntArray
 
@@ -78,7 +78,6 @@ class Enumeration:
         # a perturbed input that is really misclassified; until then, why the input is undecided
         self.witness: Float32Array | None = None
         self.reason = ""
-        self._points: dict[tuple[int, int], Float32Array | None] = {}
 
     @property
     def open(self) -> bool:
@@ -126,24 +125,28 @@ class Enumeration:
 
     def realised(self, codes: IntArray) -> Float32Array:
         """Return perturbed inputs of codes (rows, free units), for the rows that have any."""
-        threat, target, images = self.problem.threat, self.problem.target, self.problem.images
-        clean = target.units(images[self.index][None])[0]
-        base = nearest_on_grid(clean, threat.eps) if threat.domain == "8bit" else clean
-        units = np.repeat(base[None], len(codes), axis=0)
-        real = np.ones(len(codes), dtype=bool)
-        for column, unit in enumerate(self.free.tolist()):
-            for code in np.unique(codes[:, column]).tolist():
-                if (unit, code) not in self._points:
-                    self._points[unit, code] = point_for(
-                        clean[unit], code, target.codebook, threat.eps, threat.domain
-                    )
-                point = self._points[unit, code]
-                rows = codes[:, column] == code
-                if point is None:
-                    real &= ~rows
-                else:
-                    units[rows, unit] = point
-        return target.images(units[real], images.shape[1:])
+        threat, target = self.problem.threat, self.problem.target
+        image = self.problem.images[self.index][None]
+        layout = {"channels_first": target.channels_first}
+        moved = image
+        if threat.domain == "8bit":
+            levels = nearest_on_grid(target.units(image), threat.eps)
+            moved = target.images(levels, image.shape[1:])
+        pixels = to_units(image, target.codebook, **layout)[0, self.free]
+        may = CodeBox.of_mask(
+            self.problem.mask(self.index)[None, self.free], target.codebook.codewords_
+        )
+        reach = Reach.of(pixels, may.codes[0], target.codebook, threat, upper=target.upper)
+        # each unit with each of its codes once
+        columns = np.broadcast_to(np.arange(len(self.free)), codes.shape)
+        asked = np.stack([columns.reshape(-1), codes.reshape(-1)])
+        (unit, code), which = np.unique(asked, axis=1, return_inverse=True)
+        points, found = reach.take(unit).nearest(code)
+        which = which.reshape(codes.shape)
+        units = np.repeat(to_units(moved, target.codebook, **layout), len(codes), axis=0)
+        units[:, self.free] = points[which]
+        real = found[which].all(axis=1)
+        return from_units(units[real], image.shape[1:], target.codebook, **layout)
 
 
 def _classify(enumerations: Sequence[Enumeration], problem: Problem, batch_size: int) -> None:

@@ -11,7 +11,7 @@ from art_disc.bounds.affine import Affine, Scale
 from art_disc.bounds.linear import Bounds
 from art_disc.bounds.maxima import Maxima
 from art_disc.bounds.piecewise import Piecewise
-from tests.bounds.conftest import KINDS
+from studies.random_networks import KINDS
 
 SHAPE, NETS = (2, 5, 5), 100
 EYE = torch.eye(3, dtype=torch.float64)[None]

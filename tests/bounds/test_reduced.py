@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from art_disc.bounds import boxes_of, crown, reduced, trace
-from tests.bounds.conftest import KINDS
+from studies.random_networks import KINDS
 
 SHAPE = (2, 5, 5)
 EYE = torch.eye(3, dtype=torch.float64)[None]

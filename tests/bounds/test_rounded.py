@@ -11,7 +11,8 @@ from art_disc.bounds.affine import Convolution
 from art_disc.bounds.graph import Graph
 from art_disc.bounds.rounded import PatchConvolution
 from art_disc.core.errors import CertificateError
-from tests.bounds.conftest import KINDS, make_box, make_network
+from studies.random_networks import KINDS, Standardised, make_network
+from tests.bounds.conftest import make_box
 
 SHAPE = (2, 5, 5)
 EYE = torch.eye(3, dtype=torch.float64)[None]
@@ -139,7 +140,7 @@ def test_factors_are_folded_before_they_are_rounded():
 
 
 def test_standardisation_is_part_of_what_codewords_are_rounded_behind():
-    net = KINDS["constants"](None)[0].eval()
+    net = Standardised(nn.Conv2d(2, 2, 3)).eval()
     graph = trace(nn.Sequential(net, nn.Flatten(), nn.Linear(18, 3)), SHAPE, torch.float64)
     short = RoundedNetwork(graph, torch.zeros(SHAPE).double(), torch.ones(SHAPE).double(), bits=5)
     x = torch.rand(4, *SHAPE)

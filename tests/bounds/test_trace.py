@@ -8,7 +8,7 @@ from torch.nn import functional
 from art_disc.bounds import LAYERS, trace
 from art_disc.core.errors import CertificateError
 from art_disc.networks import DigitsNet, MadryMnistNet, ResNet32
-from tests.bounds.conftest import KINDS
+from studies.random_networks import KINDS
 
 SHAPE = (2, 5, 5)
 

@@ -125,16 +125,21 @@ def test_more_code_images_than_allowed_is_undecided_and_a_clean_error_is_not(thr
     )
 
 
-@pytest.mark.parametrize(("ties", "verdict"), [("lowest", "undecided"), ("highest", "falsified")])
-def test_a_code_that_only_a_tie_could_reach(thresholded, assert_witnesses, ties, verdict):
-    # 0.25 + 0.25 is the border of {0, 1}, in float32 too; a value beyond it is out of the budget
-    classifier = thresholded(Codebook([0.0, 1.0], ties=ties), (1, 1, 1), 0.5)
-    x = np.full((1, 1, 1, 1), 0.25, dtype=np.float32)
-    result = certify(classifier, x, [0], eps=0.25, verbose=False)
-    assert result.verdicts == (verdict,)
-    if verdict == "undecided":
-        assert result.record.reasons == ("reachable only by a tie or rounding",)
-    assert_witnesses(result, classifier, x, [0], 0.25)
+@pytest.mark.parametrize("upper", [1.0, 255.0])
+@pytest.mark.parametrize("ties", ["lowest", "highest"])
+def test_a_code_that_the_very_edge_of_the_budget_reaches(
+    thresholded, assert_witnesses, ties, upper
+):
+    # .25 + .25 is the border of {0, 1}, in float32 too; the next value is within one rounding
+    book = Codebook([0.0, 1.0], ties=ties)
+    classifier = thresholded(book, (1, 1, 1), upper / 2, clip_values=(0, upper))
+    x = np.full((1, 1, 1, 1), 0.25 * upper, dtype=np.float32)
+    for eps, verdict in ((0.25, "falsified"), (0.25 - 1e-6, "undecided")):
+        result = certify(classifier, x, [0], eps=eps * upper, verbose=False)
+        assert result.verdicts == (verdict,)
+        if verdict == "undecided":
+            assert result.record.reasons == ("reachable only by a tie or rounding",)
+        assert_witnesses(result, classifier, x, [0], eps * upper)
 
 
 def test_a_margin_within_float_error_is_undecided(thresholded):

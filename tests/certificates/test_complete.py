@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import Bounds as Range
-from scipy.optimize import LinearConstraint, milp
 from torch import nn
 
 from art_disc.attacks import CodeSpaceAttack
@@ -14,62 +12,22 @@ from art_disc.certificates.complete import branch, method, network, scene
 from art_disc.certificates.problem import Finding
 from art_disc.certificates.spend import Spend
 from art_disc.codebooks import Codebook
-from art_disc.codebox import reachable_codes
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.defences import PixelDiscretization
 from art_disc.estimators import build_classifier
 from art_disc.metrics import certify
-from tests.bounds.conftest import KINDS, make_network
+from studies.random_networks import DEEP, KINDS
+from studies.soundness import against_enumeration, against_programmes, make_case, small_cases
 from tests.certificates.conftest import wide
 
 HALVES = Codebook([0.0, 1.0])
 DENSITY = Codebook([0.0, 253 / 255])
 
-SHAPE, EPS, MOST = (2, 5, 5), 12 / 255, 8
-IMAGES = 28
-
-
-def codebook(rng):
-    """Two to five grey or two-channel codewords, some of them close to others."""
-    k, colour = int(rng.integers(2, 6)), bool(rng.integers(2))
-    levels = rng.integers(40, 256, (k, 2 if colour else 1))
-    levels[-1] = np.clip(levels[-2] + rng.integers(1, 20, levels.shape[1]), 0, 255)
-    # one that a pixel keeps
-    levels[0] = 0
-    words = np.unique(levels, axis=0) / 255
-    metric = str(rng.choice(["l_inf", "l1", "l2"]))
-    return Codebook(words if colour else words[:, 0], metric=metric, per_channel=not colour)
-
-
-def images(book, rng):
-    """Images of codewords that stay as they are, but for a few pixels on borders and ties."""
-    words = book.codewords_
-    own = reachable_codes(words.T[None, :, None].copy(), book, eps=EPS)[0].sum(axis=-1) == 1
-    lone = np.flatnonzero(own)
-    units = 50 // words.shape[1]
-    border = words[rng.integers(0, len(words), (IMAGES, units, 2))].mean(axis=2)
-    border = border + rng.uniform(-EPS, EPS, border.shape) * rng.integers(0, 2)
-    free = rng.permuted(np.arange(units)[None].repeat(IMAGES, axis=0), axis=1) < 5
-    base = words[lone[rng.integers(0, len(lone), (IMAGES, units))]]
-    x = np.where(free[..., None], border, base).clip(0, 1).astype(np.float32)
-    if words.shape[1] == 1:
-        return x.reshape(IMAGES, *SHAPE)
-    return np.ascontiguousarray(np.moveaxis(x.reshape(IMAGES, 5, 5, 2), -1, 1))
-
 
 def case(kind, seed):
-    """A classifier around one kind of layer, and images with at most 2^8 code images."""
-    rng = np.random.default_rng([seed, len(kind)])
-    book = codebook(rng)
-    net = make_network(kind, seed).to(torch.float32)
-    x = images(book, rng)
-    # so that no class wins everywhere
-    net[-1].bias.data -= net(torch.from_numpy(x)).mean(dim=0)
-    classifier = build_classifier(
-        net, input_shape=SHAPE, nb_classes=3, defences=[PixelDiscretization(book)]
-    )
-    few = np.log2(reachable_codes(x, book, eps=EPS).sum(axis=-1)).sum(axis=1) <= MOST
-    return classifier, x[few]
+    """A classifier around one kind of layer, images with few code images, and a budget."""
+    made = make_case(kind, seed, n=16, bits=(3, 8))
+    return made.classifier, made.x, made.eps
 
 
 @pytest.fixture
@@ -84,33 +42,19 @@ def no_attack(monkeypatch):
     monkeypatch.setattr(method, "falsified", lambda *args, **_: {})
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_verdicts_are_those_of_enumeration(no_leaves, no_attack, assert_witnesses, kind):
-    total, seen = 0, set()
-    for seed in range(6):
-        classifier, x = case(kind, seed)
-        if not len(x):
-            continue
-        before = x.copy()
-        labels = classifier.predict(x).argmax(axis=1)
-        options = {"eps": EPS, "verbose": False}
-        exact = certify(classifier, x, labels, **options)
-        found = certify(classifier, x, labels, method="complete", **options)
-        bounded = certify(classifier, x, labels, method="bounds", **options)
-        assert found.verdicts == exact.verdicts
-        assert np.array_equal(x, before)
-        assert_witnesses(found, classifier, x, labels, EPS)
-        proved = np.array(bounded.verdicts) == "certified"
-        assert (np.array(exact.verdicts)[proved] == "certified").all()
-        total += len(x)
-        seen |= set(found.verdicts)
-    assert total >= 100
-    assert {"certified", "falsified"} <= seen
+@pytest.mark.parametrize("kind", [*KINDS, *DEEP])
+def test_verdicts_are_those_of_enumeration(kind):
+    found = against_enumeration(small_cases(kind, 6, n=6, bits=(4, 9)), draws=20)
+    assert found["different"] == []
+    assert found["random code images"]["tried"] > 0
+    assert found["random code images"]["wrong"] == 0
+    assert found["cases"] == 36
+    assert {"certified", "falsified"} <= set(found["verdicts"])
 
 
 def test_a_leaf_that_is_not_enumerated_is_seen(monkeypatch):
-    classifier, x = case("relu", 1)
-    options = {"eps": EPS, "verbose": False}
+    classifier, x, eps = case("relu", 1)
+    options = {"eps": eps, "verbose": False}
     exact = certify(classifier, x, **options)
     assert exact.count("falsified") > 0
     assert certify(classifier, x, method="complete", **options).verdicts == exact.verdicts
@@ -128,10 +72,10 @@ def test_bounds_one_per_cent_too_tight_are_seen(monkeypatch, no_leaves, no_attac
         self.boxes[0] = low, high
         return found
 
-    options = {"eps": EPS, "verbose": False}
     exact, found = [], []
     for seed in range(6):
-        classifier, x = case("max_pool", seed)
+        classifier, x, eps = case("max_pool", seed)
+        options = {"eps": eps, "verbose": False}
         exact += certify(classifier, x, **options).verdicts
         with monkeypatch.context() as patch:
             patch.setattr(Bounds, "lower", raised)
@@ -184,45 +128,12 @@ def test_equal_scores_are_not_certified(monkeypatch):
     assert certify(classifier, x, [0], **options).verdicts == ("certified",)
 
 
-def least_margin(net, rival):
-    """Least margin of class 0 over a rival with every pixel .2 or .8, as an integer programme."""
-    (w, b), (v, c) = (
-        (net[i].weight.detach().double().numpy(), net[i].bias.detach().double().numpy())
-        for i in (1, 3)
-    )
-    hidden, pixels = w.shape
-    # x = .2 + .6 z; h >= 0, h >= a, h <= a - l (1 - s), h <= u s for a = w x + b in [l, u]
-    w, b = 0.6 * w, b + 0.2 * w.sum(axis=1)
-    low, high = b + np.minimum(w, 0).sum(axis=1), b + np.maximum(w, 0).sum(axis=1)
-    eye, none = np.eye(hidden), np.zeros((hidden, hidden))
-    rows = [
-        LinearConstraint(np.hstack([-w, eye, none]), b, np.inf),
-        LinearConstraint(np.hstack([-w, eye, -np.diag(low)]), -np.inf, b - low),
-        LinearConstraint(np.hstack([np.zeros((hidden, pixels)), eye, -np.diag(high)]), -np.inf, 0),
-    ]
-    most = np.concatenate([np.ones(pixels), np.maximum(high, 0), np.ones(hidden)])
-    whole = np.concatenate([np.ones(pixels), np.zeros(hidden), np.ones(hidden)])
-    cost = np.concatenate([np.zeros(pixels), v[0] - v[rival], np.zeros(hidden)])
-    answer = milp(cost, integrality=whole, bounds=Range(0, most), constraints=rows)
-    assert answer.success
-    return answer.fun + c[0] - c[rival]
-
-
-def test_verdicts_are_those_of_an_integer_programme(no_attack):
-    seen = []
-    for seed in range(24):
-        classifier, net, x = wide(seed)
-        clean = classifier.predict(x).argmax(axis=1) == 0
-        if not clean.any():
-            continue
-        true = min(least_margin(net, rival) for rival in (1, 2))
-        found = certify(classifier, x[clean][:1], [0], eps=0.1, method="complete", verbose=False)
-        assert found.record.free_pixels == (24,)
-        if abs(true) > 1e-3:
-            seen.append(found.verdicts[0])
-            assert found.verdicts == ("certified" if true > 0 else "falsified",)
-    assert len(seen) > 15
-    assert set(seen) == {"certified", "falsified"}
+def test_verdicts_are_those_of_an_integer_programme():
+    found = against_programmes(range(12), draws=20)
+    assert found["different"] == []
+    assert found["random code images"]["wrong"] == 0
+    assert found["cases"] > 8
+    assert set(found["verdicts"]) == {"certified", "falsified"}
 
 
 def test_what_may_be_spent_is_spent_and_the_best_bound_is_told(no_leaves, no_attack):
@@ -243,12 +154,12 @@ def test_what_may_be_spent_is_spent_and_the_best_bound_is_told(no_leaves, no_att
 
 def test_a_network_too_large_to_reduce_is_searched_as_it_is(no_leaves, no_attack):
     for seed in range(3):
-        classifier, x = case("convolution", seed)
-        exact = certify(classifier, x, eps=EPS, verbose=False)
+        classifier, x, eps = case("convolution", seed)
+        exact = certify(classifier, x, eps=eps, verbose=False)
         whole = certify(
             classifier,
             x,
-            eps=EPS,
+            eps=eps,
             method="complete",
             spend=Spend(megabytes=1e-4),
             verbose=False,
@@ -357,23 +268,23 @@ def test_what_the_attack_does_not_take_is_searched_without_it(monkeypatch, no_le
         raise InputError(msg)
 
     monkeypatch.setattr(CodeView, "of", refused)
-    classifier, x = case("relu", 1)
-    exact = certify(classifier, x, eps=EPS, verbose=False)
-    assert certify(classifier, x, eps=EPS, method="complete", verbose=False).verdicts == (
+    classifier, x, eps = case("relu", 1)
+    exact = certify(classifier, x, eps=eps, verbose=False)
+    assert certify(classifier, x, eps=eps, method="complete", verbose=False).verdicts == (
         exact.verdicts
     )
 
 
 @pytest.mark.parametrize("threat", [{"domain": "8bit"}, {"rule": "paper"}])
 def test_the_attack_keeps_to_the_threat(monkeypatch, no_leaves, assert_witnesses, threat):
-    classifier, x = case("relu", 0)
+    classifier, x, eps = case("relu", 1)
     x = np.rint(255 * x) / np.float32(255)
     labels = classifier.predict(x).argmax(axis=1)
-    options = {"eps": EPS, "verbose": False, **threat}
+    options = {"eps": eps, "verbose": False, **threat}
     exact = certify(classifier, x, labels, **options)
     monkeypatch.setattr(method, "Search", Idle)
     found = certify(classifier, x, labels, method="complete", **options)
     broken, wanted = (np.array(c.verdicts) == "falsified" for c in (found, exact))
     assert broken.sum() >= 0.8 * wanted.sum() > 3
     assert not broken[~wanted].any()
-    assert_witnesses(found, classifier, x, labels, EPS)
+    assert_witnesses(found, classifier, x, labels, eps)

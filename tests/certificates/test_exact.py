@@ -13,7 +13,7 @@ from art_disc.defences import PixelDiscretization
 from art_disc.estimators import build_classifier
 from art_disc.metrics import certify, rounded_classifier
 from art_disc.networks import ResNet32
-from tests.certificates.test_complete import EPS, case
+from tests.certificates.test_complete import case
 
 
 @pytest.mark.parametrize("kind", ["residual", "average_pool", "hard_tanh", "constants"])
@@ -23,16 +23,16 @@ def test_verdicts_are_those_of_enumeration_of_the_rounded_classifier(
     monkeypatch.setattr(branch, "LEAF", 1)
     seen = set()
     for seed in range(3):
-        classifier, x = case(kind, seed)
+        classifier, x, eps = case(kind, seed)
         short = rounded_classifier(classifier, bits=6)
         labels = short.predict(x).argmax(axis=1)
-        options = {"eps": EPS, "verbose": False}
+        options = {"eps": eps, "verbose": False}
         exact = certify(short, x, labels, **options)
         found = certify(short, x, labels, method="complete", **options)
         bounded = certify(short, x, labels, method="bounds", **options)
         assert found.verdicts == exact.verdicts
         assert found.classifier is short
-        assert_witnesses(found, short, x, labels, EPS)
+        assert_witnesses(found, short, x, labels, eps)
         proved = np.array(bounded.verdicts) == "certified"
         assert (np.array(exact.verdicts)[proved] == "certified").all()
         for certificate in (exact, found, bounded):
@@ -72,7 +72,7 @@ def test_the_least_margin_counts_and_a_tie_does_not(method):
 
 
 def test_predictions_do_not_depend_on_batches_and_keep_the_image():
-    classifier, x = case("convolution", 0)
+    classifier, x, _ = case("convolution", 0)
     short = rounded_classifier(classifier, bits=8)
     assert rounded_classifier(short) is short
     before = x.copy()
