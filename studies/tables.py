@@ -26,6 +26,7 @@ can be run again. One of them, on the data at hand:
 art-disc reproduce chen2018-table3 --n-ex 200
 art-disc reproduce chen2018-table4 --setting disc_nat_pre --codes 10 300 --train-steps 500
 art-disc reproduce chen2019-figure1 --dataset mnist
+art-disc reproduce chen2018-table2 --method complete --sample random --n-ex 1000 --jobs 2
 ```
 
 Networks are trained (or taken from the cache), each row is attacked, and our numbers are printed

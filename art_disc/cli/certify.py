@@ -12,10 +12,9 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from art_disc.cli.exits import DONE, INTERRUPTED
-from art_disc.cli.options import METHODS, MODEL, RUN, SPEND, given, refuse, share
+from art_disc.cli.options import METHOD, MODEL, ONLY, RUN, given, method_words, refuse, share
 
-# options of one method alone, of all, and of defences that draw
-ONLY = {"enumeration": ("max_free",), "complete": ("nodes", "seconds", "megabytes")}
+# options of certificates of codewords, and of defences that draw
 CODES, DRAWN = ("method", "arithmetic", "rule", "domain", "jobs"), ("draws", "confidence")
 
 
@@ -36,12 +35,7 @@ def add(parser: ArgumentParser) -> None:
 
 def _methods(parser: ArgumentParser) -> None:
     """Add by what code images are decided, and at what cost."""
-    parser.add_argument(
-        "--method",
-        choices=METHODS,
-        help="classify all code images (enumeration, default), bound the network on them (bounds), "
-        "or bound, attack and search (complete)",
-    )
+    share(parser, *METHOD)
     parser.add_argument(
         "--arithmetic",
         choices=("float", "exact"),
@@ -49,31 +43,12 @@ def _methods(parser: ArgumentParser) -> None:
         "float",
     )
     parser.add_argument(
-        "--max-free",
-        type=int,
-        help="enumerate an image if it has at most 2^MAX_FREE reachable code images; default 12",
-    )
-    share(parser, *SPEND, "--jobs")
-    parser.add_argument(
         "--unable",
         type=int,
         metavar="B",
         help="also count images with more than 2^B reachable code images, which the papers (B 25 "
         "to 30) gave up",
     )
-
-
-def _method(options: Namespace) -> dict[str, Any]:
-    """Return what `certify` is to be told; refuse what is of another method."""
-    from art_disc.metrics import Spend
-
-    method = options.method or "enumeration"
-    for owner, dests in ONLY.items():
-        if owner != method:
-            refuse(options, dests, f"is of --method {owner}, not of {method}")
-    spend = Spend(**given(options, *ONLY["complete"]))
-    words = given(options, *CODES, *ONLY["enumeration"])
-    return {"spend": spend, "n_jobs": words.pop("jobs", 1), **words}
 
 
 def run(options: Namespace) -> int:
@@ -100,7 +75,8 @@ def run(options: Namespace) -> int:
             eps=listed,
             out=options.out,
             verbose=not options.quiet,
-            **_method(options),
+            **given(options, "arithmetic", "rule", "domain"),
+            **method_words(options),
         )
     except CurveInterrupted as stop:
         _tell(stop.partial, options)

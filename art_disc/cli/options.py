@@ -78,6 +78,9 @@ MODEL = ("--model", "--weights", "--epochs", "--retrain", "--training", "--train
 # of certificates; their own table would load torch
 METHODS = ("enumeration", "bounds", "complete")
 SPEND = ("--nodes", "--seconds", "--megabytes")
+METHOD = ("--method", "--max-free", *SPEND, "--jobs")
+# options of one method alone
+ONLY = {"enumeration": ("max_free",), "complete": ("nodes", "seconds", "megabytes")}
 
 SHARED: dict[str, dict[str, Any]] = {
     "--dataset": {
@@ -144,6 +147,15 @@ SHARED: dict[str, dict[str, Any]] = {
         "default": 20,
         "help": "fresh draws that a randomised defence is scored on",
     },
+    "--method": {
+        "choices": METHODS,
+        "help": "classify all code images (enumeration, default), bound the network on them "
+        "(bounds), or bound, attack and search (complete)",
+    },
+    "--max-free": {
+        "type": int,
+        "help": "enumerate an image if it has at most 2^MAX_FREE reachable code images; default 12",
+    },
     "--nodes": {
         "type": int,
         "help": "most that the method complete spends on an image: boxes of code images bounded; "
@@ -181,6 +193,19 @@ def refuse(options: Namespace, dests: tuple[str, ...], why: str) -> None:
         if getattr(options, dest) not in ((), [], None):
             msg = f"--{dest.replace('_', '-')} {why}; leave it out"
             raise InputError(msg)
+
+
+def method_words(options: Namespace) -> dict[str, Any]:
+    """Return by what method `certify` is to decide, and at what cost; refuse what is of another."""
+    from art_disc.metrics import Spend
+
+    method = options.method or "enumeration"
+    for owner, dests in ONLY.items():
+        if owner != method:
+            refuse(options, dests, f"is of --method {owner}, not of {method}")
+    words = given(options, "method", *ONLY["enumeration"])
+    spend = Spend(**given(options, *ONLY["complete"]))
+    return {"spend": spend, "n_jobs": 1 if options.jobs is None else options.jobs, **words}
 
 
 @contextmanager

@@ -8,9 +8,20 @@ same words go on with an interrupted run.
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from art_disc.cli.options import given, names, number, refuse, say, settings_of, share
+from art_disc.cli.options import (
+    METHOD,
+    given,
+    method_words,
+    names,
+    number,
+    refuse,
+    say,
+    settings_of,
+    share,
+)
 from art_disc.core.errors import InputError
 
+_CERTIFY = ("method", "max_free", "nodes", "seconds", "megabytes", "jobs", "sample")
 _ROWS = ("dataset", "setting", "codes", "eps", "attacks", "set", "checks")
 
 
@@ -72,10 +83,12 @@ def _how_much(parser: ArgumentParser) -> None:
         choices=("none", "quick", "standard", "full"),
         help="check each row's evaluation too; default none",
     )
+    share(parser, *METHOD)
     parser.add_argument(
-        "--max-free",
-        type=int,
-        help="tables of certificates: enumerate up to 2^MAX_FREE code images; default 12",
+        "--sample",
+        choices=("first", "random"),
+        help="tables of certificates: certify the first test images (default), or some drawn by "
+        "--seed",
     )
 
 
@@ -87,9 +100,9 @@ def run(options: Namespace) -> None:
 
     # title, what runs it, and the options that say nothing about it
     known = {
-        **{name: (table.title, _accuracies, ("max_free",)) for name, table in TABLES.items()},
+        **{name: (table.title, _accuracies, _CERTIFY) for name, table in TABLES.items()},
         **{name: (title, _certificates, _ROWS) for name, title in CERTIFICATES.items()},
-        FIGURE5: (TITLE, _figure5, (*_ROWS, "train_steps", "max_free")),
+        FIGURE5: (TITLE, _figure5, (*_ROWS, *_CERTIFY, "train_steps")),
     }
     if options.table is None:
         for name in sorted(known):
@@ -142,7 +155,8 @@ def _certificates(options: Namespace) -> Path:
     from art_disc.report import as_text
     from art_disc.reproduction import reproduce_certificates
 
-    settings = given(options, "out", "n_ex", "max_free", "train_steps", "seed", "data_dir")
+    settings = given(options, "out", "n_ex", "sample", "train_steps", "seed", "data_dir")
+    settings |= method_words(options)
     record = reproduce_certificates(options.table, verbose=not options.quiet, **settings)
     print(as_text(record))
     return Path(options.out) / f"{record.table}.json"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from torch import nn
 
+from art_disc.certificates.methods import METHODS
 from art_disc.cli import main
 from art_disc.core.errors import InputError
 from art_disc.core.records import load_record
@@ -259,6 +260,41 @@ def test_certificates_beside_the_printed_ones(folder, tmp_path, capsys):
     assert "lower limit" in capsys.readouterr().out
     with pytest.raises(InputError, match="there are chen2018-table2"):
         reproduce_certificates("chen2018-table3")
+
+
+def test_certificates_by_search_on_a_random_sample(folder, tmp_path, capsys, monkeypatch):
+    words = [
+        "reproduce", "chen2019-table4", "--method", "complete", "--sample", "random", "--n-ex", "5",
+        "--nodes", "20", "--seconds", "600", "--train-steps", "60", "--data-dir", str(folder),
+        "--out", str(tmp_path), "--quiet",
+    ]  # fmt: skip
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    record = CertificateTableRecord.load(tmp_path / "chen2019-table4.json")
+    wanted = {"method": "complete", "sample": "random", "spend_nodes": 20}
+    assert wanted.items() <= record.settings.items()
+    assert "a random 5 test images by complete" in told
+    rows = record.rows
+    assert all(row.total == 5 and row.method == "complete" for row in rows)
+    assert [r.certified for r in rows] == sorted((r.certified for r in rows), reverse=True)
+    assert [r.falsified for r in rows] == sorted(r.falsified for r in rows)
+    assert rows[-1].unable == 5 > rows[0].unable == 0
+    assert len({r.wrong_when_clean for r in rows}) == 1
+    # all of it is on the disk: nothing is decided again, and the sample is not the first ones
+    monkeypatch.setitem(METHODS, "complete", lambda p, _: {}.fromkeys(p.to_decide))
+    assert main(words) == 0
+    assert capsys.readouterr().out == told
+
+
+def test_options_of_certificates_are_refused_elsewhere(capsys, tmp_path):
+    for words in (["chen2018-table3", "--method", "bounds"], ["chen2019-figure5", "--jobs", "2"]):
+        assert main(["reproduce", *words, "--out", str(tmp_path)]) == 2
+        assert f"{words[1]} has no meaning for {words[0]}" in capsys.readouterr().err
+    assert main(["reproduce", "chen2018-table2", "--nodes", "2", "--out", str(tmp_path)]) == 2
+    assert "--nodes is of --method complete" in capsys.readouterr().err
+    for wrong, match in (({"sample": "last"}, "sample must be"), ({"method": "x"}, "method must")):
+        with pytest.raises(InputError, match=match):
+            reproduce_certificates("chen2018-table2", out=tmp_path, **wrong)
 
 
 def test_figure_5_counts_free_pixels_for_two_codes(folder, tmp_path, monkeypatch, digits):

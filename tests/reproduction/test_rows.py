@@ -186,15 +186,22 @@ def test_certificates_are_of_the_papers_codebook_network_and_budgets(monkeypatch
             seen.append((setting, defences[0], seed))
             return SimpleNamespace(classifier="network", training="t")
 
-    def certify(classifier, x, y, *, eps, max_free, verbose):
-        seen.append((classifier, len(x), eps, max_free))
+    def curve(classifier, x, y, *, eps, max_free, method, **_):
+        seen.append((classifier, len(x), *eps, max_free))
         counts = {"certified": 2, "falsified": 1, "undecided": 3}
-        return SimpleNamespace(record=SimpleNamespace(count=counts.get, seconds=1.5))
+        found = (
+            SimpleNamespace(
+                eps=value, count=counts.get, seconds=1.5, method=method, correct=(True, False),
+                unable=lambda bits: bits // 10, settings={"max_free": max_free},
+            )
+            for value in eps
+        )  # fmt: skip
+        return SimpleNamespace(record=SimpleNamespace(certificates=tuple(found)))
 
     # 30 is not more than the 30 that the papers enumerate
     free = {"exact": np.r_[np.full(40, 31), np.full(1460, 30)],
             "paper_float": np.r_[np.full(20, 31), np.full(1480, 30)]}  # fmt: skip
-    monkeypatch.setattr(certificates, "certify", certify)
+    monkeypatch.setattr(certificates, "certificate_curve", curve)
     monkeypatch.setattr(
         certificates, "free_pixels", lambda x, _, *, eps, rule="exact": free[rule][: len(x)]
     )
@@ -207,12 +214,12 @@ def test_certificates_are_of_the_papers_codebook_network_and_budgets(monkeypatch
     assert (defence.codebook.n_codes, defence.codebook.radius) == (2, 0.6)
     assert defence.surrogate.name == SoftAssignment(10).name
     # never more than the papers enumerated
-    assert runs == [("network", 6, eps, min(12, bits)) for eps, bits in (
-        (0.0, 0), (0.05, 30), (0.1, 30), (0.15, 26), (0.2, 25), (0.25, 25), (0.3, 25))]  # fmt: skip
+    assert runs == [("network", 6, 0.0, 0), ("network", 6, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 12)]
     row = record.rows[1]
     assert (row.images, row.unable_float, row.unable_exact) == (1000, 20, 40)
     assert (row.certified, row.falsified, row.undecided, row.max_bits) == (2, 1, 3, 12)
     assert (row.printed_success, row.printed_limit) == (97.3, 92.6)
+    assert (row.method, row.unable, row.wrong_when_clean) == ("enumeration", 3, 1)
 
 
 def test_the_limit_of_a_row_holds_with_99_percent():

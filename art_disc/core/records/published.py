@@ -178,9 +178,13 @@ class CertificateTableRow(Checked):
         unable_float: Those with more than `bits` free pixels by the printed inequality in the
             papers' float arithmetic.
         unable_exact: The same with every codeword that can really be reached.
-        max_bits: Ours: images with more than 2^max_bits code images are undecided.
-        certified, falsified, undecided: Verdicts on the images that were enumerated.
-        seconds: Of the enumeration.
+        max_bits: Of enumeration: images with more than 2^max_bits code images are undecided.
+        certified, falsified, undecided: Verdicts on the images that were to be certified.
+        seconds: What these took.
+        method: `enumeration`, `bounds` or `complete`.
+        unable: Images to be certified that reach more than 2^bits code images, whatever became of
+            them; older records do not say.
+        wrong_when_clean: Images to be certified that are classified wrongly as they are.
     """
 
     eps: NonNegative
@@ -197,6 +201,9 @@ class CertificateTableRow(Checked):
     falsified: Count
     undecided: Count
     seconds: NonNegative
+    method: str = "enumeration"
+    unable: Count | None = None
+    wrong_when_clean: Count | None = None
 
     @property
     def total(self) -> int:

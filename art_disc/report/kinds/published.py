@@ -17,6 +17,7 @@ from art_disc.core.records.published import (
 )
 from art_disc.report.document import Document, Notes, Section
 from art_disc.report.drawing import COLOURS, MARKERS, Drawing, draw, error_bars
+from art_disc.report.reading import lower_percent
 from art_disc.report.table import Table
 from art_disc.report.views import View, settings_section
 
@@ -43,12 +44,16 @@ _CERTIFICATES: dict[str, Callable[[CertificateTableRow], str]] = {
     "ours, exact": lambda row: f"{row.unable_exact / row.images:.2%}",
     "success, printed": lambda row: f"{row.printed_success:g}%",
     "ours, certified": lambda row: (
-        f"{row.certified / row.total:.1%} of {row.total}, b {row.max_bits}"
+        f"{row.certified / row.total:.1%} of {row.total}"
+        f"{f', b {row.max_bits}' if row.method == 'enumeration' else ''}"
     ),
+    "fail, printed": lambda row: f"{row.printed_fail:g}%",
     "falsified": lambda row: f"{row.falsified / row.total:.1%}",
+    "wrong when clean": lambda row: _part(row.wrong_when_clean, row.total),
     "undecided": lambda row: f"{row.undecided / row.total:.1%}",
+    "these, unable": lambda row: _part(row.unable, row.total),
     "lower limit, printed": lambda row: f"{row.printed_limit:g}%",
-    "ours, exact 99%": lambda row: f"{row.limit:.1%}",
+    "ours, exact 99%": lambda row: lower_percent(row.limit),
 }
 _CLASSES: dict[str, Callable[[ClassesRow], str]] = {
     "data": lambda row: row.dataset,
@@ -96,6 +101,10 @@ def _gain_words(gain: Gain | None) -> str:
         return ""
     star = " *" if gain.significant else ""
     return f"{100 * gain.difference:+.1f} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]{star}"
+
+
+def _part(count: int | None, total: int) -> str:
+    return "" if count is None else f"{count / total:.1%}"
 
 
 def _printed(value: float | None) -> str:
@@ -181,12 +190,17 @@ def _paint(figure: Any, *, title: str, lines: dict[str, list[TableRow]]) -> None
 
 
 def _certificates(record: CertificateTableRecord) -> Document:
-    settings = record.settings
+    asked = record.settings
+    which = "a random" if asked.get("sample") == "random" else "the first"
+    how = f"by {asked.get('method', 'enumeration')}"
+    if how == "by enumeration":
+        how = f"up to 2^{asked['max_free']} code images, theirs all up to 2^b"
     notes = (
         f"network: {record.network}",
-        f"codebook and network from {settings['train_images']} training images, theirs 55000; "
-        f"certified: the first {settings['n_ex']} test images up to 2^{settings['max_free']} code "
-        "images, theirs all up to 2^b",
+        f"codebook and network from {asked['train_images']} training images, theirs 55000; "
+        f"certified: {which} {asked['n_ex']} test images {how}",
+        "unable: more than 2^b reachable code images; *these, unable* are those among the images "
+        "that were certified here, which are decided where they can be",
     )
     return Document.of(
         f"{record.table}: {record.title}",
