@@ -294,6 +294,7 @@ def test_refusals(x):
         ([], "nothing draws"),
         ([PixelDiscretization(Codebook([0.0, 1.0]))], "PixelDiscretization first"),
         ([RandDisc(sigma=0.0, centres=[0.0, 1.0])], "no noise"),
+        ([RandDisc(2, tau=0.0, sigma=0.2, n_samples=3)], "no noise"),
     ):
         with pytest.raises(CertificateError, match=word):
             kl_certify(classifier_of(defences), x, labels, **options)
@@ -374,21 +375,40 @@ def test_budgets_are_certified_with_what_an_evaluation_forgives(x):
     assert task.budget(8) >= 8 / 255 + 0.999e-6
 
 
+@pytest.mark.parametrize(
+    ("scores", "told"),
+    [
+        (np.ones((5, 60, 1)), "classes >= 2"),
+        (np.ones((5, 59, 2)), r"expected scores of shape \(5, 60"),
+        (np.ones((60, 2)), "expected scores"),
+        (np.where(np.arange(600).reshape(5, 60, 2) == 599, np.nan, 1), "NaN"),
+    ],
+)
+def test_scores_that_are_no_votes_are_refused(x, scores, told):
+    class Odd:
+        def predict_draws(self, x, n, seed):
+            return scores
+
+    with pytest.raises(CertificateError, match=told):
+        count_votes(Odd(), x, draws=5, seed=0, verbose=False)
+
+
 def test_votes_are_counted_alike_in_any_parts(x):
     class Fixed:
         """A classifier whose draws are numbers of the seed alone."""
 
-        calls = 0
+        seeds = ()
 
         def predict_draws(self, x, n, seed):
-            Fixed.calls += 1
+            Fixed.seeds += (seed,)
             rng = np.random.default_rng(seed)
             return rng.normal(size=(n, len(x), 3)) + np.array([0, 0, 1])
 
     counts = count_votes(Fixed(), x, draws=700, seed=1, batch_size=40, verbose=False)
     assert counts.shape == (60, 3)
     assert (counts.sum(axis=1) == 700).all()
-    assert Fixed.calls == 2 + 1
+    # no part has the draws of another
+    assert len(Fixed.seeds) == len(set(Fixed.seeds)) == 2 + 1
     assert counts[:, 2].mean() == pytest.approx(700 * 0.6337, rel=0.03)
     again = count_votes(Fixed(), x, draws=700, seed=2, batch_size=40, verbose=False)
     assert not np.array_equal(again, counts)

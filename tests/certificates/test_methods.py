@@ -43,6 +43,8 @@ def test_a_method_of_ones_own_is_one_line(monkeypatch, tmp_path, tiny, assert_wi
     found = certify(classifier, x, labels, method="sampling", **options)
     exact = certify(classifier, x, labels, **options)
     assert found.record.method == "sampling"
+    assert found.record.eps == eps
+    assert found.record.settings["labels"] == "given"
     assert found.verdicts[:3] == ("falsified",) * 3
     assert found.count("certified") == 0
     assert found.count("falsified") > 3

@@ -127,6 +127,25 @@ def test_a_map_that_is_not_the_codebook_is_refused(monkeypatch):
         certify(Fake(Idle()), X, eps=0.1)
 
 
+@pytest.mark.parametrize(
+    ("codes", "level"), [([0.2, 0.8], 0.2), ([0.0, 1.0], 0.0), ([0.0, 1.0], 1.0)]
+)
+def test_a_map_that_is_none_is_refused_where_images_are_codewords_already(
+    monkeypatch, codes, level
+):
+    class Idle(Moving):
+        codebook = Codebook(codes)
+
+        def __call__(self, x, y=None):
+            return x, y
+
+    monkeypatch.setattr(known_parts, "CODEBOOK_MAPS", {Idle})
+    # one pixel, which has to be moved upwards or downwards
+    monkeypatch.setattr(Fake, "input_shape", (1, 1, 1))
+    with pytest.raises(CertificateError, match="differently"):
+        certify(Fake(Idle()), np.full((2, 1, 1, 1), level, dtype=np.float32), eps=0.1)
+
+
 def test_scores_of_another_shape_are_refused():
     fake = Fake(PixelDiscretization(BOOK), lambda x: x.mean((1, 2, 3)))
     with pytest.raises(CertificateError, match="scores of shape"):
