@@ -339,6 +339,9 @@ def test_limits_of_all_classes_hold_together():
         upper = stats.beta.isf(0.05 / 3, most + 1, 100 - most)
         lower = stats.beta.ppf(0.05, row[0], 101 - row[0])
         assert found == pytest.approx((lower, min(upper, 1 - lower)), rel=1e-8)
+    # where one other has all the rest, the label's limit says more of it than its own votes
+    rest = vote_limits(np.array([[90, 10, 0]]), np.array([0]), 0.9)
+    assert rest.other == 1 - rest.top < stats.beta.isf(0.05 / 2, 11, 90)
     two = vote_limits(np.array([[95, 5]]), np.array([0]), 0.99)
     assert two.top == pytest.approx(stats.beta.ppf(0.01, 95, 6), rel=1e-6)
     assert two.other == 1 - two.top

@@ -72,6 +72,15 @@ def test_the_codebook_of_a_built_classifier(tiny):
         assert np.array_equal(found.codewords_, BOOK.codewords_)
 
 
+def test_colours_of_any_number_of_scalar_codewords_are_certified(tiny, assert_witnesses):
+    # their codewords are shown to the map as grey pixels: two are no colour of three channels
+    classifier = tiny(Codebook([0.2, 0.8], per_channel=True), (3, 1, 2))
+    x = np.random.default_rng(0).uniform(0.3, 0.7, (6, 3, 1, 2)).astype(np.float32)
+    found = certify(classifier, x, eps=0.1, verbose=False)
+    assert max(found.record.free_pixels) > 0
+    assert_witnesses(found, classifier, x, classifier.predict(x).argmax(axis=1), 0.1)
+
+
 def test_a_plain_art_classifier_is_certified(assert_witnesses):
     for preprocessing in ((0.0, 1.0), (0.3, 0.2)):
         classifier = plain_art([PixelDiscretization(BOOK)], preprocessing)
