@@ -10,6 +10,7 @@ from torch import nn
 
 from art_disc.certificates import known as known_parts
 from art_disc.certificates.divergence.finding import divergence_model
+from art_disc.certificates.target import find_target
 from art_disc.codebooks import Codebook
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.defences import GaussianNoise, JpegCompression, PixelDiscretization
@@ -79,6 +80,15 @@ def test_colours_of_any_number_of_scalar_codewords_are_certified(tiny, assert_wi
     found = certify(classifier, x, eps=0.1, verbose=False)
     assert max(found.record.free_pixels) > 0
     assert_witnesses(found, classifier, x, classifier.predict(x).argmax(axis=1), 0.1)
+
+
+@pytest.mark.parametrize("upper", [1.0, 255.0])
+def test_images_of_codewords_lie_between_the_ends_in_each_channel(tiny, upper):
+    # of these rows neither the first nor the last is the least, or the largest
+    codes = np.array([[0.5, 0.2, 0.9], [0.1, 0.8, 0.3], [0.6, 0.4, 0.7]])
+    target = find_target(tiny(Codebook(codes), (3, 1, 2), upper=upper))
+    for end, expected in zip(target.ends((3, 1, 2)), ([1, 2, 3], [6, 8, 9]), strict=True):
+        assert np.allclose(end, np.array(expected)[:, None, None] / 10 * upper)
 
 
 def test_a_plain_art_classifier_is_certified(assert_witnesses):
