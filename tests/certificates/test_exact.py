@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
 from art_disc.bounds import RoundedNetwork
 from art_disc.certificates.complete import branch
+from art_disc.certificates.target import find_target
 from art_disc.codebooks import Codebook
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.defences import PixelDiscretization
-from art_disc.estimators import build_classifier
+from art_disc.estimators import build_classifier, defend
 from art_disc.metrics import certify, rounded_classifier
 from art_disc.networks import ResNet32
 from tests.certificates.test_complete import case
@@ -178,6 +180,20 @@ def test_another_codebook_is_another_range_of_inputs():
         short.with_defences([PixelDiscretization(Codebook([0.0, 2.0**-10, 1.0]))]),
         "exact sums in float64 have 52",
     )
+
+
+def test_a_rounded_network_is_exact_on_images_of_codewords_alone():
+    short = rounded_classifier(behind(weighted([0.0, 0.5, 0.0], [1.0, 1.0, 1.0]), 0.0, 1.0))
+    assert find_target(short).arithmetic == "exact"
+    # sums are checked for what the codebook makes, and not for what is made of that
+    first, network = PixelDiscretization(Codebook([0.0, 1.0])), short.base_network
+    then = short.with_defences([first, PixelDiscretization(Codebook([0.1, 0.7]))])
+    assert find_target(then).arithmetic == "float"
+    plain = PyTorchClassifier(
+        network, loss=nn.CrossEntropyLoss(), input_shape=(1, 1, 3), nb_classes=2,
+        clip_values=(0.0, 1.0), preprocessing=(0.3, 0.7), device_type="cpu",
+    )  # fmt: skip
+    assert find_target(defend(plain, [first])).arithmetic == "float"
 
 
 class Derived(RoundedNetwork):
