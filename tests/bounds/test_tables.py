@@ -21,7 +21,7 @@ from art_disc.bounds import (
 from art_disc.bounds.affine import Affine, Convolution
 from art_disc.bounds.maxima import Maxima
 from art_disc.bounds.piecewise import Piecewise
-from tests.bounds.conftest import KINDS
+from studies.random_networks import KINDS
 
 SHAPE, CLASSES = (2, 5, 5), torch.arange(3)
 # no table but of the inputs, tables of some neurons, and of all that can be
