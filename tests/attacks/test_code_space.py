@@ -326,3 +326,32 @@ def test_a_classifier_that_changes_pixels_before_its_map_is_refused():
     classifier.__class__ = Inverted
     with pytest.raises(InputError, match="another class than their code images"):
         CodeSpaceAttack(classifier, eps=0.1, verbose=False).generate(x)
+
+
+@pytest.mark.parametrize(
+    ("words", "eps", "level", "farther"),
+    [
+        ([0.0, 1.0], 0.1, 153, 154),
+        ([0.0, 1.0], 0.3, 204, 205),
+        ([0.0, 253 / 255], 0.1, 101, 100),
+        ([0.0, 253 / 255], 0.1, 152, 153),
+        ([0.0, 253 / 255], 0.3, 50, 49),
+        ([0.0, 253 / 255], 0.3, 203, 204),
+    ],
+)
+def test_a_tie_at_the_edge_of_the_budget_is_found(words, eps, level, farther):
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1, 2))
+    with torch.no_grad():
+        model[1].weight.copy_(torch.tensor([[0.0], [10.0]]))
+        model[1].bias.copy_(torch.tensor([0.0, -5.0]))
+    book = Codebook(words)
+    classifier = build_classifier(
+        model, defences=[PixelDiscretization(book)], input_shape=(1, 1, 1), nb_classes=2
+    )
+    x = (np.array([level, farther], np.float32) / np.float32(255)).reshape(2, 1, 1, 1)
+    box = CodeBox.within(checked_units(x, book), book, Threat(eps))
+    assert box.counts.ravel().tolist() == [2, 1]
+    y = classifier.predict(x).argmax(axis=1)
+    made = CodeSpaceAttack(classifier, eps=eps, seed=0, verbose=False).generate(x, y)
+    assert np.abs(made.astype(np.float64) - x).max() <= eps + 2.0**-23
+    assert (classifier.predict(made).argmax(axis=1) != y).tolist() == [True, False]

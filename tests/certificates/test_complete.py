@@ -1,5 +1,7 @@
 """Bounds and search give the verdicts of full enumeration, on every layer and every codebook."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,37 @@ def test_a_leaf_that_is_not_enumerated_is_seen(monkeypatch):
     assert certify(classifier, x, method="complete", **options).verdicts == exact.verdicts
     monkeypatch.setattr(branch.Search, "_enumerate", lambda self, node: None)
     assert certify(classifier, x, method="complete", **options).verdicts != exact.verdicts
+
+
+def alone(bad):
+    """Three pixels that reach 0 and 1, of whose code images only one is of class 1."""
+    bad = torch.tensor(bad)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3, 2))
+    net[1].weight.data = torch.stack([torch.zeros(3), 2 * bad - 1])
+    net[1].bias.data = torch.stack([torch.tensor(0.0), 0.5 - bad.sum()])
+    return build_classifier(
+        net, input_shape=(1, 1, 3), nb_classes=2, defences=[PixelDiscretization(HALVES)]
+    )
+
+
+@pytest.mark.parametrize("leaf", [0, 1, 8])
+def test_no_code_image_of_a_leaf_is_left_out(monkeypatch, no_attack, leaf):
+    monkeypatch.setattr(branch, "LEAF", leaf)
+    x = np.full((1, 1, 1, 3), 0.45, np.float32)
+    for bad in itertools.product((0.0, 1.0), repeat=3):
+        found = certify(alone(bad), x, [0], eps=0.1, method="complete", verbose=False)
+        assert found.verdicts == ("falsified",), bad
+
+
+def test_a_bound_that_is_the_tolerance_itself_proves_nothing(monkeypatch):
+    x = np.full((1, 1, 1, 3), 0.45, np.float32)
+    options = {"eps": 0.01, "method": "bounds", "verbose": False}
+    classifier = alone((1.0, 1.0, 1.0))
+    assert certify(classifier, x, [0], **options).verdicts == ("certified",)
+    monkeypatch.setattr(
+        method, "root_bounds", lambda scene, images, *_: {i: scene.tolerances[i] for i in images}
+    )
+    assert certify(classifier, x, [0], **options).verdicts == ("undecided",)
 
 
 def test_bounds_one_per_cent_too_tight_are_seen(monkeypatch, no_leaves, no_attack):
