@@ -11,8 +11,14 @@ from art_disc.attacks.random_search import RandomSearch
 from art_disc.core.errors import InputError
 from art_disc.evaluation.randomness import eot_convergence, score_draws
 from art_disc.evaluation.transfer import transfer
+from art_disc.metrics import (
+    certificate_curve,
+    certify,
+    check_certifiable,
+    gradient_agreement,
+    kl_certify,
+)
 from art_disc.metrics import certified_accuracy_curve as curve
-from art_disc.metrics import certify, check_certifiable, gradient_agreement, kl_certify
 
 # a side that 8-bit levels and floats share, two channels that no other axis has
 SHAPE = (2, 3, 4)
@@ -92,6 +98,12 @@ def _pgd(classifier, eps):
 # name -> the classifier, and what makes something comparable of (classifier, x, y, eps)
 DOORS = {
     "certify": (mapped, lambda c, x, y, eps=0.1: certify(c, x, y, eps=eps, **QUIET).verdicts),
+    "certificate_curve": (
+        mapped,
+        lambda c, x, y, eps=0.1: (
+            certificate_curve(c, x, y, eps=eps, **QUIET).certificates[0].verdicts
+        ),
+    ),
     "kl_certify": (
         noisy,
         lambda c, x, y, eps=0.1: kl_certify(c, x, y, eps=eps, draws=20, **QUIET).votes,

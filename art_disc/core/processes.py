@@ -1,15 +1,22 @@
 """Work in several processes of this machine."""
 
+import os
+import signal
+import threading
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 import joblib
+from tqdm import tqdm
 
 from art_disc.core.errors import WorkerLostError
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_WATCHED: set[int] = set()
 
 
 def in_processes(
@@ -17,7 +24,8 @@ def in_processes(
 ) -> Generator[R]:
     """Call `work` with each of the jobs in `count` >= 2 processes; results come as they are done.
 
-    Jobs are taken a little before there is room for them. Closing the generator ends the work.
+    Jobs are taken a little before there is room for them. Closing the generator ends the work, and
+    so does the end of this process, in whatever way; Ctrl-C reaches this process alone.
 
     Args:
         work: A function that can be sent to another process, as its jobs and results.
@@ -35,7 +43,7 @@ def in_processes(
         run = joblib.Parallel(
             n_jobs=count, return_as="generator_unordered", batch_size=1, pre_dispatch=count
         )
-        results = run(joblib.delayed(work)(job) for job in jobs)
+        results = run(joblib.delayed(_in_worker)(work, os.getpid(), job) for job in jobs)
         try:
             yield from results
         except BrokenProcessPool as error:
@@ -49,3 +57,26 @@ def in_processes(
                 # joblib warns that jobs which were cancelled are cancelled
                 warnings.filterwarnings("ignore", message="(?s).*You could benefit from adjusting")
                 results.close()
+
+
+def _in_worker(work: Callable[[T], R], parent: int, job: T) -> R:
+    _end_with(parent)
+    return work(job)
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after `parent` has: after a kill -9 nobody waits for its results."""
+    if parent in _WATCHED or os.getppid() != parent:
+        return
+    _WATCHED.add(parent)
+    # a terminal's Ctrl-C reaches the whole group; the parent alone decides what becomes of it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # a bar's own lock is a semaphore of the system, which a killed worker would leave behind
+    tqdm.set_lock(threading.RLock())
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,6 +1,5 @@
 """The sweep itself: what is left of the plan is run, cell by cell, and can be stopped anywhere."""
 
-import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -149,7 +148,7 @@ def _workers(
     if count == 1:
         yield 1, lambda jobs, until: serial(_until(jobs, until))
         return
-    own = replace(place, gpus=gpus, parent=os.getpid())
+    own = replace(place, gpus=gpus)
 
     def run(jobs: Iterable[CellJob], until: float) -> Generator[CellResult]:
         shared = (replace(job, place=own) for job in _until(jobs, until))

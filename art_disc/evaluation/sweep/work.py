@@ -1,8 +1,6 @@
 """What a worker process does: load the classifier of a cell, attack it, and send back one line."""
 
 import copy
-import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +11,6 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
-from tqdm import tqdm
 
 from art_disc.core.errors import InputError
 from art_disc.core.records import EvaluationRecord
@@ -29,7 +26,6 @@ from art_disc.training import words
 
 # ART draws from NumPy's global stream: two cells in threads of one process would share it
 _ALONE = threading.Lock()
-_WATCHED: set[int] = set()
 # held until the process ends; a lock that is collected gives its GPU away
 _HELD: dict[Path, tuple[int, FileLock]] = {}
 
@@ -44,14 +40,12 @@ class Workplace:
         device: `cpu` or `cuda`.
         gpus: GPUs to be shared out among the workers of this machine, one each; 0: each worker
             takes torch's current one.
-        parent: Process whose end ends the worker too; 0: none.
     """
 
     folder: Path
     plan: SweepPlan
     device: str = "cpu"
     gpus: int = 0
-    parent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +131,6 @@ def threads(count: int) -> Iterator[None]:
 def run_job(job: CellJob) -> CellResult:
     """Run one cell; whatever goes wrong in it stands in its line."""
     with _ALONE, threads(job.place.plan.threads):
-        _end_with(job.place.parent)
         start = time.perf_counter()
         try:
             return _result(job, _evaluated(job), start)
@@ -219,21 +212,3 @@ def claim(folder: Path, count: int) -> int:
         return number
     msg = f"all {count} GPUs are taken: one process each; give --jobs {count}"
     raise InputError(msg)
-
-
-def _end_with(parent: int) -> None:
-    """End this process soon after `parent` has: after a kill -9 nobody waits for its results."""
-    if not parent or parent in _WATCHED or os.getppid() != parent:
-        return
-    _WATCHED.add(parent)
-    # a terminal's Ctrl-C reaches the whole group; the parent alone decides what becomes of it
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # a bar's own lock is a semaphore of the system, which a killed worker would leave behind
-    tqdm.set_lock(threading.RLock())
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
