@@ -45,7 +45,9 @@ def in_processes(
         )
         results = run(joblib.delayed(_in_worker)(work, os.getpid(), job) for job in jobs)
         try:
-            yield from results
+            # `yield from` would close them itself, and its warning would be seen
+            for result in results:  # noqa: UP028
+                yield result
         except BrokenProcessPool as error:
             msg = (
                 f"a worker process died ({str(error).splitlines()[0]}); what was finished is kept: "

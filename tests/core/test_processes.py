@@ -3,6 +3,8 @@
 import os
 import signal
 import threading
+import time
+import warnings
 
 from art_disc.core.processes import in_processes
 
@@ -21,3 +23,12 @@ def test_a_worker_is_its_parents():
         counts.setdefault(process, set()).add(count)
     assert all(len(each) == 1 for each in counts.values())
     assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+
+
+def test_work_that_is_given_up_ends_without_a_word():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        results = in_processes(time.sleep, [0.0, *[0.2] * 5], 2, threads=1, cure="less")
+        next(results)
+        results.close()
+    assert not [str(each.message) for each in told]
