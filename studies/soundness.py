@@ -28,7 +28,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from torch import nn
 
 import art_disc as ad
-from art_disc.certificates.complete import branch, method
+from art_disc.certificates.complete import branch, method, tabled
 from art_disc.certificates.spend import Spend
 from art_disc.codebooks import Codebook
 from art_disc.codebox import CodeBox, Threat, checked_units, from_units, reachable_codes
@@ -154,9 +154,13 @@ def make_case(
 
 @contextmanager
 def small_leaves(*, with_attack: bool) -> Iterator[None]:
-    """Let `complete` enumerate boxes of two code images alone, so that bounds and search decide."""
+    """Let `complete` enumerate boxes of two code images alone, so that bounds and search decide.
+
+    Nor are more than 16 listed by tables.
+    """
     with ExitStack() as patched:
         patched.enter_context(mock.patch.object(branch, "LEAF", 1))
+        patched.enter_context(mock.patch.object(tabled, "_LOG2", 4))
         if not with_attack:
             patched.enter_context(mock.patch.object(method, "falsified", return_value={}))
         yield

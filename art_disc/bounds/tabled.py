@@ -100,8 +100,9 @@ class TabledBounds(Shown):
     ) -> None:
         """Count what rounding of sums of terms of these sizes, and of their sums, can amount to."""
         if self.graph.rigorous:
-            # each place is a term of one table at most, and each table one of a sum
-            unit = relative_error(self.graph, 2 * self.graph.shapes[value].numel() + terms)
+            # each place is a term of one table at most, and the tables of all values are added up
+            most = sum(shape.numel() for shape in self.graph.shapes)
+            unit = relative_error(self.graph, self.graph.shapes[value].numel() + most + terms)
             found.error = found.error + unit * (rows.abs() @ size[places])
 
     def _pulled(

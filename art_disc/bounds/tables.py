@@ -20,8 +20,8 @@ from art_disc.core.showing import Shown
 
 # of a table: a pattern is an axis for each unit
 _MOST_UNITS, _MOST = 20, 1 << 12
-# patterns and places that are worked out at once
-_ROWS, _PLACES = 1 << 10, 512
+# places that are worked out at once
+_PLACES = 512
 
 Group = tuple[Units, Tensor]
 
@@ -105,7 +105,7 @@ class Tables(Shown):
             self._add(made, planned[made], known.get(made, []))
 
     def _seen_units(self, known: Mapping[int, Sequence[Table]]) -> list[Tensor]:
-        free = torch.tensor([len(values) > 1 for values in self.choices.values])
+        free = torch.tensor([len(v) > 1 for v in self.choices.values], dtype=torch.bool)
         first = torch.zeros(len(free), len(self.low[0]), dtype=torch.bool)
         for unit, places in enumerate(self.choices.places):
             first[unit, places] = True

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -18,9 +19,10 @@ from art_disc.bounds import (
     crown,
     trace,
 )
-from art_disc.bounds.affine import Affine, Convolution
+from art_disc.bounds.affine import Affine, Convolution, Dense
+from art_disc.bounds.graph import Graph
 from art_disc.bounds.maxima import Maxima
-from art_disc.bounds.piecewise import Piecewise
+from art_disc.bounds.piecewise import Piecewise, Relu
 from studies.random_networks import KINDS
 
 SHAPE, CLASSES = (2, 5, 5), torch.arange(3)
@@ -252,6 +254,20 @@ def test_rounding_is_charged_in_exact_arithmetic(network, kind):
         beyond += int((found.least() > truth.amin(dim=0)).sum())
     assert zeros == 0
     assert beyond == 0
+
+
+def test_rounding_of_sums_of_many_tables_is_charged_to_the_largest_of_them():
+    # behind the only large number 600 tables are added, each of which the sum rounds up to twice it
+    least, one = 2.0**-53 * (1 + 2.0**-10), torch.ones(1, 1, dtype=torch.float64)
+    steps = (Dense((least * one.expand(1, 600),), None), Relu(), Dense((one,), one[0]))
+    shapes = tuple(torch.Size((size,)) for size in (600, 1, 1, 1))
+    graph = Graph(steps, ((0,), (1,), (2,)), shapes, rigorous=True)
+    choices = Choices(tuple(torch.arange(600)[:, None]), (torch.cat([one, 2 * one]),) * 600)
+    boxes = boxes_of(graph, one.expand(1, 600), 2 * one.expand(1, 600))
+    bounds = TabledBounds(Tables(graph, boxes, choices, room=1e9), boxes)
+    sums = bounds.sums(3, torch.tensor([0]), one)
+    assert len(sums.tables) == 600
+    assert Fraction(float(sums.least())) <= 1 + 600 * Fraction(least)
 
 
 def test_a_convolution_knows_its_windows_at_every_border():

@@ -10,7 +10,7 @@ from torch import nn
 from art_disc.attacks import CodeSpaceAttack
 from art_disc.attacks.code_view import CodeView
 from art_disc.bounds import Bounds, trace
-from art_disc.certificates.complete import branch, method, network, scene
+from art_disc.certificates.complete import branch, method, network, scene, tabled
 from art_disc.certificates.problem import Finding
 from art_disc.certificates.spend import Spend
 from art_disc.codebooks import Codebook
@@ -36,6 +36,7 @@ def case(kind, seed):
 def no_leaves(monkeypatch):
     """Cut boxes down to two code images, so that bounds decide and not enumeration."""
     monkeypatch.setattr(branch, "LEAF", 1)
+    monkeypatch.setattr(tabled, "_LOG2", 1)
 
 
 @pytest.fixture
@@ -159,6 +160,16 @@ def test_equal_scores_are_not_certified(monkeypatch):
     )
     monkeypatch.setattr(scene.Scene, "_tolerances", lambda *args: {0: -1e-9})
     assert certify(classifier, x, [0], **options).verdicts == ("certified",)
+
+
+@pytest.mark.parametrize("arithmetic", ["float", "exact"])
+def test_an_image_without_a_free_pixel_is_judged_like_others(arithmetic):
+    classifier, x = two_classes(HALVES, 0.0), np.zeros((1, 1, 1, 1), np.float32)
+    options = {"eps": 0.1, "arithmetic": arithmetic, "verbose": False}
+    exact = certify(classifier, x, [0], **options)
+    found = certify(classifier, x, [0], method="complete", **options)
+    assert found.verdicts == exact.verdicts == ("undecided",)
+    assert found.record.reasons == exact.record.reasons
 
 
 def test_verdicts_are_those_of_an_integer_programme():
