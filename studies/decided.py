@@ -7,28 +7,23 @@ are drawn at random from the test set. `certified` images hold against every cha
     python -m studies.decided disc_adv_pre --eps 0.1 --n-ex 1000 --jobs 2 --data-dir DIR
 
 Findings are kept under --work after every image and taken up again. Results are in
-studies/results/decided/; `--docs` writes the table of docs/certificates.md from them.
+studies/results/decided/, a file for each call; `studies.summary` makes a table of them.
 """
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 import art_disc as ad
-from art_disc.core.files import replace_file
-from art_disc.core.records.published import SETTINGS
 from art_disc.core.seeds import derive_seed
 from art_disc.metrics import Spend, certificate_curve
 from art_disc.reproduction.recipes import Stage
 from studies import common
-from studies.summary import where
 
-DOCS = Path(__file__).parents[1] / "docs" / "certificates.md"
-BEGIN, END = "<!-- what images are decided -->", "<!-- end of what is made -->"
 # robust accuracy as printed, eps 0.3, PGD-100 through the surrogate (Chen et al. 2018, Table 3)
+PRINTED_AT = 0.3
 PRINTED = {
     "disc_nat_pre": 75.3,
     "disc_nat_re": 82.02,
@@ -94,52 +89,14 @@ def run(options: argparse.Namespace) -> None:
     )
 
 
-def table() -> list[str]:
-    """Return the lines of the table of all results."""
-    rows, notes = [], []
-    for path in sorted((common.RESULTS / "decided").glob("*.json")):
-        study = common.load(f"decided/{path.stem}")
-        for row in study["rows"]:
-            total = study["images"]
-            share = [f"{100 * row[v] / total:.1f} %" for v in ("certified", "undecided")]
-            unbroken = f"{100 * (total - row['falsified']) / total:.1f} %"
-            clean = f"{100 * (total - row['wrong_when_clean']) / total:.1f} %"
-            printed = f"{PRINTED[study['setting']]} %" if row["eps"] == 0.3 else ""
-            limit = f"{100 * row['lower_limit_99']:.1f} %"
-            cells = (study["setting"], f"{row['eps']:g}", str(total), clean, share[0], unbroken)
-            rows.append((*cells, share[1], limit, printed))
-        seconds = sum(row["seconds"] for row in study["rows"])
-        notes.append(
-            f"- `{path.stem}`: {study['training']}; at most {study['seconds_an_image']:g} s an "
-            f"image, {study['jobs']} processes, {seconds:,.0f} s in all; {where(study)}"
-        )
-    heads = ("setting", "eps", "images", "clean", "certified", "unbroken", "undecided")
-    heads = (*heads, "99 % lower limit", "printed robust")
-    return [*common.markdown(heads, rows), *notes, ""]
-
-
-def write_docs() -> None:
-    """Put the table between its marks."""
-    text = DOCS.read_text()
-    head, rest = text.split(BEGIN)
-    tail = rest.split(END, 1)[1]
-    made = "\n".join([BEGIN, "", *table(), END])
-    print(replace_file(DOCS, (head + made + tail).encode()))
-
-
 def main() -> None:
     parser = common.parser(__doc__.splitlines()[0])
-    parser.add_argument("row", nargs="?", choices=[s for s in SETTINGS if s in PRINTED])
+    parser.add_argument("row", choices=PRINTED)
     parser.add_argument("--eps", type=float, nargs="+", default=[0.1, 0.2, 0.3])
     parser.add_argument("--n-ex", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--docs", action="store_true", help="only write the table")
-    options = parser.parse_args()
-    if options.row:
-        run(options)
-    if options.docs:
-        write_docs()
+    run(parser.parse_args())
 
 
 if __name__ == "__main__":
