@@ -73,7 +73,6 @@ def attacks() -> list[str]:
         f"{{0, {result['codewords_255'][1]:.0f}/255}}, no retraining, l_inf eps {result['eps']}:",
         "",
         *markdown(("accuracy", "base", "defended", "published (Chen et al. 2019)"), cells),
-        *older(result, LAST_ITERATE),
         f"(`studies/mnist_two_codes.py`; first 1,000 test images, 95 % Wilson intervals; "
         f"{where(result)})",
     ]
@@ -109,26 +108,9 @@ def checks() -> list[str]:
         f"{cost['gradients_per_image']:,.0f} gradients and "
         f"{cost['queries_per_image']:,.0f} queries an image, {cost['seconds'] / 60:.0f} minutes.",
         "",
-        *older(result, PART_OF_C10),
         f"(`studies/mnist_checks.py`; {where(result)})",
     ]
     return [*lines, ""]
-
-
-def older(result: StudyRecord, words: str) -> list[str]:
-    """Say in what a run differs that is older than the note of its commit."""
-    return [words, ""] if result.environment.commit == UNKNOWN else []
-
-
-# what the committed runs lack, until they are made again
-LAST_ITERATE = (
-    "This run is older than the rule that any iterate counts: what an attack returned counts, so "
-    "the present code leaves fewer."
-)
-PART_OF_C10 = (
-    "This run is older than the rule that C10 counts every attack by queries: its C10 leaves out "
-    "the suite's own Square, which the table counts."
-)
 
 
 def overhead() -> list[str]:
@@ -193,6 +175,8 @@ def decided() -> list[str]:
             f"`{path.stem}`: {study['training']}; at most {study['seconds_an_image']:g} s an "
             f"image, {study['jobs']} processes, {seconds / 60:.0f} minutes; {where(study)}"
         )
+    if not rows:
+        return []
     heads = ("setting", "eps", "images", "clean", "certified", "unbroken", "undecided")
     return [
         "The papers' settings of two codewords on MNIST, decided image by image "
