@@ -5,7 +5,7 @@ from typing import Any
 
 from art_disc.core.records import VERDICTS, CertificateRecord, DivergenceRecord
 from art_disc.core.records.certificate import CertificateCurveRecord
-from art_disc.report.drawing import BLUE, GREEN, INK, SHADE
+from art_disc.report.drawing import BLUE, GREEN, INK, SHADE, label_eps, new_axes
 from art_disc.report.reading import lower_percent, percent
 from art_disc.report.table import Cell, Content, Table
 
@@ -54,13 +54,20 @@ def _counts(record: AnyCertificate, unable: int | None) -> list[Content]:
     return [*cells, lower_percent(record.lower_limit()), str(total)]
 
 
-def curve_plot(record: CertificateCurveRecord, axes: Any) -> None:
+def curve_plot(record: CertificateCurveRecord, ax: Any = None) -> Any:
     """Draw certified, unbroken and clean accuracy over eps, and what is undecided shaded.
 
     Args:
         record: Of `metrics.certificate_curve(...)`.
-        axes: Axes of matplotlib.
+        ax: Axes of matplotlib; None: new ones.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        MissingExtraError: There are no Axes, and matplotlib is not installed.
     """
+    axes = ax or new_axes()
     clean = 100 * record.clean.value
     # without a change, what is right is certified
     at = [0.0, *(found.eps for found in record.certificates)]
@@ -71,3 +78,6 @@ def curve_plot(record: CertificateCurveRecord, axes: Any) -> None:
     look = {"clip_on": False}
     axes.plot(at, unbroken, color=BLUE, marker="v", linestyle="--", label="not falsified", **look)
     axes.plot(at, certified, color=GREEN, marker="o", label="certified", **look)
+    label_eps(axes, "accuracy (%)")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=10)
+    return axes

@@ -105,6 +105,18 @@ def new_figure(height: float = 3.9) -> Iterator[Any]:
         yield need("matplotlib.figure").Figure(figsize=(5.7, height), layout="constrained")
 
 
+def new_axes(*, solid: bool = False) -> Any:
+    """Return Axes of a new figure in the report's style, without pyplot; `solid`: 3-D ones.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    if solid:
+        need("mpl_toolkits.mplot3d")
+    with new_figure(4.4 if solid else 3.9) as figure:
+        return figure.add_subplot(projection="3d" if solid else None)
+
+
 def draw(paint: Callable[[Any], None], *, height: float = 3.9) -> bytes:
     """Return a figure painted by `paint(figure)` as SVG.
 
@@ -137,10 +149,15 @@ def error_band(
     axes.fill_between(at, low, high, color=colour, alpha=alpha, linewidth=0)
 
 
-def over_eps(figure: Any, axes: Any, ylabel: str = "still correct (%)") -> None:
-    """Finish Axes of shares in percent over budgets; the legend stands below."""
+def label_eps(axes: Any, ylabel: str) -> None:
+    """Set limits and labels of Axes of shares in percent over budgets."""
     axes.set(ylim=(0, 100), ylabel=ylabel, xlabel="eps (classifier's input range)")
     axes.set_xlim(left=0)
+
+
+def over_eps(figure: Any, axes: Any, ylabel: str = "still correct (%)") -> None:
+    """Finish Axes of shares in percent over budgets; the legend stands below."""
+    label_eps(axes, ylabel)
     figure.legend(loc="outside lower center", ncols=2, fontsize=10)
 
 

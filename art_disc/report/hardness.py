@@ -19,8 +19,7 @@ from art_disc.report.drawing import (
     ORANGE,
     SHADE,
     error_band,
-    need,
-    new_figure,
+    new_axes,
 )
 
 Floats = NDArray[np.float64]
@@ -29,18 +28,6 @@ _LOOKS = tuple(zip(COLOURS, ("-", "--", "-.", ":", "-", "--"), strict=True))
 _CHANNELS = {1: ((INK, "pixels"),), 3: ((ORANGE, "red"), (GREEN, "green"), (BLUE, "blue"))}
 # more vertical lines than this hide the histogram
 _LINES_UP_TO = 16
-
-
-def new_axes(*, solid: bool = False) -> Any:
-    """Return Axes of a new figure in the report's style, without pyplot; `solid`: 3-D ones.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    if solid:
-        need("mpl_toolkits.mplot3d")
-    with new_figure(4.4 if solid else 3.9) as figure:
-        return figure.add_subplot(projection="3d" if solid else None)
 
 
 def png(axes: Any) -> bytes:

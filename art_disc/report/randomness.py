@@ -14,8 +14,16 @@ from art_disc.core.records.base import Share
 from art_disc.core.records.draws import RULES, DrawsRecord, PersistentCurve
 from art_disc.core.records.randomness import AgreementRecord, ConvergenceRecord
 from art_disc.core.records.supplied import SuppliedRecord, TransferRecord
-from art_disc.report.drawing import BLUE, COLOURS, GREY, INK, MARKERS, ORANGE, error_bars
-from art_disc.report.hardness import new_axes
+from art_disc.report.drawing import (
+    BLUE,
+    COLOURS,
+    GREY,
+    INK,
+    MARKERS,
+    ORANGE,
+    error_bars,
+    new_axes,
+)
 
 RULE_WORDS = {
     "mean": "mean probability",

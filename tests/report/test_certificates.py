@@ -53,6 +53,15 @@ def test_the_plot_shades_what_is_undecided(curve):
     assert {(0.1, 75), (0.1, 90), (0.3, 50), (0.3, 70)} <= corners
 
 
+def test_the_plot_alone_says_what_it_shows(curve):
+    axes = curve_plot(curve)
+    assert axes.get_xlabel().startswith("eps")
+    assert axes.get_ylabel() == "accuracy (%)"
+    assert axes.get_ylim() == (0, 100)
+    words = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert sorted(words) == ["certified", "clean", "not falsified", "undecided"]
+
+
 def test_the_page_tells_counts_and_what_was_carried(show, curve):
     page = show(curve)
     rows = {row[0]: row for row in page.rows}

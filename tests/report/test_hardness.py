@@ -7,7 +7,8 @@ import art_disc as ad
 from art_disc.core.errors import MissingExtraError
 from art_disc.metrics import equivalence_classes, neighbourhood_sizes, separability
 from art_disc.report import drawing
-from art_disc.report.hardness import cdf_plot, history_plot, new_axes, png
+from art_disc.report.drawing import new_axes
+from art_disc.report.hardness import cdf_plot, history_plot, png
 
 BOOK = ad.Codebook([0.0, 1.0])
 

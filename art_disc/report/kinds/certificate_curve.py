@@ -7,7 +7,7 @@ from art_disc.core.records.base import Share
 from art_disc.core.records.certificate import CertificateCurveRecord, CertificateRecord
 from art_disc.report.certificates import certificate_counts, curve_plot
 from art_disc.report.document import Document, Paragraph, Section
-from art_disc.report.drawing import Drawing, over_eps
+from art_disc.report.drawing import Drawing
 from art_disc.report.reading import line_words
 from art_disc.report.views import View, settings_section, summarise
 
@@ -71,9 +71,7 @@ def _plot(record: CertificateCurveRecord) -> Drawing:
 
 
 def _paint(figure: Any, *, record: CertificateCurveRecord) -> None:
-    axes = figure.add_subplot()
-    curve_plot(record, axes)
-    over_eps(figure, axes, "accuracy (%)")
+    curve_plot(record, figure.add_subplot())
 
 
 def _summary(record: CertificateCurveRecord) -> dict[str, Any]:
