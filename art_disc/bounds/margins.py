@@ -93,16 +93,18 @@ def magnitudes(graph: Graph, low: Tensor, high: Tensor) -> Magnitudes:
 def _unit(graph: Graph) -> float:
     """Relative error of a sum in float64, times what steps that are not affine make of errors."""
     terms, growth = 0, 1.0
-    for made, step, _ in graph:
-        own = step.terms if isinstance(step, Affine) else 0
-        terms = max(terms, own + graph.shapes[made].numel())
-        if isinstance(step, Maxima):
+    for _, step, _ in graph:
+        if isinstance(step, Affine):
+            terms = max(terms, step.terms)
+        elif isinstance(step, Maxima):
             growth *= 2 * step.windows.shape[1]
         elif isinstance(step, LeakyRelu):
             growth *= 2 * max(1.0, step.slope)
-        elif not isinstance(step, Affine):
+        else:
             growth *= 2
-    return 2 * (max(terms, graph.shapes[0].numel()) + len(graph.steps) + 16) * UNIT * growth
+    # tables of all values are added up
+    terms += sum(shape.numel() for shape in graph.shapes)
+    return 2 * (terms + len(graph.steps) + 16) * UNIT * growth
 
 
 @torch.no_grad()

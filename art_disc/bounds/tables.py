@@ -6,7 +6,7 @@ functions of such neurons are sums of tables (see `sums`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,8 +18,8 @@ from art_disc.bounds.maxima import Maxima
 from art_disc.bounds.sums import Sums
 from art_disc.core.showing import Shown
 
-# of a table: a pattern is an axis for each unit
-_MOST_UNITS, _MOST = 20, 1 << 12
+# patterns of a table
+_MOST = 1 << 12
 # places that are worked out at once
 _PLACES = 512
 
@@ -171,13 +171,13 @@ class Tables(Shown):
     def _affordable(self, made: int, wanted: Tensor) -> list[Group]:
         """Return groups of wanted places that the room is enough for, cheapest first."""
         fan, room, chosen = self._fan(made), self.room, []
-        groups = [each for each in self.groups(made, wanted) if 0 < len(each[0]) <= _MOST_UNITS]
-        costs = [float(self.choices.count(units)) * len(own) * fan for units, own in groups]
+        groups = self.groups(made, wanted)
+        groups = [each for each in groups if each[0] and self.choices.count(each[0]) <= _MOST]
+        costs = [self.choices.count(units) * len(own) * fan for units, own in groups]
         for cost, (units, own) in sorted(zip(costs, groups, strict=True), key=lambda each: each[0]):
             room -= cost
-            if room < 0 or self.choices.count(units) > _MOST:
-                break
-            chosen.append((units, own))
+            if room >= 0:
+                chosen.append((units, own))
         return chosen
 
     def _fan(self, made: int) -> int:
@@ -291,10 +291,10 @@ class Tables(Shown):
 
 def _restricted(tables: Tables, kept: Mapping[int, Tensor]) -> dict[int, list[Table]]:
     """Return tables with the patterns alone that are left; units that are decided stay in them."""
-    return {
-        value: [
-            Table(each.units, each.places, each.values[tables.choices.numbers(each.units, kept)])
-            for each in own
-        ]
-        for value, own in tables.tables.items()
-    }
+
+    def left(each: Table) -> Table:
+        if kept.keys().isdisjoint(each.units):
+            return each
+        return replace(each, values=each.values[tables.choices.numbers(each.units, kept)])
+
+    return {value: [left(each) for each in own] for value, own in tables.tables.items()}

@@ -252,6 +252,7 @@ def test_rounding_is_charged_in_exact_arithmetic(network, kind):
         found = sums.merged(10**6)
         zeros += int((found.error <= 0).sum())
         beyond += int((found.least() > truth.amin(dim=0)).sum())
+        beyond += int((found.at(everyone(tables.choices)) > truth).sum())
     assert zeros == 0
     assert beyond == 0
 
