@@ -95,6 +95,20 @@ def test_the_python_of_the_page_on_codes_runs(capsys, monkeypatch, tmp_path):
     assert attacked < clean - 0.2
 
 
+def test_the_python_of_the_page_on_certificates_runs(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path / "cache"))
+    page = (README.parent / "docs" / "certificates.md").read_text(encoding="utf-8")
+    code = "".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    # starting processes is tested elsewhere
+    code = code.replace("n_jobs=2", "n_jobs=1")
+    exec(compile(code, "certificates.md", "exec"), {})  # noqa: S102 - our own text
+    certified, unbroken = map(float, capsys.readouterr().out.split())
+    assert 0 < certified <= unbroken < 1
+    assert (tmp_path / "runs" / "digits" / "curve.png").is_file()
+    assert (tmp_path / "runs" / "digits" / "eps-0.3" / "report.html").is_file()
+
+
 def test_the_tight_bound_is_never_below_pinsker_in_the_study_and_mostly_above():
     from studies.summary import load
 
