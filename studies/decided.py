@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 import art_disc as ad
-from art_disc.core.seeds import derive_seed
 from art_disc.metrics import Spend, certificate_curve
+from art_disc.reproduction.certificates import sampled
 from art_disc.reproduction.recipes import Stage
 from studies import common
 
@@ -45,13 +45,10 @@ def run(options: argparse.Namespace) -> None:
     """Decide the images of one row and write what became of them."""
     torch.set_num_threads(options.threads)
     data, trained = setting(options.row, options.data_dir)
-    rng = np.random.default_rng(derive_seed(0, "sample"))
-    chosen = np.sort(rng.choice(len(data.x_test), options.n_ex, replace=False))
     name = f"{options.row}-{options.n_ex}"
     curve = certificate_curve(
         trained.classifier,
-        data.x_test[chosen],
-        data.y_test[chosen],
+        *sampled(data, options.n_ex, "random", seed=0),
         eps=options.eps,
         method="complete",
         spend=Spend(nodes=100_000, seconds=options.seconds),

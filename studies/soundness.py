@@ -268,18 +268,17 @@ def against_enumeration(cases: Iterable[Case], draws: int = DRAWS) -> dict[str, 
     }
 
 
-def programme(seed: int, pixels: int, *, n: int = 1, hidden: int = 0, lead: float = 0) -> Case:
-    """Return a network of one hidden layer, and n images all of whose pixels are free.
+def programme(seed: int, pixels: int) -> Case:
+    """Return a network of one hidden layer, and an image all of whose pixels are free.
 
-    Each pixel reaches both of two codewords, or all of three. Width of the layer, and by how much
-    class 0 leads, are drawn where they are 0.
+    Each pixel reaches both of two codewords, or all of three.
     """
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    hidden = hidden or int(rng.integers(4, 9))
+    hidden = int(rng.integers(4, 9))
     net = nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, 3))
     words = [[0.2, 0.8], [0.4, 0.5, 0.6]][int(rng.integers(2))]
-    lead, shape = lead or float(rng.uniform(4, 12)), (1, 1, pixels)
+    lead, shape = float(rng.uniform(4, 12)), (1, 1, pixels)
     codes = torch.from_numpy(rng.choice(words, (200, *shape))).float()
     with torch.no_grad():
         # a margin that some images of codewords hold by little
@@ -288,7 +287,7 @@ def programme(seed: int, pixels: int, *, n: int = 1, hidden: int = 0, lead: floa
     classifier = ad.build_classifier(
         net, input_shape=shape, nb_classes=3, defences=[ad.PixelDiscretization(Codebook(words))]
     )
-    x = rng.uniform(0.45, 0.55, (n, *shape)).astype(np.float32)
+    x = rng.uniform(0.45, 0.55, (1, *shape)).astype(np.float32)
     return Case("programme", net, classifier, x, 0.1, "real", seed % 3 == 0)
 
 

@@ -3,9 +3,9 @@
 `trace.trace` turns a network into a `graph.Graph` of steps: affine ones (`affine`), monotone
 piecewise linear ones (`piecewise`) and maxima (`maxima`); the table `layers.LAYERS` says which
 layer of torch becomes which, and another one is refused by its name. `interval` makes boxes (IBP)
-and `linear` lines (CROWN-IBP and CROWN); `tables` holds the exact values of neurons that few inputs
-decide, and `tabled` bounds the others by them; `margins` folds the margin of a
-label into the last layer.
+and `linear` lines (CROWN-IBP and CROWN); `margins` folds the margin of a label into the last
+layer. Where few inputs are free, `choices` says what each can be, `tables` holds the exact values
+of neurons that few of these decide, and `tabled` bounds the others by `sums` of them.
 """
 
 from art_disc.bounds.choices import Choices, Patterns

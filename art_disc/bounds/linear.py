@@ -78,7 +78,8 @@ class Bounds(Shown):
 
     def _error(self, value: int) -> float:
         """Relative error of a sum over a value; 0 where rounding is not charged."""
-        return self._unit(self.graph.shapes[value].numel()) if self.graph.rigorous else 0.0
+        terms = self.graph.shapes[value].numel()
+        return relative_error(self.graph, terms) if self.graph.rigorous else 0.0
 
     def _charge(
         self, made: int, step: Step, taken: tuple[int, ...], rows: Tensor
@@ -92,10 +93,8 @@ class Bounds(Shown):
             terms, size = terms + step.terms, step.size(*largest)
         else:
             size = self.lines[made].size(largest[0])
-        return self._unit(terms) * (rows.abs() * size[:, None]).flatten(2).sum(dim=2)
-
-    def _unit(self, terms: int) -> float:
-        return relative_error(self.graph, terms)
+        size = (rows.abs() * size[:, None]).flatten(2).sum(dim=2)
+        return relative_error(self.graph, terms) * size
 
     def largest(self, value: int) -> Tensor:
         """Return how large a value can be, shape (n, ...)."""
@@ -110,7 +109,7 @@ class Bounds(Shown):
         low, high = step.interval(*boxes)
         if self.graph.rigorous:
             size = step.size(*[self.largest(i) for i in taken])
-            error = self._unit(step.terms) * size
+            error = relative_error(self.graph, step.terms) * size
             low, high = low - error, high + error
         self.boxes.append((low, high))
 
@@ -147,7 +146,7 @@ def met(one: Box, other: Box) -> Box:
 
 
 def relative_error(graph: Graph, terms: int) -> float:
-    """Bound the relative error of sums of so many terms in a graph; see above."""
+    """Bound the relative error of sums of so many terms in a graph; see the module."""
     return 2 * (terms + len(graph.steps) + 16) * UNIT
 
 

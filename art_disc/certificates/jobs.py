@@ -13,6 +13,9 @@ from art_disc.certificates.problem import Finding, Options
 from art_disc.core.errors import InputError
 from art_disc.core.processes import in_processes
 
+# images, the job's size, and findings by their places among the images
+_Result = tuple[tuple[int, ...], int, Mapping[int, Finding]]
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -59,9 +62,6 @@ def run_jobs(jobs: Iterable[Job], options: Options, *, desc: str, total: int) ->
             found |= named
             bar.update(size)
     return found
-
-
-_Result = tuple[tuple[int, ...], int, Mapping[int, Finding]]
 
 
 def _results(jobs: Iterable[Job], count: int) -> Generator[_Result]:

@@ -62,8 +62,11 @@ class Options:
         if check_count(self.max_free, "max_free", least=0) > _MOST_FREE:
             msg = f"max_free must lie in 0..{_MOST_FREE}, got {self.max_free}"
             raise InputError(msg)
-        if isinstance(self.n_jobs, bool) or not isinstance(self.n_jobs, int) or not self.n_jobs:
-            msg = f"n_jobs must be a whole number other than 0, -1 for all cores, got {self.n_jobs}"
+        whole = isinstance(self.n_jobs, int | np.integer) and not isinstance(self.n_jobs, bool)
+        if not whole or not self.n_jobs:
+            msg = (
+                f"n_jobs must be a whole number other than 0, -1 for all cores, got {self.n_jobs!r}"
+            )
             raise InputError(msg)
 
 

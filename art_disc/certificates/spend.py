@@ -15,7 +15,8 @@ class Spend(Shown):
     Attributes:
         nodes: Boxes of code images bounded, at least 1.
         seconds: Wall time of its search, above 0.
-        megabytes: Memory that boxes bounded at once, and the reduced network, may take; above 0.
+        megabytes: Memory that boxes bounded at once, the reduced network, and the tables of a value
+            may take; above 0.
 
     Raises:
         InputError: A number outside its range.

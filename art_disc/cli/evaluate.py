@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from art_disc.cli.exits import DONE, FLAWED, INTERRUPTED
-from art_disc.cli.options import METHODS, MODEL, RUN, SPEND, given, names, refuse, say, share
+from art_disc.cli.options import (
+    METHODS,
+    MODEL,
+    ONLY,
+    RUN,
+    SPEND,
+    given,
+    names,
+    refuse,
+    say,
+    share,
+)
 
 
 def add(parser: ArgumentParser) -> None:
@@ -82,10 +93,9 @@ def _certificate(options: Namespace) -> dict[str, Any]:
     """Return what is to be certified; refuse what is spent by no method that is asked for."""
     from art_disc.metrics import Spend
 
-    spent = ("nodes", "seconds", "megabytes")
     if options.certify != "complete":
-        refuse(options, spent, "is of --certify complete")
-    spend = Spend(**given(options, *spent))
+        refuse(options, ONLY["complete"], "is of --certify complete")
+    spend = Spend(**given(options, *ONLY["complete"]))
     return {"certify": options.certify, "max_free": options.max_free, "spend": spend}
 
 

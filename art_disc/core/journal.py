@@ -27,7 +27,7 @@ def only_one(folder: Path, what: str) -> Iterator[None]:
         who = holder.read_text(encoding="utf-8").strip() if holder.is_file() else "?"
         msg = (
             f"process {who} is already running a {what} in {folder}; wait for it, or give another "
-            "--out"
+            "folder"
         )
         raise FolderBusyError(msg) from None
     with lock:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from art_disc.certificates.methods import METHODS
+from art_disc.certificates.problem import Options
 from art_disc.certificates.spend import check_spend
 from art_disc.codebooks import Codebook, DensityCodebook
 from art_disc.core.checks import Float32Array, check_choice, check_count
@@ -60,7 +61,8 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
         sample: `first`: the first `n_ex`; `random`: drawn from all by `seed`, as the lower limit
             assumes.
         method: As for `metrics.certify`: `enumeration`, `bounds` or `complete`.
-        max_free: As for `metrics.certify`, of `enumeration`; theirs is 25 to 30, hours of a GPU.
+        max_free: As for `metrics.certify`, of `enumeration`, but no more than the papers' b: 25 to
+            30, hours of a GPU.
         spend: As for `metrics.certify`, of `complete`.
         n_jobs: As for `metrics.certify`.
         train_steps: As for `reproduce`.
@@ -69,7 +71,7 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
         verbose: Show progress bars.
 
     Raises:
-        InputError: Unknown table or sample, or no such number of images.
+        InputError: Unknown table or sample, no such number of images, or as `metrics.certify`.
         DataNotFoundError: No MNIST.
     """
     if name not in CERTIFICATES:
@@ -78,17 +80,19 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
     paper, _, number = name.partition("-table")
     check_choice(sample, "sample", SAMPLES)
     check_choice(method, "method", METHODS)
-    how: dict[str, Any] = {"method": method, "max_free": max_free, "spend": check_spend(spend)}
-    how |= {"n_jobs": n_jobs, "verbose": verbose}
+    how: dict[str, Any] = {"max_free": max_free, "spend": check_spend(spend), "n_jobs": n_jobs}
+    how |= {"verbose": verbose}
+    # before a training
+    Options(batch_size=1, **how)
+    how |= {"method": method, "out": Path(out) / f"{name}-{method}-{n_ex}-{sample}"}
     # first: the code may change while it runs
     environment = Environment.here(threads=torch.get_num_threads())
     stage = Stage.of("mnist", data_dir, train_steps)
+    images = sampled(stage.data, n_ex, sample, seed)
     codebook = DensityCodebook(2, radius=0.6)
     defence = PixelDiscretization(codebook, SoftAssignment(stage.experiment.alpha))
     setting = stage.trained("disc_adv_pre", [defence], seed=seed, verbose=verbose)
     printed = published_certificates(paper, number)
-    how["out"] = Path(out) / f"{name}-{method}-{n_ex}-{sample}"
-    images = _sampled(stage.data, n_ex, sample, seed)
     found = _certified(setting.classifier, images, printed, how)
     counted = stage.data.x_test[: 1000 if paper == "chen2018" else None]
     record = CertificateTableRecord(
@@ -112,8 +116,12 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
     return record
 
 
-def _sampled(data: Dataset, n_ex: int, sample: str, seed: int) -> tuple[Float32Array, Labels]:
-    """Return the test images to certify, and their labels."""
+def sampled(data: Dataset, n_ex: int, sample: str, seed: int) -> tuple[Float32Array, Labels]:
+    """Return `n_ex` test images, the first or drawn by the seed, and their labels.
+
+    Raises:
+        InputError: No such number of images.
+    """
     if sample == "first":
         part = data.part(n_ex)
         return part.x_test, part.y_test

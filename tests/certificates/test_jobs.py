@@ -69,3 +69,8 @@ def test_n_jobs_is_a_number_of_processes(wrong):
     classifier, _, x = wide(0)
     with pytest.raises(InputError, match="n_jobs must be a whole number other than 0"):
         certify(classifier, x[:1], eps=0.1, n_jobs=wrong, verbose=False)
+
+
+def test_n_jobs_may_be_of_numpy():
+    classifier, _, x = wide(0)
+    assert certify(classifier, x[:1], eps=0.1, max_free=0, n_jobs=np.int64(1), verbose=False)

@@ -26,7 +26,7 @@ from art_disc.reproduction import (
     reproduce_figure5,
     rows,
 )
-from art_disc.reproduction.recipes import experiment
+from art_disc.reproduction.recipes import Stage, experiment
 from art_disc.reproduction.tables import chosen_rows
 from art_disc.surrogates import SoftAssignment
 from art_disc.training import cache
@@ -292,9 +292,26 @@ def test_options_of_certificates_are_refused_elsewhere(capsys, tmp_path):
         assert f"{words[1]} has no meaning for {words[0]}" in capsys.readouterr().err
     assert main(["reproduce", "chen2018-table2", "--nodes", "2", "--out", str(tmp_path)]) == 2
     assert "--nodes is of --method complete" in capsys.readouterr().err
-    for wrong, match in (({"sample": "last"}, "sample must be"), ({"method": "x"}, "method must")):
-        with pytest.raises(InputError, match=match):
-            reproduce_certificates("chen2018-table2", out=tmp_path, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"sample": "last"}, "sample must be"),
+        ({"method": "x"}, "method must"),
+        ({"n_jobs": 0}, "n_jobs must"),
+        ({"max_free": 41}, "max_free must"),
+        ({"spend": {"nodes": 1}}, "spend must"),
+        ({"n_ex": 0}, "n_ex must"),
+        ({"n_ex": 10**6, "sample": "random"}, "n_ex must"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_a_training(
+    folder, tmp_path, monkeypatch, wrong, match
+):
+    monkeypatch.setattr(Stage, "trained", None)
+    with pytest.raises(InputError, match=match):
+        reproduce_certificates("chen2018-table2", out=tmp_path, data_dir=folder, **wrong)
 
 
 def test_figure_5_counts_free_pixels_for_two_codes(folder, tmp_path, monkeypatch, digits):
