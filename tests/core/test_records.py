@@ -15,6 +15,7 @@ from art_disc.core.records import (
     Share,
     load_record,
 )
+from art_disc.core.records.certificate import CertificateCurveRecord
 
 HERE = Environment.here(threads=2)
 N = 12
@@ -274,3 +275,10 @@ def test_a_contradiction_is_a_certified_example_that_was_broken_within_its_certi
     assert contradictions(0.05, positions=(0, 1, 6)) == ((6, 0.1),)
     assert contradictions(0.05, norm="2") == contradictions(0.05, scored_on="base") == ()
     assert contradictions(0.05, correct=(True,) * N) == ()
+
+
+def test_certificates_of_other_examples_are_no_curve():
+    known = {"verdicts": ("certified",) * 3, "reasons": ("",) * 3, "log2_images": (0.0,) * 3}
+    known |= dict.fromkeys(("free_pixels", "evaluated"), (0,) * 3)
+    with pytest.raises(InputError, match=r"examples at every budget must be 4 .*got 3"):
+        CertificateCurveRecord((certificate(), certificate(eps=0.2, **known)), 1.0, HERE)

@@ -117,6 +117,7 @@ class CertificateCurveRecord(Record, kind="certificate curve"):
             if not one.eps < other.eps:
                 msg = f"budgets of certificates must rise, got {other.eps!r} after {one.eps!r}"
                 raise InputError(msg)
+            check_equal(len(other.verdicts), len(one.verdicts), "examples at every budget")
             check_equal(other.correct, one.correct, "correct at every budget")
             for i, pair in enumerate(zip(one.verdicts, other.verdicts, strict=True)):
                 if pair == ("falsified", "certified"):
