@@ -6,6 +6,8 @@ import threading
 import time
 import warnings
 
+import pytest
+
 from art_disc.core.processes import in_processes
 
 
@@ -14,6 +16,15 @@ def seen(_):
     return signal.getsignal(signal.SIGINT) is signal.SIG_IGN, os.getpid(), threading.active_count()
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises here, also where the tests run in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_worker_is_its_parents():
     found = list(in_processes(seen, range(4), 2, threads=1, cure="less"))
     assert all(ignored and process != os.getpid() for ignored, process, _ in found)
@@ -22,7 +33,7 @@ def test_a_worker_is_its_parents():
     for _, process, count in found:
         counts.setdefault(process, set()).add(count)
     assert all(len(each) == 1 for each in counts.values())
-    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_work_that_is_given_up_ends_without_a_word():
