@@ -1,14 +1,49 @@
 """Network architectures and weight files that hold no pickle."""
 
 from art_disc.networks.architectures import DigitsNet, MadryMnistNet, ResNet32, default_network
+from art_disc.networks.binarised import (
+    BINARIZATIONS,
+    Binarization,
+    BinarizedConv2d,
+    BinarizedLinear,
+    OutputScale,
+)
+from art_disc.networks.binarised_networks import (
+    BinarizedNet,
+    Convolution,
+    alexnet,
+    binarynet_cifar,
+    fcn1,
+    fcn2,
+    resnet20,
+)
+from art_disc.networks.latent import clamp_after_steps, clamp_latent_
+from art_disc.networks.sign import sign
+from art_disc.networks.sign_gradient import SignGradient
 from art_disc.networks.weights import load_weights, save_weights, weights_hash
 
 __all__ = [
+    "BINARIZATIONS",
+    "Binarization",
+    "BinarizedConv2d",
+    "BinarizedLinear",
+    "BinarizedNet",
+    "Convolution",
     "DigitsNet",
     "MadryMnistNet",
+    "OutputScale",
     "ResNet32",
+    "SignGradient",
+    "alexnet",
+    "binarynet_cifar",
+    "clamp_after_steps",
+    "clamp_latent_",
     "default_network",
+    "fcn1",
+    "fcn2",
     "load_weights",
+    "resnet20",
     "save_weights",
+    "sign",
     "weights_hash",
 ]

@@ -4,8 +4,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
+from art_disc.networks.binarised import (
+    Binarization,
+    as_binarization,
+    convolution,
+    first_layer,
+    linear,
+)
 
 
 class ResidualBlock(nn.Module):
@@ -16,26 +25,39 @@ class ResidualBlock(nn.Module):
         width: Channels of the output.
         stride: Of the first convolution; where it is 2, or the width changes, a 1x1 convolution
             brings the input to the output's shape.
+        binarization: Of the convolutions; what is added stays real, and where activations are
+            binarised it is cut off at -1 and 1 instead of 0.
     """
 
-    def __init__(self, channels: int, width: int, stride: int = 1) -> None:
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        stride: int = 1,
+        *,
+        binarization: Binarization | str = "real",
+    ) -> None:
         super().__init__()
+        how = as_binarization(binarization)
+        self._signed = how.activations != "real"
         self.inner = nn.Sequential(
-            nn.Conv2d(channels, width, 3, stride, 1, bias=False),
+            convolution(channels, width, 3, stride, 1, how=how, bias=False),
             nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, 1, 1, bias=False),
+            # the sign at the next layer's entry takes its place
+            nn.Identity() if self._signed else nn.ReLU(),
+            convolution(width, width, 3, 1, 1, how=how, bias=False),
             nn.BatchNorm2d(width),
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels != width:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(channels, width, 1, stride, bias=False), nn.BatchNorm2d(width)
+                convolution(channels, width, 1, stride, how=how, bias=False), nn.BatchNorm2d(width)
             )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return features (n, width, h / stride, w / stride)."""
-        return torch.relu(self.inner(x) + self.shortcut(x))
+        made = self.inner(x) + self.shortcut(x)
+        return functional.hardtanh(made) if self._signed else torch.relu(made)
 
 
 class ResNet32(nn.Module):
@@ -49,22 +71,32 @@ class ResNet32(nn.Module):
         nb_classes: Number of logits.
         depth: 6n + 2 layers, n blocks a stage.
         width: Channels of the first stage; the published 16.
+        binarization: Of the convolutions, see `ResidualBlock`.
+        first: `binary` or `real` weights of the first convolution, whose input is real; of a real
+            network both are.
+        last: `real`, or `binary`: the last layer is as the others, and batch normalisation follows.
 
     Raises:
-        InputError: A depth that is not 6n + 2, no width, or images smaller than 8x8.
+        InputError: A depth that is not 6n + 2, no width, images smaller than 8x8, or an unknown
+            word.
 
     Source: He, Zhang, Ren, Sun 2016, section 4.2.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of its own
         self,
         input_shape: tuple[int, int, int] = (3, 32, 32),
         nb_classes: int = 10,
         *,
         depth: int = 8,
         width: int = 16,
+        binarization: Binarization | str = "real",
+        first: str = "binary",
+        last: str = "real",
     ) -> None:
         super().__init__()
+        how = as_binarization(binarization)
+        check_choice(last, "last", ("binary", "real"))
         if depth < 8 or (depth - 2) % 6 or width < 1:
             msg = f"expected depth 8, 14, 20, ... (6n + 2) and width >= 1, got {depth} and {width}"
             raise InputError(msg)
@@ -72,20 +104,23 @@ class ResNet32(nn.Module):
             msg = f"ResNet32 needs images of at least 8x8, got {input_shape}"
             raise InputError(msg)
         layers: list[Any] = [
-            nn.Conv2d(input_shape[0], width, 3, padding=1, bias=False),
+            convolution(
+                input_shape[0], width, 3, padding=1, how=first_layer(how, first), bias=False
+            ),
             nn.BatchNorm2d(width),
-            nn.ReLU(),
+            nn.ReLU() if how.activations == "real" else nn.Hardtanh(),
         ]
         channels = width
         for stage in range(3):
             for block in range((depth - 2) // 6):
                 stride = 2 if stage and not block else 1
-                layers.append(ResidualBlock(channels, width << stage, stride))
+                layers.append(ResidualBlock(channels, width << stage, stride, binarization=how))
                 channels = width << stage
         self.features = nn.Sequential(*layers)
-        self.head = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, nb_classes)
-        )
+        end: list[nn.Module] = [nn.Linear(channels, nb_classes)]
+        if last == "binary" and not how.is_real:
+            end = [linear(channels, nb_classes, how), nn.BatchNorm1d(nb_classes)]
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), *end)
         # the same numbers in the order that narrow convolutions on a CPU are fastest in
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs
 

@@ -1,0 +1,272 @@
+"""Layers whose weights and inputs are -1 and +1, over real latent weights that are trained."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from art_disc.core.checks import check_choice
+from art_disc.core.errors import InputError
+from art_disc.core.showing import Shown
+from art_disc.networks.sign import ESTIMATORS, chosen, hard_sign, sign
+
+KINDS = ("binary", "scaled", "real")
+
+
+@dataclass(frozen=True, slots=True)
+class Binarization(Shown):
+    """What of a layer is binarised, and how.
+
+    Attributes:
+        weights: `binary`: sign(w). `scaled` (XNOR-Net): alpha sign(w), alpha the mean |w| of an
+            output filter, whose latent weights are also centred over the input channels. `real`.
+        activations: Of what comes into the layer, `binary`: sign(x). `scaled`: K sign(x), K the
+            mean |x| of the inputs that an output sees. `real`: x itself.
+        estimator: Gradient of sign(x), see `sign`; that of sign(w) is the identity's, which with
+            `scaled` weights ends outside [-1, 1].
+        zero: What sign(0) is, of weights and activations: 1, or 0 as in the published code, whose
+            networks exact verification cannot read.
+
+    Raises:
+        InputError: Another word.
+
+    Source: Hubara et al. 2016 (binary); Rastegari et al. 2016, section 3 (scaled).
+    """
+
+    weights: str = "binary"
+    activations: str = "binary"
+    estimator: str = "hard_tanh"
+    zero: int = 1
+
+    def __post_init__(self) -> None:
+        for name, known in (("weights", KINDS), ("activations", KINDS), ("estimator", ESTIMATORS)):
+            check_choice(getattr(self, name), name, known)
+        check_choice(self.zero, "zero", (1, 0))
+
+    @property
+    def is_real(self) -> bool:
+        """Whether nothing is binarised."""
+        return self.weights == self.activations == "real"
+
+
+BINARIZATIONS = {
+    "bnn": Binarization(),
+    "paper": Binarization(zero=0),
+    "xnor": Binarization(weights="scaled"),
+    "xnor_k": Binarization(weights="scaled", activations="scaled"),
+    "binary_weights": Binarization(activations="real"),
+    "real": Binarization(weights="real", activations="real"),
+}
+
+
+def as_binarization(given: Binarization | str) -> Binarization:
+    """Return what a word of `BINARIZATIONS` or a `Binarization` stands for.
+
+    Raises:
+        InputError: Neither.
+    """
+    if isinstance(given, Binarization):
+        return given
+    return BINARIZATIONS[check_choice(given, "binarization", BINARIZATIONS)]
+
+
+class _Binarised(nn.Module):
+    """What both layers have in common; the other base class has the weights."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+    binarization: Binarization
+
+    def _binarise(self, given: Binarization | str) -> None:
+        self.binarization = as_binarization(given)
+        self.clamp_latent_()
+
+    def reset_parameters(self) -> None:
+        """Draw the latent weights anew, within their bounds."""
+        super().reset_parameters()  # type: ignore[misc] # the layer's
+        # torch's constructor comes here before there is a binarisation
+        if hasattr(self, "binarization"):
+            self.clamp_latent_()
+
+    def extra_repr(self) -> str:
+        """Tell the binarisation too: the cache of trainings knows a network by its description."""
+        return f"{super().extra_repr()}, {self.binarization!r}"
+
+    @torch.no_grad()
+    def clamp_latent_(self) -> None:
+        """Bring latent weights into [-1, 1], in place; `scaled` ones are centred first."""
+        if self.binarization.weights == "scaled":
+            self.weight.sub_(self.weight.mean(dim=1, keepdim=True))
+        if self.binarization.weights != "real":
+            self.weight.clamp_(-1, 1)
+
+    @property
+    def signs(self) -> Tensor:
+        """The weights that inputs are multiplied with: the signs, or the real ones."""
+        how = self.binarization
+        if how.weights == "real":
+            return self.weight
+        # torch's clamp has the gradient 1 at -1 and 1 themselves
+        within = how.weights == "scaled"
+        smooth = (lambda w: w.clamp(-1, 1)) if within else ESTIMATORS["identity"]
+        return hard_sign(self.weight, smooth, how.zero)
+
+    @property
+    def alpha(self) -> Tensor | None:
+        """The scale of each output filter, shape (out,); None where weights are not `scaled`."""
+        if self.binarization.weights != "scaled":
+            return None
+        return self.weight.abs().flatten(1).mean(dim=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the layer of torch's name returns, of signs.
+
+        Scales come after the product, so that a product of signs has the exact sums of +1 and -1.
+        """
+        how = self.binarization
+        given = x if how.activations == "real" else sign(x, chosen(how.estimator), zero=how.zero)
+        made = self._product(given, self.signs)
+        alpha = self.alpha
+        if alpha is not None:
+            made = made * self._by_filter(alpha)
+        if how.activations == "scaled":
+            made = made * self._input_scale(x)
+        return made if self.bias is None else made + self._by_filter(self.bias)
+
+    def _product(self, x: Tensor, weight: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def _input_scale(self, x: Tensor) -> Tensor:
+        """Return K in a shape that multiplies outputs."""
+        raise NotImplementedError
+
+    def _by_filter(self, values: Tensor) -> Tensor:
+        """Return one value an output filter in a shape that multiplies outputs."""
+        raise NotImplementedError
+
+
+class BinarizedLinear(_Binarised, nn.Linear):
+    """A fully connected layer whose weights and inputs are signs; `weight` holds latent ones.
+
+    Args:
+        in_features: As for `nn.Linear`.
+        out_features: As for `nn.Linear`.
+        bias: As for `nn.Linear`; it stays real.
+        binarization: A `Binarization`, or its word in `BINARIZATIONS`.
+
+    Raises:
+        InputError: An unknown binarisation.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        binarization: Binarization | str = "bnn",
+    ) -> None:
+        super().__init__(in_features, out_features, bias)
+        self._binarise(binarization)
+
+    def _product(self, x: Tensor, weight: Tensor) -> Tensor:
+        return functional.linear(x, weight)
+
+    def _input_scale(self, x: Tensor) -> Tensor:
+        return x.abs().mean(dim=-1, keepdim=True)
+
+    def _by_filter(self, values: Tensor) -> Tensor:
+        return values
+
+
+class BinarizedConv2d(_Binarised, nn.Conv2d):
+    """A convolution whose weights and inputs are signs; `weight` holds latent ones.
+
+    Zeros that pad an image stay 0, between -1 and +1.
+
+    Args:
+        in_channels: As for `nn.Conv2d`.
+        out_channels: As for `nn.Conv2d`.
+        kernel_size: As for `nn.Conv2d`.
+        *args: The further ones of `nn.Conv2d`; the bias stays real.
+        binarization: A `Binarization`, or its word in `BINARIZATIONS`.
+        **options: As `*args`.
+
+    Raises:
+        InputError: An unknown binarisation, or scaled activations with groups or padding other
+            than zeros.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        *args: Any,
+        binarization: Binarization | str = "bnn",
+        **options: Any,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, *args, **options)
+        self._binarise(binarization)
+        plain = self.groups == 1 and self.padding_mode == "zeros"
+        if self.binarization.activations == "scaled" and not plain:
+            msg = (
+                "scaled activations go with groups=1 and padding_mode='zeros', got "
+                f"{self.groups} and {self.padding_mode!r}; take activations='binary'"
+            )
+            raise InputError(msg)
+
+    def _product(self, x: Tensor, weight: Tensor) -> Tensor:
+        return self._conv_forward(x, weight, None)
+
+    def _input_scale(self, x: Tensor) -> Tensor:
+        window = x.new_full((1, 1, *self.kernel_size), 1 / math.prod(self.kernel_size))
+        return self._conv_forward(x.abs().mean(dim=-3, keepdim=True), window, None)
+
+    def _by_filter(self, values: Tensor) -> Tensor:
+        return values[:, None, None]
+
+
+class OutputScale(nn.Module):
+    """Logits times one learned number, which keeps those of a binarised last layer small.
+
+    Args:
+        init: Its first value.
+
+    Source: Galloway, Taylor, Moussa 2018 (published code).
+    """
+
+    def __init__(self, init: float = 0.05) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(float(init)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return scaled logits of any shape."""
+        return x * self.scale
+
+
+def first_layer(how: Binarization, word: str) -> Binarization:
+    """Return the binarisation of a first layer, whose input is real.
+
+    Raises:
+        InputError: The word for its weights is neither `binary` nor `real`.
+    """
+    real = check_choice(word, "first", ("binary", "real")) == "real"
+    return replace(how, activations="real", weights="real" if real else how.weights)
+
+
+def linear(inputs: int, outputs: int, how: Binarization, *, bias: bool = False) -> nn.Linear:
+    """Return a fully connected layer, torch's own where nothing is binarised."""
+    if how.is_real:
+        return nn.Linear(inputs, outputs, bias)
+    return BinarizedLinear(inputs, outputs, bias, binarization=how)
+
+
+def convolution(*args: Any, how: Binarization, **options: Any) -> nn.Conv2d:
+    """Return a convolution of `nn.Conv2d`'s arguments, torch's own where nothing is binarised."""
+    if how.is_real:
+        return nn.Conv2d(*args, **options)
+    return BinarizedConv2d(*args, binarization=how, **options)
