@@ -16,14 +16,16 @@ from art_disc.defences.preprocessor import MapPreprocessor, is_ours
 from art_disc.defences.straight_through import StraightThrough
 from art_disc.defences.traits import traits
 from art_disc.estimators.applied import applied
-from art_disc.estimators.describe import describe_voting
+from art_disc.estimators.describe import describe_signs, describe_voting
 from art_disc.estimators.fixed import FixedModule
 from art_disc.estimators.mean_loss import own_loss
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.numpy_steps import NumpySteps
 from art_disc.estimators.places import check_kept, check_places
 from art_disc.estimators.shapes import check_standardisation, encoded_shape
+from art_disc.estimators.signs import sign_gradient
 from art_disc.estimators.voting import Voting
+from art_disc.networks import SignGradient
 from art_disc.surrogates import Identity, SurrogateLike
 
 
@@ -52,7 +54,7 @@ class DefendedClassifier(FixedModule):
             shown["clip_values"] = tuple(float(value.max()) for value in self.clip_values)
         if self.standardisation is not None:
             shown["standardisation"] = self.standardisation
-        return shown | describe_voting(self)
+        return shown | describe_voting(self) | describe_signs(self)
 
     @property
     def defences(self) -> tuple[Any, ...]:
@@ -123,6 +125,7 @@ class DefendedClassifier(FixedModule):
         placement: str = "module",
         keep: Sequence[Any] = (),
         voting: Voting | None = None,
+        through: SignGradient | None = None,
     ) -> "DefendedClassifier":
         """Return a classifier that shares this one's network but has other defences.
 
@@ -132,6 +135,7 @@ class DefendedClassifier(FixedModule):
             placement: `module`, or `preprocessor` for ART's own list.
             keep: Preprocessors of ART's own that run before them, in ART's list.
             voting: How draws are made and counted; None: as here.
+            through: How the signs of a binarised network are differentiated; None: as here.
 
         Raises:
             InputError: Unknown placement, a defence that only ART's list can hold after one that
@@ -146,17 +150,18 @@ class DefendedClassifier(FixedModule):
         outside = [*keep, *(adapted if placement == "preprocessor" else [])]
         check_places(inside, outside)
         check_kept(self, keep)
-        kind, module = self._shaped(inside, voting or getattr(self.model, "voting", None))
+        voting = voting or getattr(self.model, "voting", None)
+        kind, module = self._shaped(inside, voting, through or self.model.through)
         # ART takes torch's current device, whatever the network is on
         with torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext():
             return kind(model=module, preprocessing_defences=outside or None, **self._options())
 
     def _shaped(
-        self, inside: Sequence[MapPreprocessor], voting: Voting | None
+        self, inside: Sequence[MapPreprocessor], voting: Voting | None, through: SignGradient
     ) -> tuple[type["DefendedClassifier"], DefendedModule]:
         """Return the class that such defences need, and the module."""
         drawing, module = self._drawing
-        own, options = isinstance(self, drawing), self.model.options
+        own, options = isinstance(self, drawing), {**self.model.options, "through": through}
         if any(defence.seed is not None for defence in inside):
             made = module(self.base_network, inside, voting=voting, **options)
             return (type(self) if own else drawing), made
@@ -213,9 +218,11 @@ class DefendedClassifier(FixedModule):
         """Return the same classifier, its defences differentiated by another surrogate.
 
         Args:
-            surrogate: A word or object that one of the defences takes (`mix:20` of `RandDisc`,
-                `dct` of `JpegCompression`, others see `PixelDiscretization`); those to which it
-                says nothing stay as they are. Through `identity` somebody else's torch
+            surrogate: Of a binarised network's signs `ste_identity`, `ste_hard_tanh`, `ste_clipped`
+                or `ste_polynomial`, with a temperature of the logits (`ste_hard_tanh:16`), or a
+                `SignGradient`. Else a word or object that one of the defences takes (`mix:20` of
+                `RandDisc`, `dct` of `JpegCompression`, others see `PixelDiscretization`); those to
+                which it says nothing stay as they are. Through `identity` somebody else's torch
                 preprocessors in ART's list are differentiated as if they were not there
                 (`StraightThrough`) if they keep the images' shape; through any other surrogate of
                 codebooks by their own gradient.
@@ -223,6 +230,9 @@ class DefendedClassifier(FixedModule):
         Raises:
             InputError: No defence takes it; the message lists what they take.
         """
+        through = sign_gradient(self, surrogate)
+        if through is not None:
+            return self.with_each_defence(lambda defence: defence, through=through)
         check_meaning(self.defences, surrogate)
 
         def swap(defence: Any) -> Any:
@@ -246,15 +256,21 @@ class DefendedClassifier(FixedModule):
         return bool(value.shape == images.shape)
 
     def with_each_defence(
-        self, change: Callable[[Any], Any], *, voting: Voting | None = None
+        self,
+        change: Callable[[Any], Any],
+        *,
+        voting: Voting | None = None,
+        through: SignGradient | None = None,
     ) -> Self:
         """Return the same kind of classifier with each defence changed in its place, or kept.
 
-        Draws are made and counted as `voting` says; None: as here.
+        Draws are made and counted as `voting` says, and a network's signs differentiated as
+        `through` says; None: as here.
         """
         outside = [change(defence) for defence in self.preprocessing_operations]
         inside = [change(defence) for defence in self.model.preprocessors]
-        return cast("Self", self.with_defences(inside, keep=outside, voting=voting))
+        made = self.with_defences(inside, keep=outside, voting=voting, through=through)
+        return cast("Self", made)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # ART's own pickling writes weight files into its data folder and leaves them there

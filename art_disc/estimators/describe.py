@@ -6,6 +6,7 @@ import torch
 
 from art_disc.core.records import Environment, Setting
 from art_disc.defences.traits import traits
+from art_disc.networks import SignGradient
 
 
 def defence_lines(classifier: Any) -> tuple[str, ...]:
@@ -20,6 +21,12 @@ def describe_voting(classifier: Any) -> dict[str, Setting]:
         return {}
     names = ("eot_samples", "vote_samples", "vote", "output", "gradient")
     return {name: getattr(voting, name) for name in names}
+
+
+def describe_signs(classifier: Any) -> dict[str, Setting]:
+    """Return how the signs of a binarised network are differentiated; nothing of its own way."""
+    through = getattr(getattr(classifier, "model", None), "through", SignGradient())
+    return {} if through == SignGradient() else {"sign_gradient": through.name}
 
 
 def environment_of(classifier: Any) -> Environment:

@@ -9,6 +9,7 @@ from art_disc.defences.preprocessor import check_clip_values, is_ours
 from art_disc.estimators.entrance import CheckedInputs
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.places import check_places
+from art_disc.networks import clamp_after_steps
 
 
 class FixedModule(Shown, CheckedInputs):
@@ -19,6 +20,7 @@ class FixedModule(Shown, CheckedInputs):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._check_module()
+        self._keep_clamped()
 
     @property
     def preprocessing_defences(self) -> list[Any] | None:
@@ -54,10 +56,16 @@ class FixedModule(Shown, CheckedInputs):
                 raise InputError(msg)
             super().set_params(**params)
             self._check_module()
+            self._keep_clamped()
         except Exception:
             self.__dict__.update(before)
             self._update_preprocessing_operations()
             raise
+
+    def _keep_clamped(self) -> None:
+        """Clamp latent weights whoever steps: some of ART's trainers call the optimiser alone."""
+        if self._optimizer is not None:
+            clamp_after_steps(self._optimizer, self.model)
 
     def _check_module(self) -> None:
         """Refuse clip values and layout that are not those of the module."""

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from art_disc.core.errors import InputError
 from art_disc.defences.preprocessor import MapPreprocessor
+from art_disc.networks import SignGradient
+
+_OWN = SignGradient()
 
 
 class DefendedModule(nn.Module):
@@ -25,6 +28,10 @@ class DefendedModule(nn.Module):
         standardisation: (mean, std), numbers or one a channel, applied after the defences.
         channels_first: Layout of the images.
         upper: Top of the input range, 1 or 255.
+        through: How the network is differentiated where its activations are binarised.
+
+    Raises:
+        InputError: `through` is no `SignGradient`.
     """
 
     mean: Tensor
@@ -38,14 +45,20 @@ class DefendedModule(nn.Module):
         standardisation: tuple[Any, Any] | None = None,
         channels_first: bool = True,
         upper: float = 1.0,
+        through: SignGradient = _OWN,
     ) -> None:
         super().__init__()
+        # a class derived from it may do anything to logits
+        if type(through) is not SignGradient:
+            msg = f"through must be a SignGradient, got {type(through).__name__}; give one"
+            raise InputError(msg)
         self._preprocessors = tuple(defence.sealed() for defence in defences)
         # for torch, which finds modules here; `forward` asks the defences
         self.maps = nn.ModuleList(defence.map for defence in self._preprocessors)
         self._standardised = standardisation is not None
         self._channels_first = channels_first
         self._upper = upper
+        self._through = through
         mean, std = standardisation or (0.0, 1.0)
         self.register_buffer("mean", self._per_channel(mean), persistent=False)
         self.register_buffer("std", self._per_channel(std), persistent=False)
@@ -71,6 +84,11 @@ class DefendedModule(nn.Module):
         return self._upper
 
     @property
+    def through(self) -> SignGradient:
+        """How the network's signs are differentiated, and the temperature of its logits."""
+        return self._through
+
+    @property
     def standardisation(self) -> tuple[Any, Any] | None:
         """(mean, std), float32 numbers or one a channel, or None."""
         if not self._standardised:
@@ -84,7 +102,7 @@ class DefendedModule(nn.Module):
     @property
     def options(self) -> dict[str, Any]:
         """What a module around the same network is made with, but for the defences."""
-        names = ("standardisation", "channels_first", "upper")
+        names = ("standardisation", "channels_first", "upper", "through")
         return {name: getattr(self, name) for name in names}
 
     def forward(self, x: Tensor) -> Any:
@@ -115,4 +133,4 @@ class DefendedModule(nn.Module):
         return (x - self.mean) / self.std if self._standardised else x
 
     def _classify(self, x: Tensor) -> Any:
-        return self.base(self.standardised(x))
+        return self._through(self.base, self.standardised(x))

@@ -122,6 +122,12 @@ class RandomizedModule(DefendedModule):
         rows = _cached(rows, each, x)
         return known.answer(x, partial(_through, steps), self._classify, self.voting, rows)
 
+    def _classify(self, x: Tensor) -> Any:
+        """Return logits; over the temperature under grad alone: softened draws vote otherwise."""
+        if torch.is_grad_enabled():
+            return super()._classify(x)
+        return self.base(self.standardised(x))
+
     def _classify_again(self, x: Tensor) -> Any:
         """Classify, and keep nothing but the images for the backward pass."""
         # dropout must fall alike twice; without it the global stream is left alone

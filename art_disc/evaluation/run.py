@@ -18,7 +18,7 @@ from art_disc.core.errors import InputError
 from art_disc.data import as_dataset
 from art_disc.estimators import as_classifier
 from art_disc.estimators.contract import top_of
-from art_disc.estimators.describe import describe_voting
+from art_disc.estimators.describe import describe_signs, describe_voting
 from art_disc.evaluation.checks import Checks, Context, cannot_run, check_trials, run_checks
 from art_disc.evaluation.describe import describe_network, describe_run
 from art_disc.evaluation.door import budgets_of, check_choices, examples_of, models_of
@@ -152,7 +152,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     run.score_clean()
     run.facts = describe_run(classifier, data, y, training=training) | _facts(run, norm, budgets)
     run.facts["settings"] = {"batch_size": batch_size, "targeted": targeted, "draws": draws}
-    run.facts["settings"] |= describe_voting(classifier)
+    run.facts["settings"] |= describe_voting(classifier) | describe_signs(classifier)
     ctx = None
     if checks is not None:
         ctx = _context(run, checks, gradient_sources(classifier, surrogates), settings or {})

@@ -8,6 +8,7 @@ from art_disc.core.errors import InputError
 from art_disc.defences import traits
 from art_disc.defences.meaning import change, check_meaning, meaning
 from art_disc.estimators.contract import WhiteBoxClassifier
+from art_disc.networks.sign_gradient import SIGN_GRADIENTS
 from art_disc.surrogates import Surrogate, SurrogateLike
 
 BOTH, DEFENDED = ("base", "defended"), ("defended",)
@@ -51,13 +52,15 @@ def gradient_sources(
 ) -> list[Source]:
     """Return the undefended base, the defences as they were built, and each surrogate asked for.
 
+    Those of a binarised network's signs (`ste_polynomial:16`) are the last.
+
     A network that takes encoded images has no base. A preprocessor of ART's own that is not ours
     can be differentiated as the identity; the other surrogates know our own maps only. One that no
     defence takes is left out (see `wanted_surrogates`), two of one name are refused.
     """
-    known = white_box(classifier)
+    known, signs = white_box(classifier), _sign_sources(classifier, surrogates)
     if not classifier.defences:
-        return [Source("own", classifier, BOTH, known, None)]
+        return [Source("own", classifier, BOTH, known, None), *signs]
     chain = [traits(defence) for defence in classifier.defences]
     own = [one.surrogate.name for one in chain if one.surrogate is not None]
     built = "+".join(dict.fromkeys(own)) or None
@@ -81,7 +84,22 @@ def gradient_sources(
         asked = wanted if isinstance(wanted, str) else name
         twin = classifier.with_surrogate(wanted)
         sources.append(Source(asked, twin, DEFENDED, known, name, wanted))
-    return sources
+    return [*sources, *signs]
+
+
+def _sign_sources(
+    classifier: WhiteBoxClassifier, surrogates: Sequence[SurrogateLike]
+) -> list[Source]:
+    """Return the classifier through every other gradient of its network's signs."""
+    models, known = DEFENDED if classifier.defences else BOTH, white_box(classifier)
+    sources = {}
+    for wanted in surrogates:
+        gradient = SIGN_GRADIENTS.find(wanted)
+        if gradient is not None:
+            asked = wanted if isinstance(wanted, str) else gradient.name
+            twin = classifier.with_surrogate(wanted)
+            sources[gradient.name] = Source(asked, twin, models, known, gradient.name, wanted)
+    return list(sources.values())
 
 
 def wanted_surrogates(
@@ -94,7 +112,8 @@ def wanted_surrogates(
     """
     listed = (*surrogates, *suite_surrogates(attacks))
     for wanted in listed if classifier.defences else ():
-        if not (isinstance(wanted, str) and wanted in USUAL):
+        signs = SIGN_GRADIENTS.find(wanted) is not None
+        if not signs and not (isinstance(wanted, str) and wanted in USUAL):
             check_meaning(classifier.defences, wanted)
     return listed
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from art_disc.core.checks import check_choice, check_count, check_positive, number_of
 from art_disc.core.errors import InputError
+from art_disc.networks import clamp_after_steps
 
 OPTIMIZERS = ("adam", "sgd")
 AUGMENTATIONS = ("crop", "crop_flip")
@@ -67,11 +68,15 @@ class Recipe:
         return ", ".join(words)
 
     def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Return the optimiser of a network's parameters."""
+        """Return the optimiser of a network's parameters, which keeps latent ones clamped."""
         weights, rate, decay = model.parameters(), self.learning_rate, self.weight_decay
+        made: torch.optim.Optimizer
         if self.optimizer == "sgd":
-            return torch.optim.SGD(weights, lr=rate, momentum=0.9, weight_decay=decay)
-        return torch.optim.Adam(weights, lr=rate, weight_decay=decay)
+            made = torch.optim.SGD(weights, lr=rate, momentum=0.9, weight_decay=decay)
+        else:
+            made = torch.optim.Adam(weights, lr=rate, weight_decay=decay)
+        clamp_after_steps(made, model)
+        return made
 
     def make_schedule(self, optimizer: torch.optim.Optimizer, steps: int) -> Any:
         """Return the schedule of the learning rate over `steps` steps in all."""
