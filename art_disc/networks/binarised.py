@@ -76,8 +76,8 @@ def as_binarization(given: Binarization | str) -> Binarization:
 class _Binarised(nn.Module):
     """What both layers have in common; the other base class has the weights."""
 
-    weight: nn.Parameter
-    bias: nn.Parameter | None
+    weight: Tensor
+    bias: Any
     binarization: Binarization
 
     def _binarise(self, given: Binarization | str) -> None:
@@ -220,11 +220,12 @@ class BinarizedConv2d(_Binarised, nn.Conv2d):
             raise InputError(msg)
 
     def _product(self, x: Tensor, weight: Tensor) -> Tensor:
-        return self._conv_forward(x, weight, None)
+        made: Tensor = self._conv_forward(x, weight, None)
+        return made
 
     def _input_scale(self, x: Tensor) -> Tensor:
         window = x.new_full((1, 1, *self.kernel_size), 1 / math.prod(self.kernel_size))
-        return self._conv_forward(x.abs().mean(dim=-3, keepdim=True), window, None)
+        return self._product(x.abs().mean(dim=-3, keepdim=True), window)
 
     def _by_filter(self, values: Tensor) -> Tensor:
         return values[:, None, None]

@@ -1,6 +1,6 @@
 """The binarised networks of the papers and their real twins: one class, several definitions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
+from art_disc.core.showing import Shown
 from art_disc.networks.architectures import ResNet32
 from art_disc.networks.binarised import (
     Binarization,
@@ -29,7 +30,7 @@ Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Convolution:
+class Convolution(Shown):
     """One convolution and what pools its output.
 
     Attributes:
@@ -244,7 +245,7 @@ def alexnet(
     )  # fmt: skip
 
 
-def _widths(given: str | Sequence[int], published: dict[str, tuple[int, ...]]) -> Sequence[int]:
+def _widths(given: str | Sequence[int], published: Mapping[str, tuple[int, ...]]) -> Sequence[int]:
     if isinstance(given, str):
         return published[check_choice(given, "widths", published)]
     if len(given) != len(published["binary"]):
