@@ -8,7 +8,8 @@ AutoPGD are run through the identity and through the papers' surrogate. The firs
     python -m studies.code_space mnist --data-dir DIR
     python -m studies.code_space cifar10 --data-dir DIR
 
-The tables of docs/code_space.md are made from the results: `--docs` writes them.
+CIFAR-10 takes hours; attacks that are finished are kept under --work. The tables of
+docs/code_space.md are made from the results: `--docs` writes them.
 """
 
 import argparse
@@ -152,7 +153,7 @@ def cifar10(options: argparse.Namespace) -> dict[str, Any]:
     rows = [
         {"eps": eps, **row}
         for eps in BUDGETS
-        for row in rows_of([*outcomes(classifier, data, eps)])
+        for row in rows_of([*outcomes(classifier, data, eps, options)])
     ]
     predicted = classifier.predict(data.x_test[:IMAGES]).argmax(axis=1)
     return {
@@ -168,14 +169,16 @@ def cifar10(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def outcomes(classifier: Any, data: ad.Dataset, eps: float) -> Iterator[AttackOutcome]:
+def outcomes(
+    classifier: Any, data: ad.Dataset, eps: float, options: argparse.Namespace
+) -> Iterator[AttackOutcome]:
     """Yield what all attacks leave; those that follow gradients go through both surrogates."""
     own = {"pgd.max_iter": 40, "pgd.eps_step": eps / 10, "pgd.num_random_init": 1}
     for through, attacks in (("identity", ATTACKS), ("own", GRADIENTS)):
         settings = {k: v for k, v in (SETTINGS | own).items() if k.partition(".")[0] in attacks}
-        yield from attacked(
-            classifier, data, attacks, eps=eps, settings=settings, through=through
-        ).outcomes
+        folder = common.work_folder(options, "code_space_cifar10") / f"{through}-{255 * eps:.0f}"
+        how = {"eps": eps, "settings": settings, "through": through, "out": folder, "resume": True}
+        yield from attacked(classifier, data, attacks, **how).outcomes
 
 
 STUDIES = {"mnist": mnist, "cifar10": cifar10}

@@ -15,7 +15,7 @@ import torch
 
 import art_disc as ad
 from art_disc.core.files import replace_file
-from art_disc.core.provenance import commit
+from art_disc.core.provenance import UNKNOWN, commit
 from art_disc.core.records import Environment, Record
 from art_disc.core.records.study import StudyRecord
 from art_disc.networks import MadryMnistNet
@@ -118,3 +118,14 @@ def timed_ratio(over: Sequence[float], under: Sequence[float]) -> str:
 def load(name: str) -> StudyRecord:
     """Read what a study found."""
     return StudyRecord.load(RESULTS / f"{name}.json")
+
+
+def where(result: StudyRecord) -> str:
+    """Return when, from what and on what a study was run, in words."""
+    packages, commit = result.environment.packages, result.environment.commit
+    made = "not noted" if commit == UNKNOWN else commit[:12]
+    return (
+        f"{result.environment.created[:10]}, commit {made}, {result.machine['cores']} CPU cores, "
+        f"torch {packages['torch']}, ART {packages['adversarial-robustness-toolbox']}, "
+        f"NumPy {packages['numpy']}"
+    )

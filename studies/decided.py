@@ -45,10 +45,12 @@ def run(options: argparse.Namespace) -> None:
     """Decide the images of one row and write what became of them."""
     torch.set_num_threads(options.threads)
     data, trained = setting(options.row, options.data_dir)
+    chosen = sampled(data, options.n_ex, "random", seed=0)
     name = f"{options.row}-{options.n_ex}"
     curve = certificate_curve(
         trained.classifier,
-        *sampled(data, options.n_ex, "random", seed=0),
+        chosen.x_test,
+        chosen.y_test,
         eps=options.eps,
         method="complete",
         spend=Spend(nodes=100_000, seconds=options.seconds),

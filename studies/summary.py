@@ -3,25 +3,13 @@
 python -m studies.summary
 """
 
-from art_disc.core.provenance import UNKNOWN
-from art_disc.core.records.study import StudyRecord
-from studies.common import RESULTS, about, load, markdown, timed_ratio
-from studies.decided import PRINTED, PRINTED_AT
+from studies.common import about, load, markdown, timed_ratio, where
+from studies.decided_page import decided, decided_attacks
 
 
 def percent(share: dict) -> str:
     low, high = share["ci95"]
     return f"{100 * share['value']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {share['total']}"
-
-
-def where(result: StudyRecord) -> str:
-    packages, commit = result.environment.packages, result.environment.commit
-    made = "not noted" if commit == UNKNOWN else commit[:12]
-    return (
-        f"{result.environment.created[:10]}, commit {made}, {result.machine['cores']} CPU cores, "
-        f"torch {packages['torch']}, ART {packages['adversarial-robustness-toolbox']}, "
-        f"NumPy {packages['numpy']}"
-    )
 
 
 def attacks() -> list[str]:
@@ -146,50 +134,6 @@ def certificates() -> list[str]:
     return [*lines, f"(`studies/mnist_certificate.py`; {where(result)})", ""]
 
 
-def decided() -> list[str]:
-    """Return what the complete method decided, certified and unbroken side by side."""
-    rows, notes = [], []
-    for path in sorted((RESULTS / "decided").glob("*.json")):
-        study = load(f"decided/{path.stem}")
-        total = study["images"]
-        for row in study["rows"]:
-            counts = (
-                total - row["wrong_when_clean"],
-                row["certified"],
-                total - row["falsified"],
-                row["undecided"],
-            )
-            shares = (f"{100 * count / total:.1f} %" for count in counts)
-            rows.append(
-                (
-                    f"`{study['setting']}`",
-                    f"{row['eps']:g}",
-                    f"{total:,}",
-                    *shares,
-                    f"{100 * row['lower_limit_99']:.1f} %",
-                    f"{PRINTED[study['setting']]} %" if row["eps"] == PRINTED_AT else "",
-                )
-            )
-        seconds = sum(row["seconds"] for row in study["rows"])
-        notes.append(
-            f"`{path.stem}`: {study['training']}; at most {study['seconds_an_image']:g} s an "
-            f"image, {study['jobs']} processes, {seconds / 60:.0f} minutes; {where(study)}"
-        )
-    if not rows:
-        return []
-    heads = ("setting", "eps", "images", "clean", "certified", "unbroken", "undecided")
-    return [
-        "The papers' settings of two codewords on MNIST, decided image by image "
-        '(`certify(method="complete")`, test images drawn at random): robust accuracy lies '
-        "between *certified* and *unbroken*. Printed: Chen et al. 2018, Table 3, under the papers' "
-        "attack.",
-        "",
-        *markdown((*heads, "99 % lower limit", "printed robust"), rows),
-        f"(`studies/decided.py`; {'; '.join(notes)})",
-        "",
-    ]
-
-
 def free_pixels() -> list[str]:
     result = load("mnist_free_pixels")
     lines = [
@@ -282,8 +226,8 @@ def _hardness_row(row: dict) -> tuple[str, ...]:
 def section() -> str:
     """Return the Markdown."""
     parts = (
-        attacks, checks, decided, certificates, free_pixels, overhead, colour, medoids,
-        thermometer, hardness,
+        attacks, checks, decided, decided_attacks, certificates, free_pixels, overhead, colour,
+        medoids, thermometer, hardness,
     )  # fmt: skip
     return "\n".join(line for part in parts for line in part())
 

@@ -1,7 +1,7 @@
 """The papers' tables of certificates run again."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +88,12 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
     # first: the code may change while it runs
     environment = Environment.here(threads=torch.get_num_threads())
     stage = Stage.of("mnist", data_dir, train_steps)
-    images = sampled(stage.data, n_ex, sample, seed)
+    chosen = sampled(stage.data, n_ex, sample, seed)
     codebook = DensityCodebook(2, radius=0.6)
     defence = PixelDiscretization(codebook, SoftAssignment(stage.experiment.alpha))
     setting = stage.trained("disc_adv_pre", [defence], seed=seed, verbose=verbose)
     printed = published_certificates(paper, number)
-    found = _certified(setting.classifier, images, printed, how)
+    found = _certified(setting.classifier, (chosen.x_test, chosen.y_test), printed, how)
     counted = stage.data.x_test[: 1000 if paper == "chen2018" else None]
     record = CertificateTableRecord(
         table=name,
@@ -116,19 +116,23 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
     return record
 
 
-def sampled(data: Dataset, n_ex: int, sample: str, seed: int) -> tuple[Float32Array, Labels]:
-    """Return `n_ex` test images, the first or drawn by the seed, and their labels.
+def sampled(data: Dataset, n_ex: int, sample: str, seed: int) -> Dataset:
+    """Return the data set with `n_ex` of its test images, the first or drawn by the seed.
 
     Raises:
         InputError: No such number of images.
     """
     if sample == "first":
-        part = data.part(n_ex)
-        return part.x_test, part.y_test
+        return data.part(n_ex)
     count = check_count(n_ex, "n_ex", most=len(data.x_test))
     rng = np.random.default_rng(derive_seed(seed, "sample"))
     chosen = np.sort(rng.choice(len(data.x_test), count, replace=False))
-    return data.x_test[chosen], data.y_test[chosen]
+    return replace(
+        data,
+        x_test=data.x_test[chosen],
+        y_test=data.y_test[chosen],
+        test_ids=data.test_ids[chosen],
+    )
 
 
 def _certified(

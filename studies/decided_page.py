@@ -1,0 +1,114 @@
+"""What `studies.decided` and `studies.decided_attacks` found, as parts of the README's section."""
+
+from collections.abc import Sequence
+
+from studies.common import RESULTS, load, markdown, where
+from studies.decided import PRINTED, PRINTED_AT
+
+
+def decided() -> list[str]:
+    """Return what the complete method decided, certified and unbroken side by side."""
+    rows, notes = [], []
+    for path in sorted((RESULTS / "decided").glob("*.json")):
+        study = load(f"decided/{path.stem}")
+        total = study["images"]
+        for row in study["rows"]:
+            counts = (
+                total - row["wrong_when_clean"],
+                row["certified"],
+                total - row["falsified"],
+                row["undecided"],
+            )
+            shares = (f"{100 * count / total:.1f} %" for count in counts)
+            rows.append(
+                (
+                    f"`{study['setting']}`",
+                    f"{row['eps']:g}",
+                    f"{total:,}",
+                    *shares,
+                    f"{100 * row['lower_limit_99']:.1f} %",
+                    f"{PRINTED[study['setting']]} %" if row["eps"] == PRINTED_AT else "",
+                )
+            )
+        seconds = sum(row["seconds"] for row in study["rows"])
+        notes.append(
+            f"`{path.stem}`: {study['training']}; at most {study['seconds_an_image']:g} s an "
+            f"image, {study['jobs']} processes, {seconds / 60:.0f} minutes; {where(study)}"
+        )
+    if not rows:
+        return []
+    heads = ("setting", "eps", "images", "clean", "certified", "unbroken", "undecided")
+    return [
+        "The papers' settings of two codewords on MNIST, decided image by image "
+        '(`certify(method="complete")`, test images drawn at random): robust accuracy lies '
+        "between *certified* and *unbroken*. Printed: Chen et al. 2018, Table 3, under the papers' "
+        "attack.",
+        "",
+        *markdown((*heads, "99 % lower limit", "printed robust"), rows),
+        f"(`studies/decided.py`; {'; '.join(notes)})",
+        "",
+    ]
+
+
+def decided_attacks() -> list[str]:
+    """Return what the suite leaves of the same settings, and who contradicts a certificate."""
+    rows, notes = [], []
+    for path in sorted((RESULTS / "decided_attacks").glob("*.json")):
+        study = load(f"decided_attacks/{path.stem}")
+        for budget in study["budgets"]:
+            found = {row["attack"]: row for row in _strongest(budget["attacks"])}
+            codes, said = found.pop("code_space"), budget["certificates"]
+            best = min(found.values(), key=lambda row: row["count"])
+            rows.append(
+                (
+                    f"`{study['setting']}`",
+                    f"{budget['eps']:g}",
+                    f"{100 * codes['value']:.1f} %",
+                    f"{100 * best['value']:.1f} % (`{best['attack']}`)",
+                    f"{codes['missed']} of {codes['total']}",
+                    _cost(codes),
+                    "; ".join(f"`{name}` {_cost(row)}" for name, row in found.items()),
+                    f"{said['certified_but_broken']} of {said['certified']}",
+                )
+            )
+        notes.append(f"`{path.stem}`: {where(study)}")
+    if not rows:
+        return []
+    heads = (
+        "setting",
+        "eps",
+        "left by the code-space attack",
+        "best other attack",
+        "it misses",
+        "gradients, queries an image",
+        "the others'",
+        "certified but broken",
+    )
+    return [
+        "The suite `standard` on 200 random images of the same settings, each attack through each "
+        "surrogate, the better of them; *it misses*: images that the code-space attack "
+        "leaves and another breaks.",
+        "",
+        *markdown(heads, rows),
+        f"(`studies/decided_attacks.py`; {'; '.join(notes)})",
+        "",
+    ]
+
+
+def _cost(row: dict) -> str:
+    return f"{row['gradients_per_image']:.0f}, {row['queries_per_image']:.0f}"
+
+
+def _strongest(rows: Sequence[dict]) -> list[dict]:
+    """Return a row for each attack: the surrogate that leaves least, all its costs together."""
+    best: dict[str, dict] = {}
+    for row in rows:
+        kept = best.setdefault(row["attack"], row | _NO_COST)
+        kept["gradients_per_image"] += row["gradients_per_image"]
+        kept["queries_per_image"] += row["queries_per_image"]
+        if row["count"] < kept["count"]:
+            kept |= {name: row[name] for name in ("count", "value", "missed")}
+    return list(best.values())
+
+
+_NO_COST = {"gradients_per_image": 0.0, "queries_per_image": 0.0}
