@@ -11,6 +11,7 @@ from torch.nn import functional
 from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
+from art_disc.networks.fixed_signs import ALPHA, FixedSigns
 from art_disc.networks.sign import ESTIMATORS, chosen, hard_sign, sign
 
 KINDS = ("binary", "scaled", "real")
@@ -73,7 +74,7 @@ def as_binarization(given: Binarization | str) -> Binarization:
     return BINARIZATIONS[check_choice(given, "binarization", BINARIZATIONS)]
 
 
-class _Binarised(nn.Module):
+class _Binarised(FixedSigns, nn.Module):
     """What both layers have in common; the other base class has the weights."""
 
     weight: Tensor
@@ -82,6 +83,7 @@ class _Binarised(nn.Module):
 
     def _binarise(self, given: Binarization | str) -> None:
         self.binarization = as_binarization(given)
+        self.register_buffer(ALPHA, None)
         self.clamp_latent_()
 
     def reset_parameters(self) -> None:
@@ -89,15 +91,22 @@ class _Binarised(nn.Module):
         super().reset_parameters()  # type: ignore[misc] # the layer's
         # torch's constructor comes here before there is a binarisation
         if hasattr(self, "binarization"):
+            self._fix(False)
             self.clamp_latent_()
 
     def extra_repr(self) -> str:
         """Tell the binarisation too: the cache of trainings knows a network by its description."""
-        return f"{super().extra_repr()}, {self.binarization!r}"
+        fixed = ", signs alone" if self.is_fixed else ""
+        return f"{super().extra_repr()}, {self.binarization!r}{fixed}"
 
     @torch.no_grad()
     def clamp_latent_(self) -> None:
-        """Bring latent weights into [-1, 1], in place; `scaled` ones are centred first."""
+        """Bring latent weights into [-1, 1], in place; `scaled` ones are centred first.
+
+        Signs whose latent weights are lost stay as they are.
+        """
+        if self.is_fixed:
+            return
         if self.binarization.weights == "scaled":
             self.weight.sub_(self.weight.mean(dim=1, keepdim=True))
         if self.binarization.weights != "real":
@@ -119,13 +128,19 @@ class _Binarised(nn.Module):
         """The scale of each output filter, shape (out,); None where weights are not `scaled`."""
         if self.binarization.weights != "scaled":
             return None
+        if self.is_fixed:
+            return self.fixed_alpha
         return self.weight.abs().flatten(1).mean(dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the layer of torch's name returns, of signs.
 
         Scales come after the product, so that a product of signs has the exact sums of +1 and -1.
+
+        Raises:
+            InputError: In training mode without latent weights.
         """
+        self._check_mode()
         how = self.binarization
         given = x if how.activations == "real" else sign(x, chosen(how.estimator), zero=how.zero)
         made = self._product(given, self.signs)

@@ -12,20 +12,46 @@ from torch import Tensor, nn
 
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.core.files import read_npz, write_npz
+from art_disc.networks.packing import Arrays, pack, shapes, unpack
 
-_HEADER = "art_disc_header"
+_HEADER, _FORMAT, _VERSION = "art_disc_header", "art_disc weights", 2
 
 
-def save_weights(model: nn.Module, path: str | Path, *, header: Mapping[str, Any] = {}) -> Path:
+def save_weights(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    header: Mapping[str, Any] = {},
+    signs: str | None = None,
+) -> Path:
     """Write a network's parameters and buffers as npz.
+
+    With `signs`, binarised weights are written as -1 and +1 beside one scale an output filter,
+    which is all that predictions need, to the last bit. Their latent weights are not in such a
+    file: a network that loads it predicts and can be attacked, and refuses to be trained.
 
     Args:
         model: The network.
         path: File to write, in one step.
         header: Facts to keep beside the weights, as JSON.
+        signs: `bits`: one bit a weight, as `np.packbits` makes them, in the order of the weights,
+            1 for +1. `int8`: arrays of -1 and +1 in the shape of the weights, for programs that
+            read npz. None: latent weights, as they are trained. Everything else is written as it
+            is. Zeros (of `zero=0`, or where there is no connection) are a second plane of bits,
+            0 for 0.
+
+    Raises:
+        InputError: Another word for `signs`, or the network has no binarised weights.
     """
-    arrays = {name: t.detach().cpu().numpy() for name, t in model.state_dict().items()}
-    text = json.dumps({"format": "art_disc weights", "version": 1, **header})
+    told: dict[str, Any] = {}
+    if signs is None:
+        arrays = {name: t.numpy(force=True) for name, t in model.state_dict().items()}
+    else:
+        arrays, layers = pack(model, signs)
+        told = {"signs": layers}
+    arrays = dict(sorted(arrays.items()))
+    told["sha256"] = _digest(arrays)
+    text = json.dumps({"format": _FORMAT, "version": _VERSION, **told, **header})
     return write_npz(path, {**arrays, _HEADER: np.array(text)})
 
 
@@ -39,7 +65,8 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
 
     Raises:
         DataNotFoundError: No such file.
-        FileFormatError: Damaged, or it could only be read by unpickling objects.
+        FileFormatError: Damaged, changed since `save_weights` wrote it (its digest finds accidents
+            and is no signature), or it could only be read by unpickling objects.
         InputError: The weights are of another architecture.
     """
     source = Path(path)
@@ -51,23 +78,46 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
         state = _read_torch(source)
     else:
         arrays = read_npz(source)
+        header = _header_in(arrays, source)
+        arrays = unpack(model, arrays, header.get("signs", {}), source)
         try:
-            header = json.loads(str(arrays.pop(_HEADER, "{}")))
             state = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        except (json.JSONDecodeError, TypeError) as error:
-            msg = f"{source} holds no weights with a JSON header: {error}"
+        except TypeError as error:
+            msg = f"{source} holds no weights: {error}"
             raise FileFormatError(msg) from error
-    own = model.state_dict()
     # older state dicts lack these counters, which decide no prediction
-    counters = {name: t for name, t in own.items() if name.endswith(".num_batches_tracked")}
+    own = model.state_dict().items()
+    counters = {name: t for name, t in own if name.endswith(".num_batches_tracked")}
     state = {**counters, **state}
-    expected = {name: tuple(t.shape) for name, t in own.items()}
+    expected = shapes(model, state)
     found = {name: tuple(t.shape) for name, t in state.items()}
     if expected != found:
         odd = sorted(set(expected.items()) ^ set(found.items()))[:3]
         msg = f"{source} holds weights of another architecture than {type(model).__name__}: {odd}"
         raise InputError(msg)
     model.load_state_dict(state)
+    return header
+
+
+def _header_in(arrays: Arrays, source: Path) -> dict[str, Any]:
+    """Take the header out of a file's arrays; it is empty where another program wrote them."""
+    try:
+        header = json.loads(str(arrays.pop(_HEADER, "{}")))
+    except json.JSONDecodeError as error:
+        msg = f"{source} holds no weights with a JSON header: {error}"
+        raise FileFormatError(msg) from error
+    if not isinstance(header, dict) or header.get("format", _FORMAT) != _FORMAT:
+        msg = f"{source} holds something else than weights; give a file of save_weights"
+        raise FileFormatError(msg)
+    if header.get("version", 1) not in range(1, _VERSION + 1):
+        msg = (
+            f"{source} is of version {header['version']!r}, expected at most {_VERSION}; it needs "
+            "a newer art_disc"
+        )
+        raise FileFormatError(msg)
+    if "sha256" in header and header["sha256"] != _digest(dict(sorted(arrays.items()))):
+        msg = f"{source} is not as save_weights wrote it: its arrays have another digest"
+        raise FileFormatError(msg)
     return header
 
 
@@ -88,8 +138,14 @@ def weights_hash(model: nn.Module) -> str:
 
     Buffers that no state dict holds count too.
     """
+    tensors = {**model.state_dict(), **dict(model.named_buffers())}
+    return _digest({name: t.numpy(force=True) for name, t in tensors.items()})[:16]
+
+
+def _digest(arrays: Arrays) -> str:
     digest = hashlib.sha256()
-    for name, tensor in {**model.state_dict(), **dict(model.named_buffers())}.items():
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
-    return digest.hexdigest()[:16]
+    for name, array in arrays.items():
+        # torch's name of the type: records hold such hashes
+        digest.update(f"{name}{array.shape}torch.{array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
