@@ -21,7 +21,8 @@ class Certificate(Shown):
         record: The verdicts and how they came about.
         witnesses: For each falsified example, by its index, an image of shape (c, h, w) (or the
             classifier's layout) in its input range that is within the budget and misclassified.
-        classifier: In exact arithmetic, the rounded classifier that the verdicts are of; not saved.
+        classifier: In exact arithmetic, the rounded classifier, or that of whole numbers, that the
+            verdicts are of; not saved.
     """
 
     record: CertificateRecord

@@ -11,7 +11,7 @@ from art_disc.certificates.jobs import Job, check_sendable, run_jobs
 from art_disc.certificates.problem import Finding, Options, Problem
 from art_disc.codebox import CodeBox, Reach, from_units, to_units
 from art_disc.codebox.grid import nearest_on_grid
-from art_disc.core.checks import Float32Array, Float64Array, IntArray
+from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray
 
 ONLY_TIES = "reachable only by a tie or rounding"
 ONLY_FLOAT_ERROR = "margin within float error"
@@ -125,28 +125,44 @@ class Enumeration:
 
     def realised(self, codes: IntArray) -> Float32Array:
         """Return perturbed inputs of codes (rows, free units), for the rows that have any."""
-        threat, target = self.problem.threat, self.problem.target
+        target = self.problem.target
         image = self.problem.images[self.index][None]
         layout = {"channels_first": target.channels_first}
         moved = image
-        if threat.domain == "8bit":
-            levels = nearest_on_grid(target.units(image), threat.eps)
+        if self.problem.threat.domain == "8bit":
+            levels = nearest_on_grid(target.units(image), self.problem.threat.eps)
             moved = target.images(levels, image.shape[1:])
-        pixels = to_units(image, target.codebook, **layout)[0, self.free]
-        may = CodeBox.of_mask(
-            self.problem.mask(self.index)[None, self.free], target.codebook.codewords_
-        )
-        reach = Reach.of(pixels, may.codes[0], target.codebook, threat, upper=target.upper)
         # each unit with each of its codes once
         columns = np.broadcast_to(np.arange(len(self.free)), codes.shape)
         asked = np.stack([columns.reshape(-1), codes.reshape(-1)])
         (unit, code), which = np.unique(asked, axis=1, return_inverse=True)
-        points, found = reach.take(unit).nearest(code)
+        points, found = self._nearest(unit, code)
         which = which.reshape(codes.shape)
         units = np.repeat(to_units(moved, target.codebook, **layout), len(codes), axis=0)
         units[:, self.free] = points[which]
         real = found[which].all(axis=1)
         return from_units(units[real], image.shape[1:], target.codebook, **layout)
+
+    def certain(self) -> list[IntArray]:
+        """Return of each free unit the codes for which there is a perturbed value."""
+        unit = np.repeat(np.arange(len(self.free)), [len(codes) for codes in self.choices])
+        code = np.concatenate([np.empty(0, np.int64), *self.choices])
+        found = self._nearest(unit, code)[1]
+        return [code[found & (unit == place)] for place in range(len(self.free))]
+
+    def _nearest(self, unit: IntArray, code: IntArray) -> tuple[Float32Array, BoolArray]:
+        """Return values (m, d) of free units (m,) that have codes (m,), and which there are."""
+        target = self.problem.target
+        image = self.problem.images[self.index][None]
+        layout = {"channels_first": target.channels_first}
+        pixels = to_units(image, target.codebook, **layout)[0, self.free]
+        may = CodeBox.of_mask(
+            self.problem.mask(self.index)[None, self.free], target.codebook.codewords_
+        )
+        reach = Reach.of(
+            pixels, may.codes[0], target.codebook, self.problem.threat, upper=target.upper
+        )
+        return reach.take(unit).nearest(code)
 
 
 def _classify(enumerations: Sequence[Enumeration], problem: Problem, batch_size: int) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 import torch
 
 from art_disc.certificates.certificate import Certificate
-from art_disc.certificates.complete.network import graph_of
-from art_disc.certificates.methods import ASSUMES, METHODS
+from art_disc.certificates.methods import CHECKS, METHODS
 from art_disc.certificates.problem import Options
 from art_disc.certificates.run import Task
 from art_disc.certificates.spend import Spend
@@ -29,7 +28,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
     *,
     eps: float,
     method: str = "enumeration",
-    arithmetic: str = "float",
+    arithmetic: str | None = None,
     max_free: int = 12,
     rule: str = "exact",
     domain: str = "real",
@@ -54,16 +53,20 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
             certified, so that no clean image counts as wrong.
         eps: l_inf budget in the classifier's input range.
         method: A name of `METHODS`: `enumeration` classifies all code images, `bounds` bounds the
-            network on them (IBP, then CROWN-IBP), `complete` bounds and searches.
-        arithmetic: `float`; `exact`: the verdicts are of `rounded_classifier(classifier)`, which
-            the certificate holds, and no tolerance is needed.
+            network on them (IBP, then CROWN-IBP), `complete` bounds and searches; `solver` decides
+            networks whose hidden layers are binarised, by OR-tools (the extra `verify`).
+        arithmetic: `float`: the classifier as it predicts; `exact`: the verdicts are of another
+            one, `rounded_classifier(classifier)`, with `solver` `integer_classifier(classifier)`,
+            which the certificate holds, and no tolerance is needed. None: `exact` with `solver`,
+            else `float`.
         max_free: `enumeration` takes images of up to 2^max_free code images (Chen et al.'s b), 0 to
             40.
         rule: Which codewords count as reached: `exact`, or `paper`, the superset of eq. (2).
         domain: `real`, or `8bit`: the adversary, too, is confined to the levels v/255.
-        spend: What `complete` may spend on each image that bounds leave; None: `Spend()`.
-        n_jobs: Processes that `enumeration` and `complete` go over images in, one thread each; -1:
-            one a core. Verdicts and reasons do not depend on it, but for `spend.seconds`.
+        spend: What `complete` may spend on each image that bounds leave, and `solver` of `seconds`;
+            None: `Spend()`.
+        n_jobs: Processes that methods but `bounds` go over images in, one thread each; -1: one a
+            core. Verdicts and reasons do not depend on it, but for `spend.seconds`.
         batch_size: Code images classified at once.
         out: Folder; each image's finding is written there as soon as it is known, record and
             witnesses at the end. What is there of an interrupted call with the same classifier,
@@ -77,6 +80,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
         FileFormatError: A line of them other than the last is damaged.
         FolderBusyError: Another process certifies into `out`.
         WorkerLostError: A process of `n_jobs` died.
+        MissingExtraError: `solver`, and OR-tools is not installed.
         CertificateError: The classifier is none that this certificate covers, a layer has no
             bounds, `rule` is `paper_float`, which is not sound, or `domain` is `8bit` and a pixel
             has no level within the budget.
@@ -115,13 +119,14 @@ def check_certifiable(
         InputError: An argument does not fit.
         CertificateError: The classifier is none that this certificate covers, or a layer has no
             bounds.
+        MissingExtraError: `method` is `solver`, and OR-tools is not installed.
     """
     options = Options(max_free, _TRIED, verbose=False)
     target = find_target(classifier)
     images = Inputs.of(classifier).images(x)[:_TRIED]
     measured(target, images, options.batch_size)
-    if check_choice(method, "method", METHODS) in ASSUMES:
-        graph_of(target, images.shape[1:])
+    if check_choice(method, "method", METHODS) in CHECKS:
+        CHECKS[method](target, images.shape[1:])
 
 
 def certified_accuracy(

@@ -37,6 +37,7 @@ from art_disc.estimators import (
     RandomizedModule,
 )
 from art_disc.estimators.applied import applied
+from art_disc.networks.integer import IntegerNetwork, Sums, Thresholds
 
 # Estimators that predict what their module makes of what their steps make, and nothing else. These
 # very classes: what is derived from them may do anything. A class of one's own that does no more
@@ -54,7 +55,7 @@ _OF_A_CODEBOOK = ("assign", "codewords_", "levels", "n_codes_", "n_channels_")
 # methods by which torch runs a module
 _CALLS = ("forward", "_call_impl", "_wrapped_call_impl")
 # modules of this package, of whose methods all count
-_OURS = (ImageMap, DefendedModule, RoundedNetwork)
+_OURS = (ImageMap, DefendedModule, RoundedNetwork, IntegerNetwork, Thresholds, Sums)
 _OF_A_MAP = ("codebook", "channels_first", "upper", "top", "scale")
 _STANDARDISATIONS = (StandardisationMeanStd, StandardisationMeanStdPyTorch)
 

@@ -1,14 +1,22 @@
 """The certificate methods by name: a new one is a module and a line here."""
 
+from collections.abc import Callable
+from typing import Any
+
 from art_disc.bounds.margins import FLOAT32
 from art_disc.certificates.complete.method import by_bounds, complete
+from art_disc.certificates.complete.network import graph_of
 from art_disc.certificates.enumeration import by_enumeration
 from art_disc.certificates.problem import Method, Problem
+from art_disc.certificates.solver.method import by_solver
+from art_disc.certificates.solver.twin import check_solvable
+from art_disc.certificates.target import Target
 
 METHODS: dict[str, Method] = {
     "enumeration": by_enumeration,
     "bounds": by_bounds,
     "complete": complete,
+    "solver": by_solver,
 }
 
 _BOUNDED = (
@@ -22,9 +30,16 @@ _BOUNDED = (
 # what verdicts of a method rest on besides `Problem.assumes`
 ASSUMES = {"bounds": _BOUNDED, "complete": _BOUNDED}
 
+# what refuses a target that a method cannot decide images of a shape for
+CHECKS: dict[str, Callable[[Target, tuple[int, ...]], Any]] = {
+    "bounds": graph_of,
+    "complete": graph_of,
+    "solver": check_solvable,
+}
+
 
 def assumptions(problem: Problem, method: str) -> str:
     """Return what a method's verdicts on a problem hold for, in words."""
-    if problem.target.rounded is not None or method not in ASSUMES:
+    if problem.target.is_exact or method not in ASSUMES:
         return problem.assumes
     return f"{problem.assumes}; {ASSUMES[method]}"

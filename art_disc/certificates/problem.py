@@ -21,6 +21,10 @@ EXACT = (
     "sums of the rounded network are exact in float64 whatever their order, and rounding of linear "
     "bounds is charged to them"
 )
+WHOLE = (
+    "all sums of the network are of whole numbers that float64 adds exactly, and of equal logits "
+    "that of the lowest class wins, as in what predicts"
+)
 # beyond this no enumeration ends, and code images are numbered below 2^63
 _MOST_FREE = 40
 # why an image is undecided that an attack left, until it is searched
@@ -249,8 +253,8 @@ class Problem:
             f"{FACTOR:g} times what float sums were seen to differ by, at least {SAME:g}, and no "
             "proof"
         )
-        if self.target.rounded is not None:
-            wins = f"the label must win; {EXACT}"
+        if self.target.is_exact:
+            wins = f"the label must win; {WHOLE if self.target.rounded is None else EXACT}"
         return (
             f"l_inf changes of at most eps a value, up to {BUDGET_TOLERANCE:g} of the range, to "
             f"{values}; {ties}; budgets are widened against rounding; {wins}; the classifier is "

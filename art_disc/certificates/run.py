@@ -13,6 +13,8 @@ from art_disc.certificates.complete.exact import rounded_classifier
 from art_disc.certificates.ledger import Start, ledger, scores_told
 from art_disc.certificates.methods import METHODS, assumptions
 from art_disc.certificates.problem import Finding, Options, Problem
+from art_disc.certificates.solver.programme import cp_model
+from art_disc.certificates.solver.twin import integer_classifier
 from art_disc.certificates.spend import Spend, check_spend
 from art_disc.certificates.target import Target, find_target, measured
 from art_disc.codebox import Threat
@@ -82,7 +84,7 @@ class Task:
         *,
         eps: Iterable[float],
         method: str = "enumeration",
-        arithmetic: str = "float",
+        arithmetic: str | None = None,
         max_free: int = 12,
         rule: str = "exact",
         domain: str = "real",
@@ -99,9 +101,7 @@ class Task:
         check_choice(method, "method", METHODS)
         check_count(batch_size, "batch_size")
         allowed = check_spend(spend)
-        if check_choice(arithmetic, "arithmetic", ("float", "exact")) == "exact":
-            classifier = rounded_classifier(classifier)
-        target = find_target(classifier)
+        target = find_target(_arithmetic(classifier, method, arithmetic))
         inputs = Inputs.of(classifier)
         images = inputs.images(x)
         budgets = [inputs.budget(value) for value in eps]
@@ -177,7 +177,7 @@ class Task:
                 **_found(problem, findings),
             )
             witnesses = {i: f.witness for i, f in enumerate(findings) if f.witness is not None}
-            exact = None if target.rounded is None else target.classifier
+            exact = target.classifier if target.is_exact else None
             made = Certificate(record, witnesses, exact)
             if out is not None:
                 made.save(out)
@@ -214,6 +214,19 @@ class Task:
             noise=self.target.noise,
             tolerance=self.target.tolerance,
         )
+
+
+def _arithmetic(classifier: Any, method: str, arithmetic: str | None) -> Any:
+    """Return the classifier that the verdicts are of."""
+    exact = method == "solver"
+    if arithmetic is not None:
+        exact = check_choice(arithmetic, "arithmetic", ("float", "exact")) == "exact"
+    if not exact:
+        return classifier
+    if method != "solver":
+        return rounded_classifier(classifier)
+    cp_model()
+    return integer_classifier(classifier)
 
 
 def _that_hold(problem: Problem, carried: Mapping[int, Carried]) -> dict[int, Carried]:

@@ -14,7 +14,7 @@ class Spend(Shown):
 
     Attributes:
         nodes: Boxes of code images bounded, at least 1.
-        seconds: Wall time of its search, above 0.
+        seconds: Wall time of its search, above 0; all that `solver` heeds.
         megabytes: Memory that boxes bounded at once, the reduced network, and the tables of a value
             may take; above 0.
 

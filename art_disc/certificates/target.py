@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from art.estimators.classification import PyTorchClassifier
 
-from art_disc.bounds.graph import Graph
 from art_disc.bounds.rounded import RoundedNetwork
+from art_disc.certificates.exact_networks import exact_network
 from art_disc.certificates.known import check_first, check_known, defences_inside, is_identity
 from art_disc.codebooks import Codebook
 from art_disc.codebox import Threat, from_units, to_units, unit_mask
@@ -20,6 +20,7 @@ from art_disc.defences.traits import traits
 from art_disc.estimators.applied import applied
 from art_disc.estimators.contract import Classifier
 from art_disc.estimators.steadiness import FACTOR, SAME, Steadiness, steadiness
+from art_disc.networks.integer import IntegerNetwork
 
 # less than any margin but 0 of a network whose sums need no more than 52 bits
 EXACT_TOLERANCE = 2.0**-60
@@ -104,7 +105,8 @@ class Target:
         codebook: Its first codebook.
         upper: Top of its range.
         channels_first: Its layout.
-        rounded: Its network, where that is one of exact arithmetic.
+        rounded: Its network, where that is one of rounded weights in exact arithmetic.
+        integer: Its network, where that is one of whole numbers.
         noise: Largest difference measured between scores of one image in two batches, in units of
             its largest score (at least 1).
     """
@@ -114,17 +116,23 @@ class Target:
     upper: float
     channels_first: bool
     rounded: RoundedNetwork | None = None
+    integer: IntegerNetwork | None = None
     noise: float = 0.0
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether sums of its network are exact."""
+        return self.rounded is not None or self.integer is not None
 
     @property
     def arithmetic(self) -> str:
         """`exact` where sums of its network are, else `float`."""
-        return "float" if self.rounded is None else "exact"
+        return "exact" if self.is_exact else "float"
 
     @property
     def tolerance(self) -> float:
         """By how much of the largest score, at least 1, a class must win, or lose."""
-        return max(SAME if self.rounded is None else EXACT_TOLERANCE, FACTOR * self.noise)
+        return max(EXACT_TOLERANCE if self.is_exact else SAME, FACTOR * self.noise)
 
     def units(self, x: Float32Array) -> Float32Array:
         """Images in the input range to units (n, units, d) in [0, 1]."""
@@ -189,8 +197,8 @@ def find_target(classifier: Classifier) -> Target:
 
     Raises:
         CertificateError: Something unknown, a defence that draws, no codebook map first, another
-            input range, a codeword that the map sends elsewhere, or a rounded network that is not
-            exact.
+            input range, a codeword that the map sends elsewhere, or a network of exact arithmetic
+            that is not exact.
     """
     check_known(classifier)
     drawing = any(traits(defence).is_random for defence in applied_defences(classifier))
@@ -210,33 +218,10 @@ def find_target(classifier: Classifier) -> Target:
     target = Target(classifier, codebook, upper, first)
     check_first(_first_defence(classifier))
     _check_fixed_points(target, _first_defence(classifier))
-    return replace(target, rounded=_rounded_network(target))
-
-
-def _rounded_network(target: Target) -> RoundedNetwork | None:
-    """Return the network of exact arithmetic, where it takes images of codewords as they are.
-
-    Raises:
-        CertificateError: It is not what was rounded, or not exact for these codewords.
-    """
-    import torch
-
-    module = getattr(target.classifier, "model", None)
-    network = getattr(module, "base", None)
-    if not isinstance(network, RoundedNetwork):
-        return None
-    if type(network) is not RoundedNetwork or type(network.graph) is not Graph:
-        msg = (
-            f"{type(network).__name__} may compute something else than a RoundedNetwork; certify "
-            "rounded_classifier(classifier), of the network that it is rounded from"
-        )
-        raise CertificateError(msg)
-    alone = len(applied_defences(target.classifier)) == 1
-    if not alone or getattr(module, "standardisation", None) is not None:
-        return None
-    low, high = target.ends(tuple(target.classifier.input_shape))
-    network.check_exact(torch.from_numpy(low), torch.from_numpy(high))
-    return network
+    exact = exact_network(classifier, applied_defences(classifier), target.ends, upper)
+    if isinstance(exact, IntegerNetwork):
+        return replace(target, integer=exact)
+    return replace(target, rounded=exact)
 
 
 def _check_fixed_points(target: Target, defence: Any) -> None:

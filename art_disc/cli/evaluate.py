@@ -10,6 +10,7 @@ from typing import Any
 
 from art_disc.cli.exits import DONE, FLAWED, INTERRUPTED
 from art_disc.cli.options import (
+    COST,
     METHODS,
     MODEL,
     ONLY,
@@ -93,9 +94,9 @@ def _certificate(options: Namespace) -> dict[str, Any]:
     """Return what is to be certified; refuse what is spent by no method that is asked for."""
     from art_disc.metrics import Spend
 
-    if options.certify != "complete":
-        refuse(options, ONLY["complete"], "is of --certify complete")
-    spend = Spend(**given(options, *ONLY["complete"]))
+    others = tuple(dest for dest in COST if dest not in ONLY.get(options.certify, ()))
+    refuse(options, others, "is of --certify complete")
+    spend = Spend(**given(options, *COST))
     return {"certify": options.certify, "max_free": options.max_free, "spend": spend}
 
 

@@ -76,11 +76,12 @@ RUN = (*DATA, "--defence", "--eps", *PART, "--seed", "--out", "--quiet")
 MODEL = ("--model", "--weights", "--epochs", "--retrain", "--training", "--train-eps", "--device")
 
 # of certificates; their own table would load torch
-METHODS = ("enumeration", "bounds", "complete")
+METHODS = ("enumeration", "bounds", "complete", "solver")
 SPEND = ("--nodes", "--seconds", "--megabytes")
 METHOD = ("--method", "--max-free", *SPEND, "--jobs")
-# options of one method alone
-ONLY = {"enumeration": ("max_free",), "complete": ("nodes", "seconds", "megabytes")}
+# what is spent, and the options that a method has
+COST = ("nodes", "seconds", "megabytes")
+ONLY = {"enumeration": ("max_free",), "complete": COST, "solver": ("seconds",)}
 
 SHARED: dict[str, dict[str, Any]] = {
     "--dataset": {
@@ -150,7 +151,8 @@ SHARED: dict[str, dict[str, Any]] = {
     "--method": {
         "choices": METHODS,
         "help": "classify all code images (enumeration, default), bound the network on them "
-        "(bounds), or bound, attack and search (complete)",
+        "(bounds), or bound, attack and search (complete), or solve (solver: networks whose hidden "
+        "layers are binarised, decided in whole numbers; the extra verify)",
     },
     "--max-free": {
         "type": int,
@@ -161,7 +163,7 @@ SHARED: dict[str, dict[str, Any]] = {
         "help": "most that the method complete spends on an image: boxes of code images bounded; "
         "default 10000",
     },
-    "--seconds": {"type": float, "help": "time of its search; default 20"},
+    "--seconds": {"type": float, "help": "time of its search, or of solver; default 20"},
     "--megabytes": {"type": float, "help": "memory; default 500"},
     "--jobs": {
         "type": int,
@@ -201,10 +203,10 @@ def method_words(options: Namespace) -> dict[str, Any]:
 
     method = options.method or "enumeration"
     for owner, dests in ONLY.items():
-        if owner != method:
-            refuse(options, dests, f"is of --method {owner}, not of {method}")
+        others = tuple(dest for dest in dests if dest not in ONLY.get(method, ()))
+        refuse(options, others, f"is of --method {owner}, not of {method}")
     words = given(options, "method", *ONLY["enumeration"])
-    spend = Spend(**given(options, *ONLY["complete"]))
+    spend = Spend(**given(options, *COST))
     return {"spend": spend, "n_jobs": 1 if options.jobs is None else options.jobs, **words}
 
 

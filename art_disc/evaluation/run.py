@@ -97,11 +97,11 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         draws: Fresh draws that a randomised model is scored on; it votes over its own number of
             them, and the others tell how it would fare on single ones.
         certify: Also certify at every budget (l_inf), which bounds the robust accuracy from below:
-            by a `method` of `metrics.certify`, `enumeration`, `bounds` or `complete`; True:
-            `enumeration`. An example that is certified and yet broken shows in the record's
-            `contradictions`.
+            by a `method` of `metrics.certify`, `enumeration`, `bounds`, `complete` or `solver` (of
+            an `integer_classifier`); True: `enumeration`. An example that is certified and yet
+            broken shows in the record's `contradictions`.
         max_free: As for `metrics.certify`.
-        spend: As for `metrics.certify`: what `certify="complete"` may spend on each image.
+        spend: As for `metrics.certify`: what `complete`, or `solver`, may spend on each image.
         n_ex: Attack the first `n_ex` test images; None: all.
         stratified: Draw the `n_ex` by class share instead; needed where images are sorted by class.
         batch_size: Images an attack gets at once; part of what makes a run repeatable.
@@ -257,7 +257,9 @@ def _certify(run: Runner, certificate: dict[str, Any], *, verbose: bool) -> None
     """Certify at every budget of the run, and keep the records."""
     out = None if run.out is None else run.out / CERTIFICATES / certificate["method"]
     images = run.classifier, run.x, run.y
-    options = {"eps": run.facts["eps"], "out": out, "verbose": verbose, **certificate}
+    # of the very classifier that was attacked
+    options = {"eps": run.facts["eps"], "out": out, "verbose": verbose, "arithmetic": "float"}
+    options |= certificate
     try:
         run.facts["certificates"] = certificate_curve(*images, **options).record.certificates
     except CurveInterrupted as stop:

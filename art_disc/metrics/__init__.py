@@ -37,6 +37,7 @@ from art_disc.certificates.divergence.models import (
 from art_disc.certificates.divergence.votes import votes_for_gap, votes_needed
 from art_disc.certificates.front import certified_accuracy, certify, check_certifiable
 from art_disc.certificates.printed import printed_proposition2_limit, printed_rule, reference_rule
+from art_disc.certificates.solver.twin import integer_classifier
 from art_disc.certificates.spend import Spend
 from art_disc.certificates.target import codebook_of
 from art_disc.codebox import free_pixels, log2_images, reachable_codes
@@ -89,6 +90,7 @@ __all__ = [
     "generalisation_gap",
     "gradient_agreement",
     "highest_probability",
+    "integer_classifier",
     "kl_certify",
     "log2_images",
     "lowest_probability",

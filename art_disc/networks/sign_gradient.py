@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from art_disc.core.checks import check_choice, check_positive
 from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
+from art_disc.networks.integer import Thresholds
 from art_disc.networks.latent import binarised_layers
 from art_disc.networks.sign import ESTIMATORS, estimating
 from art_disc.surrogates import Vocabulary
@@ -77,4 +78,8 @@ SIGN_GRADIENTS = Vocabulary(
 
 def has_signs(model: nn.Module) -> bool:
     """Whether a network has binarised activations, which only an estimator has a gradient of."""
-    return any(layer.binarization.activations != "real" for layer in binarised_layers(model))
+    # those of whole numbers take their estimator from the block that they run in, too
+    whole = any(isinstance(module, Thresholds) for module in model.modules())
+    return whole or any(
+        layer.binarization.activations != "real" for layer in binarised_layers(model)
+    )

@@ -60,7 +60,7 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
         n_ex: Test images to certify.
         sample: `first`: the first `n_ex`; `random`: drawn from all by `seed`, as the lower limit
             assumes.
-        method: As for `metrics.certify`: `enumeration`, `bounds` or `complete`.
+        method: As for `metrics.certify`: `enumeration`, `bounds`, `complete` or `solver`.
         max_free: As for `metrics.certify`, of `enumeration`, but no more than the papers' b: 25 to
             30, hours of a GPU.
         spend: As for `metrics.certify`, of `complete`.

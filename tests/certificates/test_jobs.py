@@ -26,7 +26,7 @@ def not_here(*args, **options):
 def test_processes_find_what_one_finds(monkeypatch, tiny):
     classifier, x, labels = graded()
     options = {"eps": 0.1, "method": "complete", "spend": Spend(nodes=2, seconds=1e6)}
-    monkeypatch.setattr(method, "_ATTACKED", 3)
+    monkeypatch.setattr(attacked, "_ATTACKED", 3)
     alone = certify(classifier, x, labels, verbose=False, **options)
     small = tiny(Codebook([0.2, 0.5, 0.8]), (1, 2, 2))
     few = np.random.default_rng(0).uniform(0, 1, (30, 1, 2, 2)).astype(np.float32)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from art_disc.certificates import enumeration, ledger, run
-from art_disc.certificates.complete import method
+from art_disc.certificates.complete import attacked, method
 from art_disc.certificates.methods import METHODS
 from art_disc.codebooks import Codebook
 from art_disc.core.errors import FileFormatError, FolderBusyError, InputError
@@ -35,7 +35,7 @@ def work(monkeypatch):
     class Work:
         attacked, searched, most = 0, (), (np.inf, np.inf)
 
-    search, attack = method.Search, method.falsified
+    search, attack = method.Search, attacked.falsified
 
     def watched(scene, index, spend, bound):
         if len(Work.searched) == Work.most[1]:
@@ -51,8 +51,8 @@ def work(monkeypatch):
         return attack(problem, seed)
 
     monkeypatch.setattr(method, "Search", watched)
-    monkeypatch.setattr(method, "falsified", counted)
-    monkeypatch.setattr(method, "_ATTACKED", 2)
+    monkeypatch.setattr(attacked, "falsified", counted)
+    monkeypatch.setattr(attacked, "_ATTACKED", 2)
     monkeypatch.setattr(method, "_SEARCHED", 1)
     return Work
 

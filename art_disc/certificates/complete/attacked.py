@@ -1,13 +1,31 @@
 """Images that an attack on their codes breaks, before any search."""
 
+from collections.abc import Sequence
+from functools import partial
+
 from art_disc.attacks.code_space import CodeSpaceAttack
-from art_disc.certificates.problem import UNSEARCHED, Finding, Problem
+from art_disc.certificates.jobs import Job, in_batches, run_jobs
+from art_disc.certificates.problem import UNSEARCHED, Finding, Options, Problem
 from art_disc.core.budget import Budget
 from art_disc.core.errors import InputError
 from art_disc.trials.trial import Trial, run_trial
 
 # fewer than the attack has by itself: a search follows
 _STARTS, _NEIGHBOURS = 2, 16
+# images that are attacked together
+_ATTACKED = 128
+
+
+def broken(problem: Problem, images: Sequence[int], options: Options) -> dict[int, Finding]:
+    """Attack images that have not been attacked yet, and return the findings of the broken ones."""
+    left = [i for i in images if i not in options.attacked]
+    # whole batches are kept, so that those that are left after a stop are the same
+    jobs = (
+        Job(batch, partial(falsified, problem.part(batch), batch[0]), len(batch))
+        for batch in in_batches(left, _ATTACKED)
+    )
+    found = run_jobs(jobs, options, desc="images to attack", total=len(left))
+    return {i: finding for i, finding in found.items() if finding.verdict == "falsified"}
 
 
 def falsified(problem: Problem, seed: int) -> dict[int, Finding]:

@@ -28,7 +28,7 @@ def rounded_classifier(classifier: Classifier, *, bits: int | None = None) -> An
     Its loss is cross-entropy, whatever that of the given one: a loss may hold float32 numbers.
 
     Args:
-        classifier: One that `certify(method="complete")` takes; itself, if it is rounded already.
+        classifier: One that `certify(method="complete")` takes; itself, if it is exact already.
         bits: Of the fractions of its numbers, 1 to 52; None: as many, up to 10, as leave all sums
             exact.
 
@@ -40,7 +40,7 @@ def rounded_classifier(classifier: Classifier, *, bits: int | None = None) -> An
     if bits is not None:
         check_count(bits, "bits", most=_BITS_OF_FLOAT64)
     target = find_target(classifier)
-    if target.rounded is not None:
+    if target.is_exact:
         return classifier
     shape = tuple(classifier.input_shape)
     low, high = map(torch.from_numpy, target.ends(shape))

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from art_disc.certificates.complete.attacked import falsified
+from art_disc.certificates.complete.attacked import broken
 from art_disc.certificates.complete.branch import Search, is_leaf
 from art_disc.certificates.complete.roots import Margins, by_crown_ibp, by_ibp, root_bounds
 from art_disc.certificates.complete.scene import Scene
@@ -13,8 +13,8 @@ from art_disc.certificates.jobs import Job, check_sendable, in_batches, run_jobs
 from art_disc.certificates.problem import Finding, Options, Problem
 from art_disc.certificates.spend import Spend
 
-# images that are attacked together, and that are searched by one process before it tells
-_ATTACKED, _SEARCHED = 128, 4
+# images that are searched by one process before it tells
+_SEARCHED = 4
 
 
 def by_bounds(problem: Problem, options: Options, /) -> dict[int, Finding]:
@@ -43,9 +43,10 @@ def complete(problem: Problem, options: Options, /) -> dict[int, Finding]:
     check_sendable(problem.target.classifier, options.n_jobs)
     scene = Scene(problem)
     left = _unproved(scene, problem.to_decide, by_ibp, options)
-    broken = _broken(problem, list(left), options)
-    left = _unproved(scene, [index for index in left if index not in broken], by_crown_ibp, options)
-    found = dict.fromkeys(problem.to_decide, Finding("certified")) | broken
+    large = [index for index in left if not is_leaf(problem.log2[index])]
+    lost = broken(problem, large, options)
+    left = _unproved(scene, [index for index in left if index not in lost], by_crown_ibp, options)
+    found = dict.fromkeys(problem.to_decide, Finding("certified")) | lost
     return found | _searched(scene, left, options)
 
 
@@ -57,18 +58,6 @@ def _unproved(
     left = {i: bound for i, bound in bounds.items() if not bound > scene.tolerances[i]}
     options.keep(dict.fromkeys((i for i in images if i not in left), Finding("certified")))
     return left
-
-
-def _broken(problem: Problem, images: Sequence[int], options: Options) -> dict[int, Finding]:
-    """Return the findings of the images that an attack breaks, of those that had none yet."""
-    large = [i for i in images if not is_leaf(problem.log2[i]) and i not in options.attacked]
-    # whole batches are kept, so that those that are left after a stop are the same
-    jobs = (
-        Job(batch, partial(falsified, problem.part(batch), batch[0]), len(batch))
-        for batch in in_batches(large, _ATTACKED)
-    )
-    found = run_jobs(jobs, options, desc="images to attack", total=len(large))
-    return {i: finding for i, finding in found.items() if finding.verdict == "falsified"}
 
 
 def _searched(scene: Scene, left: Mapping[int, float], options: Options) -> dict[int, Finding]:

@@ -39,23 +39,35 @@ def graph_of(target: Target, shape: tuple[int, ...]) -> Graph:
             network is there, it has a layer that there are no bounds for, or it is a sequence with
             a forward of its own, which ART does not call.
     """
-    classifier: Any = target.classifier
-    module = getattr(classifier, "model", None)
-    steps = applied_defences(classifier)
+    if target.integer is not None:
+        msg = "there are no bounds for an IntegerNetwork; use method='solver'"
+        raise CertificateError(msg)
+    module = module_behind(target, "bounds need")
+    if target.rounded is not None:
+        return target.rounded.graph
+    after = _AfterMaps(module) if isinstance(module, DefendedModule) else module
+    return trace(after.eval(), shape, torch.float64)
+
+
+def module_behind(target: Target, who: str) -> nn.Module:
+    """Return the torch module of a classifier, right behind one codebook map or holding it.
+
+    Raises:
+        CertificateError: As `graph_of`; the message begins with who asks.
+    """
+    module = getattr(target.classifier, "model", None)
+    steps = applied_defences(target.classifier)
     # one of a class of its own may run something else than its base
     other = isinstance(module, DefendedModule) and type(module) is not DefendedModule
     if len(steps) != 1 or other or not isinstance(module, nn.Module):
         names = ", ".join(type(step).__name__ for step in steps)
         msg = (
-            "bounds need a torch network right behind one codebook map, got "
+            f"{who} a torch network right behind one codebook map, got "
             f"{type(module).__name__} behind {names}; use method='enumeration'"
         )
         raise CertificateError(msg)
-    if target.rounded is not None:
-        return target.rounded.graph
     _check_sequential(module)
-    after = _AfterMaps(module) if isinstance(module, DefendedModule) else module
-    return trace(after.eval(), shape, torch.float64)
+    return module
 
 
 def _check_sequential(module: nn.Module) -> None:

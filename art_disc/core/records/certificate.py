@@ -50,7 +50,8 @@ class CertificateRecord(Verdicts, kind="certificate"):
     """Verdicts of one certificate at one budget.
 
     Attributes:
-        method: How it was decided, `enumeration`, `bounds`, `complete` or a method of the user's.
+        method: How it was decided, `enumeration`, `bounds`, `complete`, `solver` or a method of the
+            user's.
         assumes: What the verdicts hold for: threat model, input range, ties, float error.
         verdicts: `certified`, `falsified` or `undecided` for each example.
         reasons: Why an example is undecided; empty otherwise.

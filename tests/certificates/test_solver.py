@@ -1,0 +1,283 @@
+"""Certificates by CP-SAT: verdicts of enumeration, faults that are caught, what is refused."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from art_disc.certificates.solver import method as solver_method
+from art_disc.certificates.solver.method import Stage
+from art_disc.certificates.solver.programme import Programme
+from art_disc.certificates.solver.rows import Rows
+from art_disc.core.errors import CertificateError, InputError, MissingExtraError
+from art_disc.estimators import build_classifier
+from art_disc.metrics import Spend, certificate_curve, certify, integer_classifier
+from art_disc.metrics import rounded_classifier as rounded
+from art_disc.networks import BinarizedNet, fcn2
+from art_disc.networks.integer import IntegerNetwork
+from art_disc.networks.integer.crossing import Rule
+from tests.certificates.sign_networks import KINDS, SHAPE, case
+
+pytest.importorskip("ortools", reason="the extra verify is not installed")
+SEEDS = 4
+
+
+def both(kind, seed, **options):
+    """Certify by enumeration and by the solver, in whole numbers both times."""
+    classifier, x, eps = case(kind, seed, **options)
+    twin = integer_classifier(classifier)
+    labels = twin.predict(x).argmax(axis=1)
+    labels[0] = (labels[0] + 1) % 3
+    settings = {"eps": eps, "verbose": False}
+    exact = certify(twin, x, labels, max_free=18, **settings)
+    found = certify(classifier, x, labels, method="solver", **settings)
+    return exact, found, (twin, x, labels, eps)
+
+
+@pytest.fixture(autouse=True)
+def no_attack(monkeypatch):
+    """Leave all that bounds leave to the solver."""
+    monkeypatch.setattr(solver_method, "broken", lambda *_: {})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_verdicts_are_those_of_enumeration(assert_witnesses, kind):
+    seen = []
+    for seed in range(SEEDS):
+        exact, found, given = both(kind, seed, fine=seed == 1)
+        assert found.verdicts == exact.verdicts
+        assert found.record.settings["arithmetic"] == "exact"
+        assert_witnesses(found, *given)
+        seen += exact.verdicts
+    assert len(seen) == 20 * SEEDS
+    assert {"certified", "falsified"} <= set(seen)
+
+
+def test_codes_that_only_ties_reach_are_told_apart():
+    reasons = set()
+    for seed in range(2):
+        exact, found, _ = both("dense", seed)
+        assert found.record.reasons == exact.record.reasons
+        reasons |= set(found.record.reasons)
+    assert reasons == {"", "reachable only by a tie or rounding"}
+
+
+def tie_is_safe(monkeypatch):
+    margins = Rows.margins
+
+    def without(self, label):
+        rows, ahead = margins(self, label)
+        return rows, ahead - (np.arange(len(rows)) < label)
+
+    monkeypatch.setattr(Rows, "margins", without)
+
+
+def code_dropped(monkeypatch):
+    answer = Stage._answer
+
+    def arrays(self, found, choices, stop):
+        kept = [codes[:-1] if len(codes) > 1 else codes for codes in choices]
+        return answer(self, found, kept, stop)
+
+    monkeypatch.setattr(Stage, "_answer", arrays)
+
+
+def rival_dropped(monkeypatch):
+    wrong = Programme._wrong
+    monkeypatch.setattr(
+        Programme, "_wrong", lambda self, rows, label, values, rivals: wrong(
+            self, rows, label, values, rivals[:-1]
+        )
+    )  # fmt: skip
+
+
+def literal_is_one_sided(monkeypatch):
+    literal = Programme._literal
+
+    def loose(self, sums, unit, threshold):
+        return literal(self, sums, unit, threshold + 1)
+
+    monkeypatch.setattr(Programme, "_literal", loose)
+
+
+def bounds_are_off(monkeypatch):
+    # by the least that whole numbers can be
+    lead = Rows.lead
+    monkeypatch.setattr(Rows, "lead", lambda self, *given: lead(self, *given) + 1)
+
+
+@pytest.mark.parametrize(
+    "fault", [tie_is_safe, code_dropped, rival_dropped, literal_is_one_sided, bounds_are_off]
+)
+def test_a_planted_fault_is_seen(monkeypatch, fault):
+    fault(monkeypatch)
+    assert any(differs(kind, fine) for kind in ("tiny", "dense") for fine in (False, True))
+
+
+def differs(kind, fine):
+    """Whether the solver's verdicts are not those of enumeration, or its answers are refused."""
+    try:
+        exact, found, _ = both(kind, 0, fine=fine)
+    except CertificateError as error:
+        return "the solver's code image" in str(error)
+    return found.verdicts != exact.verdicts
+
+
+@pytest.mark.parametrize("shift", [1, -1])
+def test_a_threshold_off_by_one_is_no_certificate(monkeypatch, shift):
+    classifier, x, eps = case("dense", 0, fine=True)
+    rows = Rows.of
+
+    def shifted(network):
+        made = rows(network)
+        first, *rest = made.hidden
+        return replace(made, hidden=(replace(first, thresholds=first.thresholds + shift), *rest))
+
+    monkeypatch.setattr(Rows, "of", shifted)
+    with pytest.raises(CertificateError, match="are not those of its network of whole numbers"):
+        certify(classifier, x, eps=eps, method="solver", verbose=False)
+
+
+def test_a_gain_that_is_not_turned_is_refused(monkeypatch):
+    rule = Rule.of
+    monkeypatch.setattr(Rule, "of", lambda given, place: replace(rule(given, place), direction=1))
+    with pytest.raises(CertificateError, match="have other logits in whole numbers"):
+        integer_classifier(case("dense", 0)[0])
+
+
+def test_equal_logits_go_to_the_lowest_class_as_in_predict():
+    # two classes of the same weights: the first wins always, and is certified
+    network = BinarizedNet((1, 2, 2), 3, widths=(4,), last="binary").eval()
+    with torch.no_grad():
+        network.layers[-1].weight[1] = network.layers[-1].weight[0]
+        network.layers[-1].weight[2] = -network.layers[-1].weight[0]
+        network.layers[-1].bias.zero_()
+    classifier = build_classifier(
+        network, input_shape=(1, 2, 2), nb_classes=3, defences="colordepth:n_codes=2"
+    )
+    twin = integer_classifier(classifier)
+    x = np.random.default_rng(0).uniform(0, 1, (20, 1, 2, 2)).astype(np.float32)
+    won = classifier.predict(x).argmax(axis=1)
+    assert (twin.predict(x).argmax(axis=1) == won).all()
+    assert 1 not in won
+    found = certify(twin, x, np.ones(20, int), eps=0.1, method="solver", verbose=False)
+    assert found.count("falsified") == 20
+
+
+def test_the_attack_comes_before_the_solver(monkeypatch, assert_witnesses):
+    monkeypatch.undo()
+    classifier, x, eps = case("dense", 0)
+    labels = integer_classifier(classifier).predict(x).argmax(axis=1)
+    options = {"eps": eps, "method": "solver", "verbose": False}
+    whole = certify(classifier, x, labels, **options)
+    assert whole.count("falsified") > 0
+
+    def solved(self, index, seconds):
+        from art_disc.certificates.problem import Finding
+
+        return Finding("undecided", "not asked")
+
+    monkeypatch.setattr(Stage, "solved", solved)
+    attacked = certify(classifier, x, labels, **options)
+    assert attacked.count("falsified") > 0
+    assert_witnesses(attacked, attacked.classifier, x, labels, eps)
+
+
+def test_what_the_solver_has_no_time_for_is_undecided_with_the_reason():
+    classifier, x, eps = case("dense", 0)
+    options = {"eps": eps, "method": "solver", "verbose": False}
+    found = certify(classifier, x, spend=Spend(seconds=1e-9), **options)
+    rest = [
+        r for r, v in zip(found.record.reasons, found.verdicts, strict=True) if v == "undecided"
+    ]
+    assert rest
+    assert set(rest) == {"1e-09 seconds spent"}
+
+
+def test_findings_are_kept_and_taken_up_and_the_same_in_processes(tmp_path):
+    classifier, x, eps = case("dense", 3)
+    options = {"eps": eps, "method": "solver", "verbose": False}
+    whole = certify(classifier, x, **options)
+    kept = certify(classifier, x, out=tmp_path, n_jobs=2, **options)
+    assert kept.verdicts == whole.verdicts
+    again = certify(classifier, x, out=tmp_path, **options)
+    assert again.verdicts == whole.verdicts
+    assert len((tmp_path / "findings.jsonl").read_text().splitlines()) == len(x) + 1
+
+
+def test_budgets_share_what_holds():
+    classifier, x, _ = case("dense", 4)
+    curve = certificate_curve(classifier, x, eps=[0.02, 0.1, 0.3], method="solver", verbose=False)
+    counts = [record.count("certified") for record in curve.record.certificates]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_one_class_of_the_classifier_predicts_and_is_verified():
+    classifier, x, eps = case("real_last", 5)
+    found = certify(classifier, x, eps=eps, method="solver", verbose=False)
+    assert isinstance(found.classifier.model.base, IntegerNetwork)
+    assert integer_classifier(found.classifier) is found.classifier
+    assert rounded(found.classifier) is found.classifier
+    again = certify(
+        found.classifier, x, eps=eps, method="solver", arithmetic="float", verbose=False
+    )
+    assert again.verdicts == found.verdicts
+    with pytest.raises(CertificateError, match="predicts in whole numbers, got another network"):
+        certify(classifier, x, eps=eps, method="solver", arithmetic="float", verbose=False)
+    with pytest.raises(CertificateError, match="use method='solver'"):
+        certify(found.classifier, x, eps=eps, method="complete", verbose=False)
+
+
+def test_a_network_that_was_changed_is_refused():
+    twin = integer_classifier(case("dense", 0)[0])
+    x = np.zeros((2, *SHAPE), np.float32)
+    twin.model.base.layers[0].thresholds += 0.5
+    with pytest.raises(CertificateError, match="must be whole"):
+        certify(twin, x, eps=0.1, method="solver", verbose=False)
+
+
+class Own(IntegerNetwork):
+    pass
+
+
+def test_a_class_of_ones_own_is_refused():
+    twin = integer_classifier(case("dense", 0)[0])
+    twin.model.base.__class__ = Own
+    x = np.zeros((2, *SHAPE), np.float32)
+    with pytest.raises(CertificateError, match="may compute something else than a IntegerNetwork"):
+        certify(twin, x, eps=0.1, method="solver", verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("network", "word"),
+    [
+        (fcn2(SHAPE, 3, widths=(6, 5), binarization="paper"), "the preset paper"),
+        (fcn2(SHAPE, 3, widths=(6, 5), last="real"), "behind others, on real inputs"),
+        (fcn2(SHAPE, 3, widths=(6, 5), binarization="binary_weights"), "no network of whole"),
+        (fcn2(SHAPE, 3, widths=(6, 5), binarization="real"), "behind others, on real inputs|ReLU"),
+        (nn.Sequential(nn.Flatten(), nn.Softmax(dim=1), nn.Linear(12, 3)), "Softmax"),
+    ],
+)
+def test_other_networks_are_refused_by_name(network, word):
+    classifier = build_classifier(
+        network, input_shape=SHAPE, nb_classes=3, defences="colordepth:n_codes=2"
+    )
+    x = np.zeros((2, *SHAPE), np.float32)
+    with pytest.raises(CertificateError, match=word):
+        certify(classifier, x, eps=0.1, method="solver", verbose=False)
+
+
+def test_without_the_extra_the_error_names_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ortools.sat.python", None)
+    classifier, x, eps = case("dense", 0)
+    with pytest.raises(MissingExtraError, match=r"art-disc\[verify\]"):
+        certify(classifier, x, eps=eps, method="solver", verbose=False)
+
+
+def test_unknown_arithmetic_is_refused():
+    classifier, x, eps = case("dense", 0)
+    with pytest.raises(InputError, match="arithmetic must be one of"):
+        certify(classifier, x, eps=eps, method="solver", arithmetic="long")
