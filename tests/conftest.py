@@ -67,6 +67,33 @@ def digits_net(digits_training):
 
 
 @pytest.fixture(scope="session")
+def digits_signs(digits, tmp_path_factory):
+    """A binarised network that knows the digits; shared, so no test may change its weights."""
+    from functools import partial
+
+    from art_disc.networks import fcn2
+    from art_disc.training import trained
+
+    options = {"cache": tmp_path_factory.mktemp("weights"), "verbose": False}
+    make = partial(fcn2, (1, 8, 8), widths=(128, 128))
+    return trained(make, digits, epochs=8, learning_rate=1e-2, **options)[0]
+
+
+@pytest.fixture(scope="session")
+def loud_signs(digits_signs):
+    """The same decisions, with logits a thousand times as large, of which no gradient is left."""
+    from copy import deepcopy
+
+    import torch
+
+    made = deepcopy(digits_signs)
+    with torch.no_grad():
+        made.layers[-1].weight *= 1000
+        made.layers[-1].bias *= 1000
+    return made
+
+
+@pytest.fixture(scope="session")
 def mnist_test_images(shared_data):
     """All of MNIST's test images, uint8 (10000, 1, 28, 28)."""
     import numpy as np

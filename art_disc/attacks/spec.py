@@ -11,6 +11,7 @@ from art.attacks.attack import EvasionAttack
 
 from art_disc.core.budget import Budget
 from art_disc.core.showing import Shown
+from art_disc.networks import SignGradient
 
 # from a classifier and a budget in its input range to an attack on it
 AttackFactory = Callable[[Any, float], EvasionAttack]
@@ -133,6 +134,10 @@ class AttackSpec(Shown):
             if importlib.util.find_spec(package) is None:
                 return package
         return ""
+
+    def sees(self, signs: SignGradient | None) -> SignGradient | None:
+        """Return what it can tell of a gradient of signs: of a margin no temperature."""
+        return signs.seen_by_margins() if signs is not None and self.loss == "margin" else signs
 
     def planned(
         self, classifier: Any, norm: str, settings: Settings, *, targeted: bool

@@ -8,12 +8,14 @@ from art_disc.attacks.zoo import ROWS
 from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
 from art_disc.core.words import known_words, parse_number
+from art_disc.networks.sign_gradient import SPREAD
 
 ATTACKS: dict[str, AttackSpec] = {spec.name: spec for spec in ROWS}
 
 # the published six, and what needs no surrogate; strong adds what follows another path, or asks for
 # labels alone
 _STANDARD = ("fgsm", "pgd", "apgd_ce", "apgd_dlr", "sign_adam", "square", "code_space")
+_BINARISED = ("fgsm", "pgd", "apgd_ce", "apgd_dlr", "code_space", "square", "hop_skip_jump")
 _MORE = ("mim", "acg_dlr", "reacg_dlr", "hop_skip_jump")
 
 SUITES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -21,13 +23,19 @@ SUITES: dict[str, tuple[tuple[str, ...], str]] = {
     "standard": (_STANDARD, "standard"),
     "strong": ((*_STANDARD, *_MORE), "strong"),
     "thermometer": (("sign_adam", "pgd", "square"), "standard"),
+    "binarised": (_BINARISED, "standard"),
 }
 
 # the published break of thermometer codes: 30 steps of an eighth of the budget
 _OF_SUITES: dict[str, dict[str, dict[str, float | int]]] = {
-    "thermometer": {"sign_adam": {"max_iter": 30, "steps_per_eps": 8}}
+    "thermometer": {"sign_adam": {"max_iter": 30, "steps_per_eps": 8}},
+    # a look for masked gradients, on every image
+    "binarised": {"hop_skip_jump": {"max_iter": 5, "max_eval": 300}},
 }
-_SURROGATES: dict[str, tuple[str, ...]] = {"thermometer": ("ramp", "identity")}
+_SURROGATES: dict[str, tuple[str, ...]] = {
+    "thermometer": ("ramp", "identity"),
+    "binarised": SPREAD,
+}
 
 
 def suite_surrogates(choice: object) -> tuple[str, ...]:
@@ -41,9 +49,9 @@ def attack_table(
     """Return the attacks of a suite, or those named, with their settings.
 
     Args:
-        choice: A suite, `quick`, `standard`, `strong`, or `thermometer` (the published break of
-            thermometer codes, PGD and Square), or names of `ATTACKS`, as a list or joined by
-            commas.
+        choice: A suite, `quick`, `standard`, `strong`, `thermometer` (the published break of
+            thermometer codes, PGD and Square) or `binarised` (networks of signs, by gradients,
+            codes and queries), or names of `ATTACKS`, as a list or joined by commas.
         changes: `NAME.setting` to value, over the tier's own; text is read as a number.
         tier: `smoke`, `standard` or `strong`; None: the suite's own, `standard` for names.
 

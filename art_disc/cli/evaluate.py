@@ -45,8 +45,8 @@ def _attacks(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--attacks",
         default="standard",
-        help="quick, standard, strong, thermometer, or names joined by commas (art-disc zoo "
-        "--list tells them); default standard",
+        help="quick, standard, strong, thermometer, binarised, or names joined by commas (art-disc "
+        "zoo --list tells them); default standard",
     )
     parser.add_argument("--norm", default="inf", choices=("inf", "2"), help="default inf")
     parser.add_argument("--targeted", action="store_true", help="aim at the likeliest wrong class")
@@ -56,8 +56,9 @@ def _attacks(parser: ArgumentParser) -> None:
         default="soft,identity",
         help="backward passes to attack through, joined by commas: soft, soft:ALPHA, smooth and "
         "identity for codewords, ramp too for thermometer codes, mix, mix:ALPHA for randdisc and "
-        "randmix, dct, dct:ALPHA, dct-identity for jpeg, unrolled for total variation; default "
-        "soft,identity, each where a defence takes it",
+        "randmix, dct, dct:ALPHA, dct-identity for jpeg, unrolled for total variation; "
+        "ste_identity, ste_hard_tanh, ste_clipped, ste_polynomial, each :TEMPERATURE or not, for "
+        "binarised networks; default soft,identity, each where a defence takes it",
     )
     share(parser, "--set", "--draws")
 

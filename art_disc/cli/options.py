@@ -73,7 +73,16 @@ class Parser(ArgumentParser):
 DATA = ("--dataset", "--data-dir")
 PART = ("--n-ex", "--stratified")
 RUN = (*DATA, "--defence", "--eps", *PART, "--seed", "--out", "--quiet")
-MODEL = ("--model", "--weights", "--epochs", "--retrain", "--training", "--train-eps", "--device")
+MODEL = (
+    "--network",
+    "--model",
+    "--weights",
+    "--epochs",
+    "--retrain",
+    "--training",
+    "--train-eps",
+    "--device",
+)
 
 # of certificates; their own table would load torch
 METHODS = ("enumeration", "bounds", "complete", "solver")
@@ -111,6 +120,12 @@ SHARED: dict[str, dict[str, Any]] = {
     "--seed": {"type": int, "default": 0},
     "--out": {"metavar": "DIR", "help": "folder for record and report"},
     "--quiet": {"action": "store_true", "help": "no progress bar, results only"},
+    "--network": {
+        "metavar": "NAME",
+        "default": "default",
+        "help": "built-in network: default (by the size of the images), or a binarised one, fcn1, "
+        "fcn2, binarynet_cifar, resnet20 or alexnet, in another way fcn2:xnor, fcn2:real",
+    },
     "--model": {
         "metavar": "MODULE:FACTORY",
         "help": "your own network: FACTORY() in MODULE returns a torch module that gives logits",

@@ -60,6 +60,7 @@ def network_words(options: Namespace, data: Dataset) -> words.NetworkWords:
         adversary = Adversary(eps, options.training)
     return words.NetworkWords(
         model=options.model,
+        network=options.network,
         weights=options.weights,
         adversary=adversary,
         epochs=options.epochs,

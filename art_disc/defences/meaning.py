@@ -6,6 +6,7 @@ from typing import Any
 from art_disc.core.errors import InputError
 from art_disc.defences.table import DEFENCES
 from art_disc.defences.traits import traits
+from art_disc.networks.sign_gradient import SIGN_GRADIENTS
 from art_disc.surrogates import SoftAssignment, Surrogate
 
 
@@ -40,10 +41,13 @@ def check_meaning(defences: Sequence[Any], surrogate: Any) -> None:
 
 
 def check_known(surrogate: Any) -> None:
-    """Refuse what no defence of the table takes."""
+    """Refuse what neither a defence of the table nor a binarised network takes."""
+    if SIGN_GRADIENTS.find(surrogate) is not None:
+        return
     kinds = [row.kind for row in DEFENCES.values() if row.takes_surrogate]
     if all(kind.meant(surrogate) is None for kind in kinds):
         first = {kind.vocabulary.usage: kind.__name__ for kind in reversed(kinds)}
-        listed = "; ".join(f"{usage} ({name})" for usage, name in reversed(first.items()))
-        msg = f"no defence takes the surrogate {surrogate!r}; known are {listed}"
+        listed = [f"{usage} ({name})" for usage, name in reversed(first.items())]
+        listed.append(f"{SIGN_GRADIENTS.usage} (binarised networks)")
+        msg = f"no defence takes the surrogate {surrogate!r}; known are {'; '.join(listed)}"
         raise InputError(msg)

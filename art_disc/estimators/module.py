@@ -133,4 +133,4 @@ class DefendedModule(nn.Module):
         return (x - self.mean) / self.std if self._standardised else x
 
     def _classify(self, x: Tensor) -> Any:
-        return self._through(self.base, self.standardised(x))
+        return self._through.logits(self.base, self.standardised(x))

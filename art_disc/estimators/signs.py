@@ -29,3 +29,11 @@ def sign_gradient(classifier: Any, surrogate: Any) -> SignGradient | None:
         )
         raise InputError(msg)
     return gradient
+
+
+def own_signs(classifier: Any) -> SignGradient | None:
+    """Return how the signs of a classifier's network are differentiated; None where it has none."""
+    if not has_signs(classifier.base_network):
+        return None
+    through: SignGradient = getattr(classifier.model, "through", SignGradient())
+    return through.of(classifier.base_network)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from art.attacks.attack import EvasionAttack
 
-from art_disc.attacks import SUITES, AttackSpec, attack_table
+from art_disc.attacks import SUITES, attack_table
 from art_disc.core.budget import NORMS, Budget
 from art_disc.core.errors import InputError
 from art_disc.core.records import Setting
@@ -19,11 +19,11 @@ from art_disc.evaluation.planned import PlannedTrial, key_of, preset_trial
 from art_disc.evaluation.sources import (
     BOTH,
     DEFENDED,
-    Source,
     blind_source,
     gradient_sources,
     keep_only,
     relaxed_twin,
+    told_apart,
     white_box,
 )
 from art_disc.surrogates import SurrogateLike
@@ -55,7 +55,7 @@ def plan_trials(  # noqa: PLR0913 - what an evaluation is made of
         preset_trial(spec, source, eps=budget, norm=norm, settings=settings, targeted=targeted)
         for budget in eps
         for spec, settings in table
-        for source in _sources_for(spec, sources, blind)
+        for source in (told_apart(spec, sources) if spec.gradients else blind)
     ]
     if not (isinstance(attacks, str) and attacks in SUITES):
         _check_fit(planned)
@@ -85,17 +85,6 @@ def _check_settings(trials: Sequence[PlannedTrial], changes: dict[str, Any]) -> 
             given = ", ".join(f"{k}={v}" for k, v in changes.items() if k.startswith(f"{name}."))
             msg = f"{name} refuses the setting {given}: {error}"
             raise InputError(msg) from error
-
-
-def _sources_for(
-    spec: AttackSpec, sources: Sequence[Source], blind: Sequence[Source]
-) -> Sequence[Source]:
-    """Return the sources that make a difference to an attack."""
-    if spec.behind:
-        # a surrogate makes none
-        white = [source for source in sources if source.name != "base"] or list(sources)
-        return [replace(white[0], surrogate=None)]
-    return sources if spec.gradients else blind
 
 
 def _check_fit(trials: Sequence[PlannedTrial]) -> None:

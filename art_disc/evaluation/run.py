@@ -80,14 +80,16 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
             y_train), (x_test, y_test))`.
         eps: One or several budgets >= 0 in the classifier's input range.
         attacks: `quick`, `standard`, `strong`, `thermometer` (the published break of level codes
-            and what ramp and identity find), names (`pgd,square`; `art-disc zoo --list` tells
-            them), or ART attack objects of the user's own, which run once, as they are; an example
-            that one moves farther than its budget counts at the larger budgets alone.
+            and what ramp and identity find), `binarised` (networks of signs, through several
+            estimators and temperatures), names (`pgd,square`; `art-disc zoo --list` tells them), or
+            ART attack objects of the user's own, which run once, as they are; an example that one
+            moves farther than its budget counts at the larger budgets alone.
         norm: `inf` or 2.
         targeted: Aim at the likeliest wrong class, where the attack can; any error counts.
         surrogates: Backward passes to attack through beside the defences' own; the per-example
             worst is the result. Each is one that a defence takes (`mix:20` of `RandDisc`, `dct` of
-            `JpegCompression`); `soft` and `identity` are left out where none does.
+            `JpegCompression`), or of a binarised network (`ste_identity:16`); `soft` and `identity`
+            are left out where none does.
         through: Attack through this source of gradients alone (`base`, `own` or one of the
             surrogates): a cell of a sweep, not a white-box evaluation.
         settings: `{"pgd.max_iter": 100}`: over the tier's own.

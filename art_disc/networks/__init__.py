@@ -18,6 +18,7 @@ from art_disc.networks.binarised_networks import (
     resnet20,
 )
 from art_disc.networks.latent import clamp_after_steps, clamp_latent_
+from art_disc.networks.named import named_network
 from art_disc.networks.sign import sign
 from art_disc.networks.sign_gradient import SignGradient
 from art_disc.networks.weights import load_weights, save_weights, weights_hash
@@ -42,6 +43,7 @@ __all__ = [
     "fcn1",
     "fcn2",
     "load_weights",
+    "named_network",
     "resnet20",
     "save_weights",
     "sign",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from art_disc.core.checks import check_choice, check_positive
 from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
+from art_disc.networks.binarised import Binarization
 from art_disc.networks.integer import Thresholds
 from art_disc.networks.latent import binarised_layers
 from art_disc.networks.sign import ESTIMATORS, estimating
@@ -57,7 +58,21 @@ class SignGradient(Shown):
         """`ste_ESTIMATOR(temperature=...)`."""
         return f"ste_{self.estimator or 'own'}(temperature={self.temperature:g})"
 
-    def __call__(self, network: Callable[[Tensor], Any], x: Tensor) -> Any:
+    def of(self, network: nn.Module) -> "SignGradient":
+        """Return it with the layers' own estimator by name, where they have one and it has none."""
+        own = _estimators(network)
+        return replace(self, estimator=own.pop()) if not self.estimator and len(own) == 1 else self
+
+    def seen_by_margins(self) -> "SignGradient":
+        """Return the same for the first of all temperatures that a margin cannot tell apart.
+
+        A power of 2 scales a margin's gradient without rounding, so that its signs and directions
+        stay; where an estimator clips values, they may not.
+        """
+        return self if self.estimator in (None, "clipped") else replace(self, temperature=1.0)
+
+    # were it a call, it would pass for a surrogate of codewords
+    def logits(self, network: Callable[[Tensor], Any], x: Tensor) -> Any:
         """Return the network's logits of its inputs over the temperature."""
         with estimating(self.estimator):
             logits = network(x)
@@ -76,10 +91,24 @@ SIGN_GRADIENTS = Vocabulary(
 )
 
 
+# what a binarised network is attacked through unasked: cross-entropy has a gradient in float32 at
+# one of these temperatures, whatever the size of the logits
+SPREAD = tuple(
+    f"ste_{name}:{temperature}"
+    for name in ("hard_tanh", "identity", "polynomial")
+    for temperature in (1, 16, 256)
+)
+
+
+def _estimators(model: nn.Module) -> set[str]:
+    """Return the estimators that a network's binarised activations have of their own."""
+    layers = [one.binarization for one in binarised_layers(model)]
+    found = {how.estimator for how in layers if how.activations != "real"}
+    # those of whole numbers have the usual one, unless the block that they run in has another
+    whole = any(isinstance(module, Thresholds) for module in model.modules())
+    return found | {Binarization().estimator} if whole else found
+
+
 def has_signs(model: nn.Module) -> bool:
     """Whether a network has binarised activations, which only an estimator has a gradient of."""
-    # those of whole numbers take their estimator from the block that they run in, too
-    whole = any(isinstance(module, Thresholds) for module in model.modules())
-    return whole or any(
-        layer.binarization.activations != "real" for layer in binarised_layers(model)
-    )
+    return bool(_estimators(model))

@@ -18,7 +18,7 @@ from art_disc.core.words import naming
 from art_disc.data import Dataset, load_dataset
 from art_disc.defences import MapPreprocessor, parse_defences
 from art_disc.estimators import DefendedClassifier, build_classifier, encoded_shape
-from art_disc.networks import default_network, load_weights
+from art_disc.networks import default_network, load_weights, named_network
 from art_disc.training.adversary import Adversary
 from art_disc.training.cache import trained
 from art_disc.training.facts import fit_defences
@@ -31,10 +31,11 @@ _MANY, _REFERENCE_IMAGES = 10_000, 20_000
 class NetworkWords:
     """Which network, and how it comes about.
 
-    Without `model` and `weights` it is the built-in one for such images, trained once and cached.
+    Without `model` and `weights` it is a built-in one for such images, trained once and cached.
 
     Attributes:
-        model: `MODULE:FACTORY` of the user's own; None: `networks.default_network`.
+        model: `MODULE:FACTORY` of the user's own; None: the built-in one of the name `network`.
+        network: A word of `networks.named_network`: `default`, `fcn2`, `resnet20:xnor`, ...
         weights: Their file; None: the built-in network is trained, another one is as it is made.
         adversary: Of training and retraining; None: natural ones.
         epochs: Of the training; None: `usual_epochs`.
@@ -47,6 +48,7 @@ class NetworkWords:
     """
 
     model: str | None = None
+    network: str = "default"
     weights: str | Path | None = None
     adversary: Adversary | None = None
     epochs: int | None = None
@@ -150,10 +152,13 @@ def make_network(
         ArtDiscError: The weights cannot be read.
     """
     device = usable_device(words.device)
+    if words.model is not None and words.network != "default":
+        msg = f"model {words.model} and network {words.network} are two networks; leave one out"
+        raise InputError(msg)
     shape = encoded_shape(defences, data.input_shape)
 
     def built_in() -> nn.Module:
-        return default_network(shape, data.nb_classes).to(device)
+        return named_network(words.network)(shape, data.nb_classes).to(device)
 
     if words.model is None and words.weights is None:
         through = defences if shape != data.input_shape else ()
@@ -198,6 +203,8 @@ def _built_in(
         **words.settings,
     )
     kind = words.name or objective_of(None, words.adversary).describe()
+    if words.network != "default":
+        kind = f"{words.network}, {kind}"
     line = f"{kind}, {epochs} epochs, Adam, seed {words.seed}, weights {result.weights}"
     through = ", ".join(defence.describe() for defence in defences)
     return network, f"{line}, through {through}" if through else line

@@ -1,7 +1,7 @@
 """The record of the attack zoo: every attack of the table against every classifier."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from art_disc.core.checks import check_choice
@@ -86,7 +86,7 @@ class ZooRecord(Record, kind="zoo"):
         dataset: `name`, `source`, `n_test` and whatever identifies the examples.
         example_ids: Index of each example in the data set's test split.
         labels: True class of each example.
-        network: As in an evaluation's record.
+        network: Of the first classifier, as in an evaluation's record.
         defences: Name of each classifier -> one line a defence; none: the undefended one.
         tier: `smoke`, `standard` or `strong`.
         eps: l_inf budget; attacks in l2 get the norm of a change by that much everywhere.
@@ -94,6 +94,7 @@ class ZooRecord(Record, kind="zoo"):
         cells: Attack by attack, each on every classifier.
         left_out: ART's classes that are no attack on a torch classifier of images -> why.
         complete: False if the run was interrupted.
+        networks: Name of each classifier of another network -> that network.
     """
 
     dataset: dict[str, Setting]
@@ -109,9 +110,12 @@ class ZooRecord(Record, kind="zoo"):
     left_out: dict[str, str]
     environment: Environment
     complete: bool = True
+    networks: dict[str, dict[str, Setting]] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse cells of other examples, or of classifiers that the record does not name."""
+        for name in self.networks:
+            check_choice(name, "networks", tuple(self.defences))
         for i, cell in enumerate(self.cells):
             check_choice(cell.defence, f"cells[{i}].defence", tuple(self.defences))
             check_most(cell.total, len(self.labels), f"cells[{i}].total", "labels")
@@ -147,8 +151,8 @@ class ZooRecord(Record, kind="zoo"):
         """What must not be in a matrix, in words; empty: nothing of the kind.
 
         A cell that failed and is not listed as broken inside ART; a gradient attack that lowers an
-        undefended network and gets zero gradients alone through a defence, or is refused there; a
-        row that reached the network without passing the defences.
+        undefended network and gets zero gradients alone on another classifier, or is refused there;
+        a row that reached the network without passing the defences.
         """
         bare = [name for name, lines in self.defences.items() if not lines]
         lowering = {c.attack for c in self.cells if c.defence in bare and c.status == "lowered"}
@@ -158,7 +162,7 @@ class ZooRecord(Record, kind="zoo"):
             if cell.status == "failed" and not cell.expected:
                 found.append(f"{where} failed: {cell.reason}")
             denied = cell.status == "refused" and cell.gradient_attack and cell.attack in lowering
-            if denied and cell.defence not in bare:
+            if denied:
                 found.append(f"{where} was refused, the undefended network was not: {cell.reason}")
             blind = cell.seen_gradients == cell.zero_gradients
             wanted = cell.gradient_attack and cell.attack in lowering and cell.finished

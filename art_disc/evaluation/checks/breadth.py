@@ -6,10 +6,12 @@ from art_disc.attacks import ATTACKS
 from art_disc.attacks.random_search import RandomSearch
 from art_disc.core.records import AttackOutcome
 from art_disc.defences import traits
+from art_disc.estimators.signs import own_signs
 from art_disc.evaluation.checks.base import Check, Finding, judged, no_reference, not_run, passed
 from art_disc.evaluation.checks.context import LUCK, Context
 from art_disc.evaluation.planned import PlannedTrial
 from art_disc.evaluation.sources import Source, blind_source, gradient_sources, relaxed_source
+from art_disc.networks.sign_gradient import SPREAD
 from art_disc.surrogates import Surrogate, SurrogateLike
 
 SQUARE_QUERIES, RANDOM_DRAWS = 5000, 10_000
@@ -17,7 +19,7 @@ _QUERIES = "attacks by queries alone"
 
 
 def spread_of(ctx: Context) -> tuple[SurrogateLike, ...]:
-    """Surrogates beside the defences' own: identity, and what each of them says of itself.
+    """Surrogates beside those it has: identity, what each defence says of itself, and of signs.
 
     Of several defences that take the same surrogates the first speaks for all.
     """
@@ -25,7 +27,8 @@ def spread_of(ctx: Context) -> tuple[SurrogateLike, ...]:
     for known in map(traits, ctx.classifier.defences):
         if spread := known.spread():
             each.setdefault(known.vocabulary.usage, spread)
-    return ("identity", *dict.fromkeys(one for spread in each.values() for one in spread))
+    signs = SPREAD if own_signs(ctx.classifier) else ()
+    return ("identity", *dict.fromkeys(one for spread in each.values() for one in spread), *signs)
 
 
 def _surrogate_sources(ctx: Context) -> list[Source]:
@@ -176,7 +179,8 @@ CHECKS = (
     Check(
         "C5", "Several surrogates", "standard",
         "attack through identity and what the defence names: soft assignment at two temperatures "
-        "and a smoothed step for codewords, models of itself for others",
+        "and a smoothed step for codewords, models of itself for others; attacks='binarised' where "
+        "the network is binarised",
         surrogate_spread, _surrogate_trials,
     ),
     Check(

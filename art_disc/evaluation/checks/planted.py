@@ -20,6 +20,7 @@ from art_disc.core.seeds import derive_seed
 from art_disc.estimators import build_classifier
 from art_disc.estimators.applied import behind
 from art_disc.estimators.contract import WhiteBoxClassifier
+from art_disc.estimators.signs import own_signs
 from art_disc.evaluation.checks.base import Check, Finding, judged, not_run
 from art_disc.evaluation.checks.context import Context
 from art_disc.evaluation.checks.probes import one_draw
@@ -101,6 +102,9 @@ def _plant(ctx: Context, last: nn.Linear, x: Float32Array, seed: int) -> WhiteBo
                 preprocessing=ctx.classifier.standardisation,
                 placement=ctx.classifier.placement,
             )
+            # the same gradient of a binarised network's signs
+            if signs := own_signs(ctx.classifier):
+                model = model.with_surrogate(signs)
             # a point that only some draws of a random model reach would be no planted example
             return cast("WhiteBoxClassifier", one_draw(model))
     return None

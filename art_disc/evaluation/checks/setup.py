@@ -210,7 +210,8 @@ CHECKS = (
     ),
     Check(
         "C3", "Gradients are alive", "quick",
-        "put a surrogate's gradient inside forward (BPDA), and return logits, not probabilities",
+        "put a surrogate's gradient inside forward (BPDA), and return logits, not probabilities; "
+        "logits of a binarised network need a temperature: with_surrogate('ste_hard_tanh:256')",
         gradient_health,
     ),
     Check(

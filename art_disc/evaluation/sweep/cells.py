@@ -12,7 +12,7 @@ from art_disc.core.records.base import SCHEMA_VERSION
 from art_disc.core.records.sweep import Group
 from art_disc.core.showing import Shown
 from art_disc.evaluation.sweep.plan import SweepPlan
-from art_disc.evaluation.sweep.words import PlannedAttack
+from art_disc.evaluation.sweep.words import PlannedAttack, told_apart
 
 # the tie of a forward pass to a gradient (a rounded judgement), and two models to score on
 _GRADIENT, _SCORING = 3, 2
@@ -82,15 +82,15 @@ class PlannedCell(Shown):
 def plan_cells(plan: SweepPlan) -> tuple[PlannedCell, ...]:
     """Return the plan's cells in a fixed order, each once.
 
-    Attacks without gradients have the one surrogate `none`; an undefended network has `own` alone.
+    Attacks without gradients have the one surrogate `none`; an undefended network that is not
+    binarised has `own` alone.
     """
-    cells, own = {}, {defence: plan.sources(defence) for defence in plan.defences}
-    groups = product(plan.datasets, plan.trainings, plan.defences, plan.planned_attacks)
-    for dataset, training, defence, attack in groups:
-        sources = own[defence] if attack.spec.gradients else ("none",)
-        # a surrogate makes no difference to what looks behind the map
-        sources = ("own",) if attack.spec.behind else sources
-        for surrogate, eps, seed in product(sources, plan.eps, plan.seeds):
-            cell = PlannedCell(dataset, training, defence, eps, attack, surrogate, seed)
-            cells[cell.key] = cell
+    cells, attacks = {}, plan.planned_attacks
+    for dataset, training, defence in product(plan.datasets, plan.trainings, plan.defences):
+        sources, signs = plan.sources(defence, training), plan.signs(training)
+        for attack in attacks:
+            seen = told_apart(attack.spec, sources, signs)
+            for surrogate, eps, seed in product(seen, plan.eps, plan.seeds):
+                cell = PlannedCell(dataset, training, defence, eps, attack, surrogate, seed)
+                cells[cell.key] = cell
     return tuple(cells.values())

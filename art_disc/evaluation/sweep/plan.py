@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
-from art_disc.attacks import TIERS
+from art_disc.attacks import TIERS, suite_surrogates
 from art_disc.core.budget import check_norm
 from art_disc.core.checks import check_count, check_eps
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
@@ -20,6 +20,8 @@ from art_disc.evaluation.sweep.words import (
     parse_duration,
     parse_training,
 )
+from art_disc.networks import SignGradient
+from art_disc.networks.named import named_signs
 from art_disc.training.words import NetworkWords
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -37,9 +39,11 @@ class SweepPlan(Shown):
         eps: Budgets in [0, 1]; `"8/255"` is read too.
         attacks: Names of the table, with settings if need be (`pgd:max_iter=20`), or a suite.
         tier: Of the settings that are not given: `smoke`, `standard` or `strong`.
-        trainings: `natural`, `natural:epochs=5,seed=1`, `pgd:eps=0.1`, `single_step:eps=0.1`.
+        trainings: `natural`, `natural:epochs=5,seed=1`, `pgd:eps=0.1`, `single_step:eps=0.1`, each
+            with `network=fcn2` for a binarised network.
         surrogates: Where gradients come from: `own` (the defence as written), `base` (the
-            undefended network), `identity`, `soft:ALPHA`. Attacks without gradients ignore it.
+            undefended network), `identity`, `soft:ALPHA`; of a binarised network's signs
+            `ste_identity:16`. What a classifier has no use for is `own`.
         seeds: Of the attacks' random draws, and of a randomised defence's.
         n_ex: Test images attacked; None: all.
         stratified: Draw them by class share, with seed 0, so that all cells see the same ones.
@@ -96,7 +100,8 @@ class SweepPlan(Shown):
         for defence in self.defences:
             with naming("defences"):
                 gradient_sources(defence, ("own",))
-            self.sources(defence)
+            for training in self.trainings:
+                self.sources(defence, training)
         _ = self.planned_attacks, self.planned_trainings
 
     def _check_words(self) -> None:
@@ -123,10 +128,17 @@ class SweepPlan(Shown):
         with naming("trainings"):
             return tuple(parse_training(text) for text in self.trainings)
 
-    def sources(self, defence: str) -> tuple[str, ...]:
-        """Sources of gradients that differ for this defence."""
+    def signs(self, training: str) -> SignGradient | None:
+        """How the signs of a training's network are differentiated; None where it has none."""
+        with naming("trainings"):
+            return named_signs(parse_training(training).network)
+
+    def sources(self, defence: str, training: str) -> tuple[str, ...]:
+        """Sources of gradients that differ for this defence and network, those of suites too."""
+        suites = (word for attack in self.attacks for word in suite_surrogates(attack))
+        signs = self.signs(training)
         with naming("surrogates"):
-            return gradient_sources(defence, self.surrogates)
+            return gradient_sources(defence, (*self.surrogates, *suites), signs)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types, every default filled in."""

@@ -81,14 +81,14 @@ def _network(training: str, data: Dataset, place: Workplace, *, verbose: bool) -
     name = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"{data.name}-{training}")[:60]
     mark = hashlib.sha256(f"{data.fingerprint} {training}".encode()).hexdigest()[:8]
     file = Path("networks") / f"{name}-{mark}.npz"
-    path = place.folder / file
+    path, words = place.folder / file, parse_training(training)
     if path.is_file():
-        network, line = make_network(NetworkWords(weights=path), data)
+        network, line = make_network(NetworkWords(network=words.network, weights=path), data)
     else:
-        words = replace(parse_training(training), device=here(place.device), verbose=verbose)
+        words = replace(words, device=here(place.device), verbose=verbose)
         network, line = make_network(words, data)
         save_weights(network, path, header={"line": line})
-    return TrainedNetwork(file, line, weights_hash(network))
+    return TrainedNetwork(words.network, file, line, weights_hash(network))
 
 
 def _file_hash(defence: str) -> str:

@@ -13,6 +13,8 @@ from art_disc.core.words import parse_number
 from art_disc.defences import MapPreprocessor, parse_defences
 from art_disc.defences.meaning import change, check_known
 from art_disc.estimators import encoded_shape
+from art_disc.networks import SignGradient, named_network
+from art_disc.networks.sign_gradient import SIGN_GRADIENTS
 from art_disc.training.adversary import METHODS, Adversary
 from art_disc.training.words import NetworkWords
 
@@ -83,14 +85,16 @@ def parse_attacks(words: Sequence[str], tier: str) -> tuple[PlannedAttack, ...]:
 
 
 def parse_training(text: str) -> NetworkWords:
-    """Return the network of `natural:epochs=5` or `pgd:eps=0.1,steps=10`."""
+    """Return the network of `natural:epochs=5` or `pgd:eps=0.1,steps=10,network=fcn2`."""
     method, words = split_word(text)
     if method not in ("natural", *METHODS):
         msg = f"training must be natural, pgd:eps=... or single_step:eps=..., got {text!r}"
         raise InputError(msg)
+    network = words.pop("network", "default")
+    named_network(network)
     known = _TRAINING if method == "natural" else {**_TRAINING, **_ADVERSARY}
     if odd := sorted(set(words) - set(known)):
-        msg = f"{method} takes {', '.join(known)}, got {', '.join(odd)}"
+        msg = f"{method} takes network, {', '.join(known)}, got {', '.join(odd)}"
         raise InputError(msg)
     values = {key: parse_number(value, known[key], key) for key, value in words.items()}
     if method != "natural" and "eps" not in values:
@@ -98,18 +102,20 @@ def parse_training(text: str) -> NetworkWords:
         raise InputError(msg)
     own = {key: values.pop(key) for key in _TRAINING if key in values}
     adversary = None if method == "natural" else Adversary(method=method, **values)
-    return NetworkWords(adversary=adversary, name=text, **own)
+    return NetworkWords(network=network, adversary=adversary, name=text, **own)
 
 
 _SIDES = (28, 32)
 
 
-def gradient_sources(defence: str, surrogates: Sequence[str]) -> tuple[str, ...]:
+def gradient_sources(
+    defence: str, surrogates: Sequence[str], signs: SignGradient | None = None
+) -> tuple[str, ...]:
     """Return those of `surrogates` that differ for this defence, in order.
 
     `own` is the defence as it is written. A surrogate that says the same as the defence's own is
-    `own` too, and so is every one that this defence does not take. A defence that encodes images is
-    refused.
+    `own` too, and so is every one that neither this defence nor the network's `signs` take. A
+    defence that encodes images is refused.
     """
     made = parse_defences(defence)
     if _encodes(made):
@@ -123,12 +129,29 @@ def gradient_sources(defence: str, surrogates: Sequence[str]) -> tuple[str, ...]
         name = "own"
         if word == "base":
             name = "base" if made else "own"
+        elif (gradient := SIGN_GRADIENTS.find(word)) is not None:
+            name = "own" if signs in (None, gradient) else gradient.name
         elif word != "own":
             check_known(word)
             changed = (change(defence, word) for defence in made)
             name = " + ".join(surrogate.name for surrogate in changed if surrogate) or "own"
         seen.setdefault(name, name if name in ("own", "base") else word)
     return tuple(seen.values())
+
+
+def told_apart(
+    spec: AttackSpec, sources: Sequence[str], signs: SignGradient | None
+) -> tuple[str, ...]:
+    """Return those sources that make a difference to an attack; `none` where it takes none."""
+    if not spec.gradients:
+        return ("none",)
+    if spec.behind:
+        sources = ("own", *(word for word in sources if SIGN_GRADIENTS.find(word)))
+    first: dict[object, str] = {}
+    for word in sources:
+        seen = spec.sees(signs if word == "own" else SIGN_GRADIENTS.find(word))
+        first.setdefault(seen or word, word)
+    return tuple(first.values())
 
 
 def _encodes(defences: Sequence[MapPreprocessor]) -> bool:

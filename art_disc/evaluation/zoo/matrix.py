@@ -14,9 +14,9 @@ from art_disc.core.records.zoo import ZooRecord
 from art_disc.core.seeds import derive_seed
 from art_disc.data import as_dataset
 from art_disc.estimators import as_classifier
-from art_disc.estimators.contract import top_of
+from art_disc.estimators.contract import WhiteBoxClassifier, top_of
 from art_disc.estimators.describe import defence_lines
-from art_disc.evaluation.describe import describe_run
+from art_disc.evaluation.describe import describe_network, describe_run
 from art_disc.evaluation.door import examples_of
 from art_disc.evaluation.zoo.cell import ZooSetup, run_cell
 from art_disc.report import Table
@@ -35,7 +35,7 @@ def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
     n_ex: int = 8,
     time_limit: float = 300,
     seed: int = 0,
-    training: str = "",
+    training: str | Mapping[str, str] = "",
     verbose: bool = True,
 ) -> ZooRecord:
     """Run every attack of the table against every classifier and tell what became of it.
@@ -44,7 +44,7 @@ def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
     of ART's attacks work on these classifiers, and that what they get is no empty gradient.
 
     Args:
-        classifiers: Name -> classifier; one without defences is what the others are held against.
+        classifiers: Name -> classifier; those without defences are what all are held against.
         data: Its first test images are attacked.
         tier: `smoke`, `standard` or `strong`: the attacks' settings.
         attacks: Names, as a list or joined by commas; None: all.
@@ -54,7 +54,8 @@ def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
         time_limit: Seconds a cell may take; 0: no limit. It needs the main thread of a Unix
             process and is left out elsewhere.
         seed: Of every attack's random draws.
-        training: One line on how the network was trained, for the record.
+        training: One line on how the network was trained, for the record; of several networks, a
+            line for each classifier by its name.
         verbose: Show one progress bar.
 
     Raises:
@@ -87,7 +88,7 @@ def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
                 bar.set_description(f"{spec.name} on {name.partition(':')[0]}")
                 cells.append(run_cell(zoo, spec, settings, name, classifier))
                 bar.update()
-    facts = describe_run(first, data, y, training=training)
+    facts = describe_run(first, data, y, training=_line(training, next(iter(classifiers))))
     return ZooRecord(
         **{key: facts[key] for key in ("dataset", "example_ids", "labels", "network")},
         environment=facts["environment"],
@@ -98,7 +99,24 @@ def zoo_matrix(  # noqa: PLR0913 - each is a choice of its own
         time_limit=float(time_limit),
         cells=tuple(cells),
         left_out=dict(LEFT_OUT),
+        networks=_others(classifiers, training),
     )
+
+
+def _others(
+    classifiers: Mapping[str, WhiteBoxClassifier], training: str | Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Return the networks of classifiers that have not the first one's."""
+    first = next(iter(classifiers.values())).base_network
+    return {
+        name: describe_network(model.base_network, _line(training, name))
+        for name, model in classifiers.items()
+        if model.base_network is not first
+    }
+
+
+def _line(training: str | Mapping[str, str], name: str) -> str:
+    return training if isinstance(training, str) else training.get(name, "")
 
 
 def attack_list() -> Table:

@@ -77,7 +77,13 @@ def _document(record: ZooRecord) -> Document:
             *(Notice("alert", "FLAW:", flaw) for flaw in record.flaws()),
         ),
         settings_section(
-            record, {"Run": run, "Network": record.network, "Left out": record.left_out}
+            record,
+            {
+                "Run": run,
+                "Network": record.network,
+                **{f"Network of {name}": facts for name, facts in record.networks.items()},
+                "Left out": record.left_out,
+            },
         ),
     )
 
