@@ -33,6 +33,8 @@ _PUBLIC = {
     "JpegCompression": "art_disc.defences",
     "TotalVariation": "art_disc.defences",
     "ResizePad": "art_disc.defences",
+    "LQVAEFilter": "art_disc.defences",
+    "LQVAE": "art_disc.training",
     "build_classifier": "art_disc.estimators",
     "defend": "art_disc.estimators",
     "DefendedClassifier": "art_disc.estimators",
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
     from art_disc.defences import GaussianNoise as GaussianNoise
     from art_disc.defences import InputBitDepth as InputBitDepth
     from art_disc.defences import JpegCompression as JpegCompression
+    from art_disc.defences import LQVAEFilter as LQVAEFilter
     from art_disc.defences import MaxPoolDownsample as MaxPoolDownsample
     from art_disc.defences import PixelDiscretization as PixelDiscretization
     from art_disc.defences import RandDisc as RandDisc
@@ -94,6 +97,7 @@ if TYPE_CHECKING:
     from art_disc.evaluation import transfer_sources as transfer_sources
     from art_disc.surrogates import Identity as Identity
     from art_disc.surrogates import SoftAssignment as SoftAssignment
+    from art_disc.training import LQVAE as LQVAE
 
 
 def __getattr__(name: str) -> Any:

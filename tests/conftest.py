@@ -94,6 +94,24 @@ def loud_signs(digits_signs):
 
 
 @pytest.fixture(scope="session")
+def digits_lqvae(digits):
+    """A small LQ-VAE of the digits, trained once a session; shared, so no test may fit it."""
+    from art_disc.networks import Stack
+    from art_disc.training import LQVAE
+
+    vae = LQVAE(
+        24,
+        stack=Stack(down=((8, 1), (16, 2)), up=((8, 2),), hidden=32),
+        steps=250,
+        learning_rate=5e-3,
+        kl_weight=0.1,
+        noise=0.3,
+        penalty="none",
+    )
+    return vae.fit(digits.x_train, x_test=digits.x_test, verbose=False)
+
+
+@pytest.fixture(scope="session")
 def mnist_test_images(shared_data):
     """All of MNIST's test images, uint8 (10000, 1, 28, 28)."""
     import numpy as np

@@ -35,6 +35,7 @@ from art_disc.surrogates import CODEWORDS, Custom, Identity, SoftAssignment
 from art_disc.training import Adversarial, Adversary, CrossEntropy
 from art_disc.trials import Score
 from tests.core.record_examples import EVALUATION, HERE, RECORDS
+from tests.lqvae_file import lqvae_file
 
 
 class Deep(nn.Module):
@@ -111,7 +112,11 @@ def of_data(digits):
 
 
 def of_defences():
-    needed = {"randdisc": {"n_clusters": 2}, "randmix": {"n_clusters": 2}}
+    needed = {
+        "randdisc": {"n_clusters": 2},
+        "randmix": {"n_clusters": 2},
+        "lqvae": {"file": lqvae_file((1, 8, 8))},
+    }
     made = [row.make(**needed.get(name, {})) for name, row in DEFENCES.items()]
     own = [large_codebook_defence(), StraightThrough(Dim()), SoftAssignment(3.0), Identity()]
     return [*made, *own, *DEFENCES.values(), Custom(torch.sin), CODEWORDS]

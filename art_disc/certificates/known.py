@@ -37,6 +37,7 @@ from art_disc.estimators import (
     RandomizedModule,
 )
 from art_disc.estimators.applied import applied
+from art_disc.networks import LatentEncoder, LQVAENet
 from art_disc.networks.integer import IntegerNetwork, Sums, Thresholds
 
 # Estimators that predict what their module makes of what their steps make, and nothing else. These
@@ -55,7 +56,16 @@ _OF_A_CODEBOOK = ("assign", "codewords_", "levels", "n_codes_", "n_channels_")
 # methods by which torch runs a module
 _CALLS = ("forward", "_call_impl", "_wrapped_call_impl")
 # modules of this package, of whose methods all count
-_OURS = (ImageMap, DefendedModule, RoundedNetwork, IntegerNetwork, Thresholds, Sums)
+_OURS = (
+    ImageMap,
+    DefendedModule,
+    RoundedNetwork,
+    IntegerNetwork,
+    Thresholds,
+    Sums,
+    LQVAENet,
+    LatentEncoder,
+)
 _OF_A_MAP = ("codebook", "channels_first", "upper", "top", "scale")
 _STANDARDISATIONS = (StandardisationMeanStd, StandardisationMeanStdPyTorch)
 

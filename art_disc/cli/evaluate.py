@@ -56,9 +56,10 @@ def _attacks(parser: ArgumentParser) -> None:
         default="soft,identity",
         help="backward passes to attack through, joined by commas: soft, soft:ALPHA, smooth and "
         "identity for codewords, ramp too for thermometer codes, mix, mix:ALPHA for randdisc and "
-        "randmix, dct, dct:ALPHA, dct-identity for jpeg, unrolled for total variation; "
-        "ste_identity, ste_hard_tanh, ste_clipped, ste_polynomial, each :TEMPERATURE or not, for "
-        "binarised networks; default soft,identity, each where a defence takes it",
+        "randmix, dct, dct:ALPHA, dct-identity for jpeg, unrolled for total variation, softcode, "
+        "softcode:C, latent, tent for lqvae; ste_identity, ste_hard_tanh, ste_clipped, "
+        "ste_polynomial, each :TEMPERATURE or not, for binarised networks; default soft,identity, "
+        "each where a defence takes it",
     )
     share(parser, "--set", "--draws")
 

@@ -5,8 +5,16 @@ from collections.abc import Callable
 from art_disc.core.errors import InputError
 
 
-def check_shape(got: tuple[int, ...], shape: tuple[int, ...], *, name: str = "x") -> None:
+def check_shape(
+    got: tuple[int, ...],
+    shape: tuple[int, ...],
+    *,
+    name: str = "x",
+    taker: str = "the classifier",
+) -> None:
     """Refuse a batch of shape (n, ...) whose images are not of the shape that a classifier takes.
+
+    `taker` names what takes them, where that is none.
 
     Raises:
         InputError: Another shape; a layout the wrong way round is named as such.
@@ -15,7 +23,7 @@ def check_shape(got: tuple[int, ...], shape: tuple[int, ...], *, name: str = "x"
         return
     cure = other_layout(tuple(got[1:]), tuple(shape))
     hint = f"; the layout is the wrong way round: {cure}" if cure else ""
-    msg = f"the classifier takes images {tuple(shape)}, got {tuple(got[1:])} in {name}{hint}"
+    msg = f"{taker} takes images {tuple(shape)}, got {tuple(got[1:])} in {name}{hint}"
     raise InputError(msg)
 
 

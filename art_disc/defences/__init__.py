@@ -11,6 +11,8 @@ from art_disc.defences.draws import Draws, RandomMap, RandomPreprocessor
 from art_disc.defences.given import as_defences
 from art_disc.defences.jpeg import JpegCompression
 from art_disc.defences.jpeg_model import DctModel
+from art_disc.defences.lqvae import LQVAEFilter
+from art_disc.defences.lqvae_map import LatentIdentity, SoftCode, Tent
 from art_disc.defences.noise import GaussianNoise
 from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
 from art_disc.defences.preprocessor import MapPreprocessor, SurrogatePreprocessor, is_ours
@@ -36,6 +38,8 @@ __all__ = [
     "GaussianNoise",
     "InputBitDepth",
     "JpegCompression",
+    "LQVAEFilter",
+    "LatentIdentity",
     "MapPreprocessor",
     "MaxPoolDownsample",
     "Mixture",
@@ -46,8 +50,10 @@ __all__ = [
     "RandomMap",
     "RandomPreprocessor",
     "ResizePad",
+    "SoftCode",
     "StraightThrough",
     "SurrogatePreprocessor",
+    "Tent",
     "Thermometer",
     "TotalVariation",
     "Traits",

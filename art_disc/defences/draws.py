@@ -153,7 +153,7 @@ class RandomPreprocessor(MapPreprocessor):
         check_seed(self.seed)
         super()._check_params()
 
-    def _make_map(self) -> RandomMap:
+    def _make_map(self) -> ImageMap:
         # two equal defences one after the other must not draw the same numbers
         own = (type(self).__name__, self.place)
         frozen = None if self.freeze is None else derive_seed(self.freeze, *own)

@@ -16,6 +16,7 @@ from art_disc.core.showing import Shown
 from art_disc.core.words import known_words, naming, parse_number
 from art_disc.defences.discretization import ColorDepthReduction, InputBitDepth, PixelDiscretization
 from art_disc.defences.jpeg import JpegCompression
+from art_disc.defences.lqvae import LQVAEFilter
 from art_disc.defences.noise import GaussianNoise
 from art_disc.defences.pooling import BilinearResize, MaxPoolDownsample
 from art_disc.defences.preprocessor import MapPreprocessor
@@ -68,6 +69,13 @@ def _clusters(
     if options.get("centres", "").endswith(".npz"):
         options = {"n_clusters": None} | options | {"centres": Codebook.load(options["centres"])}
     return kind.preset(preset, **options)
+
+
+def _purifier(file: str = "", **options: Any) -> LQVAEFilter:
+    if not file:
+        msg = "lqvae needs the file of a fitted LQVAE, lqvae:file=vae.npz"
+        raise InputError(msg)
+    return LQVAEFilter(file, **options)
 
 
 _CLUSTERED: dict[str, type] = {
@@ -140,6 +148,7 @@ DEFENCES: dict[str, DefenceRow] = {
             "seed": int,
         },
     ),
+    "lqvae": DefenceRow(LQVAEFilter, {"file": str, "inference": str, "seed": int}, _purifier),
 }
 
 

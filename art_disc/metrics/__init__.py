@@ -36,6 +36,7 @@ from art_disc.certificates.divergence.models import (
 )
 from art_disc.certificates.divergence.votes import votes_for_gap, votes_needed
 from art_disc.certificates.front import certified_accuracy, certify, check_certifiable
+from art_disc.certificates.latent import LatentCertificate, certify_codes, reachable_bits
 from art_disc.certificates.printed import printed_proposition2_limit, printed_rule, reference_rule
 from art_disc.certificates.solver.twin import integer_classifier
 from art_disc.certificates.spend import Spend
@@ -51,10 +52,13 @@ from art_disc.hardness.generalisation import (
 from art_disc.hardness.neighbourhoods import NeighbourhoodSizes, neighbourhood_sizes
 from art_disc.hardness.separability import Separability, separability
 from art_disc.hardness.theory import code_distance, simulate_lemma1, simulate_proposition1
+from art_disc.metrics.bit_flips import BitFlips, LatentPoints, bit_flips, latent_points
+from art_disc.metrics.flip_theory import FlipChance, flip_chances
 from art_disc.metrics.gradient_agreement import gradient_agreement
 
 __all__ = [
     "AdaptiveModel",
+    "BitFlips",
     "Certificate",
     "CertificateCurve",
     "CertifiedCurve",
@@ -64,19 +68,24 @@ __all__ = [
     "DivergenceRecord",
     "EquivalenceClasses",
     "FixedCodesModel",
+    "FlipChance",
     "GaussianModel",
     "GeneralisationGap",
+    "LatentCertificate",
+    "LatentPoints",
     "NeighbourhoodSizes",
     "PooledModel",
     "RobustnessHistory",
     "Separability",
     "Spend",
     "binary_divergence",
+    "bit_flips",
     "centre_term",
     "certificate_curve",
     "certified_accuracy",
     "certified_accuracy_curve",
     "certify",
+    "certify_codes",
     "check_certifiable",
     "code_distance",
     "codebook_of",
@@ -85,6 +94,7 @@ __all__ = [
     "divergence_model",
     "divergence_needed",
     "equivalence_classes",
+    "flip_chances",
     "free_pixels",
     "gaussian_kl",
     "generalisation_gap",
@@ -92,6 +102,7 @@ __all__ = [
     "highest_probability",
     "integer_classifier",
     "kl_certify",
+    "latent_points",
     "log2_images",
     "lowest_probability",
     "neighbourhood_sizes",
@@ -99,6 +110,7 @@ __all__ = [
     "printed_proposition2_limit",
     "printed_rule",
     "proposition1_kl",
+    "reachable_bits",
     "reachable_codes",
     "reference_rule",
     "rounded_classifier",

@@ -18,10 +18,20 @@ from art_disc.networks.binarised_networks import (
     resnet20,
 )
 from art_disc.networks.latent import clamp_after_steps, clamp_latent_
+from art_disc.networks.lqvae import (
+    LatentEncoder,
+    LQVAENet,
+    Stack,
+    default_stack,
+    hard_code,
+    latent_decoder,
+    soft_code,
+)
 from art_disc.networks.named import named_network
+from art_disc.networks.norms import norm_bound
 from art_disc.networks.sign import sign
 from art_disc.networks.sign_gradient import SignGradient
-from art_disc.networks.weights import load_weights, save_weights, weights_hash
+from art_disc.networks.weights import load_weights, save_weights, weights_hash, weights_header
 
 __all__ = [
     "BINARIZATIONS",
@@ -31,21 +41,30 @@ __all__ = [
     "BinarizedNet",
     "Convolution",
     "DigitsNet",
+    "LQVAENet",
+    "LatentEncoder",
     "MadryMnistNet",
     "OutputScale",
     "ResNet32",
     "SignGradient",
+    "Stack",
     "alexnet",
     "binarynet_cifar",
     "clamp_after_steps",
     "clamp_latent_",
     "default_network",
+    "default_stack",
     "fcn1",
     "fcn2",
+    "hard_code",
+    "latent_decoder",
     "load_weights",
     "named_network",
+    "norm_bound",
     "resnet20",
     "save_weights",
     "sign",
+    "soft_code",
     "weights_hash",
+    "weights_header",
 ]

@@ -99,7 +99,26 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
     return header
 
 
+def weights_header(path: str | Path) -> dict[str, Any]:
+    """Return the header of an npz of `save_weights`, without its weights; {} where there is none.
+
+    Raises:
+        DataNotFoundError: No such file.
+        FileFormatError: Damaged, or of something else.
+    """
+    return _told_in(read_npz(path, (_HEADER,)), Path(path))
+
+
 def _header_in(arrays: Arrays, source: Path) -> dict[str, Any]:
+    """Take the header out of all of a file's arrays, which must be those that it tells of."""
+    header = _told_in(arrays, source)
+    if "sha256" in header and header["sha256"] != _digest(dict(sorted(arrays.items()))):
+        msg = f"{source} is not as save_weights wrote it: its arrays have another digest"
+        raise FileFormatError(msg)
+    return header
+
+
+def _told_in(arrays: Arrays, source: Path) -> dict[str, Any]:
     """Take the header out of a file's arrays; it is empty where another program wrote them."""
     try:
         header = json.loads(str(arrays.pop(_HEADER, "{}")))
@@ -114,9 +133,6 @@ def _header_in(arrays: Arrays, source: Path) -> dict[str, Any]:
             f"{source} is of version {header['version']!r}, expected at most {_VERSION}; it needs "
             "a newer art_disc"
         )
-        raise FileFormatError(msg)
-    if "sha256" in header and header["sha256"] != _digest(dict(sorted(arrays.items()))):
-        msg = f"{source} is not as save_weights wrote it: its arrays have another digest"
         raise FileFormatError(msg)
     return header
 

@@ -4,15 +4,21 @@ from art_disc.core.records.published import SETTINGS
 from art_disc.training.adversary import Adversary
 from art_disc.training.cache import cache_dir, trained
 from art_disc.training.loop import TrainingResult, train
+from art_disc.training.lqvae import LQVAE
+from art_disc.training.lqvae_fit import LQVAEReport
+from art_disc.training.lqvae_settings import LQVAESettings
 from art_disc.training.objectives import Adversarial, CrossEntropy, Objective
 from art_disc.training.settings import SixSettings, Trained
 from art_disc.training.words import usual_epochs
 
 __all__ = [
+    "LQVAE",
     "SETTINGS",
     "Adversarial",
     "Adversary",
     "CrossEntropy",
+    "LQVAEReport",
+    "LQVAESettings",
     "Objective",
     "SixSettings",
     "Trained",

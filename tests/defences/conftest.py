@@ -11,6 +11,7 @@ from art_disc.defences import (
     CodebookPreprocessor,
     GaussianNoise,
 )
+from tests.lqvae_file import lqvae_file
 
 # a row that is added gets the options that it needs here
 OPTIONS = {
@@ -29,6 +30,14 @@ OPTIONS = {
     "tv": {"weight": 0.1, "steps": 5},
     "resizepad": {"lowest": 4, "highest": 8, "size": 9, "seed": 4},
 }
+
+
+def make(name, shape, **options):
+    """Return the defence of a row, for images of a shape (c, h, w)."""
+    needed = {"file": lqvae_file(shape)} if name == "lqvae" else {}
+    return DEFENCES[name].make(**needed, **OPTIONS.get(name, {}), **options)
+
+
 BOOKS = [name for name, row in DEFENCES.items() if issubclass(row.kind, CodebookPreprocessor)]
 
 
@@ -40,10 +49,11 @@ class Case:
         self.first, self.upper = first, upper
         images = rng.random((6, channels, 5, 7)).astype(np.float32) * np.float32(upper)
         self.x = np.ascontiguousarray(images if first else np.moveaxis(images, 1, -1))
-        defence = DEFENCES[name].make(**OPTIONS.get(name, {}))
+        defence = make(name, (channels, 5, 7))
         defence = defence.with_layout(channels_first=first, clip_values=(0, upper))
         self.defence = defence.frozen(5) if defence.is_random else defence
-        self.defence.fit(self.x)
+        if not self.defence.is_fitted:
+            self.defence.fit(self.x)
 
     def hard(self, x):
         """Return what the defence must give, by other code: NumPy's, ART's or one added picture."""

@@ -191,8 +191,9 @@ def test_a_map_has_replicas_as_data_parallel_makes_them(every):
     for name, part in parts.items():
         for key in part._modules:
             setattr(part, key, parts[f"{name}.{key}".lstrip(".")])
-        for key, buffer in list(part._buffers.items()):
-            setattr(part, key, buffer.clone())
+        own = sealed.get_submodule(name)
+        for key, tensor in [*own._buffers.items(), *own._parameters.items()]:
+            setattr(part, key, tensor.detach().clone())
     x = torch.tensor(every.x)
     assert torch.equal(parts[""](x), sealed(x))
     assert sealed.is_sealed

@@ -12,6 +12,7 @@ from art_disc import build_classifier
 from art_disc.codebooks import BitDepthCodebook, Codebook, UniformCodebook
 from art_disc.defences import DEFENCES, CodebookPreprocessor, InputBitDepth, PixelDiscretization
 from art_disc.networks import DigitsNet
+from tests.lqvae_file import lqvae_file
 
 
 class PlantedZero(PixelDiscretization):
@@ -109,8 +110,9 @@ BOOKS = [name for name, row in DEFENCES.items() if issubclass(row.kind, Codebook
 
 def whole(name, surrogate):
     """A defence of the table as one fixed function."""
-    row = DEFENCES[name]
-    made = row.make(surrogate=surrogate) if row.kind.meant(surrogate) else row.make()
+    meant = DEFENCES[name].kind.meant(surrogate)
+    needed = {"file": lqvae_file((1, 8, 8))} if name == "lqvae" else {}
+    made = DEFENCES[name].make(**needed, **({"surrogate": surrogate} if meant else {}))
     return made.frozen(3)
 
 

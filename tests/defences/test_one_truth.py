@@ -39,6 +39,7 @@ from art_disc.estimators import build_classifier, encoded_shape
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.describe import defence_lines
 from art_disc.estimators.module import DefendedModule
+from tests.lqvae_file import lqvae_file
 
 SHAPE = (1, 5, 7)
 SMALL = {
@@ -48,6 +49,7 @@ SMALL = {
     "randdisc": {"sigma": 0.05, "n_clusters": None},
     "bilinear": {"height": 9, "width": 4},
     "tv": {"steps": 5},
+    "lqvae": {"file": lqvae_file(SHAPE)},
 }
 # of every kind that a parameter may be of
 VALUES = (
@@ -55,7 +57,8 @@ VALUES = (
     "anisotropic", "kmeans++", "adaptive", "l1", "highest", [[0.3], [1.0]], (0.0, 255.0),
     Codebook([0.3, 1.0]), UniformCodebook(5),
 )  # fmt: skip
-ORDINARY = (ValueError, TypeError, AttributeError)
+# a text may be the name of a file that is not there
+ORDINARY = (ValueError, TypeError, AttributeError, FileNotFoundError)
 
 
 def images(seed=0, n=6):

@@ -9,11 +9,14 @@ import torch
 
 from art_disc.defences import DEFENCES, ResizePad
 
-from .conftest import OPTIONS
+from .conftest import make
 
-DRAWING = [name for name in DEFENCES if DEFENCES[name].make(**OPTIONS.get(name, {})).is_random]
+DRAWING = [name for name in DEFENCES if make(name, (3, 6, 7)).is_random]
 X = np.random.default_rng(1).random((5, 3, 6, 7)).astype(np.float32)
-MORE = {"resizepad of one size": lambda: ResizePad(6, 8, 9, per_image=False, seed=4)}
+MORE = {
+    "resizepad of one size": lambda: ResizePad(6, 8, 9, per_image=False, seed=4),
+    "lqvae that samples": lambda: make("lqvae", (3, 6, 7), inference="sampled", seed=4),
+}
 
 
 def pickled(defence):
@@ -21,7 +24,7 @@ def pickled(defence):
 
 
 def new(name):
-    return MORE[name]() if name in MORE else DEFENCES[name].make(**OPTIONS.get(name, {}))
+    return MORE[name]() if name in MORE else make(name, (3, 6, 7))
 
 
 def test_there_are_defences_that_draw():

@@ -28,6 +28,7 @@ from art_disc.defences import (
 )
 from art_disc.defences.table import parse_value
 from art_disc.surrogates import Identity, Ramp, SoftAssignment
+from tests.lqvae_file import lqvae_file
 
 
 @pytest.mark.parametrize(
@@ -85,8 +86,9 @@ def test_every_row_makes_what_its_name_says(name):
         assert row.make(surrogate="soft:3").surrogate == SoftAssignment(3.0)
     else:
         refused = f"{name} takes .*got 'surrogate=soft'|must be .* or identity, got 'soft'"
+        needed = f"file={lqvae_file((1, 8, 8))}," if name == "lqvae" else ""
         with pytest.raises(InputError, match=refused):
-            parse_defence(f"{name}:surrogate=soft")
+            parse_defence(f"{name}:{needed}surrogate=soft")
 
 
 def test_a_line_of_noise():
@@ -134,6 +136,7 @@ def test_a_codebook_file_is_used(tmp_path):
         ("noise:sigma=0", "sigma must be a number > 0"),
         ("thermometer:n_levels=1", "n_levels must be a whole number from 2 to 256, got 1"),
         ("thermometer:encoding=cold", "encoding must be one of thermometer, one_hot, got 'cold'"),
+        ("lqvae", "lqvae needs the file of a fitted LQVAE, lqvae:file=vae.npz"),
         ("bitdepth:surrogate=ramp", "surrogate must be identity, soft.*got 'ramp'"),
     ],
 )

@@ -1,0 +1,299 @@
+"""The latent-quantised variational autoencoder: encoder, quantisers and decoders.
+
+Source: Kyatham, Mishra, Yadav, Mishra, Prathosh 2020, section "Proposed method" and tables 8 and 9.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from art_disc.core.checks import check_count, check_positive
+from art_disc.core.errors import FileFormatError, InputError
+from art_disc.core.layouts import check_shape
+from art_disc.core.showing import Shown
+from art_disc.networks.norms import norm_bound
+from art_disc.networks.weights import load_weights, save_weights, weights_header
+
+SLOPE = 0.2
+# half of a standard normal variable lies within
+QUARTILE = 0.67449
+Layers = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stack(Shown):
+    """Which layers an `LQVAENet` has; all convolutions are 3x3.
+
+    Attributes:
+        down: Channels and stride (1 or 2) of the encoder's convolutions.
+        up: Those of the decoder's transposed convolutions, but for the last, to the image.
+        hidden: Units of the fully connected layer between convolutions and latent variables.
+
+    Raises:
+        InputError: No layers, other strides, or not as many strides of 2 in both.
+    """
+
+    down: Layers
+    up: Layers
+    hidden: int = 1024
+
+    def __post_init__(self) -> None:
+        for name in ("down", "up"):
+            layers = tuple((int(c), int(s)) for c, s in getattr(self, name))
+            object.__setattr__(self, name, layers)
+            if not layers or min(c for c, _ in layers) < 1 or {s for _, s in layers} - {1, 2}:
+                msg = f"{name} must be pairs of channels >= 1 and a stride of 1 or 2, got {layers}"
+                raise InputError(msg)
+        check_count(self.hidden, "hidden")
+        down, up = (sum(s == 2 for _, s in layers) for layers in (self.down, self.up))
+        if down != up:
+            msg = f"down and up must have as many strides of 2, got {down} and {up}"
+            raise InputError(msg)
+
+    @classmethod
+    def table8(cls) -> Self:
+        """Return the layers for 28x28 grey images."""
+        return cls(((64, 1), (64, 2), (128, 2), (128, 1)), ((128, 1), (128, 2), (64, 2)))
+
+    @classmethod
+    def table9(cls) -> Self:
+        """Return the layers for colour images: 64x64 as printed, 32x32 with a quarter of FC(4096).
+
+        The printed table does not name the size; 64x64 is what its FC(4096) fits.
+        """
+        down = ((64, 1), (64, 2), (128, 2), (128, 2), (256, 2))
+        return cls(down, ((128, 2), (128, 2), (64, 2), (64, 2)))
+
+    def sides(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Return the sizes of an image and of what each stride of 2 leaves of it, halves up."""
+        found = [(height, width)]
+        for _, stride in self.down:
+            if stride == 2:
+                found.append(((found[-1][0] + 1) // 2, (found[-1][1] + 1) // 2))
+        return found
+
+
+def default_stack(input_shape: tuple[int, int, int]) -> Stack:
+    """Return table 8's layers for grey images, table 9's for others."""
+    return Stack.table8() if input_shape[0] == 1 else Stack.table9()
+
+
+def hard_code(z: Tensor, eta: float) -> Tensor:
+    """Return H: +1 where |z| <= eta, else -1, shape of `z`; a NaN stays one.
+
+    Source: Kyatham et al. 2020, eq. 2.
+    """
+    code = torch.where(z.abs() <= eta, z.new_tensor(1.0), z.new_tensor(-1.0))
+    return torch.where(z.isnan(), z, code)
+
+
+def soft_code(z: Tensor, eta: float, c: float) -> Tensor:
+    """Return H's stand-in u / (c + |u|) with u = eta^2 - z^2, values in (-1, 1), shape of `z`.
+
+    Its largest value, at z = 0, is eta^2 / (c + eta^2), which is no code of H: 0.83 with the
+    published code's eta of 0.1 and c of 0.002.
+
+    Source: Kyatham et al. 2020, eq. 4.
+    """
+    inside = eta**2 - z.square()
+    return inside / (c + inside.abs())
+
+
+class LatentEncoder(nn.Module):
+    """Images to means and log-variances of independent normal variables.
+
+    Args:
+        input_shape: (c, h, w).
+        latent: Number of variables.
+        stack: The layers before.
+    """
+
+    def __init__(self, input_shape: tuple[int, int, int], latent: int, stack: Stack) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = input_shape[0]
+        for width, stride in stack.down:
+            layers += [nn.Conv2d(channels, width, 3, stride, 1), nn.LeakyReLU(SLOPE)]
+            channels = width
+        height, width = stack.sides(*input_shape[1:])[-1]
+        layers += [nn.Flatten(), nn.Linear(channels * height * width, stack.hidden)]
+        self.body = nn.Sequential(*layers, nn.LeakyReLU(SLOPE))
+        self.mean = nn.Linear(stack.hidden, latent)
+        self.log_variance = nn.Linear(stack.hidden, latent)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means and log-variances, (n, latent) each, of images (n, c, h, w) in [-1, 1]."""
+        features = self.body(x)
+        return self.mean(features), self.log_variance(features)
+
+
+def latent_decoder(input_shape: tuple[int, int, int], latent: int, stack: Stack) -> nn.Sequential:
+    """Return a decoder of codes (n, latent) to images (n, c, h, w) in [-1, 1].
+
+    Args:
+        input_shape: (c, h, w) of the images.
+        latent: Number of bits.
+        stack: The layers.
+    """
+    sides = stack.sides(*input_shape[1:])
+    (height, width), channels = sides.pop(), stack.down[-1][0]
+    room = channels * height * width
+    layers: list[nn.Module] = [
+        *(nn.Linear(latent, stack.hidden), nn.LeakyReLU(SLOPE)),
+        *(nn.Linear(stack.hidden, room), nn.LeakyReLU(SLOPE)),
+        nn.Unflatten(1, (channels, height, width)),
+    ]
+    for wide, stride in stack.up:
+        beyond = (0, 0)
+        if stride == 2:
+            # 2 n - 1, or one more where the encoder halved an even side
+            beyond = (sides[-1][0] - 2 * height + 1, sides[-1][1] - 2 * width + 1)
+            height, width = sides.pop()
+        layers += [nn.ConvTranspose2d(channels, wide, 3, stride, 1, beyond), nn.LeakyReLU(SLOPE)]
+        channels = wide
+    last = nn.ConvTranspose2d(channels, input_shape[0], 3, 1, 1)
+    return nn.Sequential(*layers, last, nn.Tanh())
+
+
+class LQVAENet(nn.Module):
+    """Encoder, quantiser H and decoder 1, and decoder 2, by which the encoder is trained.
+
+    Inside, images are 2 x - 1, the scale of the published code.
+
+    Args:
+        input_shape: (c, h, w) of the images.
+        latent: Bits of a code.
+        eta: Threshold > 0 of H.
+        soft_c: c > 0 of the soft quantiser.
+        noise: What sigma N is multiplied by, >= 0, where latent variables are drawn.
+        stack: The layers; None: `default_stack`.
+
+    Raises:
+        InputError: A value does not fit.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, int, int] = (1, 28, 28),
+        *,
+        latent: int = 64,
+        eta: float = QUARTILE,
+        soft_c: float = 0.1,
+        noise: float = 1.0,
+        stack: Stack | None = None,
+    ) -> None:
+        super().__init__()
+        if len(input_shape) != 3:
+            msg = f"input_shape must be (channels, height, width), got {input_shape}"
+            raise InputError(msg)
+        self.input_shape = tuple(check_count(side, "input_shape") for side in input_shape)
+        self.latent = check_count(latent, "latent")
+        self.eta = check_positive(eta, "eta")
+        self.soft_c = check_positive(soft_c, "soft_c")
+        self.noise = check_positive(noise, "noise", zero=True)
+        shape = (self.input_shape[0], self.input_shape[1], self.input_shape[2])
+        self.stack = stack or default_stack(shape)
+        self.encoder = LatentEncoder(shape, self.latent, self.stack)
+        self.decoder = latent_decoder(shape, self.latent, self.stack)
+        self.soft_decoder = latent_decoder(shape, self.latent, self.stack)
+
+    def extra_repr(self) -> str:
+        """Return the numbers that its layers do not show."""
+        return f"eta={self.eta:g}, soft_c={self.soft_c:g}, noise={self.noise:g}"
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means and log-variances, (n, latent) each, of images (n, c, h, w) in [0, 1].
+
+        Raises:
+            InputError: Images of another shape than it was made for.
+        """
+        check_shape(tuple(x.shape), self.input_shape, taker="this LQVAE")
+        # convolutions of another order in memory round otherwise
+        means: tuple[Tensor, Tensor] = self.encoder((2 * x - 1).contiguous())
+        return means
+
+    def drawn(self, x: Tensor, normal: Tensor | None) -> Tensor:
+        """Return latent variables (n, latent): the means of images, moved by noise sigma `normal`.
+
+        `normal` holds standard normal numbers, (n, latent); None: the means themselves.
+        """
+        mean, log_variance = self.encode(x)
+        return mean if normal is None else self.moved(mean, log_variance, normal)
+
+    def moved(self, mean: Tensor, log_variance: Tensor, normal: Tensor) -> Tensor:
+        """Return mean + noise * sigma * normal."""
+        return mean + self.noise * (0.5 * log_variance).exp() * normal
+
+    def hard(self, z: Tensor) -> Tensor:
+        """Return the codes of latent variables, -1 and +1."""
+        return hard_code(z, self.eta)
+
+    def soft(self, z: Tensor, c: float | None = None) -> Tensor:
+        """Return the soft codes of latent variables, with c of its own or this one."""
+        return soft_code(z, self.eta, self.soft_c if c is None else c)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Return decoder 1's images (n, c, h, w) in [0, 1] of codes (n, latent)."""
+        made: Tensor = (self.decoder(codes) + 1) / 2
+        return made
+
+    def forward(self, x: Tensor, normal: Tensor | None = None) -> Tensor:
+        """Return purified images in [0, 1] of images in [0, 1]; see `drawn`."""
+        return self.decode(self.hard(self.drawn(x, normal)))
+
+    def lipschitz_bound(self) -> float:
+        """Return L with |mean(x) - mean(x')|_2 <= L |x - x'|_2 for all images on [0, 1].
+
+        The product of upper bounds of the layers' norms (`norm_bound`), which real arithmetic
+        keeps; leaky ReLUs stretch nothing. It holds for any weights, and means little for those
+        that were not trained to have a small one.
+        """
+        layers = [*self.encoder.body, self.encoder.mean]
+        bound = 2.0
+        for layer in layers:
+            if isinstance(layer, nn.Linear | nn.Conv2d):
+                bound *= norm_bound(layer)
+        return bound
+
+    @classmethod
+    def blank(cls, **arguments: Any) -> Self:
+        """Return a network whose weights are still to come; no global stream is drawn from."""
+        with torch.random.fork_rng(devices=()):
+            return cls(**arguments)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        names = ("input_shape", "latent", "eta", "soft_c", "noise", "stack")
+        return {name: getattr(self, name) for name in names}
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, in plain values."""
+        return self.arguments() | {"stack": asdict(self.stack)}
+
+    def save(self, path: str | Path, *, header: Mapping[str, Any] = {}) -> Path:
+        """Write settings and weights as npz, in one step; nothing of it is a pickle."""
+        return save_weights(self, path, header={"lqvae": self.settings(), **header})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Return the network, in eval mode, that `save` wrote.
+
+        Raises:
+            DataNotFoundError: No such file.
+            FileFormatError: Damaged, or of something else.
+        """
+        try:
+            settings = dict(weights_header(path)["lqvae"])
+            settings["stack"] = Stack(**settings["stack"])
+            made = cls.blank(**settings)
+            load_weights(made, path)
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, FileFormatError):
+                raise
+            msg = f"{path} holds no LQVAE: {error}; save one with LQVAE.save"
+            raise FileFormatError(msg) from error
+        return made.eval()

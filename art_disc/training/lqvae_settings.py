@@ -1,0 +1,130 @@
+"""The hyperparameters of an LQ-VAE, and those of the paper's text and code."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from art_disc.core.checks import check_choice, check_count, check_positive
+from art_disc.core.errors import InputError
+from art_disc.core.showing import Shown
+from art_disc.networks import Stack
+from art_disc.networks.lqvae import QUARTILE
+from art_disc.training.loop import check_torch_seed
+
+OPTIMIZERS = ("adam", "rmsprop")
+PENALTIES = ("jacobian", "summed", "bounded", "none")
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "code": {
+        "eta": 0.1,
+        "soft_c": 0.002,
+        "noise": 0.05,
+        "penalty": "summed",
+        # 10 mean squared error + KL / 64 + 10 penalty, on a scale of summed squared errors of 784
+        "kl_weight": 1.225,
+        "penalty_weight": 784.0,
+        "optimizer": "rmsprop",
+        "learning_rate": 3e-4,
+        "decay": 0.98,
+        "shuffle": False,
+        "copy_decoder": False,
+    },
+    "certified": {
+        "penalty": "bounded",
+        "lipschitz": 1.0,
+        "noise": 0.05,
+        "kl_weight": 0.1,
+    },
+}
+
+
+@dataclass(eq=False)
+class LQVAESettings(Shown):
+    """How an LQ-VAE is made and trained.
+
+    The defaults are the paper's, and where it is silent ours: `soft_c`, `steps`.
+
+    Args:
+        latent: Bits of a code.
+        eta: Threshold > 0 of the quantiser H; 0.67449 halves a standard normal variable.
+        soft_c: c > 0 of the soft quantiser, which is H for c = 0.
+        noise: What sigma N is multiplied by where latent variables are drawn, >= 0.
+        lipschitz: K > 0, the length that the penalty asks of a gradient for images on [-1, 1], or
+            the bound of a `bounded` encoder on [-1, 1] (2 K for images on [0, 1]).
+        penalty: `jacobian`, (|J^T u|_2 - K)^2 in a random unit direction u of the latent space;
+            `summed`, the same of the sum of the means; `none`; or `bounded`, no penalty but an
+            encoder whose layers are kept at norms of at most 1.
+        penalty_weight: Of the penalty, >= 0, beside the summed squared error of an image.
+        kl_weight: Of the KL divergence, >= 0, likewise.
+        optimizer: `adam`, betas 0.9 and 0.99, or `rmsprop`.
+        learning_rate: > 0.
+        decay: What the learning rate is multiplied by every 10,000 steps, in (0, 1].
+        batch_size: Images a step.
+        steps: Steps of a fit.
+        shuffle: Whether every pass over the images has an order of its own.
+        copy_decoder: Whether decoder 2 begins as a copy of decoder 1.
+        stack: Layers; None: the paper's for the images' shape.
+        random_state: Seed of weights, order and draws.
+
+    Raises:
+        InputError: A value does not fit.
+
+    Source: Kyatham, Mishra, Yadav, Mishra, Prathosh 2020, algorithm 1.
+    """
+
+    latent: int = 64
+    eta: float = QUARTILE
+    soft_c: float = 0.1
+    noise: float = 1.0
+    lipschitz: float = 0.1
+    penalty: str = "jacobian"
+    penalty_weight: float = 1.0
+    kl_weight: float = 1.0
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    decay: float = 1.0
+    batch_size: int = 64
+    steps: int = 10_001
+    shuffle: bool = True
+    copy_decoder: bool = True
+    stack: Stack | None = None
+    random_state: int = 0
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    def _check(self) -> None:
+        for name in ("latent", "batch_size", "steps"):
+            check_count(getattr(self, name), name)
+        for name in ("eta", "soft_c", "lipschitz", "learning_rate", "decay"):
+            check_positive(getattr(self, name), name)
+        for name in ("noise", "penalty_weight", "kl_weight"):
+            check_positive(getattr(self, name), name, zero=True)
+        if self.decay > 1:
+            msg = f"decay must be a number in (0, 1], got {self.decay!r}"
+            raise InputError(msg)
+        check_choice(self.penalty, "penalty", PENALTIES)
+        check_choice(self.optimizer, "optimizer", OPTIMIZERS)
+        check_torch_seed(self.random_state)
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """Return one with the settings of the paper's text, of its published code, or `certified`.
+
+        Args:
+            name: `paper`, `code` or `certified`.
+            **changes: Arguments of the constructor.
+
+        Raises:
+            InputError: Unknown name, or a change that does not fit.
+        """
+        return cls(**PRESETS[check_choice(name, "preset", PRESETS)] | changes)
+
+    def get_params(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+
+    def facts(self) -> dict[str, Any]:
+        """Return the settings in plain values; equal ones, of equal images, train alike."""
+        stack = None if self.stack is None else asdict(self.stack)
+        return self.get_params() | {"stack": stack}

@@ -1,0 +1,189 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import art_disc as ad
+from art_disc.certificates.latent import certify_codes, reachable_bits
+from art_disc.core.errors import CertificateError, InputError
+from art_disc.defences import LQVAEFilter
+from art_disc.networks import LQVAENet, Stack
+from tests.lqvae_file import lqvae_net
+
+SHAPE, BITS, ETA = (1, 2, 3), 6, 0.4
+STACK = Stack(down=((1, 1),), up=((1, 1),), hidden=BITS)
+
+
+@pytest.fixture
+def toy():
+    """Bit i is +1 where pixel i lies in [0.3, 0.7]: every set of bits in reach is a product."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        net = LQVAENet(SHAPE, latent=BITS, eta=ETA, stack=STACK).eval()
+        for layer in (net.decoder[0], net.decoder[2]):
+            layer.weight.data = torch.randn(BITS, BITS)
+        for layer in (net.decoder[5], net.decoder[7]):
+            layer.weight.data.zero_()
+            layer.weight.data[0, 0, 1, 1] = 1
+    body, mean = net.encoder.body, net.encoder.mean
+    with torch.no_grad():
+        body[0].weight.zero_()
+        body[0].weight[0, 0, 1, 1] = 1
+        # above 0 the activations are the identity
+        body[0].bias.fill_(2)
+        for layer in (body[3], mean):
+            layer.weight.copy_(torch.eye(BITS))
+            layer.bias.zero_()
+        mean.bias.fill_(-2)
+    return net
+
+
+class Head(nn.Module):
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(5)
+        self.weight = nn.Parameter(8 * torch.randn(3, BITS, generator=generator))
+
+    def forward(self, x):
+        return (x - 0.5).flatten(1) @ self.weight.T
+
+
+def around(*defences, shape=SHAPE):
+    return ad.build_classifier(
+        Head().eval(), input_shape=shape, nb_classes=3, defences=list(defences)
+    )
+
+
+def by_force(classifier, image, eps):
+    """All predictions within a budget: every pixel at every place of a fine grid, bit by bit."""
+    sides = []
+    for value in image.reshape(-1).astype(np.float64):
+        places = np.linspace(max(0, value - eps), min(1, value + eps), 4001)
+        inside = np.abs(2 * places - 1) <= ETA
+        sides.append(
+            [places[inside == side][0] for side in (True, False) if (inside == side).any()]
+        )
+    images = np.array(list(itertools.product(*sides)), dtype=np.float32).reshape(-1, *SHAPE)
+    found = classifier.predict(images).argmax(axis=1)
+    return [len(side) for side in sides], set(found.tolist())
+
+
+def test_on_six_bits_it_is_brute_force(toy):
+    classifier = around(LQVAEFilter(toy))
+    x = np.random.default_rng(0).random((60, *SHAPE)).astype(np.float32)
+    y = classifier.predict(x).argmax(axis=1)
+    seen = set()
+    for eps in (0.02, 0.1, 0.25):
+        found = certify_codes(classifier, x, y, eps=eps)
+        for i, image in enumerate(x):
+            sides, classes = by_force(classifier, image, eps)
+            assert found.free[i] == sides.count(2)
+            assert (found.verdicts[i] == "certified") == (classes == {y[i]})
+            assert found.evaluated[i] == 2 ** found.free[i]
+        seen |= set(zip(found.verdicts, found.free.tolist(), strict=True))
+    assert {verdict for verdict, _ in seen} == {"certified", "undecided"}
+    assert max(free for _, free in seen) >= 5
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.7])
+def test_a_bit_is_free_from_the_budget_on_that_reaches_a_threshold(toy, threshold):
+    x = torch.full((1, *SHAPE), 0.5)
+    for away in (0.05, -0.05):
+        x[0, 0, 0, 0] = threshold + away
+        free = [reachable_bits(toy, x, eps)[0, 0].item() for eps in (0.0495, 0.0505)]
+        assert free[1] == 0
+        # 1 % too small a budget, and it is what the image's own bit is
+        assert free[0] == (1 if abs(x[0, 0, 0, 0] - 0.5) < 0.2 else -1)
+        assert (reachable_bits(toy, x, 0.0505)[0, 1:] == 1).all()
+
+
+def test_at_a_threshold_a_bit_may_be_both(toy):
+    x = torch.full((1, *SHAPE), 0.5)
+    x[0, 0, 0, 0] = 0.7
+    assert reachable_bits(toy, x, 0.0)[0].tolist() == [0, 1, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_image_within_the_budget_has_a_bit_that_is_excluded(seed):
+    net = lqvae_net((1, 6, 6), seed=seed)
+    rng = np.random.default_rng(seed)
+    x = torch.tensor(rng.random((4, 1, 6, 6)).astype(np.float32))
+    eps = 0.01
+    bits = reachable_bits(net, x, eps)
+    assert (bits != 0).any()
+    for i, image in enumerate(x):
+        # corners go furthest
+        signs = rng.choice([-1, 0, 1], size=(3000, 1, 6, 6)).astype(np.float32)
+        moved = (image + eps * torch.tensor(signs)).clamp(0, 1)
+        with torch.no_grad():
+            codes = net.hard(net.encode(moved)[0])
+        fixed = bits[i] != 0
+        assert (codes[:, fixed] == bits[i, fixed]).all()
+
+
+def test_the_lipschitz_bound_alone_is_enough(toy, monkeypatch):
+    x = torch.full((1, *SHAPE), 0.5)
+    monkeypatch.setattr(
+        "art_disc.bounds.linear.Bounds.lower",
+        lambda self, rows, value=-1: torch.full(rows.shape[:2], -torch.inf, dtype=rows.dtype),
+    )
+    # |2 delta|_2 = 2 eps sqrt(6) against a way of 0.4 to a threshold
+    limit = 0.4 / (2 * 6**0.5)
+    assert (reachable_bits(toy, x, 0.99 * limit) == 1).all()
+    assert (reachable_bits(toy, x, 1.01 * limit) == 0).all()
+
+
+def test_a_wrong_prediction_falsifies_and_too_many_bits_are_undecided(toy):
+    classifier = around(LQVAEFilter(toy))
+    x = np.random.default_rng(1).random((20, *SHAPE)).astype(np.float32)
+    y = (classifier.predict(x).argmax(axis=1) + 1) % 3
+    found = certify_codes(classifier, x, y, eps=0.1)
+    assert set(found.verdicts) == {"falsified"}
+    found = certify_codes(classifier, x, eps=0.25, max_free=1)
+    many = found.free > 1
+    assert many.any()
+    for i in np.flatnonzero(many):
+        assert (found.verdicts[i], found.reasons[i]) == ("undecided", "more than 2^1 codes")
+        assert found.evaluated[i] == 0
+
+
+def test_another_range_and_layout_change_nothing(toy):
+    x = np.random.default_rng(0).random((12, *SHAPE)).astype(np.float32)
+    expected = certify_codes(around(LQVAEFilter(toy)), x, eps=0.1)
+
+    class Scaled(Head):
+        def forward(self, images):
+            return super().forward(images.movedim(-1, 1) / 255)
+
+    last = ad.build_classifier(
+        Scaled().eval(), input_shape=(2, 3, 1), nb_classes=3, clip_values=(0, 255),
+        channels_first=False, defences=[LQVAEFilter(toy)],
+    )  # fmt: skip
+    found = certify_codes(last, np.moveaxis(x, 1, -1) * np.float32(255), eps=25.5)
+    assert found.verdicts == expected.verdicts
+    assert np.array_equal(found.free, expected.free)
+
+
+def test_other_classifiers_are_refused(toy):
+    x = np.zeros((1, *SHAPE), np.float32)
+    told = "whose one defence is an LQVAEFilter with inference='mean', got"
+    for chain, names in (
+        ([], "none"),
+        ([ad.ColorDepthReduction(2)], "ColorDepthReduction"),
+        ([LQVAEFilter(toy), ad.ColorDepthReduction(2)], "LQVAEFilter, ColorDepthReduction"),
+        ([LQVAEFilter(toy, inference="sampled").frozen(1)], "LQVAEFilter"),
+    ):
+        with pytest.raises(CertificateError, match=f"{told} {names}$"):
+            certify_codes(around(*chain), x, eps=0.1)
+    hooked = around(LQVAEFilter(toy))
+    hooked.defences[0].map.network.encoder.register_forward_hook(lambda *_: None)
+    with pytest.raises(CertificateError, match="a hook of LatentEncoder"):
+        certify_codes(hooked, x, eps=0.1)
+    exchanged = around(LQVAEFilter(toy))
+    exchanged.defences[0].map.network.hard = lambda z: z
+    with pytest.raises(CertificateError, match="hard of this LQVAENet was exchanged"):
+        certify_codes(exchanged, x, eps=0.1)
+    with pytest.raises(InputError, match="eps"):
+        certify_codes(around(LQVAEFilter(toy)), x, eps=25)

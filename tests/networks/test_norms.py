@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from art_disc.networks import norm_bound
+from art_disc.networks.norms import contract, release
+
+
+def matrix_of(layer, shape):
+    """The layer's matrix, bias apart, for inputs of a shape."""
+    size = int(np.prod(shape))
+    with torch.no_grad():
+        made = layer(torch.eye(size).view(size, *shape)) - layer(torch.zeros(1, *shape))
+    return made.flatten(1).T.to(torch.float64)
+
+
+def norm_of(layer, shape):
+    return float(torch.linalg.matrix_norm(matrix_of(layer, shape), ord=2))
+
+
+LAYERS = {
+    "linear": lambda: (nn.Linear(12, 7), (12,)),
+    "wide": lambda: (nn.Linear(5, 9), (5,)),
+    "convolution": lambda: (nn.Conv2d(2, 3, 3, padding=1), (2, 9, 8)),
+    "strided": lambda: (nn.Conv2d(2, 4, 3, 2, 1), (2, 9, 8)),
+    "one pixel": lambda: (nn.Conv2d(3, 2, 3, padding=1), (3, 1, 1)),
+    "far strides": lambda: (nn.Conv2d(1, 2, 4, 3), (1, 10, 10)),
+    "one row": lambda: (nn.Linear(6, 1), (6,)),
+}
+
+
+def make(name, seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return LAYERS[name]()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", LAYERS)
+def test_no_layer_stretches_more_than_its_bound(name, seed):
+    layer, shape = make(name, seed)
+    assert norm_of(layer, shape) <= norm_bound(layer) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_layer_of_one_output_has_the_bound_that_it_reaches(stride):
+    # all of one sign: the magnitudes are the Gram matrix itself, and wide images come near to it
+    layer = nn.Conv2d(1, 1, 3, stride, 1)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.weight[0, 0, 1] = torch.tensor([0.3, 1.0, 0.7])
+    reached, bound = norm_of(layer, (1, 1, 90)), norm_bound(layer)
+    assert reached <= bound * (1 + 1e-6)
+    assert bound <= 1.01 * reached
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_orthogonal_rows_have_their_length(scale):
+    layer = nn.Linear(8, 5)
+    nn.init.orthogonal_(layer.weight, scale)
+    assert norm_bound(layer) == pytest.approx(scale, rel=1e-4)
+    # a row that is dead, and one that is nearly so, loosen nothing
+    with torch.no_grad():
+        layer.weight[0] = 0
+        layer.weight[1] *= 1e-9
+    assert norm_bound(layer) == pytest.approx(scale, rel=1e-3)
+
+
+def test_a_layer_of_zeros_has_no_norm_to_speak_of():
+    layer = nn.Linear(4, 3)
+    nn.init.zeros_(layer.weight)
+    assert 0 <= norm_bound(layer) < 1e-6
+
+
+@pytest.mark.parametrize("norm", [1.0, 0.1])
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_contracted_layer_stays_within_its_norm_whatever_is_learned(name, norm):
+    layer, shape = make(name, 4)
+    # it would grow without end
+    layer.bias = None
+    contract(layer, norm)
+    step = torch.optim.SGD(layer.parameters(), lr=5.0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        x = torch.randn(6, *shape)
+    lengths = []
+    for _ in range(20):
+        step.zero_grad()
+        # it is asked to stretch
+        (-layer(x).square().sum()).backward()
+        step.step()
+        lengths.append(norm_of(layer, shape))
+    assert max(lengths) <= norm * (1 + 1e-5)
+    # and it is not merely small
+    assert lengths[-1] > 0.5 * norm
+    before = layer(x).detach()
+    release(nn.Sequential(layer))
+    assert type(layer) in (nn.Linear, nn.Conv2d)
+    assert torch.allclose(layer(x), before, rtol=1e-4, atol=1e-5)
+    assert norm_bound(layer) <= norm
