@@ -1,8 +1,8 @@
 """The suite `binarised` beside one FGSM on a binarised MNIST network: accuracy left of 500 images.
 
-FCN2 of signs, bare, and behind two bits a pixel without another training. FGSM alone is through the
-layers' own gradient, as in published evaluations of such networks; the suite is the per-example
-worst of everything, its queries on the first 50 images.
+FCN2 of signs, bare, and trained behind two bits a pixel, each at a budget at which one FGSM leaves
+more than chance. That FGSM is through the layers' own gradient, as in published evaluations of such
+networks; the suite is the per-example worst of everything, its queries on the first 50 images.
 
     python -m studies.binarised_attacks bare --data-dir DIR --threads 1
     python -m studies.binarised_attacks two_bits --data-dir DIR --threads 1
@@ -21,6 +21,7 @@ from art_disc.attacks import ATTACKS, SUITES
 from art_disc.core.files import replace_file
 from art_disc.core.records import Share
 from art_disc.core.records.study import StudyRecord
+from art_disc.defences import parse_defences
 from art_disc.metrics.input_gradients import input_gradients
 from art_disc.networks import fcn2
 from art_disc.networks.sign_gradient import SPREAD
@@ -32,8 +33,9 @@ from studies.summary import percent
 
 DOCS = Path(__file__).parents[1] / "docs" / "binarised.md"
 MARK = "<!-- made by python -m studies.binarised_attacks --docs{} -->"
-NAME, IMAGES, QUERIED, EPS = "binarised_attacks_{}", 500, 50, 0.1
-ARMS = {"bare": (), "two_bits": ("bitdepth:bits=2",)}
+NAME, IMAGES, QUERIED = "binarised_attacks_{}", 500, 50
+# defences and budget
+ARMS = {"bare": ("none", 0.05), "two_bits": ("bitdepth:bits=2", 0.2)}
 TRAINING = {"epochs": 8, "learning_rate": 1e-2, "batch_size": 100}
 # of one core: fewer steps than the suite's own
 SETTINGS = {
@@ -50,19 +52,19 @@ SETTINGS = {
 }
 
 
-def arm(classifier: Any, data: ad.Dataset) -> dict[str, Any]:
+def arm(classifier: Any, data: ad.Dataset, eps: float) -> dict[str, Any]:
     """Attack a classifier, and say what is left."""
     names = SUITES["binarised"][0]
     blind = [name for name in names if not ATTACKS[name].gradients]
     along = [name for name in names if name not in blind]
     if not classifier.defences:
         along.remove("code_space")
-    record = attacked(classifier, data, along, n_ex=IMAGES)
-    queried = attacked(classifier, data, blind, n_ex=QUERIED)
+    record = attacked(classifier, data, along, eps=eps, n_ex=IMAGES)
+    queried = attacked(classifier, data, blind, eps=eps, n_ex=QUERIED)
     rows = rows_of(record.outcomes)
     own = next(row for row in rows if row["attack"] == "fgsm")
-    left = np.array(record.survives(EPS))
-    asked = np.array(queried.survives(EPS))
+    left = np.array(record.survives(eps))
+    asked = np.array(queried.survives(eps))
     x, y = data.x_test[:IMAGES], data.y_test[:IMAGES]
     slopes = input_gradients(classifier, x, y, "cross_entropy").reshape(IMAGES, -1)
     right = np.array(record.defended_correct)
@@ -78,10 +80,10 @@ def arm(classifier: Any, data: ad.Dataset) -> dict[str, Any]:
     }
 
 
-def attacked(classifier: Any, data: ad.Dataset, attacks: list[str], *, n_ex: int) -> Any:
+def attacked(classifier: Any, data: ad.Dataset, attacks: list[str], **options: Any) -> Any:
     """Return the record of attacks through every gradient of the suite."""
     settings = {k: v for k, v in SETTINGS.items() if k.partition(".")[0] in attacks}
-    how = {"eps": EPS, "surrogates": SPREAD, "settings": settings, "checks": None, "n_ex": n_ex}
+    how = {"surrogates": SPREAD, "settings": settings, "checks": None, **options}
     return ad.evaluate(classifier, data, attacks=attacks, **how).record
 
 
@@ -94,10 +96,14 @@ def results() -> dict[str, StudyRecord]:
 def tables(found: dict[str, StudyRecord]) -> list[str]:
     """Return the lines of the page: what is left of each arm, and through each gradient."""
     rows = [
-        (name.replace("_", " "), *(percent(one["found"][p]) for p in ("clean", "fgsm", "suite")))
+        (
+            name.replace("_", " "),
+            f"{one['eps']:g}",
+            *(percent(one["found"][part]) for part in ("clean", "fgsm", "suite")),
+        )
         for name, one in found.items()
     ]
-    lines = ["", *common.markdown(("input", "clean", "one FGSM", "suite"), rows)]
+    lines = ["", *common.markdown(("input", "eps", "clean", "one FGSM", "suite"), rows)]
     heads = ("fgsm", "pgd", "apgd_ce", "apgd_dlr", "code_space")
     for name, one in found.items():
         left: dict[str, dict[str, str]] = {}
@@ -128,16 +134,18 @@ def main() -> None:
         return
     torch.set_num_threads(options.threads)
     data = ad.load_dataset("mnist", data_dir=options.data_dir)
-    network, made = trained(partial(fcn2, data.input_shape, data.nb_classes), data, **TRAINING)
-    classifier = ad.build_classifier(network, data=data, defences=ARMS[options.arm])
+    text, eps = ARMS[options.arm]
+    make, defences = partial(fcn2, data.input_shape, data.nb_classes), parse_defences(text)
+    network, made = trained(make, data, defences=defences, **TRAINING)
+    classifier = ad.build_classifier(network, data=data, defences=defences)
     clock = common.Clock()
     found = {
         "dataset": {"name": data.name, "fingerprint": data.fingerprint, "test": "first 500"},
         "network": {"training": TRAINING, "accuracy": made.accuracy, "weights": made.weights},
-        "defences": list(ARMS[options.arm]),
-        "eps": EPS,
+        "defence": text,
+        "eps": eps,
         "settings": SETTINGS,
-        "found": arm(classifier, data),
+        "found": arm(classifier, data, eps),
     }
     common.write(NAME.format(options.arm), found | clock.facts(), options.threads)
 
