@@ -1,6 +1,6 @@
 """A classifier as an attack in code space sees it: from images of codewords to scores."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -28,12 +28,17 @@ class _Passing(MapPreprocessor):
 
 def barred(classifier: WhiteBoxClassifier) -> str:
     """Return why a classifier cannot be attacked in code space, or an empty string."""
-    first = (*classifier.defences, None)[0]
+    return barred_behind(classifier.defences, is_random=classifier.is_random)
+
+
+def barred_behind(defences: Sequence[Any], *, is_random: bool) -> str:
+    """Return why what is behind these defences cannot be attacked so; see `barred`."""
+    first = (*defences, None)[0]
     book = traits(first).codebook
     if first is None or not isinstance(book, Codebook) or not book.is_fitted:
         found = "no defence" if first is None else type(first).__name__
         return f"needs a codebook map such as PixelDiscretization as first defence, got {found}"
-    if classifier.is_random:
+    if is_random:
         return "compares scores of code images, and this classifier draws; attack .frozen(seed)"
     return ""
 
@@ -43,16 +48,22 @@ class CodeView:
     """What is behind the codebook map of a classifier, and how images and units become another.
 
     Attributes:
-        behind: The same classifier without its first defence.
+        behind: From images of codewords, in the input range, to scores (n, classes), with graph.
         codebook: That of the first defence.
-        upper: Top of the input range.
+        shape: Of an image.
+        device: Where `behind` is.
         batch_size: Code images that go through the network at once.
+        channels_first: Layout of the images.
+        upper: Top of the input range.
     """
 
-    behind: WhiteBoxClassifier
+    behind: Callable[[Tensor], Tensor]
     codebook: Codebook
-    upper: float
+    shape: tuple[int, ...]
+    device: torch.device
     batch_size: int
+    channels_first: bool = True
+    upper: float = 1.0
 
     @classmethod
     def of(cls, estimator: Any, batch_size: int) -> Self:
@@ -75,21 +86,33 @@ class CodeView:
             return _Passing(**layout) if defence is first else defence
 
         codebook: Any = traits(first).codebook
-        return cls(classifier.with_each_defence(without), codebook, upper, batch_size)
+        behind = classifier.with_each_defence(without)
+        return cls(
+            behind.graph_logits,
+            codebook,
+            tuple(behind.input_shape),
+            behind.device,
+            batch_size,
+            behind.channels_first,
+            upper,
+        )
 
     def units(self, x: Float32Array) -> Float32Array:
         """Split images (n, ...) into units (n, units, d), in whatever range they are."""
-        return to_units(x, self.codebook, channels_first=self.behind.channels_first)
+        return to_units(x, self.codebook, channels_first=self.channels_first)
 
     def images(self, units: Float32Array) -> Float32Array:
         """Join units to images; see `units`."""
-        shape, first = tuple(self.behind.input_shape), self.behind.channels_first
-        return from_units(units, shape, self.codebook, channels_first=first)
+        return from_units(units, self.shape, self.codebook, channels_first=self.channels_first)
+
+    def code_images(self, codes: IntArray) -> Float32Array:
+        """Return code images (n, units) as images of codewords in the input range."""
+        return self.images((self.codebook.codewords_ * np.float32(self.upper))[codes])
 
     def scores(self, codes: IntArray) -> Tensor:
         """Return the scores of code images (n, units), shape (n, classes), on the CPU."""
         with torch.no_grad():
-            return torch.cat([self.behind.graph_logits(x).cpu() for _, x in self._batches(codes)])
+            return torch.cat([self.behind(x).cpu() for _, x in self._batches(codes)])
 
     def slopes(
         self, codes: IntArray, lead: Callable[[Tensor, slice], Tensor]
@@ -102,7 +125,7 @@ class CodeView:
         every, slopes = [], []
         for start, x in self._batches(codes):
             leaf = x.requires_grad_()
-            scores = self.behind.graph_logits(leaf)
+            scores = self.behind(leaf)
             rows = slice(start, start + len(x))
             (slope,) = torch.autograd.grad(lead(scores, rows).sum(), leaf)
             every.append(scores.detach().cpu())
@@ -111,7 +134,6 @@ class CodeView:
 
     def _batches(self, codes: IntArray) -> Iterator[tuple[int, Tensor]]:
         """Yield the code images in the classifier's input range, with the place of their first."""
-        values = self.codebook.codewords_ * np.float32(self.upper)
         for start in range(0, len(codes), self.batch_size):
-            x = self.images(values[codes[start : start + self.batch_size]])
-            yield start, torch.from_numpy(x).to(self.behind.device)
+            x = self.code_images(codes[start : start + self.batch_size])
+            yield start, torch.from_numpy(x).to(self.device)

@@ -17,6 +17,7 @@ from art_disc.networks.binarised_networks import (
     fcn2,
     resnet20,
 )
+from art_disc.networks.connections import Connections, LocalConnections, RandomConnections
 from art_disc.networks.latent import clamp_after_steps, clamp_latent_
 from art_disc.networks.lqvae import (
     LatentEncoder,
@@ -31,6 +32,7 @@ from art_disc.networks.named import named_network
 from art_disc.networks.norms import norm_bound
 from art_disc.networks.sign import sign
 from art_disc.networks.sign_gradient import SignGradient
+from art_disc.networks.verifiable import verifiable_bnn
 from art_disc.networks.weights import load_weights, save_weights, weights_hash, weights_header
 
 __all__ = [
@@ -39,12 +41,15 @@ __all__ = [
     "BinarizedConv2d",
     "BinarizedLinear",
     "BinarizedNet",
+    "Connections",
     "Convolution",
     "DigitsNet",
     "LQVAENet",
     "LatentEncoder",
+    "LocalConnections",
     "MadryMnistNet",
     "OutputScale",
+    "RandomConnections",
     "ResNet32",
     "SignGradient",
     "Stack",
@@ -65,6 +70,7 @@ __all__ = [
     "save_weights",
     "sign",
     "soft_code",
+    "verifiable_bnn",
     "weights_hash",
     "weights_header",
 ]

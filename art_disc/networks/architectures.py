@@ -8,13 +8,8 @@ from torch.nn import functional
 
 from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
-from art_disc.networks.binarised import (
-    Binarization,
-    as_binarization,
-    convolution,
-    first_layer,
-    linear,
-)
+from art_disc.networks.binarised import Binarization, as_binarization
+from art_disc.networks.layers import convolution, first_layer, linear
 
 
 class ResidualBlock(nn.Module):

@@ -1,7 +1,7 @@
 """Layers whose weights and inputs are -1 and +1, over real latent weights that are trained."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch.nn import functional
 from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
+from art_disc.networks.connections import Connections
 from art_disc.networks.fixed_signs import ALPHA, FixedSigns
 from art_disc.networks.sign import ESTIMATORS, chosen, hard_sign, sign
 
@@ -80,10 +81,13 @@ class _Binarised(FixedSigns, nn.Module):
     weight: Tensor
     bias: Any
     binarization: Binarization
+    # where there are weights, in their shape; None: everywhere
+    mask: Tensor | None
 
-    def _binarise(self, given: Binarization | str) -> None:
+    def _binarise(self, given: Binarization | str, mask: Tensor | None = None) -> None:
         self.binarization = as_binarization(given)
         self.register_buffer(ALPHA, None)
+        self.register_buffer("mask", mask, persistent=False)
         self.clamp_latent_()
 
     def reset_parameters(self) -> None:
@@ -103,10 +107,12 @@ class _Binarised(FixedSigns, nn.Module):
     def clamp_latent_(self) -> None:
         """Bring latent weights into [-1, 1], in place; `scaled` ones are centred first.
 
-        Signs whose latent weights are lost stay as they are.
+        Those of no connection are 0. Signs whose latent weights are lost stay as they are.
         """
         if self.is_fixed:
             return
+        if self.mask is not None:
+            self.weight.masked_fill_(~self.mask, 0)
         if self.binarization.weights == "scaled":
             self.weight.sub_(self.weight.mean(dim=1, keepdim=True))
         if self.binarization.weights != "real":
@@ -114,14 +120,17 @@ class _Binarised(FixedSigns, nn.Module):
 
     @property
     def signs(self) -> Tensor:
-        """The weights that inputs are multiplied with: the signs, or the real ones."""
-        how = self.binarization
-        if how.weights == "real":
-            return self.weight
-        # torch's clamp has the gradient 1 at -1 and 1 themselves
-        within = how.weights == "scaled"
-        smooth = (lambda w: w.clamp(-1, 1)) if within else ESTIMATORS["identity"]
-        return hard_sign(self.weight, smooth, how.zero)
+        """The weights that inputs are multiplied with: the signs, or the real ones.
+
+        0 where there is no connection, whatever the latent weight.
+        """
+        how, made = self.binarization, self.weight
+        if how.weights != "real":
+            # torch's clamp has the gradient 1 at -1 and 1 themselves
+            within = how.weights == "scaled"
+            smooth = (lambda w: w.clamp(-1, 1)) if within else ESTIMATORS["identity"]
+            made = hard_sign(made, smooth, how.zero)
+        return made if self.mask is None else made.masked_fill(~self.mask, 0)
 
     @property
     def alpha(self) -> Tensor | None:
@@ -171,9 +180,11 @@ class BinarizedLinear(_Binarised, nn.Linear):
         out_features: As for `nn.Linear`.
         bias: As for `nn.Linear`; it stays real.
         binarization: A `Binarization`, or its word in `BINARIZATIONS`.
+        connections: Which inputs each unit sees; None: all.
 
     Raises:
-        InputError: An unknown binarisation.
+        InputError: An unknown binarisation; connections that do not fit the layer's size, or
+            `scaled` weights or activations with them.
     """
 
     def __init__(
@@ -183,9 +194,25 @@ class BinarizedLinear(_Binarised, nn.Linear):
         bias: bool = True,
         *,
         binarization: Binarization | str = "bnn",
+        connections: Connections | None = None,
     ) -> None:
         super().__init__(in_features, out_features, bias)
-        self._binarise(binarization)
+        self.connections = connections
+        how, mask = as_binarization(binarization), None
+        if connections is not None:
+            if "scaled" in (how.weights, how.activations):
+                msg = (
+                    f"scales are of all inputs, got {how!r} with {connections!r}; take "
+                    "weights='binary' and activations='binary', or leave connections out"
+                )
+                raise InputError(msg)
+            mask = connections.mask(in_features, out_features).to(self.weight.device)
+        self._binarise(how, mask)
+
+    def extra_repr(self) -> str:
+        """Tell the connections too."""
+        seen = "" if self.connections is None else f", {self.connections!r}"
+        return super().extra_repr() + seen
 
     def _product(self, x: Tensor, weight: Tensor) -> Tensor:
         return functional.linear(x, weight)
@@ -262,27 +289,3 @@ class OutputScale(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return scaled logits of any shape."""
         return x * self.scale
-
-
-def first_layer(how: Binarization, word: str) -> Binarization:
-    """Return the binarisation of a first layer, whose input is real.
-
-    Raises:
-        InputError: The word for its weights is neither `binary` nor `real`.
-    """
-    real = check_choice(word, "first", ("binary", "real")) == "real"
-    return replace(how, activations="real", weights="real" if real else how.weights)
-
-
-def linear(inputs: int, outputs: int, how: Binarization, *, bias: bool = False) -> nn.Linear:
-    """Return a fully connected layer, torch's own where nothing is binarised."""
-    if how.is_real:
-        return nn.Linear(inputs, outputs, bias)
-    return BinarizedLinear(inputs, outputs, bias, binarization=how)
-
-
-def convolution(*args: Any, how: Binarization, **options: Any) -> nn.Conv2d:
-    """Return a convolution of `nn.Conv2d`'s arguments, torch's own where nothing is binarised."""
-    if how.is_real:
-        return nn.Conv2d(*args, **options)
-    return BinarizedConv2d(*args, binarization=how, **options)

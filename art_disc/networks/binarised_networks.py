@@ -10,14 +10,9 @@ from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
 from art_disc.networks.architectures import ResNet32
-from art_disc.networks.binarised import (
-    Binarization,
-    OutputScale,
-    as_binarization,
-    convolution,
-    first_layer,
-    linear,
-)
+from art_disc.networks.binarised import Binarization, OutputScale, as_binarization
+from art_disc.networks.connections import Connections
+from art_disc.networks.layers import convolution, first_layer, linear
 
 # the published pairs, whose binary and full-precision networks differ in width too
 CIFAR_WIDTHS = {
@@ -72,9 +67,12 @@ class BinarizedNet(nn.Module):
             `none`.
         dropout: Share of the last hidden layer's outputs that training drops, before their
             normalisation.
+        connections: For each of the first hidden fully connected layers which inputs its units see;
+            of None, and of those that follow, all.
 
     Raises:
-        InputError: An unknown word, no hidden layer, or images too small for the convolutions.
+        InputError: An unknown word, no hidden layer, images too small for the convolutions, or
+            connections that do not fit.
     """
 
     def __init__(  # noqa: PLR0913 - each is a choice of its own
@@ -89,9 +87,11 @@ class BinarizedNet(nn.Module):
         last: str = "real_weights",
         output: str = "none",
         dropout: float = 0.0,
+        connections: Sequence[Connections | None] = (),
     ) -> None:
         super().__init__()
         how, shape = as_binarization(binarization), input_shape
+        _check_connections(connections, widths)
         if not convolutions and not widths:
             msg = "expected convolutions or widths of hidden layers, got neither"
             raise InputError(msg)
@@ -104,7 +104,8 @@ class BinarizedNet(nn.Module):
         layers.append(nn.Flatten())
         units = shape[0] * shape[1] * shape[2]
         for place, width in enumerate(widths):
-            inner: list[nn.Module] = [linear(units, width, next(kinds))]
+            seen = connections[place] if place < len(connections) else None
+            inner: list[nn.Module] = [linear(units, width, next(kinds), connections=seen)]
             if dropout and place == len(widths) - 1:
                 inner.append(nn.Dropout(dropout))
             layers += _activated(inner, how, nn.BatchNorm1d(width))
@@ -146,6 +147,16 @@ def _last(
     yield linear(units, nb_classes, kind, bias=output != "norm")
     if output != "none":
         yield nn.BatchNorm1d(nb_classes) if output == "norm" else OutputScale()
+
+
+def _check_connections(given: Sequence[Connections | None], widths: Sequence[int]) -> None:
+    odd = [one for one in given if not (one is None or isinstance(one, Connections))]
+    if odd or len(given) > len(widths):
+        msg = (
+            f"connections must be Connections or None for each of at most {len(widths)} widths, "
+            f"got {list(given)}; see RandomConnections and LocalConnections"
+        )
+        raise InputError(msg)
 
 
 def _check_sides(shape: Shape, given: Shape) -> None:

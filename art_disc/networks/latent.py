@@ -1,10 +1,12 @@
 """Latent weights of a whole network: kept within their bounds, whoever trains it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from art_disc.core.errors import InputError
 from art_disc.networks.binarised import BinarizedConv2d, BinarizedLinear
 
 
@@ -18,6 +20,22 @@ def clamp_latent_(model: nn.Module) -> None:
     """Bring the latent weights of every binarised layer into [-1, 1], in place."""
     for layer in binarised_layers(model):
         layer.clamp_latent_()
+
+
+def check_connections(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Refuse weights of a network with other connections: nothing else tells them from its own.
+
+    Raises:
+        InputError: A weight where a layer has no connection.
+    """
+    for name, layer in model.named_modules():
+        mask = getattr(layer, "mask", None) if isinstance(layer, BinarizedLinear) else None
+        if mask is not None and (state[f"{name}.weight"][~mask.cpu()] != 0).any():
+            msg = (
+                f"weights of other connections than those of {name}, {layer.connections!r}; load "
+                "them into a network that is made as theirs was"
+            )
+            raise InputError(msg)
 
 
 class _Clamping:

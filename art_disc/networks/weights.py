@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.core.files import read_npz, write_npz
+from art_disc.networks.latent import check_connections
 from art_disc.networks.packing import Arrays, pack, shapes, unpack
 
 _HEADER, _FORMAT, _VERSION = "art_disc_header", "art_disc weights", 2
@@ -95,6 +96,7 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
         odd = sorted(set(expected.items()) ^ set(found.items()))[:3]
         msg = f"{source} holds weights of another architecture than {type(model).__name__}: {odd}"
         raise InputError(msg)
+    check_connections(model, state)
     model.load_state_dict(state)
     return header
 

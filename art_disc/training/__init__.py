@@ -1,8 +1,9 @@
 """Training loops: natural and adversarial, bare or behind defences, seeded, resumable, cached."""
 
 from art_disc.core.records.published import SETTINGS
-from art_disc.training.adversary import Adversary
+from art_disc.training.adversary import Adversary, AnyAdversary
 from art_disc.training.cache import cache_dir, trained
+from art_disc.training.code_adversary import CodeAdversary
 from art_disc.training.loop import TrainingResult, train
 from art_disc.training.lqvae import LQVAE
 from art_disc.training.lqvae_fit import LQVAEReport
@@ -16,6 +17,8 @@ __all__ = [
     "SETTINGS",
     "Adversarial",
     "Adversary",
+    "AnyAdversary",
+    "CodeAdversary",
     "CrossEntropy",
     "LQVAEReport",
     "LQVAESettings",

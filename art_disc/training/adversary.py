@@ -1,6 +1,7 @@
 """The inner maximisation of adversarial training, in l_inf."""
 
 from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,48 @@ from art_disc.core.showing import Shown
 from art_disc.training.recipe import check_share, evaluating
 
 METHODS = ("pgd", "single_step")
+
+
+@runtime_checkable
+class AnyAdversary(Protocol):
+    """Whom a network may be trained against: it moves images before the loss sees them."""
+
+    @property
+    def eps(self) -> float:
+        """Full budget on the [0, 1] scale."""
+
+    def at(self, progress: float) -> Self:
+        """Return the adversary at a moment of the training, `progress` in [0, 1] of the way."""
+
+    def look(self) -> Self:
+        """Return the adversary of a first look at the robustness after training."""
+
+    def moved(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        """Return moved images; the model is in eval mode, and gradients are on."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what decides the moved images, in plain values; equal ones train alike."""
+
+    def describe(self) -> str:
+        """Return one readable phrase."""
+
+
+def ramped_share(progress: float, ramp: float) -> float:
+    """Return the share of full strength, in (0, 1], at a moment of the training."""
+    # never quite 0, which is no adversary
+    return 1.0 if progress >= ramp else max(progress / ramp, 1e-3)
+
+
+def check_budget(eps: float) -> float:
+    """Return the budget of an adversary in (0, 1].
+
+    Raises:
+        InputError: It is none.
+    """
+    if (given := check_eps(eps)) == 0:
+        msg = "eps must be > 0; for natural training leave the adversary out"
+        raise InputError(msg)
+    return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +86,7 @@ class Adversary(Shown):
     ramp: float = 0.0
 
     def __post_init__(self) -> None:
-        if check_eps(self.eps) == 0:
-            msg = "eps must be > 0; for natural training leave the adversary out"
-            raise InputError(msg)
+        check_budget(self.eps)
         check_choice(self.method, "method", METHODS)
         check_count(self.steps, "steps")
         if self.step_size is not None:
@@ -64,13 +105,30 @@ class Adversary(Shown):
             return self.step_size
         return (1.25 if self.method == "single_step" else 2.5 / self.steps) * self.eps
 
-    def at(self, progress: float) -> "Adversary":
+    def at(self, progress: float) -> Self:
         """Return the adversary at a moment of the training, `progress` in [0, 1] of the way."""
-        if progress >= self.ramp:
+        if (share := ramped_share(progress, self.ramp)) == 1:
             return self
-        # never quite 0, which is no adversary
-        share = max(progress / self.ramp, 1e-3)
         return replace(self, eps=share * self.eps, step_size=share * self.step_length)
+
+    def look(self) -> "Adversary":
+        """Return PGD-20 at the same budget."""
+        return Adversary(self.eps, steps=20)
+
+    def moved(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the last iterate; see `AnyAdversary`."""
+        low, high = (x - self.eps).clamp_min(0), (x + self.eps).clamp_max(1)
+        moved = x.detach()
+        if self.random_start:
+            start = torch.rand(x.shape, generator=generator).to(x.device)
+            moved = torch.clamp(x + self.eps * (2 * start - 1), low, high)
+        for _ in range(self.step_count):
+            moved = moved.detach().requires_grad_()
+            loss = nn.functional.cross_entropy(model(moved), y, reduction="sum")
+            # the weights' own gradients are not touched
+            (slope,) = torch.autograd.grad(loss, moved)
+            moved = torch.clamp(moved + self.step_length * slope.sign(), low, high)
+        return moved
 
     def facts(self) -> dict[str, float | int | str | bool]:
         """Return what decides the perturbations, in plain values; equal ones train alike."""
@@ -93,31 +151,19 @@ class Adversary(Shown):
 
 
 def perturbed(
-    model: nn.Module, x: Tensor, y: Tensor, adversary: Adversary, generator: torch.Generator
+    model: nn.Module, x: Tensor, y: Tensor, adversary: AnyAdversary, generator: torch.Generator
 ) -> Tensor:
-    """Return images within the budget on which the cross-entropy is large.
+    """Return images within the budget on which the loss is large.
 
     Args:
         model: Returns logits (n, classes); its mode and its gradients are left as they were.
         x: Images in [0, 1], on the model's device.
         y: Class indices.
         adversary: How.
-        generator: Of the random start, on the CPU.
+        generator: Of what is drawn, on the CPU.
 
     Returns:
-        The last iterate, in [0, 1], detached.
+        What the adversary found, in [0, 1], detached.
     """
-    eps = adversary.eps
-    low, high = (x - eps).clamp_min(0), (x + eps).clamp_max(1)
-    moved = x.detach()
-    if adversary.random_start:
-        start = torch.rand(x.shape, generator=generator).to(x.device)
-        moved = torch.clamp(x + eps * (2 * start - 1), low, high)
     with evaluating(model), torch.enable_grad():
-        for _ in range(adversary.step_count):
-            moved = moved.detach().requires_grad_()
-            loss = nn.functional.cross_entropy(model(moved), y, reduction="sum")
-            # the weights' own gradients are not touched
-            (slope,) = torch.autograd.grad(loss, moved)
-            moved = torch.clamp(moved + adversary.step_length * slope.sign(), low, high)
-    return moved.detach()
+        return adversary.moved(model, x, y, generator).detach()

@@ -17,7 +17,7 @@ from art_disc.core.records.checked import decode
 from art_disc.data import as_dataset
 from art_disc.defences import as_defences
 from art_disc.networks import load_weights, save_weights
-from art_disc.training.adversary import Adversary
+from art_disc.training.adversary import AnyAdversary
 from art_disc.training.checkpoint import facts_of
 from art_disc.training.facts import facts_decide, fit_defences, training_facts
 from art_disc.training.loop import OnEpoch, TrainingResult, check_torch_seed, train
@@ -37,7 +37,7 @@ def trained(  # noqa: PLR0913 - each is a choice of its own
     *,
     seed: int = 0,
     objective: Objective | None = None,
-    adversary: Adversary | None = None,
+    adversary: AnyAdversary | None = None,
     defences: Any = (),
     on_epoch: OnEpoch | None = None,
     cache: str | Path | None = None,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
-from art_disc.training.adversary import Adversary, perturbed
+from art_disc.training.adversary import AnyAdversary, perturbed
 
 
 @runtime_checkable
@@ -86,11 +86,11 @@ class Adversarial(Shown, Objective):
     """A loss on images that an adversary moved first.
 
     Args:
-        adversary: Moves the images, by the cross-entropy.
+        adversary: Moves the images.
         loss: Of the moved images.
     """
 
-    adversary: Adversary
+    adversary: AnyAdversary
     loss: Objective = field(default_factory=CrossEntropy)
 
     def __call__(
@@ -115,7 +115,7 @@ class Adversarial(Shown, Objective):
         return self.adversary.eps
 
 
-def objective_of(objective: Objective | None, adversary: Adversary | None) -> Objective:
+def objective_of(objective: Objective | None, adversary: AnyAdversary | None) -> Objective:
     """Return the one objective of a loss (None: cross-entropy) and an adversary (None: nobody).
 
     Raises:
@@ -123,15 +123,18 @@ def objective_of(objective: Objective | None, adversary: Adversary | None) -> Ob
     """
     loss = CrossEntropy() if objective is None else objective
     if isinstance(loss, type) or not isinstance(loss, Objective):
-        got = f"the class {loss.__name__}" if isinstance(loss, type) else type(loss).__name__
         msg = (
-            f"objective must be an Objective or None, got {got}; give an object with "
+            f"objective must be an Objective or None, got {_kind(loss)}; give an object with "
             "__call__(model, x, y, *, progress, generator), facts(), describe() and eps"
         )
         raise InputError(msg)
     if adversary is None:
         return loss
-    if not isinstance(adversary, Adversary):
-        msg = f"adversary must be an Adversary or None, got {type(adversary).__name__}"
+    if isinstance(adversary, type) or not isinstance(adversary, AnyAdversary):
+        msg = f"adversary must be an Adversary or None, got {_kind(adversary)}"
         raise InputError(msg)
     return Adversarial(adversary, loss)
+
+
+def _kind(given: object) -> str:
+    return f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__

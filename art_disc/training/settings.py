@@ -15,7 +15,7 @@ from art_disc.core.showing import Shown
 from art_disc.data import as_dataset
 from art_disc.defences import MapPreprocessor, as_defences
 from art_disc.estimators import DefendedClassifier, build_classifier
-from art_disc.training.adversary import Adversary
+from art_disc.training.adversary import AnyAdversary
 from art_disc.training.cache import trained
 from art_disc.training.loop import TrainingResult
 from art_disc.training.objectives import objective_of
@@ -75,7 +75,7 @@ class SixSettings(Shown):
     factory: Callable[[], nn.Module]
     data: Any
     defences: Any
-    adversary: Adversary | None = None
+    adversary: AnyAdversary | None = None
     natural: Options = field(default_factory=dict)
     adversarial: Options = field(default_factory=dict)
     natural_again: Options = field(default_factory=dict)
