@@ -41,6 +41,9 @@ class BitDepthCodebook(Codebook):
 
     Args:
         bits: 1 to 8.
+        centred: floor(I / w) w + (w - 1) / 2 in its place, the mean of a cell's grey levels: the
+            same cells of 8-bit images, codewords that lie symmetrically in 0..255, and at 8 bits
+            the identity on them. Borders lie half a level lower.
 
     Raises:
         InputError: `bits` is no whole number in 1..8.
@@ -48,8 +51,9 @@ class BitDepthCodebook(Codebook):
     Source: Panda, Chakraborty, Roy 2019, eq. (2).
     """
 
-    def __init__(self, bits: int = 2) -> None:
+    def __init__(self, bits: int = 2, centred: bool = False) -> None:
         self.bits = bits
+        self.centred = centred
         self._settle()
 
     def _settle(self) -> None:
@@ -58,5 +62,6 @@ class BitDepthCodebook(Codebook):
             raise InputError(msg)
         width = 256 / 2**self.bits
         self.metric, self.per_channel, self.ties = "l_inf", True, "highest"
-        centres = (np.arange(2**self.bits) + 0.5) * width / 255
+        inner = (width - 1) / 2 if self.centred else width / 2
+        centres = (np.arange(2**self.bits) * width + inner) / 255
         self._adopt(centres.astype(np.float32)[:, None])

@@ -210,18 +210,23 @@ class InputBitDepth(CodebookPreprocessor):
 
     Args:
         bits: 1 to 8; 8 is not the identity, it adds half a grey level.
+        centred: Keep the mean of the cell's grey levels in its place: see `BitDepthCodebook`.
         surrogate: Backward pass, as for `PixelDiscretization`.
         **options: Keyword options of `PixelDiscretization`.
 
     Source: Panda et al. 2019, eq. (2).
     """
 
-    shorthands = ("bits",)
+    shorthands = ("bits", "centred")
 
     def __init__(
-        self, bits: int = 2, surrogate: SurrogateLike = "identity", **options: Any
+        self,
+        bits: int = 2,
+        surrogate: SurrogateLike = "identity",
+        centred: bool = False,
+        **options: Any,
     ) -> None:
-        super().__init__(BitDepthCodebook(bits), surrogate, **options)
+        super().__init__(BitDepthCodebook(bits, centred), surrogate, **options)
 
     @property
     def bits(self) -> int:
@@ -230,4 +235,13 @@ class InputBitDepth(CodebookPreprocessor):
 
     @bits.setter
     def bits(self, bits: int) -> None:
-        self.codebook = BitDepthCodebook(bits)
+        self.codebook = BitDepthCodebook(bits, self.centred)
+
+    @property
+    def centred(self) -> bool:
+        """Whether codewords are the mean of the cell's grey levels; setting it moves them there."""
+        return bool(getattr(self.codebook, "centred", False))
+
+    @centred.setter
+    def centred(self, centred: bool) -> None:
+        self.codebook = BitDepthCodebook(self.bits, centred)

@@ -115,7 +115,7 @@ DEFENCES: dict[str, DefenceRow] = {
         PixelDiscretization, _CLUSTERED, partial(_learned, KMeansCodebook, random_state=0)
     ),
     "colordepth": DefenceRow(ColorDepthReduction, {"n_codes": int}),
-    "bitdepth": DefenceRow(InputBitDepth, {"bits": int}),
+    "bitdepth": DefenceRow(InputBitDepth, {"bits": int, "centred": bool}),
     "thermometer": DefenceRow(Thermometer, {"n_levels": int, "encoding": str}),
     "noise": DefenceRow(GaussianNoise, {"sigma": float, "clip": bool, "seed": int}),
     "randdisc": DefenceRow(RandDisc, _CENTRES, partial(_clusters, RandDisc)),

@@ -48,6 +48,18 @@ def test_eight_bits_add_half_a_level():
     assert np.abs(255 * got - LEVELS - 0.5).max() < 1e-4
 
 
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_centred_codewords_are_the_means_of_the_same_cells(bits):
+    printed, centred = BitDepthCodebook(bits), BitDepthCodebook(bits, centred=True)
+    levels = image(LEVELS / 255)
+    cells = printed.assign(levels.reshape(-1, 1)).ravel()
+    assert np.array_equal(centred.assign(levels.reshape(-1, 1)).ravel(), cells)
+    means = [LEVELS[cells == cell].mean() for cell in range(2**bits)]
+    assert np.abs(255 * centred.codewords_.ravel() - means).max() < 1e-4
+    assert np.array_equal(centred.quantize(levels), levels) == (bits == 8)
+    assert repr(BitDepthCodebook(bits, True)) == f"BitDepthCodebook(bits={bits}, centred=True)"
+
+
 @pytest.mark.parametrize("k", [2, 3, 8, 17, 256])
 def test_uniform_bins_are_rounding_of_equal_steps(k):
     x = np.random.default_rng(k).random(5000).astype(np.float32)

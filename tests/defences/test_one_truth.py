@@ -352,6 +352,16 @@ def test_what_a_codebook_was_made_from_is_set_with_it(make, name, value):
         setattr(by_name.sealed(), name, 4)
 
 
+def test_a_number_of_bits_that_is_set_leaves_codewords_centred():
+    defence, expected = InputBitDepth(4, centred=True), InputBitDepth(2, centred=True)
+    defence.bits = 2
+    assert defence.centred
+    assert defence.describe() == expected.describe() != InputBitDepth(2).describe()
+    defence.set_params(centred=False)
+    assert (defence.bits, defence.centred) == (2, False)
+    assert np.array_equal(defence(images())[0], InputBitDepth(2)(images())[0])
+
+
 def kinds(base):
     return [base, *(kind for one in base.__subclasses__() for kind in kinds(one))]
 

@@ -67,7 +67,8 @@ def test_a_line_becomes_the_defence_that_it_names(text, kind, params, surrogate)
         ("kmedoids:per_channel=true", KMedoidsCodebook, {"per_channel": True}),
         ("kmeans:n_init=2,random_state=5", KMeansCodebook, {"n_init": 2, "random_state": 5}),
         ("colordepth:n_codes=3", UniformCodebook, {"n_codes": 3}),
-        ("bitdepth:bits=1", BitDepthCodebook, {"bits": 1}),
+        ("bitdepth:bits=1", BitDepthCodebook, {"bits": 1, "centred": False}),
+        ("bitdepth:bits=3,centred=true", BitDepthCodebook, {"bits": 3, "centred": True}),
     ],
 )
 def test_a_line_becomes_the_codebook_that_it_names(text, kind, params):
