@@ -19,14 +19,15 @@ PAGE = Path(__file__).parents[1] / "docs" / "reproduction.md"
 
 INTRODUCTION = """# The papers' tables, run again
 
-`art-disc reproduce` without a name lists the tables and figures of Chen et al. 2018 and 2019 that
-can be run again. One of them, on the data at hand:
+`art-disc reproduce` without a name lists the tables and figures of Chen et al. 2018 and 2019, and
+of Panda et al. 2019, that can be run again. One of them, on the data at hand:
 
 ```
 art-disc reproduce chen2018-table3 --n-ex 200
 art-disc reproduce chen2018-table4 --setting disc_nat_pre --codes 10 300 --train-steps 500
 art-disc reproduce chen2019-figure1 --dataset mnist
 art-disc reproduce chen2018-table2 --method complete --sample random --n-ex 1000 --jobs 2
+art-disc reproduce panda2019-table5 --setting BNN-2b Full-2b
 ```
 
 Networks are trained (or taken from the cache), each row is attacked, and our numbers are printed
@@ -52,6 +53,35 @@ words go on with an interrupted run. TABLE.json, TABLE.md and the record of ever
 The networks are smaller and the trainings shorter than the papers', so levels differ. Rows that are
 compared share network, base training, test images and budget; retrained ones had more epochs, and
 defended ones are attacked through more surrogates than their base, which has none.
+
+## Input bits and binarised networks (panda2019)
+
+The printed numbers of Panda et al. 2019 follow from one protocol, which their text does not state,
+and which is not a white box of what is deployed. Both are run, side by side (`--protocol`):
+
+- `paper`: attackers start from the image that the input's discretisation makes, at the centres of
+  its cells, add eps times the sign of the gradient once (FGSM), and the sum is discretised again.
+  Below half a cell (.1255 at 2 bits, .0314 at 4) no pixel leaves its cell: the network sees the
+  same image, and accuracy is that on clean images, whatever the network. At half a cell exactly
+  (32/255 at 2 bits) a step up leaves the cell and one down does not; above, at 2 bits, every pixel
+  moves by one cell, at .2 as at .3. On MNIST black pixels become .1255 before anything is added, so
+  that images lie outside the budget around the raw ones.
+- `raw`: a white box of all that predicts, from the raw image through the discretisation, whose
+  gradient is taken straight through. FGSM, then the per-example worst of FGSM, PGD, AutoPGD with
+  two losses, Square and the attack on codes; on binarised networks through two more gradients of
+  the signs, with logits over 16, since large logits leave cross-entropy no gradient in float32.
+  This is the number to judge a network by; it is an upper estimate still.
+
+*free* says how much an attacker has to work with: the share of input values that reach a second
+code within the budget from where attackers start. At 8 bits the image is taken as it is, and both
+protocols are one. `bitdepth:bits=2,centred=true` is eq. (2) with codewords at the mean of each
+cell's grey levels; the tables take eq. (2) as printed.
+
+MNIST rows are of FCN2 (784-600x4-10), `--network fcn1` takes the wide one of the paper; CIFAR-10
+rows are of BinaryNet's network in small widths, binarised and real alike, where the paper compares
+unequal widths and optimisers. `panda2019-figure6` measures the first hidden layer before it is
+normalised. Figures 7 and 8 were not run here: the commands take CIFAR-100 or ImageNet of your own
+(`--data-dir`).
 """
 
 HOW_TO_READ = [

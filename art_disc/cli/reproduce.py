@@ -7,6 +7,7 @@ same words go on with an interrupted run.
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from art_disc.cli.options import (
     METHOD,
@@ -21,8 +22,13 @@ from art_disc.cli.options import (
 )
 from art_disc.core.errors import InputError
 
+if TYPE_CHECKING:
+    from art_disc.core.records import Record
+    from art_disc.reproduction.binarised_tables import BinarisedTable
+
 _CERTIFY = ("method", "max_free", "nodes", "seconds", "megabytes", "jobs", "sample")
 _ROWS = ("dataset", "setting", "codes", "eps", "attacks", "set", "checks")
+_BINARISED = ("protocol", "network")
 
 
 def add(parser: ArgumentParser) -> None:
@@ -50,7 +56,11 @@ def _which_rows(parser: ArgumentParser) -> None:
         nargs="+",
         default=(),
         help="rows of these settings alone, and their bases: nat_pre, adv_pre, disc_nat_pre, "
-        "disc_adv_pre, disc_nat_re, disc_adv_re",
+        "disc_adv_pre, disc_nat_re, disc_adv_re; of panda2019 its models: BNN-2b, Full-2b, ...",
+    )
+    parser.add_argument(
+        "--network",
+        help="of panda2019: another network than the usual small one: fcn1 (MNIST, as published)",
     )
     parser.add_argument(
         "--codes", nargs="+", type=int, default=(), help="rows with so many codes alone"
@@ -64,7 +74,8 @@ def _how_much(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--n-ex",
         type=int,
-        help="test images attacked or certified; default 200, for chen2019-figure5 1000",
+        help="test images attacked or certified; default 200, of panda2019 500, for "
+        "chen2019-figure5 1000",
     )
     parser.add_argument(
         "--train-steps",
@@ -75,7 +86,15 @@ def _how_much(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--attacks",
         type=names,
-        help="names joined by commas; default sign_adam,pgd,apgd_ce,apgd_dlr,square",
+        help="names joined by commas; default sign_adam,pgd,apgd_ce,apgd_dlr,square, of panda2019 "
+        "pgd,apgd_ce,apgd_dlr,square,code_space beside FGSM",
+    )
+    parser.add_argument(
+        "--protocol",
+        nargs="+",
+        choices=("paper", "raw"),
+        help="of panda2019: attackers start from the cell centres, and what they add is "
+        "discretised again (paper), or from the raw image (raw); default both",
     )
     share(parser, "--set", help="change a setting, for example square.max_iter=1000; repeatable")
     parser.add_argument(
@@ -95,14 +114,30 @@ def _how_much(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> None:
     """Run the table, print it, write it as JSON and Markdown; without one list them."""
     from art_disc.core.files import replace_file
-    from art_disc.reproduction import CERTIFICATES, FIGURE5, TABLES
-    from art_disc.reproduction.figure5 import TITLE
+    from art_disc.reproduction import (
+        BINARISED_TABLES,
+        CERTIFICATES,
+        FIGURE5,
+        FIGURE6,
+        TABLES,
+        figure5,
+        figure6,
+    )
 
     # title, what runs it, and the options that say nothing about it
     known = {
-        **{name: (table.title, _accuracies, _CERTIFY) for name, table in TABLES.items()},
-        **{name: (title, _certificates, _ROWS) for name, title in CERTIFICATES.items()},
-        FIGURE5: (TITLE, _figure5, (*_ROWS, *_CERTIFY, "train_steps")),
+        **{n: (t.title, _accuracies, (*_CERTIFY, *_BINARISED)) for n, t in TABLES.items()},
+        **{n: (t, _certificates, (*_ROWS, *_BINARISED)) for n, t in CERTIFICATES.items()},
+        **{
+            n: (_marked(t), _protocols, ("codes", "checks", *_CERTIFY))
+            for n, t in BINARISED_TABLES.items()
+        },
+        FIGURE5: (figure5.TITLE, _figure5, (*_ROWS, *_CERTIFY, *_BINARISED, "train_steps")),
+        FIGURE6: (
+            figure6.TITLE,
+            _figure6,
+            (*(dest for dest in _ROWS if dest != "eps"), *_CERTIFY, "protocol"),
+        ),
     }
     if options.table is None:
         for name in sorted(known):
@@ -118,20 +153,22 @@ def run(options: Namespace) -> None:
         print(f"copy: {replace_file(options.json, file.read_bytes())}")
 
 
+def _marked(table: "BinarisedTable") -> str:
+    """Return a title, marked where it was never run here."""
+    return f"{table.title}{'; not run here: on images of your own' * bool(table.own_data)}"
+
+
 def _accuracies(options: Namespace) -> Path:
     """Run a table of accuracies; return its JSON."""
-    from art_disc.core.files import replace_file
-    from art_disc.report import as_markdown, as_text, check_extra, eps_figures
+    from art_disc.report import check_extra
     from art_disc.reproduction import TABLES, reproduce
-    from art_disc.reproduction.run import file_name
 
     # several budgets are drawn
     if len(options.eps or TABLES[options.table].eps) > 1:
         check_extra()
-    out = Path(options.out)
     record = reproduce(
         options.table,
-        out=out,
+        out=options.out,
         datasets=options.dataset,
         settings=options.setting,
         n_codes=options.codes,
@@ -142,7 +179,41 @@ def _accuracies(options: Namespace) -> Path:
         verbose=not options.quiet,
         **given(options, "n_ex", "train_steps", "attacks", "seed", "data_dir"),
     )
+    return _written(record, options)
+
+
+def _protocols(options: Namespace) -> Path:
+    """Run a table of binarised networks and input bits; return its JSON."""
+    from art_disc.report import check_extra
+    from art_disc.reproduction import reproduce_binarised
+
+    # budgets are drawn
+    check_extra()
+    words = given(options, "n_ex", "train_steps", "attacks", "seed", "data_dir", "network")
+    if options.protocol:
+        words["protocols"] = options.protocol
+    record = reproduce_binarised(
+        options.table,
+        out=options.out,
+        datasets=options.dataset,
+        models=options.setting,
+        eps=options.eps,
+        attack_settings=settings_of(options),
+        announce=lambda text: say(options, text),
+        verbose=not options.quiet,
+        **words,
+    )
+    return _written(record, options)
+
+
+def _written(record: "Record", options: Namespace) -> Path:
+    """Print a table, write its figures and its Markdown; return its JSON."""
+    from art_disc.core.files import replace_file
+    from art_disc.report import as_markdown, as_text, eps_figures
+    from art_disc.reproduction.run import file_name
+
     print(as_text(record))
+    out = Path(options.out)
     name = file_name(options.table, options.dataset, options.setting, options.codes)
     for dataset, picture in eps_figures(record).items():
         print(f"figure: {replace_file(out / f'{name}-{dataset}.svg', picture)}")
@@ -169,3 +240,15 @@ def _figure5(options: Namespace) -> Path:
 
     print(as_text(reproduce_figure5(**given(options, "out", "n_ex", "data_dir"))))
     return Path(options.out) / f"{FIGURE5}.json"
+
+
+def _figure6(options: Namespace) -> Path:
+    """Measure the activations of the figure; return its JSON."""
+    from art_disc.report import as_text
+    from art_disc.reproduction import FIGURE6, reproduce_figure6
+
+    words = given(options, "out", "n_ex", "train_steps", "seed", "data_dir", "network")
+    if options.eps:
+        words["eps"] = options.eps
+    print(as_text(reproduce_figure6(verbose=not options.quiet, **words)))
+    return Path(options.out) / f"{FIGURE6}.json"

@@ -65,6 +65,7 @@ def measured(
 
 # a kind of ours is one line here; its module is read when such a record is shown
 VIEWS: dict[str, str | View] = {
+    "activation norms": "protocols:ACTIVATIONS",
     "certificate": "certificate:ENUMERATION",
     "certificate curve": "certificate_curve:VIEW",
     "certificate table": "published:CERTIFICATES",
@@ -76,6 +77,7 @@ VIEWS: dict[str, str | View] = {
     "gradient agreement": "randomness:AGREEMENT",
     "hardness": "hardness:VIEW",
     "persistent attacker": "randomness:PERSISTENT",
+    "protocol table": "protocols:TABLES",
     "scored draws": "randomness:DRAWS",
     "study": "study:VIEW",
     "supplied images": "supplied:SUPPLIED",

@@ -8,11 +8,12 @@ from typing import Any
 from torch import nn
 
 from art_disc.core.checks import check_choice, check_count
+from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
 from art_disc.data import Dataset
 from art_disc.defences import MapPreprocessor, as_defences
 from art_disc.estimators import build_classifier
-from art_disc.networks import fcn1, fcn2
+from art_disc.networks import alexnet, binarynet_cifar, fcn1, fcn2, resnet20
 from art_disc.training import Adversary, Trained, trained
 from art_disc.training.objectives import objective_of
 from art_disc.training.recipe import recipe_of
@@ -25,16 +26,22 @@ class BinarisedRecipe(Shown):
     """One architecture, binarised and real, and the settings of `training.train` for each.
 
     Attributes:
+        name: One of `RECIPES`.
+        dataset: What it is for.
         network: Makes the network for (input_shape, nb_classes), told its `binarization`.
-        words: The architecture here.
-        published: The papers' architecture and training.
-        trainings: Settings of `train` by precision, `bnn` and `real`.
+        words: The architecture.
+        images: Training images that the papers had.
+        trainings: Settings of `train` by precision.
+        adversary: Of adversarial training.
     """
 
+    name: str
+    dataset: str
     network: Callable[..., nn.Module]
     words: str
-    published: str
+    images: int
     trainings: Mapping[str, Mapping[str, Any]]
+    adversary: Adversary
 
     def trained(  # noqa: PLR0913 - each is a choice of its own
         self,
@@ -53,7 +60,8 @@ class BinarisedRecipe(Shown):
 
         Args:
             data: Trains it, and fits defences that are not fitted.
-            precision: `bnn`, or `real` for the twin of full precision.
+            precision: One that the recipe has a training of: `bnn`, `xnor`, or `real` for the twin
+                of full precision.
             defences: As for `train`.
             adversary: As for `train`.
             train_steps: Batches in place of the recipe's epochs; below one epoch the training
@@ -64,7 +72,7 @@ class BinarisedRecipe(Shown):
         Raises:
             InputError: Another precision, or a number of steps that is none.
         """
-        options = dict(self.trainings[check_choice(precision, "precision", PRECISIONS)])
+        options = dict(self.trainings[check_choice(precision, "precision", self.trainings)])
         few = data
         if train_steps is not None:
             check_count(train_steps, "train_steps")
@@ -86,17 +94,55 @@ def _both(bnn: float, real: float, **shared: Any) -> dict[str, dict[str, Any]]:
     return {"bnn": {"learning_rate": bnn, **shared}, "real": {"learning_rate": real, **shared}}
 
 
-BINARISED: dict[str, BinarisedRecipe] = {
-    "fcn1": BinarisedRecipe(
-        fcn1,
-        "FCN1 (784-6144x4-10)",
-        "FCN1 (784-6144x4-10), 20 epochs",
-        _both(1e-2, 1e-3, epochs=5, batch_size=100),
-    ),
-    "fcn2": BinarisedRecipe(
-        fcn2,
-        "FCN2 (784-600x4-10)",
-        "FCN2 (784-600x4-10), 10 epochs",
-        _both(1e-2, 1e-3, epochs=8, batch_size=100),
-    ),
-}
+def _xnor(xnor: int, real: int) -> dict[str, dict[str, Any]]:
+    """Return the settings of a published pair that was not run here, by their epochs."""
+    shared = {"batch_size": 128, "augment": "crop_flip"}
+    return {
+        "xnor": {"epochs": xnor, "learning_rate": 1e-3, **shared},
+        "real": {"epochs": real, "learning_rate": 1e-3, **shared},
+    }
+
+
+# the budget-keeping form: half of it at random, then along the gradient at the shifted point
+_GREY, _COLOUR = (Adversary(eps, "single_step") for eps in (0.3, 8 / 255))
+_SMALL = (32, 32, 64, 64, 128, 128)
+
+RECIPES: dict[str, BinarisedRecipe] = {
+    recipe.name: recipe
+    for recipe in (
+        BinarisedRecipe(
+            "fcn2", "mnist", fcn2, "FCN2 (784-600x4-10)", 60_000,
+            _both(1e-2, 1e-3, epochs=8, batch_size=100), _GREY,
+        ),
+        BinarisedRecipe(
+            "fcn1", "mnist", fcn1, "FCN1 (784-6144x4-10)", 60_000,
+            _both(1e-2, 1e-3, epochs=5, batch_size=100), _GREY,
+        ),
+        BinarisedRecipe(
+            "cifar_small", "cifar10", partial(binarynet_cifar, widths=_SMALL, hidden=(256,)),
+            f"BinaryNet's CIFAR network of widths {'-'.join(map(str, _SMALL))}, 256", 50_000,
+            _both(5e-3, 1e-3, epochs=20, batch_size=100, augment="crop_flip"), _COLOUR,
+        ),
+        BinarisedRecipe(
+            "resnet20", "cifar100", resnet20, "ResNet-20", 50_000, _xnor(164, 164), _COLOUR
+        ),
+        BinarisedRecipe(
+            "alexnet", "imagenet", alexnet, "AlexNet", 1_281_167, _xnor(50, 90), _COLOUR
+        ),
+    )
+}  # fmt: skip
+
+
+def recipe_for(dataset: str, network: str | None = None) -> BinarisedRecipe:
+    """Return the recipe of a network, or the usual one of a data set: the first.
+
+    Raises:
+        InputError: No recipe of this name for this data set.
+    """
+    there = {recipe.name: recipe for recipe in RECIPES.values() if recipe.dataset == dataset}
+    if network is None and there:
+        return next(iter(there.values()))
+    if network not in there:
+        msg = f"no network {network!r} for {dataset}; there are {', '.join(there) or 'none'}"
+        raise InputError(msg)
+    return there[network]

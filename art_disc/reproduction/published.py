@@ -4,7 +4,7 @@ import csv
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -79,7 +79,48 @@ class PublishedCertificate(Shown):
     lower_limit: float
 
 
-Row = TypeVar("Row", Published, PublishedCertificate)
+@dataclass(frozen=True, slots=True)
+class PublishedNetwork(Shown):
+    """One network of a published table of input bits and binarised networks, accuracies in percent.
+
+    Attributes:
+        paper: `panda2019`.
+        table: Number of the table there.
+        dataset: `mnist`, `cifar10`, `cifar100` or `imagenet`.
+        model: As the table calls it, `BNN-2b`.
+        precision: `bnn`, `xnor`, or `real` for full precision.
+        bits: Of the input; 8 is the image as it is.
+        base: `natural` training, or `adversarial` against R-FGSM.
+        clean: Without an attack; None where it is not printed.
+        robust: Under FGSM at each budget of `budgets`; empty where none is printed.
+    """
+
+    paper: str
+    table: str
+    dataset: str
+    model: str
+    precision: str
+    bits: int
+    base: str
+    clean: float | None
+    robust: tuple[float, ...]
+
+    @property
+    def budgets(self) -> tuple[float, ...]:
+        """The paper's budgets on these images, in [0, 1]."""
+        return (0.1, 0.2, 0.3) if self.dataset == "mnist" else (8 / 255, 16 / 255, 32 / 255)
+
+    @property
+    def defence(self) -> str:
+        """The input's discretisation, as `parse_defences` reads it."""
+        return "none" if self.bits == 8 else f"bitdepth:bits={self.bits}"
+
+    def robust_at(self, eps: float) -> float | None:
+        """Return what is printed at a budget, or None."""
+        return dict(zip(self.budgets, self.robust, strict=False)).get(eps)
+
+
+Row = TypeVar("Row", Published, PublishedCertificate, PublishedNetwork)
 
 
 @cache
@@ -120,6 +161,20 @@ def published_certificates(paper: str, table: str) -> tuple[PublishedCertificate
     return _of(rows, "certificates", paper, table)
 
 
+def published_networks(table: str) -> tuple[PublishedNetwork, ...]:
+    """Return the rows of a table of Panda et al. 2019, in its order.
+
+    Raises:
+        InputError: No such table here.
+    """
+    every = [
+        row | {"paper": "panda2019", "robust": row["robust"].split()}
+        for row in _read("published_binarised.csv")
+    ]
+    rows = msgspec.convert(every, tuple[PublishedNetwork, ...], strict=False)
+    return _of(rows, "networks", "panda2019", table)
+
+
 def _of(rows: tuple[Row, ...], what: str, paper: str, table: str) -> tuple[Row, ...]:
     found = tuple(row for row in rows if (row.paper, row.table) == (paper, table))
     if not found:
@@ -129,6 +184,6 @@ def _of(rows: tuple[Row, ...], what: str, paper: str, table: str) -> tuple[Row, 
     return found
 
 
-def _read(name: str) -> list[dict[str, str]]:
+def _read(name: str) -> list[dict[str, Any]]:
     text = resources.files("art_disc.reproduction").joinpath(name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))

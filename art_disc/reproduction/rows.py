@@ -1,7 +1,7 @@
 """One row of a published table: train what it needs, attack it, set it beside the print."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,13 +54,11 @@ class Ran:
             printed_steps=row.steps if as_printed else 0,
             clean=self.clean,
             papers_attack=papers.share,
-            alive=_bits(record.survives(eps)),
+            alive=bits_of(record.survives(eps)),
             white_box=Share(sum(white_box), len(white_box)),
-            correct=_bits(record.defended_correct),
+            correct=bits_of(record.defended_correct),
             attack=_words(papers, papers.surrogate),
-            worst_of="; ".join(
-                dict.fromkeys(_words(o, o.surrogate or _from(o.knowledge)) for o in done)
-            ),
+            worst_of=worst_of(done),
             network=f"{self.stage.experiment.network_words}: {self.setting.training}",
             codes_found=0 if defence is None else len(defence.codebook.levels),
             differs=self.differences(papers),
@@ -123,6 +121,11 @@ def _defence_words(row: Published, defence: CodebookPreprocessor | None) -> str:
     return f"{row.defence}, {row.n_codes} codes{short}"
 
 
+def worst_of(outcomes: Iterable[AttackOutcome]) -> str:
+    """Return attacks, their settings and what their gradients go through, in words."""
+    return "; ".join(dict.fromkeys(_words(o, o.surrogate or _from(o.knowledge)) for o in outcomes))
+
+
 def _from(knowledge: str) -> str:
     return {"base": "transfer from the base", "none": "no gradients"}.get(knowledge, "no surrogate")
 
@@ -136,7 +139,8 @@ def _words(outcome: AttackOutcome, through: str | None) -> str:
     return f"{outcome.attack} ({', '.join(numbers)}) {through or 'on the network itself'}"
 
 
-def _bits(flags: Sequence[bool]) -> str:
+def bits_of(flags: Iterable[bool]) -> str:
+    """Return flags as a row of 0 and 1."""
     return "".join("1" if flag else "0" for flag in flags)
 
 

@@ -1,8 +1,9 @@
 """Which tables and figures of the papers can be run again, and what each of them is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from art_disc.core.errors import InputError
 from art_disc.reproduction.published import Published, published
@@ -115,9 +116,7 @@ def chosen_rows(
         ("setting", settings, {row.setting for row in every}),
         ("n_codes", n_codes, {row.n_codes for row in every} - {0}),
     ):
-        if odd := [value for value in asked if value not in known]:
-            msg = f"{name} has no {word} {odd[0]!r}; it has {', '.join(map(str, sorted(known)))}"
-            raise InputError(msg)
+        check_there(name, word, asked, known)
     kept = [
         row
         for row in every
@@ -129,6 +128,13 @@ def chosen_rows(
     # bases first: what follows is compared with them
     wanted = [r for r in every if r.defence == "none" and (r.dataset, r.setting) in bases]
     return (*wanted, *(row for row in kept if row not in wanted))
+
+
+def check_there(name: str, word: str, asked: Sequence[Any], known: Collection[Any]) -> None:
+    """Refuse rows that a table lacks."""
+    if odd := [value for value in asked if value not in known]:
+        msg = f"{name} has no {word} {odd[0]!r}; it has {', '.join(map(str, sorted(known)))}"
+        raise InputError(msg)
 
 
 def _base(row: Published) -> str:

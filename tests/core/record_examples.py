@@ -26,6 +26,13 @@ from art_disc.core.records.hardness import (
     NeighbourhoodFacts,
     SeparabilityFacts,
 )
+from art_disc.core.records.protocols import (
+    ActivationRecord,
+    ActivationRow,
+    ProtocolOutcome,
+    ProtocolRow,
+    ProtocolTableRecord,
+)
 from art_disc.core.records.published import (
     CertificateTableRecord,
     CertificateTableRow,
@@ -164,6 +171,29 @@ RECORDS = (
         "t", "title",
         (CertificateTableRow(0.1, 20, 1.0, 90.0, 9.0, 88.5, 100, 3, 4, 12, 80, 10, 10, 1.5),),
         "net", {"n_ex": 100}, HERE,
+    ),
+    ProtocolTableRecord(
+        "t", "title",
+        (
+            ProtocolRow(
+                "mnist", "BNN-2b", "bnn", 2, "natural", 0.3, 96.4, None, Share(90, 100), "110",
+                (
+                    ProtocolOutcome("paper", 0.125, 0.0, "110", "110", "fgsm"),
+                    ProtocolOutcome("raw", 0.0, 0.5, "110", "100", "fgsm; pgd", 6.0, 1.0),
+                ), "net", ("data",),
+            ),
+            ProtocolRow(
+                "cifar10", "8b", "real", 8, "adversarial", 0.0, None, None, Share(9, 10), "1", (),
+                "net",
+            ),
+        ), 3, {"n_ex": 3}, HERE,
+    ),
+    ActivationRecord(
+        "f", "title", "mnist",
+        (
+            ActivationRow("FCN2", "bnn", 0.0, (0.5, 0.75, 1.0, 1.5, 2.0), Share(2, 3), "net"),
+            ActivationRow("FCN2", "bnn", 0.1, (0.5, 0.5, 1.0, 1.5, 4.0), Share(1, 3), "net"),
+        ), {"n_ex": 3}, HERE,
     ),
     ZooRecord(
         {"name": "toy"}, (4, 7), (0, 1), {"name": "net"}, {"none": (), "noise": LINES}, "smoke",

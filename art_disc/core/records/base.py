@@ -36,6 +36,11 @@ class Share(Checked):
         """Count those that hold."""
         return cls(int(np.sum(flags)), len(flags))
 
+    @classmethod
+    def of_bits(cls, bits: str) -> Self:
+        """Count the `1` of a row of 0 and 1."""
+        return cls(bits.count("1"), len(bits))
+
     @property
     def value(self) -> float:
         """Share in [0, 1]."""

@@ -3,12 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, Self
 
-from art_disc.core.errors import InputError
 from art_disc.core.intervals import clopper_pearson_lower, holm, mcnemar, paired_difference
 from art_disc.core.records.base import Environment, Record, Share
 from art_disc.core.records.checked import Checked
 from art_disc.core.records.fields import Count, NonNegative, Setting, Unit
-from art_disc.core.records.rules import check_equal, check_most, like, most, one_of
+from art_disc.core.records.rules import bits, check_equal, check_most, like, most, one_of
 
 SETTINGS = ("nat_pre", "adv_pre", "disc_nat_pre", "disc_adv_pre", "disc_nat_re", "disc_adv_re")
 
@@ -52,9 +51,9 @@ class TableRow(Checked):
     printed_steps: Count
     clean: Share
     papers_attack: Share
-    alive: str
+    alive: Annotated[str, bits]
     white_box: Share
-    correct: Annotated[str, like("alive")]
+    correct: Annotated[str, bits, like("alive")]
     attack: str
     worst_of: str
     network: str
@@ -65,18 +64,14 @@ class TableRow(Checked):
     seconds: NonNegative = 0.0
 
     def check(self) -> None:
-        """Refuse what is no row of 0 and 1, and results of other examples."""
-        for name in ("alive", "correct"):
-            if odd := set(getattr(self, name)) - {"0", "1"}:
-                msg = f"{name} must be made of 0 and 1, got {min(odd)!r}"
-                raise InputError(msg)
+        """Refuse results of other examples."""
         for name in ("papers_attack", "white_box"):
             check_equal(getattr(self, name).total, len(self.alive), f"{name}.total")
 
     @property
     def worst(self) -> Share:
         """Examples that no attack broke."""
-        return Share(self.alive.count("1"), len(self.alive))
+        return Share.of_bits(self.alive)
 
     @property
     def base_setting(self) -> str:

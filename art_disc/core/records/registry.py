@@ -13,6 +13,7 @@ R = TypeVar("R", bound=type[Record])
 
 # a kind of ours is one line here; its module is read when such a record is
 RECORDS: dict[str, str | type[Record]] = {
+    "activation norms": "protocols:ActivationRecord",
     "certificate": "certificate:CertificateRecord",
     "certificate curve": "certificate:CertificateCurveRecord",
     "certificate table": "published:CertificateTableRecord",
@@ -24,6 +25,7 @@ RECORDS: dict[str, str | type[Record]] = {
     "gradient agreement": "randomness:AgreementRecord",
     "hardness": "hardness:HardnessRecord",
     "persistent attacker": "draws:PersistentCurve",
+    "protocol table": "protocols:ProtocolTableRecord",
     "scored draws": "draws:DrawsRecord",
     "study": "study:StudyRecord",
     "supplied images": "supplied:SuppliedRecord",

@@ -56,6 +56,13 @@ def rising(part: Any, name: str) -> None:
             raise InputError(msg)
 
 
+def bits(part: Any, name: str) -> None:
+    """Rule: the text is made of 0 and 1, one for each example."""
+    if odd := set(getattr(part, name)) - {"0", "1"}:
+        msg = f"{name} must be made of 0 and 1, got {min(odd)!r}"
+        raise InputError(msg)
+
+
 def plain(part: Any, name: str) -> None:
     """Rule: strict JSON holds the contents, and gives back what they are."""
     for path, leaf in _leaves(getattr(part, name), name):

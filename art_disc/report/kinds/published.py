@@ -6,6 +6,7 @@ from itertools import cycle
 from typing import Any
 
 from art_disc.core.records.base import Share
+from art_disc.core.records.protocols import ProtocolRow
 from art_disc.core.records.published import (
     CertificateTableRecord,
     CertificateTableRow,
@@ -16,7 +17,7 @@ from art_disc.core.records.published import (
     TableRow,
 )
 from art_disc.report.document import Document, Notes, Section
-from art_disc.report.drawing import COLOURS, MARKERS, Drawing, draw, error_bars
+from art_disc.report.drawing import COLOURS, MARKERS, Drawing, error_bars
 from art_disc.report.reading import lower_percent
 from art_disc.report.table import Table
 from art_disc.report.views import View, settings_section
@@ -27,14 +28,12 @@ _ACCURACIES: dict[str, Callable[[TableRow], str]] = {
     "setting": lambda row: row.setting,
     "defence": lambda row: row.defence or "none",
     "eps": lambda row: eps_words(row.eps, row.dataset),
-    "clean, printed": lambda row: _printed(row.printed_clean),
+    "clean, printed": lambda row: printed(row.printed_clean),
     "clean, ours": lambda row: f"{row.clean.value:.1%}",
-    "robust, printed": lambda row: _printed(row.printed_robust),
+    "robust, printed": lambda row: printed(row.printed_robust),
     "papers' attack, ours": lambda row: f"{row.papers_attack.value:.1%}",
     "worst white box, ours": lambda row: f"{row.white_box.value:.1%}",
-    "worst of all, ours": lambda row: "{:.1%} [{:.1%}, {:.1%}]".format(
-        row.worst.value, *row.worst.interval
-    ),
+    "worst of all, ours": lambda row: with_interval(row.worst),
 }
 _CERTIFICATES: dict[str, Callable[[CertificateTableRow], str]] = {
     "eps": lambda row: f"{row.eps:g}",
@@ -66,6 +65,10 @@ _CLASSES: dict[str, Callable[[ClassesRow], str]] = {
     "their rule": lambda row: f"{row.paper:.3f}",
     "log_k classes": lambda row: f"{row.exponent:.1f}",
 }
+
+# by label: budget, what all attacks left, what the papers' own left
+Lines = dict[str, list[tuple[float, Share, Share]]]
+Plots = dict[str, Lines]
 
 
 def eps_words(eps: float, dataset: str) -> str:
@@ -107,24 +110,35 @@ def _part(count: int | None, total: int) -> str:
     return "" if count is None else f"{count / total:.1%}"
 
 
-def _printed(value: float | None) -> str:
+def printed(value: float | None) -> str:
+    """Return the paper's own number, or nothing where it has none."""
     return "" if value is None else f"{value:g}%"
 
 
-def _notes(record: TableRecord) -> list[str]:
+def with_interval(share: Share) -> str:
+    """Return a share with its 95 % interval, in percent."""
+    return "{:.1%} [{:.1%}, {:.1%}]".format(share.value, *share.interval)
+
+
+def differences(rows: Iterable[TableRow | ProtocolRow]) -> list[str]:
+    """Say what differs from the published experiment, each phrase once, with its data sets."""
     together: dict[str, list[str]] = {}
-    for row in record.rows:
+    for row in rows:
         for phrase in row.differs:
             where = together.setdefault(phrase, [])
             if row.dataset not in where:
                 where.append(row.dataset)
+    return [f"differs ({', '.join(where)}): {phrase}" for phrase, where in together.items()]
+
+
+def _notes(record: TableRecord) -> list[str]:
     budgets = dict.fromkeys(f"{row.dataset}: {row.worst_of}" for row in record.rows if row.defence)
     networks = dict.fromkeys(f"{row.dataset}, {row.setting}: {row.network}" for row in record.rows)
     return [
         *_left_out(record),
         "gain: worst case of the row minus that of its undefended base, percentage points, on the "
         "same images; * McNemar p below 0.05, adjusted for the number of rows (Holm)",
-        *(f"differs ({', '.join(where)}): {phrase}" for phrase, where in together.items()),
+        *differences(record.rows),
         *(f"worst of, {line}" for line in budgets),
         *(f"network, {line}" for line in networks),
     ]
@@ -146,45 +160,43 @@ def _left_out(record: TableRecord) -> list[str]:
 
 def eps_plots(record: TableRecord) -> dict[str, Drawing]:
     """Return a figure over eps for each data set whose rows are at several budgets."""
-    plots: dict[str, dict[str, list[TableRow]]] = {}
+    plots: Plots = {}
     for row in record.rows:
-        plots.setdefault(row.dataset, {}).setdefault(row.setting, []).append(row)
+        clean = Share.of_bits(row.correct)
+        line = plots.setdefault(row.dataset, {}).setdefault(row.setting, [(0.0, clean, clean)])
+        line.append((row.eps, row.worst, row.papers_attack))
+    return drawings(
+        plots,
+        "Full lines are the per-example worst of all attacks with 95 % Wilson intervals, dashed "
+        "ones the papers' attack alone; eps 0 is the clean accuracy of the attacked examples.",
+    )
+
+
+def drawings(plots: Plots, caption: str) -> dict[str, Drawing]:
+    """Return a figure over eps for each data set whose lines have several budgets above 0."""
     return {
         name: Drawing(
             partial(_paint, title=name, lines=lines),
             f"Line plot of accuracy over eps on {name}; its numbers are in the table.",
-            "Full lines are the per-example worst of all attacks with 95 % Wilson intervals, "
-            "dashed ones the papers' attack alone; eps 0 is the clean accuracy of the attacked "
-            "examples.",
+            caption,
         )
         for name, lines in plots.items()
-        if len({row.eps for rows in lines.values() for row in rows}) > 1
+        if len({eps for line in lines.values() for eps, *_ in line}) > 2
     }
 
 
-def eps_figures(record: TableRecord) -> dict[str, bytes]:
-    """Return the drawings of `eps_plots` as SVG.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    return {name: draw(plot.paint) for name, plot in eps_plots(record).items()}
-
-
-def _paint(figure: Any, *, title: str, lines: dict[str, list[TableRow]]) -> None:
+def _paint(figure: Any, *, title: str, lines: Lines) -> None:
     axes = figure.add_subplot()
-    width = max(row.eps for rows in lines.values() for row in rows)
+    width = max(eps for line in lines.values() for eps, *_ in line)
     looks = zip(lines.items(), COLOURS, cycle(MARKERS), strict=False)
-    for place, ((setting, unsorted), colour, marker) in enumerate(looks):
-        rows = sorted(unsorted, key=lambda row: row.eps)
-        clean = Share(rows[0].correct.count("1"), len(rows[0].correct))
-        shares = [clean, *(row.worst for row in rows)]
+    for place, ((label, unsorted), colour, marker) in enumerate(looks):
+        budgets, full, dashed = zip(*sorted(unsorted, key=lambda point: point[0]), strict=True)
         # bars that stand a little apart can be told from each other
-        at = [eps + 0.006 * width * (place - 2.5) for eps in (0.0, *(row.eps for row in rows))]
+        at = [eps + 0.006 * width * (place - 2.5) for eps in budgets]
         look = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.2}
-        error_bars(axes, at, shares, elinewidth=0.8, label=setting, **look)
-        papers = [100 * share.value for share in (clean, *(row.papers_attack for row in rows))]
-        axes.plot(at, papers, color=colour, linestyle="--", linewidth=0.9)
+        error_bars(axes, at, full, elinewidth=0.8, label=label, **look)
+        alone = [100 * share.value for share in dashed]
+        axes.plot(at, alone, color=colour, linestyle="--", linewidth=0.9)
     axes.set(xlabel="eps in [0, 1]", ylabel="accuracy (%)", ylim=(-3, 103), title=title)
     axes.legend(fontsize=8, ncols=2)
 
