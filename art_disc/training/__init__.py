@@ -9,6 +9,7 @@ from art_disc.training.lqvae import LQVAE
 from art_disc.training.lqvae_fit import LQVAEReport
 from art_disc.training.lqvae_settings import LQVAESettings
 from art_disc.training.objectives import Adversarial, CrossEntropy, Objective
+from art_disc.training.random_step import RandomStepFGSM
 from art_disc.training.settings import SixSettings, Trained
 from art_disc.training.words import usual_epochs
 
@@ -23,6 +24,7 @@ __all__ = [
     "LQVAEReport",
     "LQVAESettings",
     "Objective",
+    "RandomStepFGSM",
     "SixSettings",
     "Trained",
     "TrainingResult",
