@@ -67,9 +67,11 @@ and which is not a white box of what is deployed. Both are run, side by side (`-
   moves by one cell, at .2 as at .3. On MNIST black pixels become .1255 before anything is added, so
   that images lie outside the budget around the raw ones.
 - `raw`: a white box of all that predicts, from the raw image through the discretisation, whose
-  gradient is taken straight through. FGSM, then the per-example worst of FGSM, PGD, AutoPGD with
-  two losses, Square and the attack on codes; on binarised networks through two more gradients of
-  the signs, with logits over 16, since large logits leave cross-entropy no gradient in float32.
+  gradient is taken straight through. FGSM, then the per-example worst of FGSM and of the suite
+  `binarised` ([binarised networks](binarised.md)) with fewer steps and without its decision-based
+  attack: PGD, AutoPGD with two losses, Square and the attack on codes, on binarised networks
+  through several gradients of the signs at several temperatures. Networks of full precision meet
+  the same attacks.
   This is the number to judge a network by; it is an upper estimate still.
 
 *free* says how much an attacker has to work with: the share of input values that reach a second

@@ -105,7 +105,7 @@ def _xnor(xnor: int, real: int) -> dict[str, dict[str, Any]]:
 
 # the form that keeps the budget: what is printed goes 1.5 times as far
 _GREY, _COLOUR = RandomStepFGSM(0.3), RandomStepFGSM(8 / 255)
-_SMALL = (32, 32, 64, 64, 128, 128)
+_SMALL = (48, 48, 96, 96, 192, 192)
 
 RECIPES: dict[str, BinarisedRecipe] = {
     recipe.name: recipe
@@ -121,7 +121,9 @@ RECIPES: dict[str, BinarisedRecipe] = {
         BinarisedRecipe(
             "cifar_small", "cifar10", partial(binarynet_cifar, widths=_SMALL, hidden=(256,)),
             f"BinaryNet's CIFAR network of widths {'-'.join(map(str, _SMALL))}, 256", 50_000,
-            _both(5e-3, 1e-3, epochs=20, batch_size=100, augment="crop_flip"), _COLOUR,
+            _both(
+                5e-3, 1e-3, epochs=20, batch_size=100, augment="crop_flip", precision="bfloat16"
+            ), _COLOUR,
         ),
         BinarisedRecipe(
             "resnet20", "cifar100", resnet20, "ResNet-20", 50_000, _xnor(164, 164), _COLOUR

@@ -180,7 +180,7 @@ def _run(row: PublishedNetwork, request: _Request) -> list[ProtocolRow]:
             printed_clean=row.clean,
             printed_robust=row.robust_at(eps),
             clean=Share.of(right),
-            correct=bits_of(right[: attack.n_ex]),
+            correct=bits_of(right[: attack.n_ex]) if budgets else "",
             outcomes=tuple(outcomes[eps] for outcomes in found),
             network=f"{recipe.words}: {made.training}",
             differs=tuple(_differences(row, request, recipe, data)),

@@ -27,8 +27,10 @@ from art_disc.networks.sign_gradient import has_signs
 from art_disc.reproduction.rows import bits_of, worst_of
 from art_disc.surrogates import SurrogateLike
 
-# under `raw`, beside FGSM; the settings keep 500 images of a small network to minutes of one core
-ATTACKS = ("pgd", "apgd_ce", "apgd_dlr", "square", "code_space")
+# under `raw`, beside FGSM: the suite for such networks but for its attack by decisions alone; the
+# settings keep 500 images of a small network to minutes of one core
+_SUITE = "binarised"
+ATTACKS = tuple(n for n in attacks.SUITES[_SUITE][0] if n not in ("fgsm", "hop_skip_jump"))
 SETTINGS: Mapping[str, int] = {
     "pgd.max_iter": 20,
     "pgd.num_random_init": 1,
@@ -38,8 +40,6 @@ SETTINGS: Mapping[str, int] = {
     "code_space.max_iter": 10,
     "code_space.num_random_init": 1,
 }
-# beside the layers' own: large logits leave cross-entropy no gradient in float32
-SIGNS = ("ste_identity:16", "ste_polynomial:16")
 
 
 def starts(classifier: DefendedClassifier, data: Dataset, protocol: str) -> Dataset:
@@ -69,7 +69,7 @@ class Attack:
         attacks: Run under `raw` beside FGSM; may be none.
         settings: Over `SETTINGS`.
         surrogates: Gradients to attack through, beside the defences' and the layers' own; None:
-            `SIGNS` for binarised networks.
+            those of the suite for binarised networks.
     """
 
     n_ex: int
@@ -142,7 +142,7 @@ class Attack:
     def _surrogates(self, classifier: DefendedClassifier) -> tuple[SurrogateLike, ...]:
         if self.surrogates is not None:
             return tuple(self.surrogates)
-        return SIGNS if has_signs(classifier.base_network) else ()
+        return attacks.suite_surrogates(_SUITE) if has_signs(classifier.base_network) else ()
 
 
 def _free(classifier: DefendedClassifier, data: Dataset, eps: float) -> float | None:

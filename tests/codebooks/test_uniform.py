@@ -57,7 +57,7 @@ def test_centred_codewords_are_the_means_of_the_same_cells(bits):
     means = [LEVELS[cells == cell].mean() for cell in range(2**bits)]
     assert np.abs(255 * centred.codewords_.ravel() - means).max() < 1e-4
     assert np.array_equal(centred.quantize(levels), levels) == (bits == 8)
-    assert repr(BitDepthCodebook(bits, True)) == f"BitDepthCodebook(bits={bits}, centred=True)"
+    assert repr(BitDepthCodebook(3, centred=True)) == "BitDepthCodebook(bits=3, centred=True)"
 
 
 @pytest.mark.parametrize("k", [2, 3, 8, 17, 256])

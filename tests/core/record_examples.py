@@ -183,7 +183,7 @@ RECORDS = (
                 ), "net", ("data",),
             ),
             ProtocolRow(
-                "cifar10", "8b", "real", 8, "adversarial", 0.0, None, None, Share(9, 10), "1", (),
+                "cifar10", "8b", "real", 8, "adversarial", 0.0, None, None, Share(9, 10), "", (),
                 "net",
             ),
         ), 3, {"n_ex": 3}, HERE,

@@ -20,7 +20,7 @@ def test_every_kind_is_known(tmp_path, kind):
 
 
 def test_a_kind_that_there_is_not_is_refused():
-    with pytest.raises(InputError, match=r"kind must be one of certificate, .*, got 'poem'"):
+    with pytest.raises(InputError, match=r"kind must be one of activation norms, .*, got 'poem'"):
         record_class("poem")
 
 

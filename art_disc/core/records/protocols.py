@@ -11,7 +11,7 @@ from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment, Record, Share
 from art_disc.core.records.checked import Checked
 from art_disc.core.records.fields import Count, NonNegative, Setting, Unit
-from art_disc.core.records.rules import bits, check_equal, check_most, like, one_of
+from art_disc.core.records.rules import bits, check_equal, check_length, check_most, like, one_of
 
 PROTOCOLS = ("paper", "raw")
 PRECISIONS = ("bnn", "xnor", "real")
@@ -74,7 +74,8 @@ class ProtocolRow(Checked):
         printed_clean: Published clean accuracy in percent, or None.
         printed_robust: Published accuracy under FGSM in percent, or None.
         clean: Ours on every test image that there is.
-        correct: For each attacked example `1` if it is right without any change, else `0`.
+        correct: For each attacked example `1` if it is right without any change, else `0`; empty at
+            eps 0.
         outcomes: One a protocol; none at eps 0.
         network: Architecture and training, in words.
         differs: What differs from the published experiment.
@@ -99,7 +100,9 @@ class ProtocolRow(Checked):
         names = [outcome.protocol for outcome in self.outcomes]
         check_equal(len(set(names)), len(names), "number of protocols")
         for outcome in self.outcomes:
-            check_equal(len(outcome.fgsm), len(self.correct), f"{outcome.protocol}: examples")
+            check_length(
+                self.correct, len(outcome.fgsm), "correct", f"outcomes, {outcome.protocol}"
+            )
 
     def under(self, protocol: str) -> ProtocolOutcome | None:
         """Return the outcome of a protocol; None where it was not run."""
