@@ -167,6 +167,8 @@ class Programme:
         solver.parameters.num_workers = 1
         solver.parameters.random_seed = 0
         solver.parameters.max_time_in_seconds = seconds
+        # clauses and sums alone: relaxations of signs are loose, and cost more than they cut
+        solver.parameters.linearization_level = 0
         # Ctrl-C is the caller's, and no answer
         solver.parameters.catch_sigint_signal = False
         status = solver.solve(self.model)
