@@ -8,18 +8,30 @@ import pytest
 import torch
 from torch import nn
 
+from art_disc.certificates.problem import Finding, Problem
 from art_disc.certificates.solver import method as solver_method
 from art_disc.certificates.solver.method import Stage
 from art_disc.certificates.solver.programme import Programme
 from art_disc.certificates.solver.rows import Rows
+from art_disc.certificates.target import find_target
+from art_disc.codebooks import Codebook
+from art_disc.codebox import Threat
 from art_disc.core.errors import CertificateError, InputError, MissingExtraError
+from art_disc.defences import PixelDiscretization
 from art_disc.estimators import build_classifier
-from art_disc.metrics import Spend, certificate_curve, certify, integer_classifier
+from art_disc.metrics import (
+    Spend,
+    certificate_curve,
+    certify,
+    check_certifiable,
+    integer_classifier,
+)
 from art_disc.metrics import rounded_classifier as rounded
 from art_disc.networks import BinarizedNet, fcn2
 from art_disc.networks.integer import IntegerNetwork
 from art_disc.networks.integer.crossing import Rule
-from tests.certificates.sign_networks import KINDS, SHAPE, case
+from art_disc.networks.sign_gradient import has_signs
+from tests.certificates.sign_networks import KINDS, SHAPE, case, shaken
 
 pytest.importorskip("ortools", reason="the extra verify is not installed")
 SEEDS = 4
@@ -63,6 +75,51 @@ def test_codes_that_only_ties_reach_are_told_apart():
         assert found.record.reasons == exact.record.reasons
         reasons |= set(found.record.reasons)
     assert reasons == {"", "reachable only by a tie or rounding"}
+
+
+COLOURS = Codebook([[0.1, 0.2, 0.8], [0.5, 0.6, 0.3], [0.9, 0.1, 0.2]])
+CHANNELS = Codebook([0.1, 0.45, 0.8], per_channel=True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "upper", "codebook", "settings"),
+    [
+        ((3, 2, 3), 1.0, COLOURS, {}),
+        ((3, 2, 3), 255.0, COLOURS, {"domain": "8bit"}),
+        ((3, 2, 2), 1.0, CHANNELS, {"rule": "paper"}),
+        ((2, 3, 1), 255.0, Codebook([0.2, 0.7]), {"domain": "8bit"}),
+    ],
+)
+def test_colours_ranges_layouts_and_domains(assert_witnesses, shape, upper, codebook, settings):
+    last, seen = shape[-1] == 1, set()
+    words = codebook.codewords_.mean(axis=1) * upper
+    by = (np.float32(0.4 * upper), np.float32(0.3 * upper))
+    if shape[0] == 3:
+        by = tuple(each * np.array([1.0, 0.8, 1.2], np.float32) for each in by)
+    for seed in range(2):
+        torch.manual_seed(seed)
+        network = BinarizedNet(shape, 3, widths=(7, 5), last="binary")
+        each = tuple(float(np.mean(b)) for b in by)
+        classifier = build_classifier(
+            shaken(network, seed, shape, words, each),
+            input_shape=shape,
+            nb_classes=3,
+            defences=[PixelDiscretization(codebook)],
+            clip_values=(0.0, upper),
+            channels_first=not last,
+            preprocessing=by,
+        )
+        twin = integer_classifier(classifier)
+        x = np.random.default_rng(seed).uniform(0, upper, (20, *shape)).astype(np.float32)
+        labels = twin.predict(x).argmax(axis=1)
+        options = {"eps": 0.12 * upper, "verbose": False, **settings}
+        exact = certify(twin, x, labels, max_free=18, **options)
+        found = certify(classifier, x, labels, method="solver", **options)
+        assert found.record.verdicts == exact.record.verdicts
+        assert found.record.reasons == exact.record.reasons
+        assert_witnesses(found, twin, x, labels, 0.12 * upper)
+        seen |= set(found.verdicts)
+    assert {"certified", "falsified"} <= seen
 
 
 def tie_is_safe(monkeypatch):
@@ -176,8 +233,6 @@ def test_the_attack_comes_before_the_solver(monkeypatch, assert_witnesses):
     assert whole.count("falsified") > 0
 
     def solved(self, index, seconds):
-        from art_disc.certificates.problem import Finding
-
         return Finding("undecided", "not asked")
 
     monkeypatch.setattr(Stage, "solved", solved)
@@ -229,6 +284,33 @@ def test_one_class_of_the_classifier_predicts_and_is_verified():
         certify(classifier, x, eps=eps, method="solver", arithmetic="float", verbose=False)
     with pytest.raises(CertificateError, match="use method='solver'"):
         certify(found.classifier, x, eps=eps, method="complete", verbose=False)
+
+
+def test_evaluations_certify_the_classifier_that_they_attack():
+    classifier, x, _ = case("dense", 0)
+    check_certifiable(integer_classifier(classifier), x, method="solver")
+    with pytest.raises(CertificateError, match="certify integer_classifier"):
+        check_certifiable(classifier, x, method="solver")
+    assert has_signs(integer_classifier(classifier).base_network)
+
+
+def test_rivals_of_the_same_weights_are_decided_by_the_constants():
+    network = BinarizedNet((1, 2, 2), 3, widths=(4,), last="binary").eval()
+    with torch.no_grad():
+        network.layers[-1].weight[1] = network.layers[-1].weight[0]
+        network.layers[-1].bias.copy_(torch.tensor([-0.5, 0.0, -20.0]))
+    classifier = build_classifier(
+        network, input_shape=(1, 2, 2), nb_classes=3, defences="colordepth:n_codes=2"
+    )
+    x = np.full((2, 1, 2, 2), 0.5, np.float32)
+    twin = integer_classifier(classifier)
+    assert (twin.predict(x).argmax(axis=1) == 1).all()
+    found = certify(twin, x, eps=0.1, method="solver", verbose=False)
+    assert found.count("certified") == 2
+    # a label that never wins: each rival's sum is the same on all code images
+    labels, scores = np.zeros(2, dtype=int), np.eye(3)[[0, 0]]
+    stage = Stage.of(Problem.of(find_target(twin), Threat(0.1), x, labels, scores))
+    assert stage.solved(0, 10.0).verdict == "falsified"
 
 
 def test_a_network_that_was_changed_is_refused():
