@@ -3,10 +3,13 @@
 python -m studies.zoo_digits            the matrix, in studies/results/zoo_digits.json
 python -m studies.zoo_digits --column randdisc      that column alone; the others stay
 python -m studies.zoo_digits --attacks pgd,square   these rows alone; the others stay
-python -m studies.zoo_digits --docs     docs/attacks.md again, from that file and the table
+python -m studies.zoo_digits --binarised    the matrix of a binarised network, alone and behind two
+                                        bits, beside its real twin, in results/zoo_binarised.json
+python -m studies.zoo_digits --docs     docs/attacks.md again, from these files and the table
 """
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from art_disc.core.files import replace_file
 from art_disc.core.records.zoo import ZooRecord
 from art_disc.defences import parse_defence
 from art_disc.evaluation.zoo.matrix import attack_list, left_out_list, zoo_matrix
-from art_disc.networks import DigitsNet
+from art_disc.networks import DigitsNet, fcn2
 from art_disc.report import as_text
 from art_disc.report.kinds.zoo import matrix
 from art_disc.training import trained
@@ -26,6 +29,8 @@ from studies import common
 
 DOCS = Path(__file__).parents[1] / "docs" / "attacks.md"
 FILE = common.RESULTS / "zoo_digits.json"
+BINARISED = common.RESULTS / "zoo_binarised.json"
+TWO_BITS = ("bitdepth:bits=2",)
 # both as published for MNIST; the matrix asks whether attacks run, so a few draws will do
 FEW = {"eot_samples": 2, "vote_samples": 4}
 COLUMNS = (*DEFENCES, "randdisc", "randmix")
@@ -36,6 +41,7 @@ def main() -> None:
     parser = common.parser(__doc__.splitlines()[0])
     parser.add_argument("--tier", default="smoke")
     parser.add_argument("--n-ex", type=int, default=16)
+    parser.add_argument("--binarised", action="store_true", help="networks of signs")
     parser.add_argument("--docs", action="store_true", help="write docs/attacks.md and stop")
     parser.add_argument("--column", action="append", choices=COLUMNS, help="repeatable; all")
     parser.add_argument("--attacks", metavar="NAMES", help="joined by commas; all")
@@ -47,20 +53,38 @@ def main() -> None:
 
     torch.set_num_threads(options.threads)
     data = ad.load_dataset("digits")
-    network, _ = trained(DigitsNet, data, seed=0, epochs=30)
-    record = zoo_matrix(
-        {text: classifier(network, data, text) for text in options.column or COLUMNS},
-        data,
-        tier=options.tier,
-        attacks=options.attacks,
-        n_ex=options.n_ex,
-        time_limit=600,
-        training="natural, 30 epochs, Adam, seed 0",
-    )
+    if options.binarised:
+        made, training = binarised(data)
+    else:
+        training = "natural, 30 epochs, Adam, seed 0"
+        network, _ = trained(DigitsNet, data, seed=0, epochs=30)
+        made = {text: classifier(network, data, text) for text in options.column or COLUMNS}
+    how = {name: getattr(options, name) for name in ("tier", "attacks", "n_ex")}
+    record = zoo_matrix(made, data, **how, time_limit=600, training=training)
+    file = BINARISED if options.binarised else FILE
     if options.column or options.attacks:
-        record = merged(ZooRecord.load(FILE), record)
+        record = merged(ZooRecord.load(file), record)
     print(as_text(record))
-    common.save(record, "zoo_digits")
+    common.save(record, file.stem)
+
+
+def binarised(data: ad.Dataset) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a binarised network, its real twin first, and how each was trained."""
+    rates = {"real": 1e-3, "bnn": 1e-2}
+    nets = {
+        how: trained(
+            partial(fcn2, data.input_shape, widths=(128, 128), binarization=how),
+            data, seed=0, epochs=8, learning_rate=rate,
+        )[0]
+        for how, rate in rates.items()
+    }  # fmt: skip
+    columns = {"real": ("real", ()), "signs": ("bnn", ()), "signs, 2 bits": ("bnn", TWO_BITS)}
+    made = {
+        name: ad.build_classifier(nets[how], data=data, defences=list(defences))
+        for name, (how, defences) in columns.items()
+    }
+    words = "natural, 8 epochs, Adam {:g}, seed 0"
+    return made, {name: words.format(rates[how]) for name, (how, _) in columns.items()}
 
 
 def classifier(network: Any, data: ad.Dataset, text: str) -> Any:
@@ -97,14 +121,14 @@ def write_docs() -> Path:
 
 def page() -> str:
     """Return docs/attacks.md with what is generated between its marks."""
-    record = ZooRecord.load(FILE)
     # not those that are found: an attack whose package is absent cannot be
     classes = LEFT_OUT.keys() | {spec.art for spec in ATTACKS.values() if spec.art}
     parts = {
         "attacks": f"{len(classes)} classes of ART are in this table or left out.\n\n"
         f"{attack_list().markdown()}",
         "left out": left_out_list().markdown(),
-        "matrix": "\n\n".join((about(record), *(p.markdown() for p in matrix(record).parts))),
+        "matrix": shown(FILE),
+        **({"binarised": shown(BINARISED)} if BINARISED.is_file() else {}),
     }
     text = DOCS.read_text(encoding="utf-8")
     for name, content in parts.items():
@@ -112,6 +136,12 @@ def page() -> str:
         head, _, rest = text.partition(begin)
         text = f"{head}{begin}\n\n{content}\n\n{end}{rest.partition(end)[2]}"
     return text
+
+
+def shown(file: Path) -> str:
+    """Return a matrix with what it is of."""
+    record = ZooRecord.load(file)
+    return "\n\n".join((about(record), *(part.markdown() for part in matrix(record).parts)))
 
 
 def about(record: ZooRecord) -> str:

@@ -135,9 +135,13 @@ class AttackSpec(Shown):
                 return package
         return ""
 
-    def sees(self, signs: SignGradient | None) -> SignGradient | None:
-        """Return what it can tell of a gradient of signs: of a margin no temperature."""
-        return signs.seen_by_margins() if signs is not None and self.loss == "margin" else signs
+    def sees(self, signs: SignGradient | None, *, draws: bool) -> SignGradient | None:
+        """Return what it can tell of a gradient of signs: on a margin no temperature.
+
+        Where the classifier `draws`, a margin is of mean probabilities, which have one.
+        """
+        blind = self.loss == "margin" and not draws
+        return signs.seen_by_margins() if signs is not None and blind else signs
 
     def planned(
         self, classifier: Any, norm: str, settings: Settings, *, targeted: bool

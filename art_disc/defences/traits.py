@@ -1,5 +1,6 @@
 """What a defence tells of itself to those that attack, check, certify, train behind and show it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -150,3 +151,8 @@ class Foreign(Traits):
 def traits(defence: Any) -> Traits:
     """Return what a defence tells of itself, whoever made it."""
     return defence if isinstance(defence, Traits) else Foreign(defence)
+
+
+def any_draws(defences: Iterable[Any]) -> bool:
+    """Whether the map of any defence draws, frozen or not."""
+    return any(traits(defence).seed is not None for defence in defences)

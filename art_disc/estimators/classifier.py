@@ -14,7 +14,7 @@ from art_disc.defences.given import as_defences
 from art_disc.defences.meaning import check_meaning
 from art_disc.defences.preprocessor import MapPreprocessor, is_ours
 from art_disc.defences.straight_through import StraightThrough
-from art_disc.defences.traits import traits
+from art_disc.defences.traits import any_draws, traits
 from art_disc.estimators.applied import applied
 from art_disc.estimators.describe import describe_signs, describe_voting
 from art_disc.estimators.fixed import FixedModule
@@ -162,7 +162,7 @@ class DefendedClassifier(FixedModule):
         """Return the class that such defences need, and the module."""
         drawing, module = self._drawing
         own, options = isinstance(self, drawing), {**self.model.options, "through": through}
-        if any(defence.seed is not None for defence in inside):
+        if any_draws(inside):
             made = module(self.base_network, inside, voting=voting, **options)
             return (type(self) if own else drawing), made
         plain = DefendedModule(self.base_network, inside, **options)

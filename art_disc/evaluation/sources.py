@@ -7,6 +7,7 @@ from art_disc.attacks import AttackSpec, suite_surrogates
 from art_disc.core.errors import InputError
 from art_disc.defences import traits
 from art_disc.defences.meaning import change, check_known, check_meaning, meaning
+from art_disc.defences.traits import any_draws
 from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.estimators.signs import own_signs, sign_gradient
 from art_disc.networks import SignGradient
@@ -129,15 +130,15 @@ def _sign_sources(
 def told_apart(spec: AttackSpec, sources: Sequence[Source]) -> list[Source]:
     """Return the sources that make a difference to an attack along gradients, each the first.
 
-    What looks behind the map sees no surrogate of a defence, and a margin no temperature.
+    What looks behind the map sees no surrogate of a defence; see `AttackSpec.sees` too.
     """
     if spec.behind:
         white = [source for source in sources if source.name != "base"] or sources
         sources = [replace(s, maps="", surrogate=s.signs.name if s.signs else None) for s in white]
     first: dict[object, Source] = {}
     for source in sources:
-        seen = source.name == "base", source.maps, spec.sees(source.signs)
-        first.setdefault(seen, source)
+        signs = spec.sees(source.signs, draws=any_draws(source.classifier.defences))
+        first.setdefault((source.name == "base", source.maps, signs), source)
     return list(first.values())
 
 

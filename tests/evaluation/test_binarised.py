@@ -127,6 +127,28 @@ def test_what_an_attack_cannot_tell_apart_is_run_once(digits, digits_signs):
     assert len({row.correct for row in record.outcomes}) >= 1
 
 
+def test_a_margin_of_mean_probabilities_has_a_temperature(digits, digits_signs):
+    noisy = ad.build_classifier(
+        digits_signs, data=digits, defences=[ad.GaussianNoise(sigma=0.2)], eot_samples=3
+    ).frozen(0)
+    x, y = digits.x_test[:20], np.eye(10, dtype=np.float32)[digits.y_test[:20]]
+    words, found = ("ste_identity:1", "ste_identity:16"), []
+    for word in words:
+        one = noisy.with_surrogate(word)
+        make = ATTACKS["apgd_dlr"].on(
+            one, Budget(0.1), {"max_iter": 4, "num_random_init": 1}, batch_size=20
+        )
+        with global_seeds(0):
+            found.append(make().generate(x, y))
+    assert not np.array_equal(*found)
+    sources = gradient_sources(noisy, words)
+    assert told_apart(ATTACKS["apgd_dlr"], sources) == sources
+    plan = {"attacks": ["apgd_dlr"], "defences": ["noise:sigma=0.2"], "surrogates": list(words)}
+    plan |= {"trainings": ["natural:network=fcn2"]}
+    asked = [cell.surrogate for cell in plan_cells(SweepPlan.from_dict(PLAN | plan))]
+    assert asked == list(words)
+
+
 def planned(classifier, attacks="binarised"):
     return plan_trials(
         classifier,

@@ -11,6 +11,8 @@ from art_disc import __version__
 from art_disc.core.records.base import SCHEMA_VERSION
 from art_disc.core.records.sweep import Group
 from art_disc.core.showing import Shown
+from art_disc.defences import parse_defences
+from art_disc.defences.traits import any_draws
 from art_disc.evaluation.sweep.plan import SweepPlan
 from art_disc.evaluation.sweep.words import PlannedAttack, told_apart
 
@@ -88,8 +90,9 @@ def plan_cells(plan: SweepPlan) -> tuple[PlannedCell, ...]:
     cells, attacks = {}, plan.planned_attacks
     for dataset, training, defence in product(plan.datasets, plan.trainings, plan.defences):
         sources, signs = plan.sources(defence, training), plan.signs(training)
+        draws = any_draws(parse_defences(defence))
         for attack in attacks:
-            seen = told_apart(attack.spec, sources, signs)
+            seen = told_apart(attack.spec, sources, signs, draws=draws)
             for surrogate, eps, seed in product(seen, plan.eps, plan.seeds):
                 cell = PlannedCell(dataset, training, defence, eps, attack, surrogate, seed)
                 cells[cell.key] = cell

@@ -140,7 +140,7 @@ def gradient_sources(
 
 
 def told_apart(
-    spec: AttackSpec, sources: Sequence[str], signs: SignGradient | None
+    spec: AttackSpec, sources: Sequence[str], signs: SignGradient | None, *, draws: bool
 ) -> tuple[str, ...]:
     """Return those sources that make a difference to an attack; `none` where it takes none."""
     if not spec.gradients:
@@ -149,7 +149,7 @@ def told_apart(
         sources = ("own", *(word for word in sources if SIGN_GRADIENTS.find(word)))
     first: dict[object, str] = {}
     for word in sources:
-        seen = spec.sees(signs if word == "own" else SIGN_GRADIENTS.find(word))
+        seen = spec.sees(signs if word == "own" else SIGN_GRADIENTS.find(word), draws=draws)
         first.setdefault(seen or word, word)
     return tuple(first.values())
 
