@@ -169,10 +169,15 @@ def test_an_evaluation_attacks_through_every_gradient_that_is_asked_for(network,
 
 def test_the_python_of_the_page_runs(capsys):
     page = (Path(__file__).parents[2] / "docs" / "binarised.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    exec(compile(code, "binarised.md", "exec"), {})  # noqa: S102 - our own text
-    clean, attacked = map(float, capsys.readouterr().out.split()[-2:])
+    names: dict[str, object] = {}
+    printed = []
+    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(code, "binarised.md", "exec"), names)  # noqa: S102 - our own text
+        printed.append([float(word) for word in capsys.readouterr().out.split()[-2:]])
+    (clean, attacked), (accuracy, robust) = printed
     assert attacked < clean - 0.2
+    assert robust < accuracy
+    assert accuracy > 0.8
 
 
 def test_fit_clamps_latent_weights(network, digits, x, y):
