@@ -16,6 +16,7 @@ studies/results/verified_binarised/, a file for each network.
 
 import argparse
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,10 +54,10 @@ def network(name: str, data: ad.Dataset) -> tuple[BinarizedNet, Any]:
     return trained(NETWORKS[name], data, adversary=ADVERSARY, defences=[threshold()], **TRAINING)
 
 
-def attacks_leave(classifier: Any, x: np.ndarray, y: np.ndarray, out: Any) -> dict[float, Any]:
+def attacks_leave(classifier: Any, chosen: ad.Dataset, out: Path) -> dict[float, Any]:
     """Return for each budget whether each image survives every attack."""
     record = ad.evaluate(
-        classifier, (x, y), eps=EPS, attacks=ATTACKS, settings=SETTINGS, checks=None,
+        classifier, chosen, eps=EPS, attacks=ATTACKS, settings=SETTINGS, checks=None,
         out=out, resume=True,
     ).record  # fmt: skip
     return {eps: np.array(record.survives(eps)) for eps in EPS}
@@ -89,14 +90,20 @@ def run(options: argparse.Namespace) -> None:
     net, result = network(options.network, data)
     print(net, f"accuracy {result.accuracy:.2%}, weights {result.weights}")
     classifier = ad.build_classifier(net, data=data, defences=[threshold()])
-    x, y = sampled(data, options.n_ex, "random", seed=0)
+    chosen = sampled(data, options.n_ex, "random", seed=0)
     name = f"{options.network}-{options.n_ex}"
     work = common.work_folder(options, "verified_binarised") / name
     curve = certificate_curve(
-        classifier, x, y, eps=EPS, method="solver", spend=Spend(seconds=options.seconds),
-        n_jobs=options.jobs, out=work / "certificates",
-    )  # fmt: skip
-    survives = attacks_leave(ad.metrics.integer_classifier(classifier), x, y, work / "attacks")
+        classifier,
+        chosen.x_test,
+        chosen.y_test,
+        eps=EPS,
+        method="solver",
+        spend=Spend(seconds=options.seconds),
+        n_jobs=options.jobs,
+        out=work / "certificates",
+    )
+    survives = attacks_leave(ad.metrics.integer_classifier(classifier), chosen, work / "attacks")
     rows = [row(record, survives[record.eps]) for record in curve.record.certificates]
     for each in rows:
         print(each)
