@@ -10,6 +10,7 @@ from torch import nn
 
 from art_disc.certificates.problem import Finding, Problem
 from art_disc.certificates.solver import method as solver_method
+from art_disc.certificates.solver import twin as twin_module
 from art_disc.certificates.solver.method import Stage
 from art_disc.certificates.solver.programme import Programme
 from art_disc.certificates.solver.rows import Rows
@@ -319,6 +320,13 @@ def test_a_network_that_was_changed_is_refused():
     twin.model.base.layers[0].thresholds += 0.5
     with pytest.raises(CertificateError, match="must be whole"):
         certify(twin, x, eps=0.1, method="solver", verbose=False)
+
+
+def test_a_network_too_large_for_the_solver_is_refused(monkeypatch):
+    monkeypatch.setattr(twin_module, "_MOST_CONNECTIONS", 12 * 8 + 8 * 6)
+    classifier, x, eps = case("real_last", 0)
+    with pytest.raises(CertificateError, match="up to 144 connections, got"):
+        certify(classifier, x, eps=eps, method="solver", verbose=False)
 
 
 class Own(IntegerNetwork):

@@ -175,6 +175,7 @@ def test_methods_of_certificates_are_those_there_are():
     [
         (("--nodes", "5"), "--nodes is of --method complete, not of enumeration"),
         (("--method", "bounds", "--seconds", "5"), "--seconds is of --method complete"),
+        (("--method", "solver", "--nodes", "5"), "--nodes is of --method complete, not of solver"),
         (("--method", "complete", "--max-free", "5"), "--max-free is of --method enumeration"),
         (("--method", "complete", "--nodes", "0"), "nodes must be"),
         (("--defence", "noise:sigma=0.1", "--method", "complete"), "--method is of certificates"),

@@ -17,6 +17,8 @@ from art_disc.networks.integer import IntegerNetwork, integer_network
 
 # code images, the part of the largest logit by which theirs may differ, and the share that must not
 _TRIED, _ALIKE, _SHARE = 64, 1e-3, 0.5
+# of matrices that are held in memory several times; none as large is decided in any time
+_MOST_CONNECTIONS = 1 << 24
 
 
 def integer_classifier(classifier: Classifier) -> Any:
@@ -94,7 +96,8 @@ def check_solvable(target: Target, shape: tuple[int, ...]) -> IntegerNetwork:  #
     """Return the network of whole numbers that a classifier predicts by.
 
     Raises:
-        CertificateError: It predicts by another one, or its scores are not steady to the last bit.
+        CertificateError: It predicts by another one, its scores are not steady to the last bit, or
+            it is too large.
         MissingExtraError: OR-tools is not installed.
     """
     cp_model()
@@ -105,4 +108,12 @@ def check_solvable(target: Target, shape: tuple[int, ...]) -> IntegerNetwork:  #
             f"{found}; certify integer_classifier(classifier), or leave arithmetic out"
         )
         raise CertificateError(msg)
-    return target.integer
+    network = target.integer
+    count = sum(sums.connections for sums in (*(e.sums for e in network.layers), network.last))
+    if count > _MOST_CONNECTIONS:
+        msg = (
+            f"method='solver' takes networks of up to {_MOST_CONNECTIONS:,} connections, got "
+            f"{count:,}; take narrower layers, or layers of few connections"
+        )
+        raise CertificateError(msg)
+    return network

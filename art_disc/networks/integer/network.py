@@ -79,6 +79,11 @@ class Sums(nn.Module):
         weight = tuple(self.weight.shape)
         return f"{weight}, shape={self.shape}, windows={self.windows}, groups={self.groups}"
 
+    @property
+    def connections(self) -> int:
+        """Weights other than 0, each as often as its filter is applied."""
+        return int(self.weight.count_nonzero()) * math.prod(self.outputs[1:])
+
     def _grouped(self, weight: Tensor) -> Tensor:
         return weight.reshape(self.groups, len(weight) // self.groups, -1)
 
