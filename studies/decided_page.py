@@ -51,8 +51,8 @@ def decided() -> list[str]:
         "The papers' settings of two codewords on MNIST, decided image by image "
         '(`certify(method="complete")`, test images drawn at random): robust accuracy lies '
         "between *certified* and *unbroken*. Printed robust accuracy: Chen et al. 2018, Table 3, "
-        "under the papers' attack; printed certified: Chen et al. 2019, Table IV, of 10,000 images, "
-        "by enumeration of up to 2^25 to 2^30 code images each.",
+        "under the papers' attack; printed certified: Chen et al. 2019, Table IV, of 10,000, "
+        "images by enumeration of up to 2^25 to 2^30 code images each.",
         "",
         *markdown((*heads, "99 % lower limit", "printed robust", "printed certified"), rows),
         f"(`studies/decided.py`; {'; '.join(notes)})",
