@@ -103,8 +103,13 @@ def test_the_python_of_the_page_on_certificates_runs(capsys, monkeypatch, tmp_pa
     # starting processes is tested elsewhere
     code = code.replace("n_jobs=2", "n_jobs=1")
     exec(compile(code, "certificates.md", "exec"), {})  # noqa: S102 - our own text
-    certified, unbroken = map(float, capsys.readouterr().out.split())
+    pixels, signs = capsys.readouterr().out.splitlines()
+    certified, unbroken = map(float, pixels.split())
     assert 0 < certified <= unbroken < 1
+    certified, undecided, same = map(float, signs.split())
+    assert 0 < certified < 1
+    assert undecided == 0
+    assert same == 1
     assert (tmp_path / "runs" / "digits" / "curve.png").is_file()
     assert (tmp_path / "runs" / "digits" / "eps-0.3" / "report.html").is_file()
 
