@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from art_disc.networks import ParametrisedRamp
 from art_disc.networks.architectures import ResidualBlock
 
 SHAPE = (2, 5, 5)
@@ -29,6 +30,13 @@ def _norm(width: int, rng: np.random.Generator) -> nn.BatchNorm2d:
 def _pooling(rng: np.random.Generator) -> tuple[int, dict[str, int]]:
     kernel = int(rng.integers(2, 4))
     return kernel, {"stride": int(rng.integers(1, 3)), "padding": int(rng.integers(0, 2))}
+
+
+def _ramp(rng: np.random.Generator) -> ParametrisedRamp:
+    ramp = ParametrisedRamp((3, 1, 1))
+    ramp.log_cap.data = torch.from_numpy(rng.normal(-0.5, 0.5, (3, 1, 1)))
+    ramp.leak.fill_(float(rng.choice([0, 0.2])))
+    return ramp
 
 
 class Standardised(nn.Module):
@@ -94,6 +102,7 @@ KINDS: dict[str, Callable[[np.random.Generator, int], list[nn.Module]]] = {
     ],
     "residual": lambda rng, c: [ResidualBlock(c, 3, int(rng.integers(1, 3)))],
     "dropout": lambda _, c: [nn.Sequential(nn.Dropout(), nn.Conv2d(c, 2, 3)), nn.Identity()],
+    "ramp": lambda rng, c: [nn.Conv2d(c, 3, 3), _ramp(rng)],
     "constants": lambda _, c: [Standardised(nn.Conv2d(c, 2, 3), c)],
 }
 # deeper, and slower to bound

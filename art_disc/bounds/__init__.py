@@ -2,7 +2,8 @@
 
 `trace.trace` turns a network into a `graph.Graph` of steps: affine ones (`affine`), monotone
 piecewise linear ones (`piecewise`) and maxima (`maxima`); the table `layers.LAYERS` says which
-layer of torch becomes which, and another one is refused by its name. `interval` makes boxes (IBP)
+layer of torch becomes which, and another one is refused by its name; `live.live` does the same for
+a network that is being trained, whose weights bounds then teach. `interval` makes boxes (IBP)
 and `linear` lines (CROWN-IBP and CROWN); `margins` folds the margin of a label into the last
 layer. Where few inputs are free, `choices` says what each can be, `tables` holds the exact values
 of neurons that few of these decide, and `tabled` bounds the others by `sums` of them.
@@ -13,6 +14,7 @@ from art_disc.bounds.graph import Graph
 from art_disc.bounds.interval import boxes_of, ibp
 from art_disc.bounds.layers import LAYERS, layer
 from art_disc.bounds.linear import Bounds, crown, crown_ibp, met
+from art_disc.bounds.live import live
 from art_disc.bounds.margins import float_tolerance, interval_margins, magnitudes, margin_rows
 from art_disc.bounds.reduced import Reduced, reduced
 from art_disc.bounds.rounded import RoundedNetwork
@@ -39,6 +41,7 @@ __all__ = [
     "ibp",
     "interval_margins",
     "layer",
+    "live",
     "magnitudes",
     "margin_rows",
     "met",

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from art_disc.bounds.affine import Convolution, Dense, Reshape, Scale, Sum
 from art_disc.bounds.maxima import Maxima
-from art_disc.bounds.piecewise import HardTanh, LeakyRelu, Relu
+from art_disc.bounds.piecewise import HardTanh, LeakyRelu, Ramp, Relu
 from art_disc.core.showing import Shown
 
-Step: TypeAlias = Dense | Convolution | Scale | Reshape | Sum | Relu | LeakyRelu | HardTanh | Maxima
+Step: TypeAlias = (
+    Dense | Convolution | Scale | Reshape | Sum | Relu | LeakyRelu | HardTanh | Ramp | Maxima
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,11 @@ class Graph(Shown):
 
     def to(self, dtype: torch.dtype) -> "Graph":
         """Return the same steps with numbers of another precision."""
-        return replace(self, steps=tuple(_cast(step, dtype) for step in self.steps))
+        return replace(self, steps=tuple(cast_step(step, dtype) for step in self.steps))
 
 
-def _cast(step: Step, dtype: torch.dtype) -> Step:
+def cast_step(step: Step, dtype: torch.dtype) -> Step:
+    """Return a step with numbers of another precision."""
     values = {field.name: getattr(step, field.name) for field in fields(step)}
     return replace(step, **{name: cast(value, dtype) for name, value in values.items()})
 

@@ -12,11 +12,13 @@ from torch.nn import functional
 from art_disc.bounds.affine import Convolution, Dense, Reshape, Scale, Sum
 from art_disc.bounds.graph import Step
 from art_disc.bounds.maxima import Maxima
-from art_disc.bounds.piecewise import HardTanh, LeakyRelu, Relu
+from art_disc.bounds.piecewise import HardTanh, LeakyRelu, Ramp, Relu
 from art_disc.core.errors import CertificateError
+from art_disc.networks import ParametrisedRamp
 
 Shape = tuple[int, ...]
-# a layer or None, and the shape of its input: its steps, of which none is the identity
+# a layer and the shape of its input: its steps, of which none is the identity; they hold the
+# layer's own numbers, so that what is made of a layer that is trained can be differentiated
 Layer = Callable[[Any, Shape], list[Step]]
 LAYERS: dict[Any, Layer] = {}
 
@@ -47,15 +49,11 @@ def _pair(value: Any) -> tuple[int, int]:
     return int(first), int(second)
 
 
-def _numbers(value: Tensor | None) -> Tensor | None:
-    return None if value is None else value.detach().clone()
-
-
 @layer(nn.Linear)
 def _linear(module: nn.Linear, shape: Shape) -> list[Step]:
     if len(shape) != 1:
         refuse(f"Linear on images of shape {shape}", "flatten them first")
-    return [Dense((module.weight.detach().clone(),), _numbers(module.bias))]
+    return [Dense((module.weight,), module.bias)]
 
 
 @layer(nn.Conv2d)
@@ -72,23 +70,29 @@ def _convolution(module: nn.Conv2d, shape: Shape) -> list[Step]:
         "dilation": _pair(module.dilation),
         "groups": module.groups,
     }
-    offset = _numbers(module.bias)
-    offset = None if offset is None else offset[:, None, None]
-    return [Convolution(module.weight.detach().clone(), offset, options, shape)]
+    offset = None if module.bias is None else module.bias[:, None, None]
+    return [Convolution(module.weight, offset, options, shape)]
 
 
 @layer(nn.BatchNorm1d, nn.BatchNorm2d)
 def _normalisation(module: nn.BatchNorm2d, shape: Shape) -> list[Step]:
     if module.training or module.running_mean is None or module.running_var is None:
         refuse(f"{type(module).__name__} by the batch's own statistics", "call model.eval()")
-    factor = 1 / (module.running_var + module.eps).sqrt()
+    return [normalisation(module, module.running_mean, module.running_var, shape)]
+
+
+def normalisation(
+    module: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, variance: Tensor, shape: Shape
+) -> Scale:
+    """Return what batch normalisation does with these statistics, each a number a channel."""
+    factor = 1 / (variance + module.eps).sqrt()
     if module.weight is not None:
-        factor = factor * module.weight.detach()
-    offset = -module.running_mean * factor
+        factor = factor * module.weight
+    offset = -mean * factor
     if module.bias is not None:
-        offset = offset + module.bias.detach()
+        offset = offset + module.bias
     kept = (-1, *(1,) * (len(shape) - 1))
-    return [Scale(factor.view(kept), offset.view(kept))]
+    return Scale(factor.view(kept), offset.view(kept))
 
 
 @layer(nn.ReLU)
@@ -107,6 +111,18 @@ def _leaky_relu(module: nn.LeakyReLU, shape: Shape) -> list[Step]:  # noqa: ARG0
 @layer(nn.Hardtanh, nn.ReLU6)
 def _hard_tanh(module: nn.Hardtanh, shape: Shape) -> list[Step]:  # noqa: ARG001
     return [HardTanh(float(module.min_val), float(module.max_val))]
+
+
+@layer(ParametrisedRamp)
+def _ramp(module: ParametrisedRamp, shape: Shape) -> list[Step]:
+    leak, cap = float(module.leak), module.log_cap.exp()
+    if not 0 <= leak <= 1 or torch.broadcast_shapes(cap.shape, shape) != shape:
+        refuse(
+            f"ParametrisedRamp of shape {tuple(cap.shape)} with leak {leak:g} on values {shape}",
+            "the leak must lie in [0, 1], and the shape fit",
+        )
+    # with a cap of 1 for all neurons, kinks are numbers
+    return [Scale(1 / cap, None), Ramp(leak), Scale(cap, None)]
 
 
 @layer(nn.Flatten)

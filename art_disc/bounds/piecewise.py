@@ -151,3 +151,20 @@ class HardTanh(Piecewise):
     def kinks(self) -> tuple[float, ...]:
         """See `Piecewise`."""
         return (self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp(Piecewise):
+    """leak x + (1 - leak) min(max(x, 0), 1); `leak` in [0, 1]."""
+
+    leak: float
+
+    def __call__(self, value: Tensor) -> Tensor:
+        """Return the function of each value."""
+        clipped = value.clamp(0, 1)
+        return clipped if self.leak == 0 else self.leak * value + (1 - self.leak) * clipped
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """See `Piecewise`."""
+        return (0.0, 1.0)

@@ -2,6 +2,7 @@
 
 import copy
 import operator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -75,9 +76,42 @@ def trace(network: nn.Module, shape: tuple[int, ...], dtype: torch.dtype = torch
             compute what the network computes (something else happens when the module is called),
             or a value that is changed in place and may be read elsewhere.
     """
+    return follow(network, shape).graph.to(dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A network as it was read.
+
+    Attributes:
+        graph: Its steps, of a copy in float64.
+        layers: Where the steps of each layer are, in order.
+        learned: Names of parameters that no layer holds, but forward itself.
+    """
+
+    graph: Graph
+    layers: tuple["Layered", ...]
+    learned: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layered:
+    """A layer's steps: the value that the first one makes, their number, and the layer's place.
+
+    `path` is that in `nn.Sequential(network)`, and `shape` that of the layer's input.
+    """
+
+    first: int
+    count: int
+    path: str
+    shape: tuple[int, ...]
+
+
+def follow(network: nn.Module, shape: tuple[int, ...], *, training: bool = False) -> Followed:
+    """Read a network as `trace` does; in `training`, as it is in evaluation mode."""
     # one more level, so that a network that is one layer has it inside
-    copied = copy.deepcopy(network).to("cpu", torch.float64)
-    root = nn.Sequential(copied)
+    copied = copy.deepcopy(network).to("cpu", torch.float64).requires_grad_(requires_grad=False)
+    root = nn.Sequential(copied.eval() if training else copied)
     # not those of the copy, which leaves compiled calls out
     for module in network.modules():
         _check_call(module)
@@ -95,7 +129,8 @@ def trace(network: nn.Module, shape: tuple[int, ...], dtype: torch.dtype = torch
         builder.take(node)
     graph = Graph(tuple(builder.steps), tuple(builder.inputs), tuple(builder.shapes))
     _check_agreement(graph, copied, shape)
-    return graph.to(dtype)
+    learned = [str(n) for n, v in builder.constants.items() if isinstance(v, nn.Parameter)]
+    return Followed(graph, tuple(builder.layers), tuple(learned))
 
 
 def _check_call(module: nn.Module) -> None:
@@ -140,6 +175,7 @@ class _Builder:
         # numbers of the values, and the constants
         self.values: dict[fx.Node, int] = {}
         self.constants: dict[fx.Node, Any] = {}
+        self.layers: list[Layered] = []
         # values in the memory of what they are made of
         self.views: set[fx.Node] = set()
 
@@ -182,7 +218,10 @@ class _Builder:
         if not isinstance(given, fx.Node) or given not in self.values:
             refuse(f"{kind.__name__} of anything but one value of the network")
         value = self.values[given]
-        steps = LAYERS[kind](module, tuple(self.shapes[value]))
+        shape = tuple(self.shapes[value])
+        steps = LAYERS[kind](module, shape)
+        if node.op == "call_module":
+            self.layers.append(Layered(len(self.steps) + 1, len(steps), str(node.target), shape))
         self._append(node, steps, (value,))
 
     def _add_arithmetic(self, node: fx.Node, function: Any) -> None:

@@ -134,3 +134,19 @@ class DefendedModule(nn.Module):
 
     def _classify(self, x: Tensor) -> Any:
         return self._through.logits(self.base, self.standardised(x))
+
+
+class BehindMaps(nn.Module):
+    """What a defended module does to the image that its last map returns.
+
+    Args:
+        module: Shared, not copied.
+    """
+
+    def __init__(self, module: DefendedModule) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Any:
+        """Return the network's logits, before any temperature of its gradients."""
+        return self.module.base(self.module.standardised(x))

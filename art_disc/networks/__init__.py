@@ -17,6 +17,12 @@ from art_disc.networks.binarised_networks import (
     fcn2,
     resnet20,
 )
+from art_disc.networks.certified import (
+    CertifiedNet,
+    ParametrisedRamp,
+    ibp_initialised_,
+    set_leaks_,
+)
 from art_disc.networks.connections import Connections, LocalConnections, RandomConnections
 from art_disc.networks.latent import clamp_after_steps, clamp_latent_
 from art_disc.networks.lqvae import (
@@ -41,6 +47,7 @@ __all__ = [
     "BinarizedConv2d",
     "BinarizedLinear",
     "BinarizedNet",
+    "CertifiedNet",
     "Connections",
     "Convolution",
     "DigitsNet",
@@ -49,6 +56,7 @@ __all__ = [
     "LocalConnections",
     "MadryMnistNet",
     "OutputScale",
+    "ParametrisedRamp",
     "RandomConnections",
     "ResNet32",
     "SignGradient",
@@ -62,12 +70,14 @@ __all__ = [
     "fcn1",
     "fcn2",
     "hard_code",
+    "ibp_initialised_",
     "latent_decoder",
     "load_weights",
     "named_network",
     "norm_bound",
     "resnet20",
     "save_weights",
+    "set_leaks_",
     "sign",
     "soft_code",
     "verifiable_bnn",

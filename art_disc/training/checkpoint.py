@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from art_disc.core.errors import ArtDiscError, FileFormatError, InputError
 from art_disc.core.files import read_npz, write_npz
@@ -27,6 +28,7 @@ class State:
         schedule: Of the learning rate.
         generators: Every stream that the training draws from, by name.
         facts: What decides the training; a file of another one is refused.
+        averaged: Weights averaged so far, if any are.
         epoch: Epochs done; `losses` and `accuracies` after each of them.
     """
 
@@ -35,6 +37,7 @@ class State:
     schedule: Any
     generators: dict[str, torch.Generator]
     facts: dict[str, Any]
+    averaged: AveragedModel | None = None
     epoch: int = 0
     losses: list[float] = field(default_factory=list)
     accuracies: list[float] = field(default_factory=list)
@@ -42,7 +45,9 @@ class State:
     def save(self, path: str | Path) -> None:
         """Write everything as npz, in one step."""
         arrays: dict[str, NDArray[Any]] = {
-            f"model/{name}": t.detach().cpu().numpy() for name, t in self.model.state_dict().items()
+            f"{room}/{name}": tensor.detach().cpu().numpy()
+            for room, network in self._networks().items()
+            for name, tensor in network.state_dict().items()
         }
         state = self.optimizer.state_dict()
         for place, entries in state["state"].items():
@@ -61,6 +66,10 @@ class State:
             "schedule": {k: v for k, v in self.schedule.state_dict().items() if k not in _MADE},
         }
         write_npz(path, {**arrays, _HEADER: np.array(json.dumps(header))})
+
+    def _networks(self) -> dict[str, nn.Module]:
+        averaged = {} if self.averaged is None else {"averaged": self.averaged}
+        return {"model": self.model, **averaged}
 
     def load(self, path: str | Path) -> None:
         """Take up what `save` wrote, if there is such a file; refuse that of another training."""
@@ -86,7 +95,8 @@ class State:
             raise FileFormatError(msg) from error
 
     def _take(self, arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> None:
-        parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "optimizer": {}, "generator": {}}
+        rooms = (*self._networks(), "optimizer", "generator")
+        parts: dict[str, dict[str, torch.Tensor]] = {room: {} for room in rooms}
         for key, array in arrays.items():
             room, _, name = key.partition("/")
             parts[room][name] = torch.from_numpy(array)
@@ -94,7 +104,8 @@ class State:
         for key, tensor in parts["optimizer"].items():
             place, _, name = key.partition("/")
             entries.setdefault(int(place), {})[name] = tensor
-        self.model.load_state_dict(parts["model"])
+        for room, network in self._networks().items():
+            network.load_state_dict(parts[room])
         self.optimizer.load_state_dict({"state": entries, "param_groups": header["groups"]})
         functions = self.schedule.state_dict().get("lr_lambdas")
         own = {} if functions is None else {"lr_lambdas": [None] * len(functions)}

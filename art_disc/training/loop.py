@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, update_bn
 from tqdm import tqdm
 
 from art_disc.core.checks import Float32Array, check_images, check_labels
@@ -24,7 +25,7 @@ from art_disc.networks import weights_hash
 from art_disc.training.adversary import Adversary, AnyAdversary, perturbed
 from art_disc.training.checkpoint import State
 from art_disc.training.facts import fit_defences, training_facts
-from art_disc.training.objectives import Objective, objective_of
+from art_disc.training.objectives import Objective, check_loss, objective_of
 from art_disc.training.recipe import Mixed, Recipe, augmented, evaluating
 
 _ROWS = 500
@@ -76,17 +77,23 @@ def train(  # noqa: PLR0913 - each is a setting of its own
     warm_up: float = 0.0,
     augment: str | None = None,
     precision: str = "float32",
+    milestones: tuple[float, ...] = (),
+    decay: float = 0.2,
+    gradient_clip: float | None = None,
+    l1: float = 0.0,
+    averaging: float = 0.0,
+    population_statistics: bool = False,
     checkpoint: str | Path | None = None,
     on_epoch: OnEpoch | None = None,
     verbose: bool = True,
 ) -> TrainingResult:
     """Train a network in place; on discretised images where it has defences.
 
-    The learning rate falls to zero along a cosine over the run. Batches, crops and random starts
-    are drawn from generators of their own, and dropout from torch's global one, which is seeded for
-    each epoch and restored after it. With defences and an adversary the network learns from T(x'),
-    x' being found through their surrogates (the papers' T(BPDA(x))); a defence that draws gives one
-    fresh draw of every image.
+    The learning rate falls to zero along a cosine over the run, or in steps. Batches, crops and
+    random starts are drawn from generators of their own, and dropout from torch's global one, which
+    is seeded for each epoch and restored after it. With defences and an adversary the network
+    learns from T(x'), x' being found through their surrogates (the papers' T(BPDA(x))); a defence
+    that draws gives one fresh draw of every image.
 
     Args:
         model: The network; it stays on its device and is left in eval mode.
@@ -103,9 +110,21 @@ def train(  # noqa: PLR0913 - each is a setting of its own
         optimizer: `adam`, or `sgd` with momentum 0.9.
         weight_decay: The optimiser's, >= 0.
         warm_up: Share of the steps, in [0, 1), over which the learning rate rises from 0 first.
-        augment: None, `crop` (moved by up to two pixels), or `crop_flip` (mirrored too).
+        augment: None, `crop` (moved by up to two pixels), `crop_flip` (mirrored too), or `shift`
+            (moved by up to one pixel).
         precision: `float32`, or `bfloat16` for the network's products while it is trained, which
             is faster where the processor has them; weights stay float32.
+        milestones: Shares of the steps, in [0, 1), at which the learning rate falls to `decay` of
+            itself; none: a cosine to zero.
+        decay: Of the learning rate at each of them, > 0.
+        gradient_clip: Largest l2 norm of the gradient of all parameters together; None: any.
+        l1: Times the sum of the sizes of all weights (no biases, and none of batch
+            normalisation), which is added to the loss, >= 0.
+        averaging: Share of the steps, in [0, 1), the last ones, whose weights are averaged in the
+            end (stochastic weight averaging); the statistics of batch normalisation are then taken
+            anew, as for the next one.
+        population_statistics: Take the statistics of batch normalisation from all training images
+            once more, as they are, in the end; without, the running ones stay.
         checkpoint: File that an interrupted training goes on from; written between epochs, gone
             at the end. The epochs that are left give the weights of an uninterrupted run.
         on_epoch: Called after every epoch of this call with its number, from 1, and the whole
@@ -118,11 +137,12 @@ def train(  # noqa: PLR0913 - each is a setting of its own
             another training.
         FileFormatError: The checkpoint is damaged.
 
-    Source: Madry et al. 2018, section 2.1; Chen et al. 2018, section 5 (retraining).
+    Source: Madry et al. 2018, section 2.1; Chen et al. 2018, section 5 (retraining); Izmailov et
+    al. 2018 (averaging).
     """
-    recipe = Recipe(
-        epochs, learning_rate, batch_size, optimizer, weight_decay, warm_up, augment, precision
-    )
+    first = (epochs, learning_rate, batch_size, optimizer, weight_decay, warm_up, augment)
+    later = (precision, milestones, decay, gradient_clip, l1, averaging, population_statistics)
+    recipe = Recipe(*first, *later)
     check_torch_seed(seed)
     data, defences = as_dataset(data), as_defences(defences)
     run = _Training(model, data, recipe, seed, objective_of(objective, adversary), defences)
@@ -182,6 +202,7 @@ class _Training:
             training_facts(
                 self.model, self.data, self.recipe, self.seed, self.objective, self.defences
             ),
+            averaged=AveragedModel(self.model) if self.recipe.averaging else None,
         )
 
     def module(self, epoch: int, *, fast: bool = False) -> nn.Module:
@@ -209,6 +230,8 @@ class _Training:
                 with torch.random.fork_rng():
                     torch.manual_seed(derive_seed(self.seed, "dropout", epoch))
                     state.losses.append(self._epoch(epoch, bar))
+                    if epoch + 1 == epochs:
+                        self._end(epoch)
                 state.accuracies.append(
                     self.accuracy(self.data.x_test[:_ROWS], self.data.y_test[:_ROWS], epoch)
                 )
@@ -240,13 +263,26 @@ class _Training:
             share = (epoch * self.steps + place) / (self.steps * self.recipe.epochs)
             state.optimizer.zero_grad()
             loss = self.objective(module, images, labels, progress=share, generator=starts)
-            _check_loss(loss)
+            check_loss(loss)
+            loss = loss + self.recipe.penalty(self.model)
             loss.backward()
+            self.recipe.clip(self.model)
             state.optimizer.step()
             state.schedule.step()
+            if state.averaged is not None and share >= 1 - self.recipe.averaging:
+                state.averaged.update_parameters(self.model)
             total += float(loss.detach()) * len(batch)
             bar.update()
         return total / len(x)
+
+    def _end(self, epoch: int) -> None:
+        """Average weights, and take the statistics of all training images, as the recipe says."""
+        averaged = self.state.averaged
+        if averaged is not None and averaged.n_averaged:
+            self.model.load_state_dict(averaged.module.state_dict())
+        if averaged is not None or self.recipe.population_statistics:
+            parts = self.x.tensor_split(math.ceil(len(self.x) / _ROWS))
+            update_bn((part.to(self.device) for part in parts), self.module(epoch))
 
     def accuracy(self, x: Float32Array, y: NDArray[np.int64], epoch: int = -1) -> float:
         """Share of images classified right in eval mode, behind the defences; NaN without any."""
@@ -272,14 +308,3 @@ class _Training:
         start = torch.Generator().manual_seed(0)
         moved = perturbed(self.module(-1), x, y, adversary.look(), start)
         return self.accuracy(moved.cpu().numpy(), self.data.y_test[:_ROWS])
-
-
-def _check_loss(loss: object) -> None:
-    if not isinstance(loss, Tensor) or loss.ndim or not loss.requires_grad:
-        shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-        msg = (
-            f"an objective must return a scalar tensor that has a gradient, got {shape}, "
-            f"requires_grad {getattr(loss, 'requires_grad', False)}; average over the batch, and "
-            "do not detach"
-        )
-        raise InputError(msg)

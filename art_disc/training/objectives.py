@@ -138,3 +138,19 @@ def objective_of(objective: Objective | None, adversary: AnyAdversary | None) ->
 
 def _kind(given: object) -> str:
     return f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+
+
+def check_loss(loss: object) -> None:
+    """Refuse what is no scalar tensor with a gradient.
+
+    Raises:
+        InputError: It is not.
+    """
+    if not isinstance(loss, Tensor) or loss.ndim or not loss.requires_grad:
+        shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+        msg = (
+            f"an objective must return a scalar tensor that has a gradient, got {shape}, "
+            f"requires_grad {getattr(loss, 'requires_grad', False)}; average over the batch, and "
+            "do not detach"
+        )
+        raise InputError(msg)

@@ -1,7 +1,7 @@
 """How a network is trained, apart from whom it is trained against."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -14,9 +14,10 @@ from art_disc.core.errors import InputError
 from art_disc.networks import clamp_after_steps
 
 OPTIMIZERS = ("adam", "sgd")
-AUGMENTATIONS = ("crop", "crop_flip")
+# how far images are moved
+_MARGINS = {"crop": 2, "crop_flip": 2, "shift": 1}
+AUGMENTATIONS = tuple(_MARGINS)
 PRECISIONS = ("float32", "bfloat16")
-_MARGIN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,12 @@ class Recipe:
     warm_up: float = 0.0
     augment: str | None = None
     precision: str = "float32"
+    milestones: tuple[float, ...] = ()
+    decay: float = 0.2
+    gradient_clip: float | None = None
+    l1: float = 0.0
+    averaging: float = 0.0
+    population_statistics: bool = False
 
     def __post_init__(self) -> None:
         # NumPy's numbers are as good as Python's, but JSON knows only these
@@ -44,7 +51,14 @@ class Recipe:
             "learning_rate": check_positive(self.learning_rate, "learning_rate"),
             "weight_decay": check_positive(self.weight_decay, "weight_decay", zero=True),
             "warm_up": check_share(self.warm_up, "warm_up"),
+            "milestones": check_shares(self.milestones, "milestones"),
+            "decay": check_positive(self.decay, "decay"),
+            "l1": check_positive(self.l1, "l1", zero=True),
+            "averaging": check_share(self.averaging, "averaging"),
+            "population_statistics": bool(self.population_statistics),
         }
+        if self.gradient_clip is not None:
+            plain["gradient_clip"] = check_positive(self.gradient_clip, "gradient_clip")
         for name, value in plain.items():
             object.__setattr__(self, name, value)
         check_choice(self.optimizer, "optimizer", OPTIMIZERS)
@@ -53,8 +67,13 @@ class Recipe:
         check_choice(self.precision, "precision", PRECISIONS)
 
     def facts(self) -> dict[str, Any]:
-        """Return every setting in plain values; equal ones train alike."""
-        return asdict(self)
+        """Return what decides a training, in plain values; equal ones train alike."""
+        facts = {**asdict(self), "milestones": list(self.milestones)}
+        for name in _LATER:
+            # one without has the key that it always had
+            if facts[name] == _DEFAULTS[name] or (name == "decay" and not self.milestones):
+                del facts[name]
+        return facts
 
     def describe(self) -> str:
         """Return one readable phrase: what differs from nothing said."""
@@ -64,6 +83,11 @@ class Recipe:
         if self.weight_decay:
             words.append(f"weight decay {self.weight_decay:g}")
         words.append(f"batch {self.batch_size}")
+        if self.milestones:
+            shares = ", ".join(f"{share:g}" for share in self.milestones)
+            words.append(f"rate x {self.decay:g} at {shares}")
+        others = {"gradient clip": self.gradient_clip, "l1": self.l1, "averaging": self.averaging}
+        words += [f"{name} {value:g}" for name, value in others.items() if value]
         words += [str(w) for w in (self.augment, self.precision) if w not in (None, "float32")]
         return ", ".join(words)
 
@@ -80,16 +104,48 @@ class Recipe:
 
     def make_schedule(self, optimizer: torch.optim.Optimizer, steps: int) -> Any:
         """Return the schedule of the learning rate over `steps` steps in all."""
-        if not self.warm_up:
+        if not self.warm_up and not self.milestones:
             return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        rising = max(1, round(self.warm_up * steps))
+        rising = max(1, round(self.warm_up * steps)) if self.warm_up else 0
+        falls = [round(share * steps) for share in self.milestones]
 
         def share(step: int) -> float:
             if step < rising:
                 return (step + 1) / rising
+            if falls:
+                return self.decay ** sum(step >= fall for fall in falls)
             return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
 
         return torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+
+    def penalty(self, model: nn.Module) -> Tensor | float:
+        """Return `l1` times the sum of the sizes of the weights of layers that multiply."""
+        if not self.l1:
+            return 0.0
+        named = ((name.rpartition(".")[2], value) for name, value in model.named_parameters())
+        # not those of normalisation, nor what an activation learns
+        sizes = [value.abs().sum() for name, value in named if name == "weight" and value.ndim > 1]
+        return self.l1 * torch.stack(sizes).sum() if sizes else 0.0
+
+    def clip(self, model: nn.Module) -> None:
+        """Shorten the gradient of all parameters together to `gradient_clip` in l2."""
+        if self.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), self.gradient_clip)
+
+
+# settings that came later than files that name the others
+_LATER: tuple[str, ...] = (
+    "milestones",
+    "decay",
+    "gradient_clip",
+    "l1",
+    "averaging",
+    "population_statistics",
+)
+_DEFAULTS: dict[str, Any] = {
+    **{field.name: field.default for field in fields(Recipe)},
+    "milestones": [],
+}
 
 
 def recipe_of(**settings: Any) -> Recipe:
@@ -109,8 +165,16 @@ def check_share(value: float, name: str) -> float:
     return float(value)
 
 
+def check_shares(values: Iterable[float], name: str) -> tuple[float, ...]:
+    """Return shares of the training as floats; refuse what is no sequence of them."""
+    if not isinstance(values, Iterable):
+        msg = f"{name} must be shares of the training, such as (0.7, 0.85), got {values!r}"
+        raise InputError(msg)
+    return tuple(check_share(value, name) for value in values)
+
+
 def augmented(x: Tensor, how: str | None, generator: torch.Generator) -> Tensor:
-    """Return images moved by up to two pixels each way, and mirrored for `crop_flip`.
+    """Return images moved by up to two pixels each way (`shift`: one), mirrored for `crop_flip`.
 
     Pixels that come in from outside are 0. Source: the CIFAR-10 challenge of Madry et al. 2018
     (crops of 32x32 out of 36x36).
@@ -118,8 +182,9 @@ def augmented(x: Tensor, how: str | None, generator: torch.Generator) -> Tensor:
     if how is None:
         return x
     n, _, height, width = x.shape
-    wide = nn.functional.pad(x, (_MARGIN,) * 4)
-    top, left = torch.randint(2 * _MARGIN + 1, (2, n), generator=generator)
+    margin = _MARGINS[how]
+    wide = nn.functional.pad(x, (margin,) * 4)
+    top, left = torch.randint(2 * margin + 1, (2, n), generator=generator)
     rows = (top[:, None] + torch.arange(height)).view(n, 1, height, 1)
     columns = left[:, None] + torch.arange(width)
     if how == "crop_flip":

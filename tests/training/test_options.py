@@ -106,8 +106,9 @@ class StopError(Exception):
         {"optimizer": "sgd", "learning_rate": 0.05, "weight_decay": 1e-3, "warm_up": 0.4},
         {"adversary": Adversary(0.1, steps=2, ramp=0.5), "augment": "crop_flip"},
         {"defences": [ad.GaussianNoise(0.1, seed=3)]},
+        {"averaging": 0.6, "milestones": (0.5,), "l1": 1e-4, "gradient_clip": 1.0},
     ],
-    ids=["plain", "sgd", "adversary", "noise"],
+    ids=["plain", "sgd", "adversary", "noise", "averaged"],
 )
 @pytest.mark.parametrize("at", [1, 2])
 def test_interrupted_and_resumed_gives_the_weights_of_an_uninterrupted_run(

@@ -1,28 +1,15 @@
 """The torch network that a classifier runs on images of codewords."""
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from art_disc.bounds import Graph, trace
 from art_disc.certificates.target import Target, applied_defences
 from art_disc.core.errors import CertificateError
-from art_disc.estimators.module import DefendedModule
+from art_disc.estimators.module import BehindMaps, DefendedModule
 
 # what ART does not call: it goes over the children itself
 _OF_SEQUENTIAL = ("forward", "__call__", "__iter__")
-
-
-class _AfterMaps(nn.Module):
-    """What a defended module does to the image that its codebook map returns."""
-
-    def __init__(self, module: DefendedModule) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, x: Tensor) -> Any:
-        return self.module.base(self.module.standardised(x))
 
 
 def graph_of(target: Target, shape: tuple[int, ...]) -> Graph:
@@ -45,7 +32,7 @@ def graph_of(target: Target, shape: tuple[int, ...]) -> Graph:
     module = module_behind(target, "bounds need")
     if target.rounded is not None:
         return target.rounded.graph
-    after = _AfterMaps(module) if isinstance(module, DefendedModule) else module
+    after = BehindMaps(module) if isinstance(module, DefendedModule) else module
     return trace(after.eval(), shape, torch.float64)
 
 
