@@ -14,7 +14,7 @@ from art_disc.data import Dataset
 from art_disc.defences import MapPreprocessor, as_defences
 from art_disc.estimators import build_classifier
 from art_disc.networks import alexnet, binarynet_cifar, fcn1, fcn2, resnet20
-from art_disc.training import Objective, RandomStepFGSM, Trained, trained
+from art_disc.training import AnyAdversary, RandomStepFGSM, Trained, trained
 from art_disc.training.objectives import objective_of
 from art_disc.training.recipe import recipe_of
 
@@ -32,7 +32,7 @@ class BinarisedRecipe(Shown):
         words: The architecture.
         images: Training images that the papers had.
         trainings: Settings of `train` by precision.
-        adversarial: What adversarial training minimises.
+        adversary: Of adversarial training.
     """
 
     name: str
@@ -41,7 +41,7 @@ class BinarisedRecipe(Shown):
     words: str
     images: int
     trainings: Mapping[str, Mapping[str, Any]]
-    adversarial: Objective
+    adversary: AnyAdversary
 
     def trained(  # noqa: PLR0913 - each is a choice of its own
         self,
@@ -49,7 +49,7 @@ class BinarisedRecipe(Shown):
         precision: str = "bnn",
         *,
         defences: Any = (),
-        objective: Objective | None = None,
+        adversary: AnyAdversary | None = None,
         train_steps: int | None = None,
         seed: int = 0,
         verbose: bool = True,
@@ -63,7 +63,7 @@ class BinarisedRecipe(Shown):
             precision: One that the recipe has a training of: `bnn`, `xnor`, or `real` for the twin
                 of full precision.
             defences: As for `train`.
-            objective: As for `train`.
+            adversary: As for `train`.
             train_steps: Batches in place of the recipe's epochs; below one epoch the training
                 images become fewer. None: the recipe's own.
             seed: As for `trained`.
@@ -82,9 +82,9 @@ class BinarisedRecipe(Shown):
         chain: list[MapPreprocessor] = as_defences(defences)
         make = partial(self.network, data.input_shape, data.nb_classes, binarization=precision)
         network, result = trained(
-            make, few, seed=seed, objective=objective, defences=chain, verbose=verbose, **options
+            make, few, seed=seed, adversary=adversary, defences=chain, verbose=verbose, **options
         )
-        words = (objective_of(objective, None).describe(), recipe_of(**options).describe())
+        words = (objective_of(None, adversary).describe(), recipe_of(**options).describe())
         classifier = build_classifier(network, data=data, defences=chain)
         return Trained(classifier, result, f"{', '.join(words)}, weights {result.weights}")
 

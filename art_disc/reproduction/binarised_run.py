@@ -160,7 +160,7 @@ def _run(row: PublishedNetwork, request: _Request) -> list[ProtocolRow]:
         data,
         row.precision,
         defences=parse_defences(row.defence),
-        objective=recipe.adversarial if row.base == "adversarial" else None,
+        adversary=recipe.adversary if row.base == "adversarial" else None,
         train_steps=request.train_steps,
         seed=attack.seed,
         verbose=attack.verbose,

@@ -25,7 +25,7 @@ class AnyAdversary(Protocol):
     def at(self, progress: float) -> Self:
         """Return the adversary at a moment of the training, `progress` in [0, 1] of the way."""
 
-    def look(self) -> Self:
+    def look(self) -> "AnyAdversary":
         """Return the adversary of a first look at the robustness after training."""
 
     def moved(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
@@ -54,6 +54,15 @@ def check_budget(eps: float) -> float:
         msg = "eps must be > 0; for natural training leave the adversary out"
         raise InputError(msg)
     return given
+
+
+def gradient_sign(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """Return the sign of the cross-entropy's gradient with respect to the images."""
+    leaf = x.detach().requires_grad_()
+    loss = nn.functional.cross_entropy(model(leaf), y, reduction="sum")
+    # the weights' own gradients are not touched
+    (slope,) = torch.autograd.grad(loss, leaf)
+    return slope.sign()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +132,8 @@ class Adversary(Shown):
             start = torch.rand(x.shape, generator=generator).to(x.device)
             moved = torch.clamp(x + self.eps * (2 * start - 1), low, high)
         for _ in range(self.step_count):
-            moved = moved.detach().requires_grad_()
-            loss = nn.functional.cross_entropy(model(moved), y, reduction="sum")
-            # the weights' own gradients are not touched
-            (slope,) = torch.autograd.grad(loss, moved)
-            moved = torch.clamp(moved + self.step_length * slope.sign(), low, high)
+            step = self.step_length * gradient_sign(model, moved, y)
+            moved = torch.clamp(moved + step, low, high)
         return moved
 
     def facts(self) -> dict[str, float | int | str | bool]:

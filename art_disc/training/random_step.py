@@ -1,24 +1,20 @@
-"""R-FGSM, the adversarial training that binarised networks were published with."""
+"""R-FGSM, the adversary against which published binarised networks were trained."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from art_disc.core.checks import check_eps
-from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
-from art_disc.training.objectives import Objective
-from art_disc.training.recipe import evaluating
+from art_disc.training.adversary import Adversary, check_budget, gradient_sign
 
 
 @dataclass(frozen=True, slots=True)
-class RandomStepFGSM(Shown, Objective):
-    """The cross-entropy of images moved by a random step, then one along the gradient's sign.
+class RandomStepFGSM(Shown):
+    """One step along the gradient's sign, taken at a point that a random step leads to.
 
-    The random step is alpha = eps / 2 times a sign drawn for each pixel; the gradient is that at
-    the shifted image, with the network in eval mode. Images stay in [0, 1].
+    The random step is alpha = eps / 2 times a sign drawn for each pixel; images stay in [0, 1].
 
     Args:
         eps: Budget in (0, 1].
@@ -31,43 +27,32 @@ class RandomStepFGSM(Shown, Objective):
     Source: Tramer et al. 2018, section 4.1 (RAND+FGSM); Panda, Chakraborty, Roy 2019, section 3.
     """
 
-    # without a field the property of the base class would be its default
-    eps: float = field()
+    eps: float
     printed: bool = False
 
     def __post_init__(self) -> None:
-        if check_eps(self.eps) == 0:
-            msg = "eps must be > 0; for natural training take CrossEntropy()"
-            raise InputError(msg)
+        check_budget(self.eps)
 
-    def __call__(
-        self, model: nn.Module, x: Tensor, y: Tensor, *, progress: float, generator: torch.Generator
-    ) -> Tensor:
-        """Return the mean over the moved images."""
+    def at(self, progress: float) -> Self:
+        """Return itself: it is as strong at every moment of the training."""
         del progress
-        return nn.functional.cross_entropy(model(self.moved(model, x, y, generator)), y)
+        return self
+
+    def look(self) -> Adversary:
+        """Return PGD-20 at the same budget."""
+        return Adversary(self.eps, steps=20)
 
     def moved(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the moved images, detached.
-
-        Args:
-            model: Returns logits (n, classes); its mode and its gradients are left as they were.
-            x: Images in [0, 1].
-            y: Class indices.
-            generator: Of the random step, on the CPU.
-        """
+        """Return moved images; see `AnyAdversary`."""
         alpha = self.eps / 2
         drawn = torch.randn(x.shape, generator=generator).to(x.device)
-        shifted = (x + alpha * drawn.sign()).clamp(0, 1).detach().requires_grad_()
-        with evaluating(model), torch.enable_grad():
-            loss = nn.functional.cross_entropy(model(shifted), y, reduction="sum")
-            (slope,) = torch.autograd.grad(loss, shifted)
+        shifted = (x + alpha * drawn.sign()).clamp(0, 1)
         step = self.eps if self.printed else self.eps - alpha
-        return (shifted + step * slope.sign()).clamp(0, 1).detach()
+        return (shifted + step * gradient_sign(model, shifted, y)).clamp(0, 1)
 
     def facts(self) -> dict[str, Any]:
-        """Return what decides the moved images."""
-        return {"adversary": {"method": "r_fgsm", "eps": float(self.eps), "printed": self.printed}}
+        """Return what decides the moved images, in plain values."""
+        return {"method": "r_fgsm", "eps": float(self.eps), "printed": self.printed}
 
     def describe(self) -> str:
         """Return one readable phrase."""

@@ -129,13 +129,13 @@ def test_a_recipe_trains_a_pair_of_one_width_behind_a_defence(place, digits):
 
 
 def test_steps_shorten_a_recipe_first_by_epochs_then_by_images(place, digits):
-    def told(steps, objective=None):
-        return SMALL.trained(digits, objective=objective, train_steps=steps, verbose=False).training
+    def told(steps, adversary=None):
+        return SMALL.trained(digits, adversary=adversary, train_steps=steps, verbose=False).training
 
     # 1297 images are 13 batches of 100
     assert "1 epochs" in told(1)
     assert "2 epochs" in told(26)
-    assert "R-FGSM, eps 0.3)" in told(1, SMALL.adversarial)
+    assert "R-FGSM, eps 0.3)" in told(1, SMALL.adversary)
     for wrong in ({"precision": "xnor"}, {"train_steps": 0}):
         with pytest.raises(InputError):
             SMALL.trained(digits, verbose=False, **wrong)
