@@ -18,8 +18,8 @@ from tests.core.record_examples import RECORDS as MADE
 # contents are the caller's: their types are free, or free within a word of settings
 FREE = {"codebook", "plan", "results"}
 MAPPINGS = {
-    "settings", "dataset", "network", "reference", "packages", "numbers", "machine", "left_out",
-    "voting", "size_quantiles", "clean_right", "right", "draw_right", "defences",
+    "settings", "dataset", "network", "networks", "reference", "packages", "numbers", "machine",
+    "left_out", "voting", "size_quantiles", "clean_right", "right", "draw_right", "defences",
 }  # fmt: skip
 EACH = {
     "labels", "example_ids", "base_correct", "defended_correct", "verdicts", "reasons", "votes",
