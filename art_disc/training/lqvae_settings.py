@@ -48,7 +48,9 @@ class LQVAESettings(Shown):
         latent: Bits of a code.
         eta: Threshold > 0 of the quantiser H; 0.67449 halves a standard normal variable.
         soft_c: c > 0 of the soft quantiser, which is H for c = 0.
-        noise: What sigma N is multiplied by where latent variables are drawn, >= 0.
+        noise: What sigma N is multiplied by where latent variables are drawn, >= 0. With the
+            paper's 1 the means may stay between the thresholds, where mean inference gives every
+            image the code of ones; the reports show it, and less noise cures it.
         lipschitz: K > 0, the length that the penalty asks of a gradient for images on [-1, 1], or
             the bound of a `bounded` encoder on [-1, 1] (2 K for images on [0, 1]).
         penalty: `jacobian`, (|J^T u|_2 - K)^2 in a random unit direction u of the latent space;
