@@ -148,6 +148,23 @@ def test_training_against_it_raises_the_accuracy_under_the_attack():
     assert abs(result.robust_accuracy - robust) < 0.02
 
 
+def test_the_first_look_is_by_code_flips_and_not_through_the_surrogate():
+    """A surrogate without a gradient leaves PGD its random start."""
+    data = ad.data.as_dataset((one_sure_pixel(), one_sure_pixel()))
+    blind = ad.PixelDiscretization(ad.Codebook([0.0, 1.0]), lambda x: 0 * x)
+    looks = []
+    for adversary in (Adversary(0.1), CodeAdversary(0.1)):
+        net = nn.Sequential(nn.Flatten(), nn.Linear(25, 2))
+        net[1].weight.data[0], net[1].weight.data[1] = -1, 1
+        net[1].bias.data = torch.tensor([12.5, -12.5])
+        options = {"learning_rate": 1e-6, "adversary": adversary, "defences": [blind], **FAST}
+        result = train(net, data, **options)
+        assert result.accuracy > 0.95
+        looks.append(result.robust_accuracy)
+    assert looks[0] > 0.5
+    assert looks[1] < 0.1
+
+
 def test_an_image_without_a_choice_stays_its_code_image(images):
     x, y = images
     moved = perturbed(behind(digits_net()), x.round(), y, CodeAdversary(0.4), seeded())
