@@ -24,6 +24,8 @@ from art_disc.networks.certified import (
     set_leaks_,
 )
 from art_disc.networks.connections import Connections, LocalConnections, RandomConnections
+from art_disc.networks.from_brevitas import from_brevitas
+from art_disc.networks.int8 import Int8Linear, with_int8
 from art_disc.networks.latent import clamp_after_steps, clamp_latent_
 from art_disc.networks.lqvae import (
     LatentEncoder,
@@ -36,7 +38,7 @@ from art_disc.networks.lqvae import (
 )
 from art_disc.networks.named import named_network
 from art_disc.networks.norms import norm_bound
-from art_disc.networks.sign import sign
+from art_disc.networks.sign import SignActivation, sign
 from art_disc.networks.sign_gradient import SignGradient
 from art_disc.networks.verifiable import verifiable_bnn
 from art_disc.networks.weights import load_weights, save_weights, weights_hash, weights_header
@@ -51,6 +53,7 @@ __all__ = [
     "Connections",
     "Convolution",
     "DigitsNet",
+    "Int8Linear",
     "LQVAENet",
     "LatentEncoder",
     "LocalConnections",
@@ -59,6 +62,7 @@ __all__ = [
     "ParametrisedRamp",
     "RandomConnections",
     "ResNet32",
+    "SignActivation",
     "SignGradient",
     "Stack",
     "alexnet",
@@ -69,6 +73,7 @@ __all__ = [
     "default_stack",
     "fcn1",
     "fcn2",
+    "from_brevitas",
     "hard_code",
     "ibp_initialised_",
     "latent_decoder",
@@ -83,4 +88,5 @@ __all__ = [
     "verifiable_bnn",
     "weights_hash",
     "weights_header",
+    "with_int8",
 ]

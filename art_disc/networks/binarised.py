@@ -124,6 +124,9 @@ class _Binarised(FixedSigns, nn.Module):
 
         0 where there is no connection, whatever the latent weight.
         """
+        return self.weight if self.is_fixed else self._signs_of_latent()
+
+    def _signs_of_latent(self) -> Tensor:
         how, made = self.binarization, self.weight
         if how.weights != "real":
             # torch's clamp has the gradient 1 at -1 and 1 themselves
@@ -140,6 +143,11 @@ class _Binarised(FixedSigns, nn.Module):
         if self.is_fixed:
             return self.fixed_alpha
         return self.weight.abs().flatten(1).mean(dim=1)
+
+    @property
+    def scales(self) -> Tensor:
+        """`alpha`, or ones."""
+        return self.weight.new_ones(len(self.weight)) if self.alpha is None else self.alpha
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the layer of torch's name returns, of signs.

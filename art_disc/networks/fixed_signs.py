@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from art_disc.core.errors import InputError
@@ -38,6 +39,13 @@ class FixedSigns:
         if f"{prefix}weight" in state_dict:
             self._fix(prefix + ALPHA in state_dict)
         super()._load_from_state_dict(state_dict, prefix, *args, **options)  # type: ignore[misc] # torch's
+        if self.is_fixed:
+            # whatever was given: the weights of such a layer are used as they are
+            with torch.no_grad():
+                self.weight.copy_(self._signs_of_latent())
+
+    def _signs_of_latent(self) -> Tensor:
+        raise NotImplementedError
 
     def _check_mode(self) -> None:
         """Refuse to run in training mode without latent weights.
@@ -47,8 +55,8 @@ class FixedSigns:
         """
         if self.training and self.is_fixed:
             msg = (
-                f"this {type(self).__name__} has the signs of its weights alone, read from a file "
-                "of save_weights(..., signs=...), so that it cannot be trained; call eval() to "
-                "predict, or load a file of latent weights"
+                f"this {type(self).__name__} has the signs of its weights alone (from a file of "
+                "save_weights(..., signs=...), with_int8 or from_brevitas), so that it cannot "
+                "be trained; call eval() to predict, or load a file of latent weights"
             )
             raise InputError(msg)

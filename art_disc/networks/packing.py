@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -50,8 +49,7 @@ def pack(model: nn.Module, form: str) -> tuple[Arrays, dict[str, Any]]:
     told: dict[str, Any] = {}
     for name, layer in layers.items():
         signs = layer.signs.numpy(force=True).astype(np.int8)
-        scales = torch.ones(len(signs)) if layer.alpha is None else layer.alpha
-        arrays[f"{name}.{ALPHA}"] = scales.numpy(force=True)
+        arrays[f"{name}.{ALPHA}"] = layer.scales.numpy(force=True)
         told[name] = {"form": form, **_facts(layer)}
         if form == "int8":
             arrays[f"{name}.weight"] = signs

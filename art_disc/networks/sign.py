@@ -6,10 +6,10 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from art_disc.core.checks import check_choice
+from art_disc.core.checks import check_choice, check_positive
 from art_disc.surrogates import straight_through
 
 
@@ -103,3 +103,28 @@ def estimating(estimator: str | None) -> Iterator[None]:
 def chosen(own: str) -> str:
     """Return the estimator of the block that this is called in; `own` outside of any."""
     return _CHOSEN.get() or own
+
+
+class SignActivation(nn.Module):
+    """A scale times the sign of x, as a module between layers; see `sign`.
+
+    Args:
+        scale: What the signs are multiplied by; the estimator sees x / scale.
+        estimator: Gradient of the sign, unless an attack chooses another one.
+
+    Raises:
+        InputError: A scale that is not positive, or an unknown estimator.
+    """
+
+    def __init__(self, scale: float = 1.0, *, estimator: str = "hard_tanh") -> None:
+        super().__init__()
+        self.scale = check_positive(scale, "scale")
+        self.estimator = check_choice(estimator, "estimator", ESTIMATORS)
+
+    def extra_repr(self) -> str:
+        """Tell scale and estimator: the cache of trainings knows a network by its description."""
+        return f"{self.scale}, estimator={self.estimator!r}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return values -scale and +scale in the shape of x."""
+        return self.scale * sign(x / self.scale, chosen(self.estimator))

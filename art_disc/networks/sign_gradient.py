@@ -14,7 +14,7 @@ from art_disc.core.showing import Shown
 from art_disc.networks.binarised import Binarization
 from art_disc.networks.integer import Thresholds
 from art_disc.networks.latent import binarised_layers
-from art_disc.networks.sign import ESTIMATORS, estimating
+from art_disc.networks.sign import ESTIMATORS, SignActivation, estimating
 from art_disc.surrogates import Vocabulary
 
 _MOST = 20
@@ -104,6 +104,7 @@ def _estimators(model: nn.Module) -> set[str]:
     """Return the estimators that a network's binarised activations have of their own."""
     layers = [one.binarization for one in binarised_layers(model)]
     found = {how.estimator for how in layers if how.activations != "real"}
+    found |= {one.estimator for one in model.modules() if isinstance(one, SignActivation)}
     # those of whole numbers have the usual one, unless the block that they run in has another
     whole = any(isinstance(module, Thresholds) for module in model.modules())
     return found | {Binarization().estimator} if whole else found

@@ -199,6 +199,17 @@ def test_fit_clamps_latent_weights(network, digits, x, y):
     assert not torch.equal(net.layers[1].weight, before)
 
 
+def test_fit_clamps_with_an_optimiser_that_is_set_later(network, digits, x, y):
+    net = copy.deepcopy(network)
+    net.layers[1].weight.data *= 100
+    classifier = ad.build_classifier(net, data=digits)
+    classifier.set_params(optimizer=torch.optim.SGD(net.parameters(), lr=0.1))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        classifier.fit(x[:30], y[:30], batch_size=30, nb_epochs=1)
+    assert net.layers[1].weight.abs().max() == 1
+
+
 def test_a_trainer_that_steps_by_itself_clamps_too(network, digits, x, y):
     net = copy.deepcopy(network)
     net.layers[1].weight.data *= 100
