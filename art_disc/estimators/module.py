@@ -101,8 +101,8 @@ class DefendedModule(nn.Module):
 
     @property
     def options(self) -> dict[str, Any]:
-        """What a module around the same network is made with, but for the defences."""
-        names = ("standardisation", "channels_first", "upper", "through")
+        """What a module around the same network is made with, but for defences and `through`."""
+        names = ("standardisation", "channels_first", "upper")
         return {name: getattr(self, name) for name in names}
 
     def forward(self, x: Tensor) -> Any:
