@@ -34,6 +34,7 @@ from studies import common
 BATCHES = (1, 128, 1024)
 WIDTHS = {"fcn1": 6144, "fcn2": 600}
 NETWORKS = {"fcn1": fcn1, "fcn2": fcn2, "binarynet_cifar": binarynet_cifar, "resnet20": resnet20}
+FILES = ("fcn1", "bnn"), *((n, w) for n in NETWORKS if n != "fcn1" for w in ("bnn", "xnor"))
 LEAST_SECONDS, LEAST_CALLS = 0.3, 3
 
 
@@ -103,10 +104,10 @@ def whole(name: str, folder: Path) -> list[dict]:
     network, rows = made(name), {n: {"network": name, "images": n} for n in BATCHES}
     expected = {n: network(x) for n, x in images.items()}
     file = save_weights(network, folder / "w.npz", signs="bits")
-    for kind in ("latent", "signs", "integers"):
+    for kind in ("latent", "signs", "int8"):
         if kind == "signs":
             load_weights(network, file)
-        elif kind == "integers":
+        elif kind == "int8":
             network = with_int8(network)
             assert any(isinstance(one, Int8Linear) for one in network.modules())  # noqa: S101
         for n, x in images.items():
@@ -121,7 +122,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         results = {
-            "files": [files(name, word, place) for name in NETWORKS for word in ("bnn", "xnor")],
+            "files": [files(name, word, place) for name, word in FILES],
             "milliseconds_of_products": [
                 products(width, n) for width in WIDTHS.values() for n in BATCHES
             ],
