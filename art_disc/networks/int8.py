@@ -38,7 +38,8 @@ def with_int8(network: nn.Module) -> nn.Module:
 
     Each `BinarizedLinear` of binarised weights and activations becomes an `Int8Linear`, and no
     layer keeps latent weights: signs are not taken anew in every pass. What is no number (NaN)
-    becomes some number in int8. How much faster it is, and where, is in docs/binarised.md.
+    becomes some number in int8. `studies/binarised_cost.py` measures what it saves: much on a
+    processor that multiplies int8, perhaps nothing on another.
 
     Args:
         network: It stays as it is.
