@@ -104,13 +104,13 @@ def tables(found: dict[str, StudyRecord]) -> list[str]:
         for name, one in found.items()
     ]
     lines = ["", *common.markdown(("input", "eps", "clean", "one FGSM", "suite"), rows)]
-    heads = ("fgsm", "pgd", "apgd_ce", "apgd_dlr", "code_space")
     for name, one in found.items():
         left: dict[str, dict[str, str]] = {}
         for row in one["found"]["attacks"]:
             if row["surrogate"]:
                 through = row["surrogate"].removeprefix("identity+")
                 left.setdefault(through, {})[row["attack"]] = f"{100 * row['value']:.1f} %"
+        heads = list(dict.fromkeys(attack for cells in left.values() for attack in cells))
         each = [(f"`{key}`", *(cells.get(a, "") for a in heads)) for key, cells in left.items()]
         lines += common.markdown((f"{name.replace('_', ' ')}, through", *heads), each)
     return lines

@@ -56,6 +56,15 @@ def test_the_table_of_the_attack_on_codes_is_made_from_its_result():
     assert DOCS.read_text(encoding="utf-8") == page()
 
 
+def test_the_tables_of_attacked_signs_are_made_from_their_results():
+    from studies.binarised_attacks import DOCS, page, results
+
+    assert DOCS.read_text(encoding="utf-8") == page()
+    found = results()["bare"]["found"]
+    assert found["fgsm"]["value"] - found["suite"]["value"] > 0.3
+    assert found["no_gradient_of_its_own"] == 0
+
+
 def test_the_page_of_attacks_is_made_from_the_tables_and_the_result_file():
     from studies.zoo_digits import DOCS, page
 

@@ -125,7 +125,8 @@ SHARED: dict[str, dict[str, Any]] = {
         "metavar": "NAME",
         "default": "default",
         "help": "built-in network: default (by the size of the images), or a binarised one, fcn1, "
-        "fcn2, binarynet_cifar, resnet20 or alexnet, in another way fcn2:xnor, fcn2:real",
+        "fcn2, binarynet_cifar, resnet20, alexnet or verifiable_bnn, in another way fcn2:xnor, "
+        "fcn2:real",
     },
     "--model": {
         "metavar": "MODULE:FACTORY",

@@ -10,6 +10,7 @@ from art_disc.networks.architectures import default_network
 from art_disc.networks.binarised import BINARIZATIONS
 from art_disc.networks.binarised_networks import alexnet, binarynet_cifar, fcn1, fcn2, resnet20
 from art_disc.networks.sign_gradient import SignGradient
+from art_disc.networks.verifiable import verifiable_bnn
 
 # made of (input_shape, nb_classes); `bnn` unless they are told otherwise
 BINARISED: dict[str, Callable[..., nn.Module]] = {
@@ -18,6 +19,7 @@ BINARISED: dict[str, Callable[..., nn.Module]] = {
     "binarynet_cifar": binarynet_cifar,
     "resnet20": resnet20,
     "alexnet": alexnet,
+    "verifiable_bnn": verifiable_bnn,
 }
 
 

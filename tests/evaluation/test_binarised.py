@@ -285,12 +285,13 @@ def test_a_sweep_crosses_signs_with_networks_that_have_them():
 
 
 @pytest.mark.parametrize(
-    "word", ["default", "fcn2", "fcn2:real", "fcn2:paper", "fcn2:binary_weights"]
+    "word",
+    ["default", "fcn2", "fcn2:real", "fcn2:paper", "fcn2:binary_weights", "verifiable_bnn"],
 )
 def test_a_word_says_what_signs_its_network_has(word):
-    classifier = ad.build_classifier(
-        named_network(word)((1, 8, 8), 10), input_shape=(1, 8, 8), nb_classes=10
-    )
+    shape = (1, 28, 28)
+    network = named_network(word)(shape, 10)
+    classifier = ad.build_classifier(network, input_shape=shape, nb_classes=10)
     assert own_signs(classifier) == named_signs(word)
 
 
