@@ -71,6 +71,17 @@ def test_the_page_of_attacks_is_made_from_the_tables_and_the_result_file():
     assert DOCS.read_text(encoding="utf-8") == page()
 
 
+def test_the_matrix_of_signs_has_no_flaw_and_no_gradient_less_than_its_twin():
+    from art_disc.core.records.zoo import ZooRecord
+    from studies.zoo_digits import BINARISED
+
+    record = ZooRecord.load(BINARISED)
+    assert record.flaws() == ()
+    for cell in record.cells:
+        twin = record.cell(cell.attack, "real")
+        assert not cell.zero_gradients or twin.zero_gradients, cell
+
+
 def test_the_page_of_attacks_says_which_successes_kept_no_budget():
     from art_disc.core.records.zoo import ZooRecord
     from studies.zoo_digits import DOCS, FILE, about
