@@ -4,7 +4,7 @@ python -m studies.zoo_digits            the matrix, in studies/results/zoo_digit
 python -m studies.zoo_digits --column randdisc      that column alone; the others stay
 python -m studies.zoo_digits --attacks pgd,square   these rows alone; the others stay
 python -m studies.zoo_digits --binarised    the matrix of a binarised network, alone and behind two
-                                        bits, beside its real twin, in results/zoo_binarised.json
+                                        bits, beside its real twin, in results/zoo_digits_binarised.json
 python -m studies.zoo_digits --docs     docs/attacks.md again, from these files and the table
 """
 
@@ -29,7 +29,7 @@ from studies import common
 
 DOCS = Path(__file__).parents[1] / "docs" / "attacks.md"
 FILE = common.RESULTS / "zoo_digits.json"
-BINARISED = common.RESULTS / "zoo_binarised.json"
+BINARISED = common.RESULTS / "zoo_digits_binarised.json"
 TWO_BITS = ("bitdepth:bits=2",)
 # both as published for MNIST; the matrix asks whether attacks run, so a few draws will do
 FEW = {"eot_samples": 2, "vote_samples": 4}
