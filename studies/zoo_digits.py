@@ -3,8 +3,8 @@
 python -m studies.zoo_digits            the matrix, in studies/results/zoo_digits.json
 python -m studies.zoo_digits --column randdisc      that column alone; the others stay
 python -m studies.zoo_digits --attacks pgd,square   these rows alone; the others stay
-python -m studies.zoo_digits --binarised    the matrix of a binarised network, alone and behind two
-                                        bits, beside its real twin, in results/zoo_digits_binarised.json
+python -m studies.zoo_digits --binarised    a binarised network, alone and behind two bits, beside
+                                        its real twin, in zoo_digits_binarised.json
 python -m studies.zoo_digits --docs     docs/attacks.md again, from these files and the table
 """
 
