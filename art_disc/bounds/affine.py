@@ -27,11 +27,11 @@ class Affine(ABC):
         """Return rows (m, ...) of the output, times A: rows of each input."""
 
     @abstractmethod
-    def pull_at(self, rows: Tensor, places: Tensor, shape: tuple[int, ...]) -> tuple[Part, ...]:
+    def pull_at(self, rows: Tensor, places: Tensor) -> tuple[Part, ...]:
         """Return rows (m, p) of p places of the flattened output, times A: a part for each input.
 
         A part is the places of the flattened input that these may depend on, rising, and the rows
-        there. `shape` is the output's.
+        there.
         """
 
     @property
@@ -90,12 +90,7 @@ class Dense(Affine):
         """See `Affine`."""
         return tuple(rows @ weight for weight in self.weights)
 
-    def pull_at(
-        self,
-        rows: Tensor,
-        places: Tensor,
-        shape: tuple[int, ...],  # noqa: ARG002
-    ) -> tuple[Part, ...]:
+    def pull_at(self, rows: Tensor, places: Tensor) -> tuple[Part, ...]:
         """See `Affine`."""
         return tuple((torch.arange(w.shape[1]), rows @ w[places]) for w in self.weights)
 
@@ -147,12 +142,7 @@ class Convolution(Affine):
         )
         return (pulled,)
 
-    def pull_at(
-        self,
-        rows: Tensor,
-        places: Tensor,
-        shape: tuple[int, ...],  # noqa: ARG002
-    ) -> tuple[Part, ...]:
+    def pull_at(self, rows: Tensor, places: Tensor) -> tuple[Part, ...]:
         """See `Affine`."""
         sides = [self._side(axis) for axis in (0, 1)]
         after = [len(side) for side in sides]
@@ -194,10 +184,11 @@ class Convolution(Affine):
 
 @dataclass(frozen=True, slots=True)
 class Scale(Affine):
-    """A factor and an offset for each value, or each channel: both broadcast to images."""
+    """A factor and an offset for each value, or each channel, which broadcast to `shape`."""
 
     factor: Tensor
     offset: Tensor | None
+    shape: tuple[int, ...]
 
     def linear(self, *values: Tensor, absolute: bool = False) -> Tensor:
         """See `Affine`."""
@@ -207,14 +198,9 @@ class Scale(Affine):
         """See `Affine`."""
         return (rows * self.factor,)
 
-    def pull_at(
-        self,
-        rows: Tensor,
-        places: Tensor,
-        shape: tuple[int, ...],
-    ) -> tuple[Part, ...]:
+    def pull_at(self, rows: Tensor, places: Tensor) -> tuple[Part, ...]:
         """See `Affine`."""
-        return ((places, rows * self.factor.expand(shape).reshape(-1)[places]),)
+        return ((places, rows * self.factor.expand(self.shape).reshape(-1)[places]),)
 
     @property
     def terms(self) -> int:
@@ -238,12 +224,7 @@ class Reshape(Affine):
         """See `Affine`."""
         return (rows.reshape(len(rows), *self.before),)
 
-    def pull_at(
-        self,
-        rows: Tensor,
-        places: Tensor,
-        shape: tuple[int, ...],  # noqa: ARG002
-    ) -> tuple[Part, ...]:
+    def pull_at(self, rows: Tensor, places: Tensor) -> tuple[Part, ...]:
         """See `Affine`."""
         return ((places, rows),)
 
@@ -272,12 +253,7 @@ class Sum(Affine):
         """See `Affine`."""
         return tuple(-rows if sign < 0 else rows for sign in self.signs)
 
-    def pull_at(
-        self,
-        rows: Tensor,
-        places: Tensor,
-        shape: tuple[int, ...],  # noqa: ARG002
-    ) -> tuple[Part, ...]:
+    def pull_at(self, rows: Tensor, places: Tensor) -> tuple[Part, ...]:
         """See `Affine`."""
         return tuple((places, sign * rows) for sign in self.signs)
 

@@ -92,7 +92,7 @@ def normalisation(
     if module.bias is not None:
         offset = offset + module.bias
     kept = (-1, *(1,) * (len(shape) - 1))
-    return Scale(factor.view(kept), offset.view(kept))
+    return Scale(factor.view(kept), offset.view(kept), shape)
 
 
 @layer(nn.ReLU)
@@ -180,7 +180,7 @@ def _average_pool(module: nn.AvgPool2d, shape: Shape) -> list[Step]:
         return [average]
     # a window counts what lies within the image
     inside = average.linear(torch.ones(1, *shape, dtype=torch.float64))[0]
-    return [average, Scale(1 / inside, None)]
+    return [average, Scale(1 / inside, None, tuple(inside.shape))]
 
 
 def _even(module: Any, shape: Shape) -> tuple[int, int]:
@@ -211,7 +211,7 @@ def arithmetic(function: Any, operands: Sequence[Any], shape: Shape) -> list[Ste
     if signs and list(operands) == [None, None]:
         return [Sum(signs)]
     if function is operator.neg:
-        return [Scale(-torch.ones((), dtype=torch.float64), None)]
+        return [Scale(-torch.ones((), dtype=torch.float64), None, shape)]
     first, second = operands
     if first is second is None:
         refuse(f"{function.__name__} of what is not constant")
@@ -221,11 +221,11 @@ def arithmetic(function: Any, operands: Sequence[Any], shape: Shape) -> list[Ste
         # value + c, value - c, c + value, c - value
         turned = first is not None
         factor, sign = (one * signs[1], 1) if turned else (one, signs[1])
-        return [Scale(factor, sign * constant)]
+        return [Scale(factor, sign * constant, shape)]
     if function is operator.mul:
-        return [Scale(constant, None)]
+        return [Scale(constant, None, shape)]
     if function is operator.truediv and first is None:
-        return [Scale(1 / constant, None)]
+        return [Scale(1 / constant, None, shape)]
     refuse(f"{function.__name__} of what is not constant")
 
 

@@ -175,14 +175,15 @@ def _users(graph: Graph) -> list[list[int]]:
 def _folded(graph: Graph) -> Graph:
     """Fold factors into the convolution or matrix before them, and averages into the one behind."""
     steps, users = list(graph.steps), _users(graph)
-    identity = Scale(torch.ones((), dtype=torch.float64), None)
+    one = torch.ones((), dtype=torch.float64)
     for made, step, taken in graph:
         before = taken[0]
         maker = steps[before - 1] if before else None
         if isinstance(step, Scale) and users[before] == [made]:
             merged = _scaled(maker, step)
             if merged is not None:
-                steps[before - 1], steps[made - 1] = merged, identity
+                steps[before - 1] = merged
+                steps[made - 1] = replace(step, factor=one, offset=None)
         if isinstance(steps[made - 1], Dense) and isinstance(maker, Reshape):
             source = graph.inputs[before - 1][0]
             pooled = steps[source - 1] if source else None

@@ -14,7 +14,7 @@ from art_disc.bounds.tables import Tables
 from art_disc.core.showing import Shown
 
 # patterns of the tables that single neurons are bounded by
-_PATTERNS = 1 << 10
+_NEURON_PATTERNS = 1 << 10
 _ROWS = 256
 
 
@@ -63,7 +63,8 @@ class TabledBounds(Shown):
         for _, places in self.tables.groups(source, unstable):
             for own in places.split(_ROWS):
                 eye = torch.eye(len(own), dtype=low.dtype)
-                least = self.sums(source, own, torch.cat([eye, -eye])).merged(_PATTERNS).least()
+                sums = self.sums(source, own, torch.cat([eye, -eye]))
+                least = sums.merged(_NEURON_PATTERNS).least()
                 low[own], high[own] = least[: len(own)], -least[len(own) :]
         shape = box[0].shape
         self.bounds.meet(source, (low.reshape(shape), high.reshape(shape)))
@@ -120,7 +121,7 @@ class TabledBounds(Shown):
         offset = step.offset_at(places, shape)
         found.constant = found.constant + rows @ (offset + rows.new_zeros(len(places)))
         self._charge(found, value, places, rows, step.size(*largest).flatten(), step.terms)
-        return list(zip(taken, step.pull_at(rows, places, shape), strict=True))
+        return list(zip(taken, step.pull_at(rows, places), strict=True))
 
 
 def _together(one: Part, other: Part) -> Part:

@@ -247,7 +247,7 @@ class Tables(Shown):
         eye = torch.eye(len(places), dtype=self.low[0].dtype)
         total = eye.new_zeros(())
         sums = Sums.of(self.choices, eye.new_zeros(len(places)) + step.offset_at(places, shape))
-        for source, (inputs, matrix) in zip(taken, step.pull_at(eye, places, shape), strict=True):
+        for source, (inputs, matrix) in zip(taken, step.pull_at(eye, places), strict=True):
             # a weight of 0 may lead to units that no pattern is of
             used = (matrix != 0).any(dim=0)
             at, rows = inputs[used], matrix[:, used]

@@ -12,7 +12,9 @@ import torch
 from art_disc.certificates.certificate import Certificate
 from art_disc.certificates.problem import Finding
 from art_disc.certificates.run import Carried, Task
+from art_disc.certificates.spend import Spend
 from art_disc.core.budget import each_budget
+from art_disc.core.files import check_folder
 from art_disc.core.records.certificate import CertificateCurveRecord, CertificateRecord
 from art_disc.core.showing import Shown
 from art_disc.estimators.contract import Classifier
@@ -59,14 +61,22 @@ def folder_of(out: str | Path, eps: float) -> Path:
 
 # ART's predict draws from torch's global stream, which is the caller's
 @torch.random.fork_rng(devices=[])
-def certificate_curve(
+def certificate_curve(  # noqa: PLR0913 - as `certify`
     classifier: Classifier,
     x: Any,
     y: Any = None,
     *,
     eps: float | Sequence[float],
+    method: str = "enumeration",
+    arithmetic: str = "float",
+    max_free: int = 12,
+    rule: str = "exact",
+    domain: str = "real",
+    spend: Spend | None = None,
+    n_jobs: int = 1,
+    batch_size: int = 1024,
     out: str | Path | None = None,
-    **options: Any,
+    verbose: bool = True,
 ) -> CertificateCurve:
     """Certify at several budgets, from the largest to the smallest.
 
@@ -80,8 +90,16 @@ def certificate_curve(
         y: True labels; None: the classifier's own predictions.
         eps: One or several l_inf budgets in the classifier's input range; a repeated one counts
             once.
+        method: This and those that follow as for `certify`.
+        arithmetic: `float` or `exact`.
+        max_free: Of `enumeration`.
+        rule: Which codewords count as reached.
+        domain: `real` or `8bit`.
+        spend: Of `complete`.
+        n_jobs: Processes.
+        batch_size: Code images classified at once.
         out: Folder; `certify` keeps its findings in `eps-EPS` of it, and goes on from them.
-        **options: Others of `certify`.
+        verbose: Show progress bars.
 
     Raises:
         InputError: As `certify`.
@@ -89,7 +107,23 @@ def certificate_curve(
         CurveInterrupted: Ctrl-C; its `partial` holds the budgets that were finished.
     """
     begun = time.perf_counter()
-    task = Task.of(classifier, x, y, eps=each_budget(eps), **options)
+    if out is not None:
+        check_folder(out)
+    task = Task.of(
+        classifier,
+        x,
+        y,
+        eps=each_budget(eps),
+        method=method,
+        arithmetic=arithmetic,
+        max_free=max_free,
+        rule=rule,
+        domain=domain,
+        spend=spend,
+        n_jobs=n_jobs,
+        batch_size=batch_size,
+        verbose=verbose,
+    )
     made: dict[float, Certificate] = {}
 
     def curve(*, complete: bool) -> CertificateCurve:

@@ -12,6 +12,7 @@ from art_disc.certificates.run import Task
 from art_disc.certificates.spend import Spend
 from art_disc.certificates.target import find_target, measured
 from art_disc.core.checks import check_choice
+from art_disc.core.files import check_folder
 from art_disc.core.inputs import Inputs
 from art_disc.estimators.contract import Classifier
 
@@ -64,7 +65,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
         rule: Which codewords count as reached: `exact`, or `paper`, the superset of eq. (2).
         domain: `real`, or `8bit`: the adversary, too, is confined to the levels v/255.
         spend: What `complete` may spend on each image that bounds leave, and `solver` of `seconds`;
-            None: `Spend()`.
+            None: `Spend()`. Refused for other methods, which search nothing.
         n_jobs: Processes that methods but `bounds` go over images in, one thread each; -1: one a
             core. Verdicts and reasons do not depend on it, but for `spend.seconds`.
         batch_size: Code images classified at once.
@@ -87,6 +88,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
 
     Source: Chen et al. 2018, section 4.3; the exact set of codes is ours.
     """
+    folder = None if out is None else check_folder(out)
     task = Task.of(
         classifier,
         x,
@@ -103,7 +105,7 @@ def certify(  # noqa: PLR0913 - everything after the labels is a keyword
         verbose=verbose,
     )
     (budget,) = task.threats
-    return task.certificate(budget, None if out is None else Path(out))
+    return task.certificate(budget, folder)
 
 
 # as above

@@ -100,7 +100,7 @@ class Task:
         begun = time.perf_counter()
         check_choice(method, "method", METHODS)
         check_count(batch_size, "batch_size")
-        allowed = check_spend(spend)
+        allowed = check_spend(spend, method)
         target = find_target(_arithmetic(classifier, method, arithmetic))
         inputs = Inputs.of(classifier)
         images = inputs.images(x)

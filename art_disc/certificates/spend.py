@@ -7,6 +7,9 @@ from art_disc.core.checks import check_count, check_positive
 from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
 
+# methods that search nothing; one of a user's own may
+_IDLE = ("enumeration", "bounds")
+
 
 @dataclass(frozen=True, slots=True)
 class Spend(Shown):
@@ -32,15 +35,20 @@ class Spend(Shown):
         check_positive(self.megabytes, "spend.megabytes")
 
 
-def check_spend(spend: Any) -> Spend:
-    """Return a `Spend`, the usual one for None.
+def check_spend(spend: Any, method: str | None) -> Spend:
+    """Return what a method may spend, the usual for None.
 
     Raises:
-        InputError: It is another object, a dict for example.
+        InputError: It is no `Spend` (a dict for example), or the method, none perhaps, searches
+            nothing and so spends nothing.
     """
     if spend is None:
         return Spend()
     if not isinstance(spend, Spend):
         msg = f"spend must be a Spend, got {spend!r}; write Spend(nodes=10_000, seconds=20)"
+        raise InputError(msg)
+    if method is None or method in _IDLE:
+        what = "no certificate is asked for" if method is None else f"method {method!r} has none"
+        msg = f"spend is what a search may take, and {what}; leave it out, or ask for 'complete'"
         raise InputError(msg)
     return spend

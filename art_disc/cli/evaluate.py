@@ -21,6 +21,7 @@ from art_disc.cli.options import (
     refuse,
     say,
     share,
+    spend_of,
 )
 
 
@@ -88,18 +89,16 @@ def _checks(parser: ArgumentParser) -> None:
         help="also certify at every budget, by the method named, else by enumeration, and check "
         "that no attack contradicts it",
     )
-    parser.add_argument("--max-free", type=int, default=12, help="see art-disc certify")
-    share(parser, *SPEND)
+    share(parser, "--max-free", *SPEND)
 
 
 def _certificate(options: Namespace) -> dict[str, Any]:
-    """Return what is to be certified; refuse what is spent by no method that is asked for."""
-    from art_disc.metrics import Spend
-
-    others = tuple(dest for dest in COST if dest not in ONLY.get(options.certify, ()))
-    refuse(options, others, "is of --certify complete")
-    spend = Spend(**given(options, *COST))
-    return {"certify": options.certify, "max_free": options.max_free, "spend": spend}
+    """Return what is to be certified; refuse what is of no method that is asked for."""
+    for owner, dests in ONLY.items():
+        others = tuple(dest for dest in dests if dest not in ONLY.get(options.certify, ()))
+        refuse(options, others, f"is of --certify {owner}")
+    words = given(options, *ONLY["enumeration"])
+    return {"certify": options.certify, "spend": spend_of(options), **words}
 
 
 def run(options: Namespace) -> int:

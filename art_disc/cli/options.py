@@ -214,17 +214,23 @@ def refuse(options: Namespace, dests: tuple[str, ...], why: str) -> None:
             raise InputError(msg)
 
 
-def method_words(options: Namespace) -> dict[str, Any]:
-    """Return by what method `certify` is to decide, and at what cost; refuse what is of another."""
+def spend_of(options: Namespace) -> Any:
+    """Return what a search may spend; None where no option says it."""
     from art_disc.metrics import Spend
 
+    words = given(options, *COST)
+    return Spend(**words) if words else None
+
+
+def method_words(options: Namespace) -> dict[str, Any]:
+    """Return by what method `certify` is to decide, and at what cost; refuse what is of another."""
     method = options.method or "enumeration"
     for owner, dests in ONLY.items():
         others = tuple(dest for dest in dests if dest not in ONLY.get(method, ()))
         refuse(options, others, f"is of --method {owner}, not of {method}")
     words = given(options, "method", *ONLY["enumeration"])
-    spend = Spend(**given(options, *COST))
-    return {"spend": spend, "n_jobs": 1 if options.jobs is None else options.jobs, **words}
+    jobs = 1 if options.jobs is None else options.jobs
+    return {"spend": spend_of(options), "n_jobs": jobs, **words}
 
 
 @contextmanager

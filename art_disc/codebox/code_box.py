@@ -97,6 +97,11 @@ class CodeBox(Shown):
         """Return these rows alone; one may come several times."""
         return replace(self, codes=self.codes[rows], counts=self.counts[rows])
 
+    def drawn(self, rng: np.random.Generator) -> IntArray:
+        """Draw a code image of each row: codes (rows, units)."""
+        place = (rng.random(self.counts.shape) * self.counts).astype(np.int64)
+        return np.asarray(np.take_along_axis(self.codes, place[..., None], axis=2)[..., 0])
+
     def pinned(self, unit: IntArray, code: IntArray) -> Self:
         """Return the box with one unit (rows,) of each row fixed to one code (rows,)."""
         rows = np.arange(len(self))

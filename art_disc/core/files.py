@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.core.errors import DataNotFoundError, FileFormatError
+from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 
 # bad zip, damaged or encrypted streams, unknown compression, broken npy headers, pickles
 _UNREADABLE = (
@@ -27,10 +27,45 @@ _UNREADABLE = (
 )
 
 
+def check_folder(path: str | Path) -> Path:
+    """Return a path where a folder is or can be made.
+
+    Raises:
+        InputError: It, or what it should lie in, is a file.
+    """
+    folder = Path(path)
+    there = next((part for part in (folder, *folder.parents) if part.exists()), None)
+    if there is not None and not there.is_dir():
+        msg = (
+            f"expected a folder, or a path where one can be made, got {str(path)!r}, and {there} "
+            "is a file; give another path"
+        )
+        raise InputError(msg)
+    return folder
+
+
+def make_folder(path: str | Path) -> Path:
+    """Make a folder where there is none, and those that it lies in.
+
+    Raises:
+        InputError: As `check_folder`.
+    """
+    folder = check_folder(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def replace_file(path: str | Path, content: bytes) -> Path:
-    """Write `content` beside `path` and move it there in one step."""
+    """Write `content` beside `path` and move it there in one step.
+
+    Raises:
+        InputError: The path is a folder, or what it should lie in is none.
+    """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        msg = f"expected the path of a file, got the folder {target}; add a file's name"
+        raise InputError(msg)
+    make_folder(target.parent)
     scratch = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         scratch.write_bytes(content)

@@ -10,6 +10,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from art_disc.core.errors import FileFormatError, FolderBusyError
+from art_disc.core.files import make_folder
 
 
 @contextmanager
@@ -18,8 +19,11 @@ def only_one(folder: Path, what: str) -> Iterator[None]:
 
     The system lets go of the lock when the process ends in whatever way, so nothing is to be
     cleaned up after a kill. Who holds it stands in `WHAT.pid`.
+
+    Raises:
+        InputError: The folder is a file.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     holder = folder / f"{what}.pid"
     try:
         lock = FileLock(folder / f"{what}.lock").acquire(timeout=0)

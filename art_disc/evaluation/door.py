@@ -11,6 +11,7 @@ from art.estimators.classification import PyTorchClassifier
 from art_disc.core.budget import each_budget
 from art_disc.core.checks import Float32Array, IntArray, check_images, check_labels
 from art_disc.core.errors import InputError
+from art_disc.core.files import check_folder
 from art_disc.core.inputs import Inputs
 from art_disc.core.layouts import check_shape
 from art_disc.core.seeds import derive_seed
@@ -32,6 +33,8 @@ def check_choices(*, out: str | Path | None, resume: bool, export: str | None) -
     if out is None and (resume or export):
         msg = f"{'resume' if resume else 'export'} needs out=, the folder of the run"
         raise InputError(msg)
+    if out is not None:
+        check_folder(out)
 
 
 def budgets_of(

@@ -103,7 +103,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
             an `integer_classifier`); True: `enumeration`. An example that is certified and yet
             broken shows in the record's `contradictions`.
         max_free: As for `metrics.certify`.
-        spend: As for `metrics.certify`: what `complete`, or `solver`, may spend on each image.
+        spend: As for `metrics.certify`: what `complete`, or `solver`, may spend on each image; refused
+            for others.
         n_ex: Attack the first `n_ex` test images; None: all.
         stratified: Draw the `n_ex` by class share instead; needed where images are sorted by class.
         batch_size: Images an attack gets at once; part of what makes a run repeatable.
@@ -147,9 +148,10 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     models = models_of(classifier, reference, seed)
     run = Runner(models, x, y, data.test_ids, upper, check_count(batch_size, "batch_size"), seed)
     run.draws = check_count(draws, "draws")
-    method = "enumeration" if certify is True else certify
-    certificate = {"method": method, "max_free": max_free, "spend": check_spend(spend)}
-    if certify:
+    method = "enumeration" if certify is True else certify or None
+    check_spend(spend, method)
+    certificate = {"method": method, "max_free": max_free, "spend": spend}
+    if method:
         _check_certifiable(run, norm, certificate)
     run.score_clean()
     run.facts = describe_run(classifier, data, y, training=training) | _facts(run, norm, budgets)
@@ -163,7 +165,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     _announce(run, trials, ctx, announce, verbose=verbose)
     if out is not None:
         _open(run, Path(out), resume=resume, export=export, trials=trials)
-    return _finish(run, trials, ctx, certificate if certify else None, verbose=verbose)
+    return _finish(run, trials, ctx, certificate if method else None, verbose=verbose)
 
 
 def _announce(

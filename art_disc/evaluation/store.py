@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from art_disc.core.checks import IntArray
 from art_disc.core.errors import InputError
+from art_disc.core.files import make_folder
 from art_disc.core.records import AttackOutcome, CertificateRecord, EvaluationRecord
 from art_disc.core.records.outcomes import CHECK_TIERS
 from art_disc.evaluation.planned import PlannedTrial, identity_of
@@ -167,7 +168,7 @@ def write_pictures(folder: Path, images: NDArray[np.uint8], ids: IntArray) -> No
     """Write images (n, h, w, channels) as PNG, each named by its id."""
     from PIL import Image
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for image, i in zip(images, ids, strict=True):
         plain = image[..., 0] if image.shape[-1] == 1 else image
         Image.fromarray(plain).save(folder / f"{int(i)}.png")

@@ -80,11 +80,11 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
     paper, _, number = name.partition("-table")
     check_choice(sample, "sample", SAMPLES)
     check_choice(method, "method", METHODS)
-    how: dict[str, Any] = {"max_free": max_free, "spend": check_spend(spend), "n_jobs": n_jobs}
-    how |= {"verbose": verbose}
+    how: dict[str, Any] = {"max_free": max_free, "n_jobs": n_jobs, "verbose": verbose}
     # before a training
-    Options(batch_size=1, **how)
-    how |= {"method": method, "out": Path(out) / f"{name}-{method}-{n_ex}-{sample}"}
+    allowed = check_spend(spend, method)
+    Options(batch_size=1, spend=allowed, **how)
+    how |= {"spend": spend, "method": method, "out": Path(out) / f"{name}-{method}-{n_ex}-{sample}"}
     # first: the code may change while it runs
     environment = Environment.here(threads=torch.get_num_threads())
     stage = Stage.of("mnist", data_dir, train_steps)
@@ -105,7 +105,7 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
             "sample": sample,
             "method": method,
             "max_free": max_free,
-            **{f"spend_{name}": value for name, value in asdict(how["spend"]).items()},
+            **{f"spend_{name}": value for name, value in asdict(allowed).items()},
             "train_steps": train_steps,
             "train_images": len(stage.data.x_train),
             "seed": seed,

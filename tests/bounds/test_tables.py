@@ -199,7 +199,7 @@ def test_rows_of_few_places_go_back_as_rows_of_all(network, kind):
             whole = rows.new_zeros(4, size).index_copy(1, places, rows)
             whole = whole.reshape(4, *graph.shapes[made])
             if isinstance(step, Affine):
-                found, wanted = step.pull_at(rows, places, graph.shapes[made]), step.pull(whole)
+                found, wanted = step.pull_at(rows, places), step.pull(whole)
                 offset = rows @ (
                     step.offset_at(places, graph.shapes[made]) + rows.new_zeros(len(places))
                 )
@@ -282,7 +282,5 @@ def test_a_convolution_knows_its_windows_at_every_border():
         x = torch.from_numpy(rng.normal(size=(3, 4, 7, 6)))
         out = step(x)
         places = torch.from_numpy(rng.choice(out[0].numel(), 9, replace=False))
-        ((inputs, matrix),) = step.pull_at(
-            torch.eye(9, dtype=torch.float64), places, tuple(out.shape[1:])
-        )
+        ((inputs, matrix),) = step.pull_at(torch.eye(9, dtype=torch.float64), places)
         assert torch.allclose(x.flatten(1)[:, inputs] @ matrix.T, out.flatten(1)[:, places])

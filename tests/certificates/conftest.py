@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from art_disc.codebooks import Codebook
 from art_disc.defences import PixelDiscretization
 from art_disc.estimators import build_classifier
+from studies.programmes import one_hidden
 
 
 class TinyNet(nn.Module):
@@ -51,24 +51,11 @@ def tiny():
     return make
 
 
-def wide(seed, pixels=24, hidden=6, lead=None):
-    """A random network of one hidden layer, and images all of whose pixels are free."""
-    rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
-    net = nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, 3))
-    book = Codebook([0.2, 0.8])
-    x = rng.uniform(0.45, 0.55, (10, 1, 2, pixels // 2)).astype(np.float32)
-    codes = torch.from_numpy(rng.choice([0.2, 0.8], (200, 1, 2, pixels // 2))).float()
-    with torch.no_grad():
-        # a margin that some images of codewords hold by little
-        net[-1].bias -= net(codes).mean(dim=0)
-        net[-1].bias[0] += float(lead or rng.uniform(2, 8)) * net(codes).std()
-    classifier = build_classifier(
-        net,
-        input_shape=(1, 2, pixels // 2),
-        nb_classes=3,
-        defences=[PixelDiscretization(book)],
-    )
+def wide(seed, pixels=24, hidden=6, lead=5.0):
+    """A random network of one hidden layer, and ten images all of whose pixels are free."""
+    rng, shape = np.random.default_rng(seed), (1, 2, pixels // 2)
+    x = rng.uniform(0.45, 0.55, (10, *shape)).astype(np.float32)
+    net, classifier = one_hidden(seed, rng, words=[0.2, 0.8], shape=shape, hidden=hidden, lead=lead)
     return classifier, net, x
 
 

@@ -18,8 +18,10 @@ from art_disc.core.errors import CertificateError, InputError
 from art_disc.defences import PixelDiscretization
 from art_disc.estimators import build_classifier
 from art_disc.metrics import certify
+from studies.programmes import against_programmes
+from studies.random_cases import make_case, small_cases
 from studies.random_networks import DEEP, KINDS
-from studies.soundness import against_enumeration, against_programmes, make_case, small_cases
+from studies.soundness import against_enumeration
 from tests.certificates.conftest import wide
 
 HALVES = Codebook([0.0, 1.0])

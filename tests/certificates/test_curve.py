@@ -1,6 +1,7 @@
 """Certificates over budgets: what is carried over is what would have been found, and saves work."""
 
 import dataclasses
+import inspect
 
 import numpy as np
 import pytest
@@ -36,6 +37,29 @@ def searched(monkeypatch):
 
     monkeypatch.setattr(method, "Search", watched)
     return seen
+
+
+def test_an_option_that_there_is_not_is_of_the_curve(task):
+    with pytest.raises(TypeError, match=r"certificate_curve\(\) got an unexpected .*'methd'"):
+        certificate_curve(*task, eps=0.1, methd="bounds")
+
+
+def test_the_options_are_those_of_certify(task):
+    mine, others = (inspect.signature(f).parameters for f in (certificate_curve, certify))
+    assert list(mine) == list(others)
+    for name in set(mine) - {"eps"}:
+        assert mine[name].default == others[name].default
+    assert {mine[name].kind for name in mine} == {others[name].kind for name in others}
+
+
+@pytest.mark.parametrize("certified", [certify, certificate_curve])
+def test_a_folder_that_is_a_file_is_refused_before_any_work(task, tmp_path, certified):
+    _, x, y = task
+    path = tmp_path / "file"
+    path.write_text("kept")
+    with pytest.raises(InputError, match="expected a folder"):
+        certified(None, x, y, eps=0.1, out=path)
+    assert path.read_text() == "kept"
 
 
 def test_carried_verdicts_are_those_of_each_budget_alone(task, searched, assert_witnesses):

@@ -193,20 +193,25 @@ def test_what_a_certificate_may_spend_is_refused_where_none_spends(capsys):
         code, _, err = run(capsys, "evaluate", *QUICK, *words, "--seconds", "3")
         assert code == 2
         assert "--seconds is of --certify complete; leave it out" in err
+    for words in ((), ("--certify", "bounds")):
+        code, _, err = run(capsys, "evaluate", *QUICK, *words, "--max-free", "3")
+        assert code == 2
+        assert "--max-free is of --certify enumeration; leave it out" in err
 
 
-@pytest.mark.parametrize("method", [(), ("bounds",), ("complete", "--nodes", "7")])
+@pytest.mark.parametrize("method", [("--max-free", "8"), ("bounds",), ("complete", "--nodes", "7")])
 def test_evaluate_with_certificate(capsys, tmp_path, method):
     code, _, _ = run(
         capsys, "evaluate", *QUICK, "--checks", "none", "--attacks", "fgsm", "--certify", *method,
-        "--max-free", "8",
         "--eps", "0.1", "--out", tmp_path,
     )  # fmt: skip
     assert code == 0
     record = EvaluationRecord.load(tmp_path / "record.json")
     assert record.certificates[0].eps == 0.1
-    assert record.certificates[0].method == (*method, "enumeration")[0]
-    assert record.certificates[0].settings["spend_nodes"] == (7 if len(method) > 1 else 10_000)
+    settings = record.certificates[0].settings
+    assert record.certificates[0].method == ("enumeration" if "--max-free" in method else method[0])
+    assert settings["max_free"] == (8 if "--max-free" in method else 12)
+    assert settings["spend_nodes"] == (7 if "--nodes" in method else 10_000)
     assert "ertified" in (tmp_path / "report.html").read_text()
 
 

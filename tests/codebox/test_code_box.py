@@ -63,6 +63,18 @@ def test_the_halves_of_a_split_are_disjoint_even_and_make_up_the_box(case, seed)
     assert np.array_equal(high, mask)
 
 
+def test_a_draw_is_any_of_the_code_images_of_its_row():
+    book = np.arange(4, dtype=np.float32)[:, None]
+    mask = np.array([[[1, 0, 1, 1], [0, 1, 0, 0]], [[0, 0, 1, 1], [1, 1, 0, 0]]], dtype=bool)
+    box = CodeBox.of_mask(mask, book).take(np.repeat([0, 1], 200))
+    drawn = box.drawn(np.random.default_rng(0))
+    assert drawn.shape == (400, 2)
+    for row, codes in enumerate((drawn[:200], drawn[200:])):
+        for unit in range(2):
+            assert set(codes[:, unit]) == set(np.flatnonzero(mask[row, unit]))
+    assert np.array_equal(drawn, box.drawn(np.random.default_rng(0)))
+
+
 def test_a_split_is_by_the_channel_that_is_widest():
     book = np.array([[0, 0.5], [0.1, 0], [0.2, 1], [0.05, 0.9]], dtype=np.float32)
     box = CodeBox.of_mask(np.ones((1, 1, 4), dtype=bool), book)

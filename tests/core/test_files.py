@@ -6,8 +6,17 @@ import zipfile
 import numpy as np
 import pytest
 
-from art_disc.core.errors import DataNotFoundError, FileFormatError
-from art_disc.core.files import read_json, read_npz, replace_file, write_json, write_npz
+from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
+from art_disc.core.files import (
+    check_folder,
+    make_folder,
+    read_json,
+    read_npz,
+    replace_file,
+    write_json,
+    write_npz,
+)
+from art_disc.core.journal import only_one
 
 
 class Bomb:
@@ -23,6 +32,28 @@ def test_a_file_is_written_whole_with_its_folder(tmp_path):
     replace_file(str(path), b"two")
     assert path.read_bytes() == b"two"
     assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_a_file_is_no_folder_and_a_folder_is_no_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"kept")
+    for there in (path, path / "a" / "b"):
+        for make in (check_folder, make_folder):
+            with pytest.raises(
+                InputError, match=r"expected a folder.*is a file; give"
+            ):
+                make(there)
+        with pytest.raises(InputError, match="is a file"), only_one(there, "run"):
+            pass
+        with pytest.raises(InputError, match="is a file"):
+            replace_file(there / "record.json", b"new")
+    with pytest.raises(InputError, match="expected the path of a file, got the folder"):
+        replace_file(tmp_path, b"new")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    assert path.read_bytes() == b"kept"
+    assert check_folder(tmp_path / "new") == tmp_path / "new"
+    assert not (tmp_path / "new").exists()
+    assert make_folder(str(tmp_path / "new" / "a")).is_dir()
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path, monkeypatch):

@@ -317,6 +317,27 @@ def test_a_spend_that_is_none_is_refused(digits, defended, spend):
         run(defended, digits, certify="complete", spend=spend, attacks=[CtrlC(defended)])
 
 
+@pytest.mark.parametrize(
+    ("certify", "told"),
+    [
+        (False, "no certificate is asked for"),
+        (True, "method 'enumeration' has none"),
+        ("bounds", "method 'bounds' has none"),
+    ],
+)
+def test_a_spend_on_no_search_is_refused(digits, defended, certify, told):
+    with pytest.raises(InputError, match=f"spend is what a search may take, and {told}"):
+        run(defended, digits, certify=certify, spend=Spend(nodes=3), attacks=[CtrlC(defended)])
+
+
+def test_a_run_into_a_file_is_refused_before_the_attacks(digits, defended, tmp_path):
+    path = tmp_path / "file"
+    path.write_text("kept")
+    with pytest.raises(InputError, match="expected a folder"):
+        run(defended, digits, out=path, attacks=[CtrlC(defended)])
+    assert path.read_text() == "kept"
+
+
 def test_a_new_run_clears_what_an_old_one_left(digits, defended, tmp_path):
     options = {"eps": 0.1, "certify": True, "max_free": 2, "out": tmp_path}
     run(defended, digits, attacks=["fgsm"], **options).report(tmp_path)

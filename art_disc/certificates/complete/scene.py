@@ -121,7 +121,9 @@ class Scene:
         # corners of a box of colours are no codewords; what acts on some code images alone may
         # spare the lowest and the highest
         mixed = boxes.take(np.arange(_MIXED) % len(boxes))
-        for codes in (boxes.codes[:, :, 0], boxes.codes[:, :, -1], _drawn(mixed)):
+        # the same ones every time
+        drawn = mixed.drawn(np.random.default_rng(0))
+        for codes in (boxes.codes[:, :, 0], boxes.codes[:, :, -1], drawn):
             x = self._images(self.codewords[codes])
             predicted = self.problem.target.scores(x.numpy().astype(np.float32), len(x))
             scores = torch.from_numpy(predicted)
@@ -137,10 +139,3 @@ class Scene:
                     "codewords, so bounds of the network say nothing of it"
                 )
                 raise CertificateError(msg)
-
-
-def _drawn(boxes: CodeBox) -> IntArray:
-    """Return codes (rows, units) that are drawn for each row, the same ones every time."""
-    shares = np.random.default_rng(0).random(boxes.counts.shape)
-    place = (shares * boxes.counts).astype(np.int64)
-    return np.take_along_axis(boxes.codes, place[..., None], axis=2)[..., 0]

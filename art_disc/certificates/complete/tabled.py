@@ -17,7 +17,7 @@ from art_disc.core.checks import IntArray
 # numbers that may be worked out for the tables of a value, a megabyte
 _ROOM = 1 << 16
 # patterns of the tables that margins are bounded by
-_PATTERNS = 1 << 14
+_MARGIN_PATTERNS = 1 << 14
 # code images are looked at one by one in boxes of at most 2^this, if so many at most are in doubt
 _LOG2, _DOUBTFUL = 16, 1 << 10
 # code images that go through the whole network at once sooner than through tables
@@ -91,7 +91,7 @@ class TabledFrame:
         bounds = TabledBounds(known.tables, known.boxes)
         known = _Known(node.box, known.tables, bounds.bounds.boxes)
         rows, last = self.region.rows[0], len(self.graph.steps)
-        sums = bounds.sums(last, torch.arange(rows.shape[1]), rows).merged(_PATTERNS)
+        sums = bounds.sums(last, torch.arange(rows.shape[1]), rows).merged(_MARGIN_PATTERNS)
         least = sums.least()
         bound, none = float(least.min()), node.box.codes[0, :, :0].T
         if bound > tolerance:
