@@ -39,9 +39,7 @@ def test_a_file_is_no_folder_and_a_folder_is_no_file(tmp_path):
     path.write_bytes(b"kept")
     for there in (path, path / "a" / "b"):
         for make in (check_folder, make_folder):
-            with pytest.raises(
-                InputError, match=r"expected a folder.*is a file; give"
-            ):
+            with pytest.raises(InputError, match=r"expected a folder.*is a file; give"):
                 make(there)
         with pytest.raises(InputError, match="is a file"), only_one(there, "run"):
             pass
