@@ -20,12 +20,14 @@ class Sums(Shown):
         constant: Shape (rows,).
         error: By how much rounding may have raised the sum, shape (rows,).
         tables: Values (patterns, rows) by units.
+        relaxed: Where lines stood for what they enclose: a value, places of it, and rows of these.
     """
 
     choices: Choices
     constant: Tensor
     error: Tensor
     tables: dict[Units, Tensor] = field(default_factory=dict)
+    relaxed: list[tuple[int, Tensor, Tensor]] = field(default_factory=list)
 
     @classmethod
     def of(cls, choices: Choices, constant: Tensor) -> Self:

@@ -69,12 +69,8 @@ class TabledBounds(Shown):
         shape = box[0].shape
         self.bounds.meet(source, (low.reshape(shape), high.reshape(shape)))
 
-    def sums(self, value: int, places: Tensor, rows: Tensor, loss: Tensor | None = None) -> Sums:
-        """Bound rows (r, p) of p places of a value from below.
-
-        To `loss` (units,) is added, for each unit, how far apart the lines are around neurons that
-        depend on it, as the rows weigh them.
-        """
+    def sums(self, value: int, places: Tensor, rows: Tensor) -> Sums:
+        """Bound rows (r, p) of p places of a value from below."""
         found = Sums.of(self.tables.choices, rows.new_zeros(len(rows)))
         pending = {value: (places, rows)}
         for source in range(value, -1, -1):
@@ -83,12 +79,23 @@ class TabledBounds(Shown):
             places, rows = self._looked_up(source, *pending.pop(source), found)
             if not len(places):
                 continue
-            if loss is not None and source in self.bounds.lines:
-                gap = self.bounds.lines[source].gap().flatten()[places]
-                loss += self.tables.seen[source][:, places].double() @ (rows.abs().sum(dim=0) * gap)
+            if source in self.bounds.lines:
+                found.relaxed.append((source, places, rows))
             for before, part in self._pulled(source, places, rows, found):
                 pending[before] = _together(pending[before], part) if before in pending else part
         return found
+
+    def loss(self, sums: Sums, row: int) -> Tensor:
+        """Return what lines cost one row of `sums`, by the units that it depends on, (units,).
+
+        That is how far apart the lines are around each neuron, as the row weighs it, for every unit
+        that the neuron sees.
+        """
+        total = torch.zeros(len(self.tables.choices.values), dtype=self.tables.low[0].dtype)
+        for value, places, rows in sums.relaxed:
+            gap = self.bounds.lines[value].gap().flatten()[places]
+            total += self.tables.seen[value][:, places].to(total.dtype) @ (rows[row].abs() * gap)
+        return total
 
     def _looked_up(self, value: int, places: Tensor, rows: Tensor, found: Sums) -> Part:
         """Take what is constant, or in a table, out of rows; return the others."""

@@ -185,9 +185,8 @@ def test_a_value_that_two_steps_share_is_charged_for_each_of_them(by_terms):
         bounds.boxes, bounds.lines = exact.boxes, exact.lines
         one = tensor([[1.0]])
         at_sum = one @ graph.steps[4].weights[0]
-        wanted = (1 + graph.steps[4].terms) * (
-            one.abs() @ graph.steps[4].size(bounds.largest(4))[0]
-        )
+        last = graph.steps[4]
+        wanted = (1 + last.terms) * (one.abs() @ last.size(bounds.largest(4))[0])
         wanted = wanted + (6 + 2) * (
             at_sum.abs() @ graph.steps[3].size(bounds.largest(2), bounds.largest(3))[0]
         )

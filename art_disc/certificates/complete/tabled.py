@@ -91,7 +91,8 @@ class TabledFrame:
         bounds = TabledBounds(known.tables, known.boxes)
         known = _Known(node.box, known.tables, bounds.bounds.boxes)
         rows, last = self.region.rows[0], len(self.graph.steps)
-        sums = bounds.sums(last, torch.arange(rows.shape[1]), rows).merged(_MARGIN_PATTERNS)
+        pulled = bounds.sums(last, torch.arange(rows.shape[1]), rows)
+        sums = pulled.merged(_MARGIN_PATTERNS)
         least = sums.least()
         bound, none = float(least.min()), node.box.codes[0, :, :0].T
         if bound > tolerance:
@@ -103,9 +104,8 @@ class TabledFrame:
             if len(codes) <= _DOUBTFUL:
                 return Looked(bound, codes)
         worst = int(least.argmin())
-        loss = torch.zeros(len(self.choices.values), dtype=torch.float64)
-        bounds.sums(last, torch.arange(rows.shape[1]), rows[[worst]], loss)
-        unit = int(np.where(node.box.free[0], loss.numpy(), -1.0).argmax())
+        loss = bounds.loss(pulled, worst).numpy()
+        unit = int(np.where(node.box.free[0], loss, -1.0).argmax())
         codes = _lowest(node.box, sums.only(torch.tensor([worst])))
         return Looked(bound, codes, unit, known)
 
