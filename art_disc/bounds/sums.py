@@ -20,7 +20,8 @@ class Sums(Shown):
         constant: Shape (rows,).
         error: By how much rounding may have raised the sum, shape (rows,).
         tables: Values (patterns, rows) by units.
-        relaxed: Where lines stood for what they enclose: a value, places of it, and rows of these.
+        relaxed: Where lines stood for what they enclose: a value, places of it, and rows of these;
+            of sums as they were pulled, not of parts of them.
     """
 
     choices: Choices

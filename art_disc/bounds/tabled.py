@@ -62,6 +62,7 @@ class TabledBounds(Shown):
         low = -low
         for _, places in self.tables.groups(source, unstable):
             for own in places.split(_ROWS):
+                self.tables.pause()
                 eye = torch.eye(len(own), dtype=low.dtype)
                 sums = self.sums(source, own, torch.cat([eye, -eye]))
                 least = sums.merged(_NEURON_PATTERNS).least()

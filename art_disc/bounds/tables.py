@@ -5,7 +5,7 @@ then, one for each pattern of their choices, whatever steps led there, maxima am
 functions of such neurons are sums of tables (see `sums`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -65,6 +65,8 @@ class Tables(Shown):
         choices: Of its inputs that are free.
         room: Numbers that may be worked out for the tables of each value.
         within: Tables on a larger code box, and the choices of its units that are left, by unit.
+        pause: Called between parts of the work, here and in bounds by these tables; what it raises
+            ends it.
 
     Attributes:
         tables: Of the input, and of values whose step is not affine.
@@ -83,8 +85,9 @@ class Tables(Shown):
         *,
         room: float,
         within: tuple["Tables", Mapping[int, Tensor]] | None = None,
+        pause: Callable[[], object] = lambda: None,
     ) -> None:
-        self.graph, self.choices, self.room = graph, choices, room
+        self.graph, self.choices, self.room, self.pause = graph, choices, room, pause
         self.low = [low.flatten() for low, _ in boxes]
         self.varies = [(low < high).flatten() for low, high in boxes]
         self.rivals = {
@@ -225,6 +228,7 @@ class Tables(Shown):
             table = self.tables[value][number]
             out[:, own] = table.values[:, columns][patterns.number(table.units)]
         for own in parted.rest.split(_PLACES):
+            self.pause()
             made = self._made if value else self._entered
             out[:, own] = made(value, places[own], patterns)
         return out

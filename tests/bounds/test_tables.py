@@ -234,6 +234,25 @@ def test_sums_are_merged_where_the_union_stays_small():
 
 
 @pytest.mark.parametrize("kind", ["relu", "max_pool", "residual"])
+def test_what_lines_cost_a_row_is_told_by_the_units_behind_them(network, kind):
+    """Of rows that were pulled together as of each alone; of units that the neurons see alone."""
+    seen = 0
+    for seed, room in itertools.product(range(4), (0, 40)):
+        graph, boxes, tables, _ = tabled(network, kind, seed, room)
+        bounds, last = TabledBounds(tables, boxes), len(graph.steps)
+        sums = bounds.sums(last, CLASSES, EYE)
+        for row in range(3):
+            wanted = torch.zeros(5, dtype=torch.float64)
+            for value, places, rows in bounds.sums(last, CLASSES, EYE[[row]]).relaxed:
+                gap = bounds.bounds.lines[value].gap().flatten()
+                for place, weight in zip(places.tolist(), rows[0].tolist(), strict=True):
+                    wanted[tables.seen[value][:, place]] += abs(weight) * gap[place]
+            assert torch.allclose(bounds.loss(sums, row), wanted)
+            seen += int((wanted > 0).sum())
+    assert seen > 10
+
+
+@pytest.mark.parametrize("kind", ["relu", "max_pool", "residual"])
 def test_rounding_is_charged_in_exact_arithmetic(network, kind):
     zeros, beyond = 0, 0
     for seed in range(15):

@@ -6,8 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from art_disc.codebooks import BitDepthCodebook, Codebook
-from art_disc.codebox import boxes, reachability
-from art_disc.metrics import certified_accuracy, certify
+from art_disc.codebox import CodeBox, Threat, boxes, class_sizes, reachability
+from art_disc.metrics import (
+    certified_accuracy,
+    certify,
+    free_pixels,
+    log2_images,
+    reachable_codes,
+)
 
 MNIST_BOOK = Codebook([0.0, 253 / 255])
 BUDGETS = (0.0, 2 / 255, 8 / 255, 0.1, 0.3)
@@ -108,6 +114,25 @@ def test_without_outward_rounding_a_tie_would_be_missed(monkeypatch, thresholded
         for eps in (0.1, 0.3):
             assert not contradictions(classifier, levels, eps, broken_by_search, eps).any()
     assert any(found)
+
+
+def test_code_images_are_the_product_of_the_choices_of_free_pixels(thresholded):
+    """A pixel of .5 reaches all three codewords, one of .4 two, one of .2 its own."""
+    book = Codebook([0.4, 0.5, 0.6])
+    x = np.array([[0.5, 0.4, 0.2, 0.5], [0.2, 0.2, 0.2, 0.4], [0.2] * 4], dtype=np.float32)
+    x = x.reshape(3, 1, 2, 2)
+    classifier = thresholded(book, (1, 2, 2), 0.9)
+    record = certify(classifier, x, [0] * 3, eps=0.1, verbose=False).record
+    assert record.free_pixels == (3, 1, 0)
+    assert record.log2_images == pytest.approx((np.log2(18), 1, 0))
+    assert record.evaluated == (18, 2, 1)
+    assert free_pixels(x, book, eps=0.1).tolist() == [3, 1, 0]
+    mask = reachable_codes(x, book, eps=0.1)
+    assert log2_images(mask) == pytest.approx([np.log2(18), 1, 0])
+    box = CodeBox.of_mask(mask, book.codewords_)
+    assert box.log2 == pytest.approx([np.log2(18), 1, 0])
+    assert box.free.sum(axis=1).tolist() == [3, 1, 0]
+    assert class_sizes(x[:2].reshape(-1, 1), book, Threat(0.1)).tolist() == [3, 2, 1, 3, 1, 1, 1, 2]
 
 
 def test_more_code_images_than_allowed_is_undecided_and_a_clean_error_is_not(thresholded):

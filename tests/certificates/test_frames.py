@@ -41,7 +41,7 @@ def regions(kind, seed, n=4, bits=(4, 7)):
 
 
 def of_tables(region):
-    return TabledFrame(region, 500.0)
+    return TabledFrame(region, 500.0, lambda: None)
 
 
 def of_free_units(region):
@@ -182,7 +182,7 @@ def blind(monkeypatch, scene, index, at_once, **said):
     """Search an image without any bound; return the frame and what came of it."""
     frames = []
 
-    def frame_of(region, megabytes):
+    def frame_of(region, megabytes, pause):
         frames.append(Blind(region, at_once=at_once, **said))
         return frames[-1]
 
@@ -216,6 +216,40 @@ def test_a_code_image_whose_margin_is_the_tolerance_is_given_to_the_classifier(m
         judged.clear()
         _, frame = blind(monkeypatch, region.scene, index, 1, least=-1.0, margin=float(margin))
         assert len(judged) == wanted * len(frame.seen)
+
+
+def test_time_is_looked_at_within_a_box(monkeypatch):
+    """Each look at the clock is a second; the first box takes more than a few of them."""
+    monkeypatch.setattr(branch, "LEAF", 0)
+    (region, index), *_ = regions("mixed", 0, n=1)
+    ticks = itertools.count()
+    monkeypatch.setattr(branch.time, "perf_counter", lambda: float(next(ticks)))
+    search = Search(region.scene, index, Spend(seconds=3.5), -7.0)
+    found = search.run()
+    assert search.nodes == 0
+    assert found.verdict == "undecided"
+    assert found.reason.startswith("3.5 seconds spent; margin at least -7,")
+
+
+def test_a_box_that_time_ran_out_in_is_still_open(monkeypatch):
+    """Its bound is told, and not that of the boxes beside it."""
+    (region, index), *_ = regions("linear", 0, n=1)
+    said = {"least": -1.0, "margin": 1e9, "at_once": 1}
+
+    class Late(Blind):
+        def look(self, nodes, tolerance):
+            self.least += 0.25
+            if self.least > 0:
+                raise branch.OutOfTimeError
+            return super().look(nodes, tolerance)
+
+    monkeypatch.setattr(branch, "LEAF", 0)
+    monkeypatch.setattr(branch, "frame_of", lambda region, *_: Late(region, **said))
+    search = Search(region.scene, index, Spend(nodes=10**6, seconds=7.0))
+    found = search.run()
+    assert found.reason.startswith("7 seconds spent; margin at least -0.75,")
+    # two halves of each of the four boxes that were looked at, less three of these
+    assert (search.nodes, len(search.open)) == (4, 5)
 
 
 def test_what_two_boxes_share_is_in_both():

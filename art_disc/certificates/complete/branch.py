@@ -1,6 +1,7 @@
 """Branch and bound in the code box of one image."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,14 @@ _MOST_NUMBERS = 1 << 22
 _MOST_UNITS = 128
 
 
-def frame_of(region: Region, megabytes: float) -> Frame:
+class OutOfTimeError(Exception):
+    """The seconds of an image are over in the midst of one of its boxes."""
+
+
+def frame_of(region: Region, megabytes: float, pause: Callable[[], object]) -> Frame:
     """Return the frame that suits an image: tables, or the smaller or the whole network."""
     if len(region.units) <= _MOST_UNITS:
-        tabled = TabledFrame(region, megabytes)
+        tabled = TabledFrame(region, megabytes, pause)
         if tabled.useful:
             return tabled
     # no network of its own for what is enumerated at once
@@ -55,20 +60,26 @@ class Search:
         self.tried = 0
         self.nodes = 0
         self.start = time.perf_counter()
-        region = Region(scene, index)
-        self.frame = frame_of(region, spend.megabytes)
-        self.open = [Node(bound, region.root)]
+        self.region = Region(scene, index)
+        self.open = [Node(bound, self.region.root)]
 
     def run(self) -> Finding:
         """Decide the image, or spend what may be spent."""
-        while self.open and self.found.witness is None:
-            if self.nodes >= self.spend.nodes:
-                return self._undecided(f"{self.spend.nodes} nodes")
-            if time.perf_counter() - self.start > self.spend.seconds:
-                return self._undecided(f"{self.spend.seconds:g} seconds")
-            self._step()
+        try:
+            self.frame = frame_of(self.region, self.spend.megabytes, self._check_time)
+            while self.open and self.found.witness is None:
+                if self.nodes >= self.spend.nodes:
+                    return self._undecided(f"{self.spend.nodes} nodes")
+                self._check_time()
+                self._step()
+        except OutOfTimeError:
+            return self._undecided(f"{self.spend.seconds:g} seconds")
         done = self.found.finding
         return Finding(done.verdict, done.reason, done.witness, self.tried)
+
+    def _check_time(self) -> None:
+        if time.perf_counter() - self.start > self.spend.seconds:
+            raise OutOfTimeError
 
     def _undecided(self, spent: str) -> Finding:
         best = min(node.bound for node in self.open)
@@ -79,18 +90,17 @@ class Search:
 
     def _step(self) -> None:
         """Bound the boxes opened last, and cut those that are not decided."""
-        taken = self.open[-self.frame.at_once :]
-        del self.open[-self.frame.at_once :]
+        # those taken stay open until all is done, lest time runs out in their midst
+        rest, taken = self.open[: -self.frame.at_once], self.open[-self.frame.at_once :]
         small = [is_leaf(node.box.log2[0]) for node in taken]
         for node in (node for node, leaf in zip(taken, small, strict=True) if leaf):
             self._enumerate(node.box)
         nodes = [node for node, leaf in zip(taken, small, strict=True) if not leaf]
-        if not nodes:
-            return
-        looked = self.frame.look(nodes, self.tolerance)
+        looked = self.frame.look(nodes, self.tolerance) if nodes else []
+        if looked:
+            self._judge(np.concatenate([each.codes for each in looked]))
         self.nodes += len(nodes)
-        self._judge(np.concatenate([each.codes for each in looked]))
-        halves = []
+        self.open, halves = rest, []
         for node, each in zip(nodes, looked, strict=True):
             # not greater, so that nan stays open
             if each.unit is not None and not each.least > self.tolerance:

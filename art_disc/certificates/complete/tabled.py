@@ -1,6 +1,6 @@
 """One image in a search by tables of what few of its free units decide."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,7 @@ class TabledFrame:
     Args:
         region: The image.
         megabytes: Memory that tables may take.
+        pause: Called between parts of the work on a box; what it raises ends that.
 
     Attributes:
         root: The code box of the free units, one row.
@@ -48,9 +49,9 @@ class TabledFrame:
 
     at_once = 1
 
-    def __init__(self, region: Region, megabytes: float) -> None:
+    def __init__(self, region: Region, megabytes: float, pause: Callable[[], object]) -> None:
         self.region, self.root, self.graph = region, region.root, region.scene.graph
-        self.room = megabytes * _ROOM
+        self.room, self.pause = megabytes * _ROOM, pause
         words = self.root.codewords
         places = region.places.reshape(len(region.units), words.shape[1])
         values = []
@@ -118,7 +119,7 @@ class TabledFrame:
             kept = _kept(outer.box, node.box)
             within, choices = (outer.tables, kept), outer.tables.choices.kept(kept)
             boxes = [met(*each) for each in zip(boxes, outer.boxes, strict=True)]
-        tables = Tables(self.graph, boxes, choices, room=self.room, within=within)
+        tables = Tables(self.graph, boxes, choices, room=self.room, within=within, pause=self.pause)
         return _Known(node.box, tables, boxes)
 
     def _doubtful(self, box: CodeBox, sums: Sums, open_rows: Tensor, tolerance: float) -> IntArray:
