@@ -10,7 +10,6 @@ from typing import Any
 
 from art_disc.cli.exits import DONE, FLAWED, INTERRUPTED
 from art_disc.cli.options import (
-    COST,
     METHODS,
     MODEL,
     ONLY,

@@ -103,8 +103,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
             an `integer_classifier`); True: `enumeration`. An example that is certified and yet
             broken shows in the record's `contradictions`.
         max_free: As for `metrics.certify`.
-        spend: As for `metrics.certify`: what `complete`, or `solver`, may spend on each image; refused
-            for others.
+        spend: As for `metrics.certify`: what `complete`, or `solver`, may spend on each image;
+            refused for others.
         n_ex: Attack the first `n_ex` test images; None: all.
         stratified: Draw the `n_ex` by class share instead; needed where images are sorted by class.
         batch_size: Images an attack gets at once; part of what makes a run repeatable.
