@@ -206,7 +206,7 @@ def test_every_code_image_is_looked_at_where_nothing_is_proved(monkeypatch, leaf
 
 
 def test_a_code_image_whose_margin_is_the_tolerance_is_given_to_the_classifier(monkeypatch):
-    (region, index), *_ = regions("linear", 0, n=1)
+    (region, index), *_ = regions("linear", 0, n=2)
     judged = []
     monkeypatch.setattr(
         branch.Enumeration, "judge", lambda self, codes, gaps: judged.extend(codes.tolist())
@@ -221,7 +221,7 @@ def test_a_code_image_whose_margin_is_the_tolerance_is_given_to_the_classifier(m
 def test_time_is_looked_at_within_a_box(monkeypatch):
     """Each look at the clock is a second; the first box takes more than a few of them."""
     monkeypatch.setattr(branch, "LEAF", 0)
-    (region, index), *_ = regions("mixed", 0, n=1)
+    (region, index), *_ = regions("mixed", 0, n=2)
     ticks = itertools.count()
     monkeypatch.setattr(branch.time, "perf_counter", lambda: float(next(ticks)))
     search = Search(region.scene, index, Spend(seconds=3.5), -7.0)
@@ -233,7 +233,7 @@ def test_time_is_looked_at_within_a_box(monkeypatch):
 
 def test_a_box_that_time_ran_out_in_is_still_open(monkeypatch):
     """Its bound is told, and not that of the boxes beside it."""
-    (region, index), *_ = regions("linear", 0, n=1)
+    (region, index), *_ = regions("linear", 0, n=2)
     said = {"least": -1.0, "margin": 1e9, "at_once": 1}
 
     class Late(Blind):
