@@ -68,7 +68,7 @@ def certificate_curve(  # noqa: PLR0913 - as `certify`
     *,
     eps: float | Sequence[float],
     method: str = "enumeration",
-    arithmetic: str = "float",
+    arithmetic: str | None = None,
     max_free: int = 12,
     rule: str = "exact",
     domain: str = "real",
@@ -91,11 +91,11 @@ def certificate_curve(  # noqa: PLR0913 - as `certify`
         eps: One or several l_inf budgets in the classifier's input range; a repeated one counts
             once.
         method: This and those that follow as for `certify`.
-        arithmetic: `float` or `exact`.
+        arithmetic: `float` or `exact`; None: what suits the method.
         max_free: Of `enumeration`.
         rule: Which codewords count as reached.
         domain: `real` or `8bit`.
-        spend: Of `complete`.
+        spend: Of `complete` and `solver`.
         n_jobs: Processes.
         batch_size: Code images classified at once.
         out: Folder; `certify` keeps its findings in `eps-EPS` of it, and goes on from them.
