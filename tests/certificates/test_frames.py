@@ -88,7 +88,9 @@ def looked_at(frame, node, tolerance, depth):
 @pytest.mark.parametrize("kind", ["relu", "max_pool", "mixed"])
 def test_what_a_frame_says_holds_on_every_code_image(monkeypatch, frame_of, kind):
     nodes, doubtful = 0, 0
-    for seed, most in itertools.product(range(4), (2, 16)):
+    # by tables, code images in doubt are looked for in larger boxes too
+    sizes = (2, 16) if frame_of is of_tables else (2,)
+    for seed, most in itertools.product(range(4), sizes):
         monkeypatch.setattr(tabled, "_LOG2", most)
         for region, index in regions(kind, seed):
             frame, every = frame_of(region), listed(region.root)
@@ -109,7 +111,7 @@ def test_what_a_frame_says_holds_on_every_code_image(monkeypatch, frame_of, kind
                     assert set(map(tuple, every[wrong].tolist())) <= told
                     doubtful += len(told)
                 nodes += 1
-    assert nodes > 100
+    assert nodes > 60
     assert (doubtful > 100) == (frame_of is of_tables)
 
 
