@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import art_disc as ad
-from art_disc.certificates.complete import branch, method, tabled
+from art_disc.certificates.complete import attacked, branch, tabled
 from art_disc.certificates.spend import Spend
 from art_disc.codebooks import Codebook
 from art_disc.codebox import CodeBox, Threat, checked_units, from_units, reachable_codes
@@ -149,7 +149,7 @@ def small_leaves(*, with_attack: bool) -> Iterator[None]:
         patched.enter_context(mock.patch.object(branch, "LEAF", 1))
         patched.enter_context(mock.patch.object(tabled, "_LOG2", 4))
         if not with_attack:
-            patched.enter_context(mock.patch.object(method, "falsified", return_value={}))
+            patched.enter_context(mock.patch.object(attacked, "falsified", return_value={}))
         yield
 
 

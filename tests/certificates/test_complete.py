@@ -10,7 +10,7 @@ from torch import nn
 from art_disc.attacks import CodeSpaceAttack
 from art_disc.attacks.code_view import CodeView
 from art_disc.bounds import Bounds, trace
-from art_disc.certificates.complete import branch, method, network, scene, tabled
+from art_disc.certificates.complete import attacked, branch, method, network, scene, tabled
 from art_disc.certificates.problem import Finding
 from art_disc.certificates.spend import Spend
 from art_disc.codebooks import Codebook
@@ -44,7 +44,7 @@ def no_leaves(monkeypatch):
 @pytest.fixture
 def no_attack(monkeypatch):
     """Leave all images that IBP does not prove to the search."""
-    monkeypatch.setattr(method, "falsified", lambda *args, **_: {})
+    monkeypatch.setattr(attacked, "falsified", lambda *args, **_: {})
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *DEEP])
