@@ -122,7 +122,7 @@ def _ramp(module: ParametrisedRamp, shape: Shape) -> list[Step]:
             "the leak must lie in [0, 1], and the shape fit",
         )
     # with a cap of 1 for all neurons, kinks are numbers
-    return [Scale(1 / cap, None), Ramp(leak), Scale(cap, None)]
+    return [Scale(1 / cap, None, shape), Ramp(leak), Scale(cap, None, shape)]
 
 
 @layer(nn.Flatten)
