@@ -27,8 +27,9 @@ from art_disc.training import (
 from art_disc.training.regularisers import relu_balance, tightness
 
 EPS = 0.2
-# what is asked of a network that was trained at EPS
-ASKED = 0.15
+# what is asked of a network that was trained at EPS: the digits have few levels, and with a budget
+# 1 % smaller two of them, 96 and 159, would no longer be free
+ASKED = 0.124
 
 
 def net_of(seed=0, **options):
