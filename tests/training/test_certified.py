@@ -191,8 +191,13 @@ def test_balance_is_lost_where_one_side_outweighs_the_other():
 
 def test_terms_act_in_the_ramp_alone(digits, defence):
     x, y = torch.tensor(digits.x_test[:20]), torch.tensor(digits.y_test[:20])
-    # of torch's first weights, whose boxes grow
-    net = CertifiedNet((1, 8, 8), 10, size="small")
+    # boxes that grow, and neurons most of which are active
+    net = net_of().eval()
+    with torch.no_grad():
+        for layer in net.modules():
+            if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+                layer.bias.fill_(1.0)
+                layer.weight.fill_(10.0)
     module = certified.checked(ad.build_classifier(net, data=digits, defences=[defence]).model)
     for name in ("tightness", "relu_balance"):
         plain = Certified(0.4, warm_up=0.2, ramp=0.4)
