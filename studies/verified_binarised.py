@@ -9,9 +9,9 @@ breaks is what gradients overlook. Networks, codes and trainings differ from the
     python -m studies.verified_binarised windows --n-ex 1000 --data-dir DIR
     python -m studies.verified_binarised dense --n-ex 100 --data-dir DIR
 
-Images are drawn at random from the test set, which no setting was chosen by. Findings are kept
-under --work after every image and taken up again. Results are in
-studies/results/verified_binarised/, a file for each network.
+Images are drawn at random from the test set, whose accuracy was looked at while architectures were
+tried, though no setting was searched by it. Findings are kept under --work after every image and
+taken up again. Results are in studies/results/verified_binarised/, a file for each network.
 """
 
 import argparse
