@@ -9,7 +9,6 @@ networks; the suite is the per-example worst of everything, its queries on the f
     python -m studies.binarised_attacks --docs      the tables of docs/binarised.md again
 """
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,8 @@ from art_disc.core.records import Share
 from art_disc.core.records.study import StudyRecord
 from art_disc.defences import parse_defences
 from art_disc.metrics.input_gradients import input_gradients
-from art_disc.networks import fcn2
 from art_disc.networks.sign_gradient import SPREAD
-from art_disc.training import trained
+from art_disc.reproduction.binarised_recipes import RECIPES
 from studies import common
 from studies.code_space import rows_of
 from studies.mnist_two_codes import summarise
@@ -36,7 +34,6 @@ MARK = "<!-- made by python -m studies.binarised_attacks --docs{} -->"
 NAME, IMAGES, QUERIED = "binarised_attacks_{}", 500, 50
 # defences and budget
 ARMS = {"bare": ("none", 0.05), "two_bits": ("bitdepth:bits=2", 0.2)}
-TRAINING = {"epochs": 8, "learning_rate": 1e-2, "batch_size": 100}
 # of one core: fewer steps than the suite's own
 SETTINGS = {
     "pgd.max_iter": 20,
@@ -135,17 +132,15 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     data = ad.load_dataset("mnist", data_dir=options.data_dir)
     text, eps = ARMS[options.arm]
-    make, defences = partial(fcn2, data.input_shape, data.nb_classes), parse_defences(text)
-    network, made = trained(make, data, defences=defences, **TRAINING)
-    classifier = ad.build_classifier(network, data=data, defences=defences)
+    trained = RECIPES["fcn2"].trained(data, defences=parse_defences(text))
     clock = common.Clock()
     found = {
         "dataset": {"name": data.name, "fingerprint": data.fingerprint, "test": "first 500"},
-        "network": {"training": TRAINING, "accuracy": made.accuracy, "weights": made.weights},
+        "network": {"training": trained.training, "accuracy": trained.result.accuracy},
         "defence": text,
         "eps": eps,
         "settings": SETTINGS,
-        "found": arm(classifier, data, eps),
+        "found": arm(trained.classifier, data, eps),
     }
     common.write(NAME.format(options.arm), found | clock.facts(), options.threads)
 
