@@ -27,6 +27,12 @@ def clear_lead(scores: Tensor, labels: Tensor, *, targeted: bool) -> Float64Arra
     return lead.double().numpy() - _CLEAR
 
 
+def _typical(change: Float64Array) -> float:
+    """Return the mean size of the changes that are some; 0 where none is."""
+    sizes = np.abs(change[change != 0])
+    return float(sizes.mean()) if len(sizes) else 0.0
+
+
 class CodeSearch:
     """The best code image found so far for each of n images.
 
@@ -112,6 +118,39 @@ class CodeSearch:
             before = self.leads[of]
             self._round(of, neighbours)
             going[of] = self.open[of] & (self.leads[of] > before)
+
+    def anneal(self, flips: int, chains: int) -> None:
+        """Try flips of open images one by one, drawn at random, through no gradient.
+
+        Each of some chains begins at the best code images; flips that help are made, and others the
+        less likely the more they harm and the later they come (Kirkpatrick et al. 1983).
+        """
+        of = np.repeat(np.flatnonzero(self.open), chains)
+        codes, leads, heat = self.codes[of], self.leads[of], 0.0
+        for step in range(flips):
+            if not len(of):
+                return
+            tried = self._one_flipped(of, codes)
+            found = self._note(of, tried, self.view.scores(tried))
+            change = found - leads
+            heat = heat or _typical(change)
+            cold = max(heat, np.finfo(np.float64).tiny) * (1 - step / flips)
+            kept = self.rng.random(len(of)) < np.exp(np.minimum(change, 0) / cold)
+            codes[kept], leads[kept] = tried[kept], found[kept]
+            going = self.open[of]
+            of, codes, leads = of[going], codes[going], leads[going]
+
+    def _one_flipped(self, of: IntArray, codes: IntArray) -> IntArray:
+        """Return the codes with another one of a free unit that is drawn."""
+        rows, draw = np.arange(len(of)), self.rng.random((2, len(of)))
+        place = (draw[0] * self.free[of]).astype(np.int64)
+        unit, choices = self._units[of, place], self._choices[of, place]
+        count = self._counts[of, place]
+        here = (choices == codes[rows, unit, None]).argmax(axis=1)
+        ahead = 1 + (draw[1] * (count - 1)).astype(np.int64)
+        made = codes.copy()
+        made[rows, unit] = choices[rows, (here + ahead) % count]
+        return made
 
     def _round(self, of: IntArray, neighbours: int) -> None:
         """Try for some images the flips that their gradients rank highest."""

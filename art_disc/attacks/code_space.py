@@ -31,7 +31,9 @@ class CodeSpaceAttack(OwnAttack):
     map, so through no surrogate, promises most: half of them at once, then fewer, then single ones
     (with momentum). Then single flips, and good ones together, are tried by their scores. Images
     that stand are attacked again from code images drawn around the best one; every other of these
-    raises one likely class. What comes back is the best code image found as an image: each pixel
+    raises one likely class. With `annealing` those that stand still are searched by random flips,
+    which needs no gradient, so that of networks whose gradient misleads (of signs, say) it finds
+    more. What comes back is the best code image found as an image: each pixel
     that has another code goes to the nearest value that has it, the others stay as they are.
 
     Args:
@@ -42,6 +44,7 @@ class CodeSpaceAttack(OwnAttack):
         max_iter: Gradient steps from each start.
         num_random_init: Starts that are drawn, beside the clean image.
         neighbours: Single flips tried at once, those of the largest gradients; 0: none.
+        annealing: Random flips of each of `num_random_init` chains (one, where it is 0); 0: none.
         domain: `real`; `8bit`: changed values are levels v / 255 of the input range.
         targeted: Move towards `y` instead of away from it.
         batch_size: Images whose codes are kept at once, and code images that the network sees.
@@ -58,6 +61,7 @@ class CodeSpaceAttack(OwnAttack):
     max_iter: int = 20
     num_random_init: int = 4
     neighbours: int = 32
+    annealing: int = 0
     domain: str = "real"
     targeted: bool = False
     batch_size: int = 128
@@ -68,7 +72,7 @@ class CodeSpaceAttack(OwnAttack):
 
     def _check_params(self) -> None:
         super()._check_params()
-        for name in ("num_random_init", "neighbours"):
+        for name in ("num_random_init", "neighbours", "annealing"):
             check_count(getattr(self, name), name, least=0)
         check_choice(self.domain, "domain", ("real", "8bit"))
         CodeView.of(self.estimator, self.batch_size)
@@ -101,6 +105,7 @@ class CodeSpaceAttack(OwnAttack):
             search.climb(self.max_iter, number)
             if self.neighbours:
                 search.polish(self.neighbours)
+        search.anneal(self.annealing, max(1, self.num_random_init))
         points, _ = reach.nearest(search.codes.reshape(-1))
         made = view.images(points.reshape(units.shape))
         self._agree(made, view.scores(search.codes))

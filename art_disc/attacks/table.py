@@ -30,7 +30,11 @@ SUITES: dict[str, tuple[tuple[str, ...], str]] = {
 _OF_SUITES: dict[str, dict[str, dict[str, float | int]]] = {
     "thermometer": {"sign_adam": {"max_iter": 30, "steps_per_eps": 8}},
     # a look for masked gradients, on every image
-    "binarised": {"hop_skip_jump": {"max_iter": 5, "max_eval": 300}},
+    "binarised": {
+        "hop_skip_jump": {"max_iter": 5, "max_eval": 300},
+        # a gradient of signs is a guess, and points elsewhere
+        "code_space": {"annealing": 500},
+    },
 }
 _SURROGATES: dict[str, tuple[str, ...]] = {
     "thermometer": ("ramp", "identity"),

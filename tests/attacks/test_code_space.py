@@ -223,6 +223,31 @@ def test_flips_that_are_tried_break_what_a_step_along_gradients_does_not():
     assert broken[32] >= broken[0] + 4
 
 
+class Misled(torch.nn.Module):
+    """Class 1 where two pixels are bright; whose gradient, and each single flip, say no."""
+
+    def forward(self, x):
+        bright = x.flatten(1)[:, :2].mean(dim=1)
+        gain = torch.where(bright > 0.9, 1.0, -bright)
+        return torch.stack([torch.zeros_like(gain), gain - 0.1], dim=1)
+
+
+@pytest.mark.parametrize("levels", [2, 3])
+def test_random_flips_find_what_gradients_and_single_flips_lead_away_from(levels):
+    book = ColorDepthReduction(levels)
+    classifier = build_classifier(Misled(), defences=[book], input_shape=(1, 2, 4), nb_classes=2)
+    x = np.full((6, 1, 2, 4), 0.45, np.float32)
+    y = classifier.predict(x).argmax(axis=1)
+    options = {"eps": 0.55, "num_random_init": 0, "seed": 0, "verbose": False}
+    made = {
+        flips: CodeSpaceAttack(classifier, annealing=flips, **options).generate(x, y)
+        for flips in (0, 500)
+    }
+    assert (classifier.predict(made[0]).argmax(axis=1) == y).all()
+    assert (classifier.predict(made[500]).argmax(axis=1) != y).all()
+    assert np.abs(made[500] - x).max() <= 0.55 + 2**-23
+
+
 def test_a_code_beyond_the_next_level_is_not_reached_on_the_8_bit_grid():
     classifier, _ = barely_broken(np.random.default_rng(1), np.ones((3, 3), bool), share=0.01)
     x = np.full((1, 1, 3, 3), 120 / 255, np.float32)

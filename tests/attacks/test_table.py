@@ -162,7 +162,8 @@ def test_settings_are_read_as_what_they_are():
 @pytest.mark.parametrize("choice", ["slow", "pgd,nothing", ["pgd", ""], ""])
 def test_unknown_attacks_are_named(choice):
     with pytest.raises(
-        InputError, match=r"unknown attack '.*known: quick, standard, strong, thermometer, fgsm"
+        InputError,
+        match=r"unknown attack '.*known: quick, standard, strong, thermometer, binarised, fgsm",
     ):
         attack_table(choice)
 

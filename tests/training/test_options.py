@@ -83,7 +83,7 @@ def test_retraining_is_on_defended_images_and_on_none_else(small, tmp_path, monk
     train(watch, small, defences=[defence], precision=precision, **FAST)
     seen = [torch.cat(watch.seen)]
     if precision == "float32":
-        monkeypatch.setattr(words, "default_network", lambda *_: Watch(fresh()))
+        monkeypatch.setattr(words, "named_network", lambda _: lambda *_: Watch(fresh()))
         given = words.NetworkWords(epochs=1, retrain=2, verbose=False)
         classifier, _ = words.make_classifier(given, small, [defence])
         # the first epoch taught the network itself, on images as they are

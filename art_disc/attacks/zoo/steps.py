@@ -123,10 +123,11 @@ def _version(request: AttackRequest, settings: Settings) -> str:
 
 
 def _code_space_cost(settings: Settings) -> tuple[float, float]:
-    """Of an image that stands: each start, then rounds of flips after the first and after all."""
+    """Of an image that stands: each start, rounds of flips after the first and all, random ones."""
     starts, flips = settings["num_random_init"], settings["neighbours"]
     rounds = (MOST_ROUNDS if flips else 0) * (2 if starts else 1)
-    return settings["max_iter"] * (1 + starts) + rounds, 6 + starts + rounds * 1.5 * flips
+    drawn = settings["annealing"] * max(1, starts)
+    return settings["max_iter"] * (1 + starts) + rounds, 6 + starts + rounds * 1.5 * flips + drawn
 
 
 _WEAK_CE = "with cross-entropy it is weak on undefended networks too: no sign of robustness"
@@ -208,9 +209,9 @@ ROWS: tuple[AttackSpec, ...] = (
         "Code-space attack, flips of reachable codes",
         CodeSpaceAttack,
         tiers=in_tiers(
-            {"max_iter": 20, "num_random_init": 4, "neighbours": 32},
+            {"max_iter": 20, "num_random_init": 4, "neighbours": 32, "annealing": 0},
             smoke={"max_iter": 10, "num_random_init": 1, "neighbours": 16},
-            strong={"max_iter": 40, "num_random_init": 10, "neighbours": 64},
+            strong={"max_iter": 40, "num_random_init": 10, "neighbours": 64, "annealing": 500},
         ),
         norms=("inf",),
         cost=_code_space_cost,
