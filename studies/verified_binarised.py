@@ -32,7 +32,12 @@ from studies import common
 
 EPS = (0.1, 0.3)
 ATTACKS = ["code_space", "pgd", "apgd_ce", "square"]
-SETTINGS = {"code_space.num_random_init": 12, "square.max_iter": 500}
+SETTINGS = {
+    "code_space.num_random_init": 12,
+    "code_space.neighbours": 64,
+    "code_space.annealing": 2000,
+    "square.max_iter": 500,
+}
 NETWORKS = {
     "windows": verifiable_bnn,
     "shared": partial(verifiable_bnn, shared=True),
