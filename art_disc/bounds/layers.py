@@ -230,7 +230,8 @@ def arithmetic(function: Any, operands: Sequence[Any], shape: Shape) -> list[Ste
 
 
 def _broadcast(constant: Any, shape: Shape) -> Tensor:
-    value = torch.as_tensor(constant, dtype=torch.float64).detach()
+    # a copy: what is bounded must not change with what it was read from
+    value = torch.as_tensor(constant, dtype=torch.float64).detach().clone()
     if value.ndim > len(shape) and value.shape[0] == 1:
         value = value[0]
     if torch.broadcast_shapes(value.shape, shape) != shape:

@@ -1,6 +1,7 @@
 """A network in training as a graph of its own numbers, so that bounds of it teach its weights."""
 
 from dataclasses import replace
+from operator import attrgetter
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,8 @@ def live(network: nn.Module, x: Tensor, followed: Followed | None = None) -> tup
         network: Of layers that have bounds, as for `trace`, in either mode.
         x: Images (n, ...) as the network takes them, in the precision of its weights.
         followed: What `follow` read of the network, where that is known: numbers of its layers are
-            taken anew, its forward and its constants are as they were then.
+            taken anew, its forward is as it was then. Where tensors of its own have changed since,
+            it is read again.
 
     Returns:
         The graph, in the precision of the images, and logits (n, classes).
@@ -29,7 +31,7 @@ def live(network: nn.Module, x: Tensor, followed: Followed | None = None) -> tup
     Raises:
         CertificateError: As for `trace`; dropout in train mode; or a parameter that no layer holds.
     """
-    if followed is None:
+    if followed is None or _changed(followed, nn.Sequential(network)):
         followed = follow(network, tuple(x.shape[1:]), training=True)
     if followed.learned:
         refuse(f"the parameter {followed.learned[0]} in training", "put it into a layer")
@@ -43,9 +45,18 @@ def live(network: nn.Module, x: Tensor, followed: Followed | None = None) -> tup
     for made, _, taken in followed.graph:
         if made in layers:
             own = _steps(root, layers[made], values[taken[0]])
+            if len(own) != layers[made].count:
+                refuse("a layer that was exchanged after it was read", "make a new network of it")
             steps[made - 1 : made - 1 + len(own)] = [cast_step(step, x.dtype) for step in own]
         values.append(steps[made - 1](*[values[i] for i in taken]))
     return replace(followed.graph, steps=tuple(steps)), values[-1]
+
+
+def _changed(followed: Followed, root: nn.Sequential) -> bool:
+    """Whether tensors that forward itself takes from the network are others than they were."""
+    return any(
+        not torch.equal(attrgetter(name)(root).to(was), was) for name, was in followed.constants
+    )
 
 
 def _steps(root: nn.Module, layer: Layered, value: Tensor) -> list[Step]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from art_disc.bounds.affine import Reshape
@@ -87,11 +87,13 @@ class Followed:
         graph: Its steps, of a copy in float64.
         layers: Where the steps of each layer are, in order.
         learned: Names of parameters that no layer holds, but forward itself.
+        constants: Tensors that forward takes from the network itself, by name, as they were.
     """
 
     graph: Graph
     layers: tuple["Layered", ...]
     learned: tuple[str, ...]
+    constants: tuple[tuple[str, Tensor], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,13 @@ def follow(network: nn.Module, shape: tuple[int, ...], *, training: bool = False
     graph = Graph(tuple(builder.steps), tuple(builder.inputs), tuple(builder.shapes))
     _check_agreement(graph, copied, shape)
     learned = [str(n) for n, v in builder.constants.items() if isinstance(v, nn.Parameter)]
-    return Followed(graph, tuple(builder.layers), tuple(learned))
+    constants = {
+        str(n.target): v.clone()
+        for n, v in builder.constants.items()
+        # torch.fx names so what is no attribute of the network
+        if n.op == "get_attr" and hasattr(root[0], str(n.target).removeprefix("0.").split(".")[0])
+    }
+    return Followed(graph, tuple(builder.layers), tuple(learned), tuple(constants.items()))
 
 
 def _check_call(module: nn.Module) -> None:

@@ -6,6 +6,7 @@ are fixed, and every choice of the others is classified.
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,18 +143,21 @@ def certify_codes(
     labels = predicted if y is None else inputs.labels(y, len(images))
     bits = reachable_bits(step.network, step.enter(torch.tensor(images)), budget / step.upper)
     free = (bits == 0).sum(dim=1).numpy()
-    tolerance = _tolerance(classifier, step, bits, batch_size)
+    listed = [
+        _choices(row) if free[i] <= max_free and predicted[i] == labels[i] else None
+        for i, row in enumerate(bits)
+    ]
+    tolerance = _tolerance(classifier, step, [c for c in listed if c is not None], batch_size)
     verdicts: list[str] = []
     reasons: list[str] = []
     evaluated: list[int] = []
-    for i, row in enumerate(bits):
+    for i, codes in enumerate(listed):
         reason, number = "", 0
         if predicted[i] != labels[i]:
             reason = _MISCLASSIFIED
-        elif free[i] > max_free:
+        elif codes is None:
             reason = _TOO_MANY.format(max_free)
         else:
-            codes = _choices(row)
             number = len(codes)
             scores = _scores(classifier, step, codes, batch_size)
             reason = "" if _clear(scores, int(labels[i]), tolerance) else _WRONG_CODE
@@ -195,9 +199,16 @@ def _scores(classifier: Any, step: MeanMap, codes: Any, batch_size: int) -> Floa
     return network_scores(classifier, made, batch_size)
 
 
-def _tolerance(classifier: Any, step: MeanMap, bits: Tensor, batch_size: int) -> float:
-    """Return how clear a margin must be, in units of the largest score; refuse unsteady ones."""
-    codes = torch.where(bits == 0, 1, bits).to(torch.float32).numpy()
+def _tolerance(
+    classifier: Any, step: MeanMap, listed: Sequence[Float32Array], batch_size: int
+) -> float:
+    """Return how clear a margin must be, in units of the largest score; refuse unsteady ones.
+
+    Measured on every code that is to be classified: decoder and network may differ at any of them.
+    """
+    if not listed:
+        return SAME
+    codes = np.unique(np.concatenate(listed), axis=0)
     found = steadiness(
         lambda given, size: _scores(classifier, step, given, size),
         codes, upper=1.0, rows=batch_size,

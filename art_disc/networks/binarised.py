@@ -124,7 +124,8 @@ class _Binarised(FixedSigns, nn.Module):
 
         0 where there is no connection, whatever the latent weight.
         """
-        return self.weight if self.is_fixed else self._signs_of_latent()
+        # no optimiser is to move signs whose latent weights are lost
+        return self.weight.detach() if self.is_fixed else self._signs_of_latent()
 
     def _signs_of_latent(self) -> Tensor:
         how, made = self.binarization, self.weight

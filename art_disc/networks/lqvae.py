@@ -3,6 +3,7 @@
 Source: Kyatham, Mishra, Yadav, Mishra, Prathosh 2020, section "Proposed method" and tables 8 and 9.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -249,14 +250,18 @@ class LQVAENet(nn.Module):
         """Return L with |mean(x) - mean(x')|_2 <= L |x - x'|_2 for all images on [0, 1].
 
         The product of upper bounds of the layers' norms (`norm_bound`), which real arithmetic
-        keeps; leaky ReLUs stretch nothing. It holds for any weights, and means little for those
-        that were not trained to have a small one.
+        keeps, and of leaky ReLUs' slopes. It holds for any weights, and means little for those that
+        were not trained to have a small one; infinite where there is another layer.
         """
         layers = [*self.encoder.body, self.encoder.mean]
         bound = 2.0
         for layer in layers:
-            if isinstance(layer, nn.Linear | nn.Conv2d):
+            if type(layer) in (nn.Linear, nn.Conv2d):
                 bound *= norm_bound(layer)
+            elif type(layer) is nn.LeakyReLU:
+                bound *= max(1.0, abs(layer.negative_slope))
+            elif type(layer) is not nn.Flatten:
+                return math.inf
         return bound
 
     @classmethod

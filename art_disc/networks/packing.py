@@ -38,7 +38,7 @@ def pack(model: nn.Module, form: str) -> tuple[Arrays, dict[str, Any]]:
     """Return a network's state with signs in the place of latent weights, and what they are.
 
     Raises:
-        InputError: An unknown form, or the network has no binarised weights.
+        InputError: An unknown form, no binarised weights, or some that are NaN.
     """
     check_choice(form, "signs", FORMS)
     layers = signed_layers(model)
@@ -48,7 +48,11 @@ def pack(model: nn.Module, form: str) -> tuple[Arrays, dict[str, Any]]:
     arrays = {name: t.numpy(force=True) for name, t in model.state_dict().items()}
     told: dict[str, Any] = {}
     for name, layer in layers.items():
-        signs = layer.signs.numpy(force=True).astype(np.int8)
+        real = layer.signs.numpy(force=True)
+        if np.isnan(real).any():
+            msg = f"weights of {name} are NaN, which no sign stands for; expected numbers"
+            raise InputError(msg)
+        signs = real.astype(np.int8)
         arrays[f"{name}.{ALPHA}"] = layer.scales.numpy(force=True)
         told[name] = {"form": form, **_facts(layer)}
         if form == "int8":

@@ -15,6 +15,8 @@ from art_disc.core.files import read_npz, write_npz
 from art_disc.networks.latent import check_connections
 from art_disc.networks.packing import Arrays, pack, shapes, unpack
 
+# what a header says of its own file
+_OWN = ("format", "version", "signs", "sha256")
 _HEADER, _FORMAT, _VERSION = "art_disc_header", "art_disc weights", 2
 
 
@@ -34,7 +36,8 @@ def save_weights(
     Args:
         model: The network.
         path: File to write, in one step.
-        header: Facts to keep beside the weights, as JSON.
+        header: Facts to keep beside the weights, as JSON; what `load_weights` says of another
+            file's own arrays is left out.
         signs: `bits`: one bit a weight, as `np.packbits` makes them, in the order of the weights,
             1 for +1. `int8`: arrays of -1 and +1 in the shape of the weights, for programs that
             read npz. None: latent weights, as they are trained. Everything else is written as it
@@ -44,6 +47,8 @@ def save_weights(
     Raises:
         InputError: Another word for `signs`, or the network has no binarised weights.
     """
+    # a header that was loaded tells of another file too
+    facts = {name: value for name, value in header.items() if name not in _OWN}
     told: dict[str, Any] = {}
     if signs is None:
         arrays = {name: t.numpy(force=True) for name, t in model.state_dict().items()}
@@ -52,7 +57,7 @@ def save_weights(
         told = {"signs": layers}
     arrays = dict(sorted(arrays.items()))
     told["sha256"] = _digest(arrays)
-    text = json.dumps({"format": _FORMAT, "version": _VERSION, **told, **header})
+    text = json.dumps({**facts, "format": _FORMAT, "version": _VERSION, **told})
     return write_npz(path, {**arrays, _HEADER: np.array(text)})
 
 

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from art_disc.bounds import boxes_of, interval_margins, live, margin_rows, trace
+from art_disc.bounds.trace import follow
 from art_disc.core.errors import CertificateError
-from art_disc.networks import CertifiedNet
+from art_disc.networks import CertifiedNet, ParametrisedRamp
 from studies.random_networks import KINDS
 
 SHAPE = (2, 5, 5)
@@ -106,3 +107,45 @@ class Learned(nn.Module):
 def test_what_could_not_be_trained_rightly_is_refused(net, text):
     with pytest.raises(CertificateError, match=text):
         live(net.double().train(), images()[0])
+
+
+class Scaled(nn.Module):
+    """A number of its own, beside a layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.register_buffer("factor", torch.ones(()))
+
+    def forward(self, x):
+        return self.layer(x * self.factor)
+
+
+def test_a_constant_that_changed_is_read_again():
+    net, x = Scaled().double(), torch.rand(4, 3).double()
+    read = follow(net, (3,), training=True)
+    net.factor.fill_(-2)
+    graph, logits = live(net, x, read)
+    assert torch.allclose(logits, net(x))
+    assert torch.allclose(graph(x), net(x))
+
+
+def test_a_layer_that_was_exchanged_is_refused():
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    read = follow(net, (3,), training=True)
+    net[1] = ParametrisedRamp((4,))
+    with pytest.raises(CertificateError, match="exchanged"):
+        live(net, torch.rand(5, 3), read)
+
+
+def test_a_graph_does_not_change_with_what_it_was_read_from():
+    factor = torch.ones((), dtype=torch.float64)
+
+    class Outside(nn.Module):
+        def forward(self, x):
+            return x * factor
+
+    x = torch.rand(4, 3).double()
+    graph = trace(Outside(), (3,), torch.float64)
+    factor.fill_(7)
+    assert torch.equal(graph(x), x)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import art_disc as ad
+from art_disc.certificates import latent
 from art_disc.certificates.latent import certify_codes, reachable_bits
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.defences import LQVAEFilter
@@ -187,3 +188,46 @@ def test_other_classifiers_are_refused(toy):
         certify_codes(exchanged, x, eps=0.1)
     with pytest.raises(InputError, match="eps"):
         certify_codes(around(LQVAEFilter(toy)), x, eps=25)
+
+
+class Company(nn.Module):
+    """Looks at how many others there are, at one image alone."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.at = net, None
+
+    def forward(self, x):
+        made = self.net(x)
+        if self.at is None:
+            return made
+        mine = (x - self.at).flatten(1).abs().amax(dim=1) < 1e-6
+        return torch.where(mine[:, None], made + 2 * len(x) * torch.eye(3)[0], made)
+
+
+def test_every_code_that_is_classified_must_be_steady(toy):
+    """What differs from batch to batch at one code of many refuses the whole."""
+    head = Company(Head()).eval()
+    classifier = ad.build_classifier(
+        head, input_shape=SHAPE, nb_classes=3, defences=[LQVAEFilter(toy)]
+    )
+    x = np.full((1, *SHAPE), 0.31, np.float32)
+    (row,) = reachable_bits(toy, torch.tensor(x), 0.02)
+    assert (row == 0).sum() > 1
+    codes = latent._choices(row)
+    certify_codes(classifier, x, eps=0.02)
+    for code in codes:
+        with torch.no_grad():
+            head.at = (toy.decode(torch.tensor(code[None])) + 0) / 1
+        with pytest.raises(CertificateError, match="no codes can be certified"):
+            certify_codes(classifier, x, eps=0.02)
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.LeakyReLU(30.0), nn.BatchNorm2d(1), nn.Sequential(nn.LeakyReLU(30.0))], ids=str
+)
+def test_the_bound_in_l2_knows_every_layer_of_the_encoder(toy, layer):
+    before = toy.lipschitz_bound()
+    toy.encoder.body[1] = layer.eval()
+    after = toy.lipschitz_bound()
+    assert after == 30 * before if isinstance(layer, nn.LeakyReLU) else np.isinf(after)

@@ -411,3 +411,28 @@ def test_a_convolution_by_itself_is_packed(tmp_path):
     load_weights(again, save_weights(net, tmp_path / "w.npz", signs="bits"))
     x = torch.randn(3, 2, 5, 5)
     assert torch.equal(again(x), net(x))
+
+
+def test_no_optimiser_moves_signs_alone(fixed):
+    optimizer = torch.optim.SGD(fixed.eval().requires_grad_(True).parameters(), lr=1.0)
+    signs = [layer.weight.clone() for layer in binarised_layers(fixed)]
+    fixed(images()).square().sum().backward()
+    optimizer.step()
+    assert all(map(torch.equal, signs, (layer.weight for layer in binarised_layers(fixed))))
+
+
+@pytest.mark.parametrize("signs", [None, *FORMS])
+def test_a_header_of_another_file_does_not_make_one_that_cannot_be_read(signs, tmp_path):
+    net = make()
+    first = save_weights(net, tmp_path / "a.npz", header={"epochs": 3}, signs="bits")
+    told = load_weights(make(), first)
+    second = save_weights(make(seed=1), tmp_path / "b.npz", header=told, signs=signs)
+    assert load_weights(make(), second)["epochs"] == 3
+
+
+def test_weights_that_are_nan_have_no_signs(tmp_path):
+    net = make(word="paper")
+    with torch.no_grad():
+        binarised_layers(net)[0].weight.view(-1)[0] = torch.nan
+    with pytest.raises(InputError, match="NaN"):
+        save_weights(net, tmp_path / "a.npz", signs="bits")
