@@ -54,7 +54,8 @@ def _check_kinds(network: RoundedNetwork | IntegerNetwork) -> None:
     if isinstance(network, RoundedNetwork):
         known, cure = type(network) is RoundedNetwork and type(network.graph) is Graph, "rounded"
     else:
-        parts = [network.last, *network.layers, *(layer.sums for layer in network.layers)]
+        sums = [getattr(layer, "sums", None) for layer in network.layers]
+        parts = [network.last, *network.layers, *sums]
         kinds = {type(part) for part in parts} | {type(network)}
         known, cure = kinds <= {IntegerNetwork, Thresholds, Sums}, "integer"
     if not known:

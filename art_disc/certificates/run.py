@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,7 @@ class Task:
                 "codebook": f"{fingerprint(book.codewords_)} {book.nearest_metric}",
                 "range and layout": f"{self.target.upper:g} {self.target.channels_first}",
                 **versions | {"packages": str(versions["packages"])},
+                **({"ortools": metadata.version("ortools")} if self.method == "solver" else {}),
             },
             spend={name: float(settings[name]) for name in _SPENT},
             scores=scores_told(self.scores),

@@ -29,7 +29,7 @@ from art_disc.metrics import (
 )
 from art_disc.metrics import rounded_classifier as rounded
 from art_disc.networks import BinarizedNet, fcn2
-from art_disc.networks.integer import IntegerNetwork
+from art_disc.networks.integer import IntegerNetwork, Sums, Thresholds
 from art_disc.networks.integer.crossing import Rule
 from art_disc.networks.sign_gradient import has_signs
 from tests.certificates.sign_networks import KINDS, SHAPE, case, shaken
@@ -371,3 +371,63 @@ def test_unknown_arithmetic_is_refused():
     classifier, x, eps = case("dense", 0)
     with pytest.raises(InputError, match="arithmetic must be one of"):
         certify(classifier, x, eps=eps, method="solver", arithmetic="long")
+
+
+def whole(last, constants, hidden=(), **options):
+    """A classifier of a network of whole numbers that was made by hand."""
+    sums = Sums(torch.tensor(last), (len(last[0]),))
+    numbers = torch.tensor(constants, dtype=torch.float64)
+    network = IntegerNetwork(list(hidden), sums, numbers, upper=1.0, **options)
+    defences = [PixelDiscretization(Codebook([0.2, 0.8]))]
+    return build_classifier(network, input_shape=(1, 2, 2), nb_classes=2, defences=defences)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"steps": 1, "fractions": 200}, "fractions in"),
+        ({"steps": 1, "fractions": -1100}, "fractions in"),
+        ({"steps": 1 << 22, "fractions": 0}, "below 2"),
+    ],
+)
+def test_scores_and_levels_that_float32_does_not_hold_are_refused(options, text):
+    """`predict` would say another class than the sums that are verified."""
+    with pytest.raises(CertificateError, match=text):
+        whole([[0.0] * 4, [1.0] * 4], [0.0, 5.0], **options)
+
+
+def test_numbers_of_another_shape_are_refused():
+    one = torch.ones(2)
+    hidden = Thresholds(Sums(torch.ones(2, 4), (4,)), torch.zeros(3).double(), one, one)
+    with pytest.raises(CertificateError, match="must have shape"):
+        whole([[1.0, -1.0], [-1.0, 1.0]], [0.0, 0.0], [hidden], steps=1, fractions=0)
+
+
+def test_a_temperature_changes_no_verdict():
+    classifier, x, eps = case("dense", 0)
+    found = certify(classifier, x, eps=eps, method="solver", verbose=False)
+    for given in (classifier, integer_classifier(classifier)):
+        cooled = given.with_surrogate("ste_hard_tanh:16")
+        again = certify(cooled, x, eps=eps, method="solver", verbose=False)
+        assert again.verdicts == found.verdicts
+        assert len(set(found.verdicts)) > 1
+
+
+def test_a_forward_that_asks_for_a_tensor_is_refused_by_name():
+    class Asks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = fcn2((1, 2, 2), 2, widths=(4,))
+
+        def forward(self, x):
+            if not isinstance(x, torch.Tensor):
+                raise KeyError(x)
+            return self.net(x)
+
+    classifier = build_classifier(
+        Asks().eval(), input_shape=(1, 2, 2), nb_classes=2, defences="bitdepth:bits=1"
+    )
+    with pytest.raises(CertificateError, match=r"torch\.fx cannot follow"):
+        certify(
+            classifier, np.zeros((1, 1, 2, 2), np.float32), eps=0.1, method="solver", verbose=False
+        )

@@ -15,7 +15,7 @@ from art_disc.certificates.jobs import Job, check_sendable, in_batches, run_jobs
 from art_disc.certificates.problem import Finding, Options, Problem
 from art_disc.certificates.solver.programme import Answer, Choices, Programme
 from art_disc.certificates.solver.rows import Ends, Rows
-from art_disc.certificates.solver.twin import check_solvable
+from art_disc.certificates.solver.twin import check_solvable, temperature
 from art_disc.certificates.spend import Spend
 from art_disc.codebox import CodeBox, to_units
 from art_disc.core.checks import Float32Array, IntArray
@@ -46,7 +46,7 @@ def by_solver(problem: Problem, options: Options, /) -> dict[int, Finding]:
     stage = Stage.of(problem)
     stage.check()
     left = stage.unproved()
-    proved = [index for index in problem.to_decide if index not in left]
+    proved = sorted(set(problem.to_decide) - set(left))
     found = dict.fromkeys(proved, Finding("certified"))
     options.keep(found)
     found |= broken(problem, left, options)
@@ -111,6 +111,7 @@ class Stage:
         codes = np.concatenate([boxes.codes[..., 0], boxes.codes[..., -1], mixed])
         logits = self.rows.logits(self._flat(self.levels[codes]).astype(np.int64))
         expected = check_solvable(target, shape).scored(torch.from_numpy(logits))
+        expected = expected / temperature(target.classifier)
         x = target.images(target.codebook.codewords_[codes], shape)
         if not np.array_equal(expected.to(torch.float32).numpy(), target.scores(x, len(x))):
             msg = (
@@ -121,7 +122,8 @@ class Stage:
 
     def unproved(self) -> list[int]:
         """Return the images that intervals do not prove."""
-        widest = max((layer.matrix.shape[0] for layer in self.rows.hidden), default=1)
+        codes = len(self.places) * len(self.levels)
+        widest = max([codes, *(layer.matrix.shape[0] for layer in self.rows.hidden)])
         left = []
         for batch in in_batches(self.problem.to_decide, max(1, _MOST_VALUES // widest)):
             _, (low, high) = self.rows.reached(self._ends(self._boxes(batch)))

@@ -1,5 +1,6 @@
 """A classifier in whole numbers, beside the one with binarised layers that it is made from."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,9 @@ def integer_classifier(classifier: Classifier) -> Any:
         upper=target.upper,
         standardisation=standardisation,
     )
+    tensors = itertools.chain(module.parameters(), module.buffers())
     twin = build_classifier(
-        made.to(next(iter(module.parameters())).device),
+        made.to(next(tensors).device),
         input_shape=shape,  # type: ignore[arg-type]
         nb_classes=classifier.nb_classes,
         defences=[applied_defences(classifier)[0]],
@@ -69,6 +71,12 @@ def _network(module: nn.Module) -> tuple[nn.Module, tuple[Tensor, Tensor] | None
     return module.base, (module.mean, module.std) if standardised else None
 
 
+def temperature(classifier: Any) -> float:
+    """Return the power of 2 that a classifier's logits are divided by."""
+    through = getattr(getattr(classifier, "model", None), "through", None)
+    return 1.0 if through is None else float(through.temperature)
+
+
 def _check_alike(target: Target, twin: Any, shape: tuple[int, ...]) -> None:
     """Refuse a twin that scores most code images otherwise: a layer does more than is known."""
     drawn = np.random.default_rng(0)
@@ -76,6 +84,7 @@ def _check_alike(target: Target, twin: Any, shape: tuple[int, ...]) -> None:
     codes = drawn.integers(target.codebook.n_codes_, size=units.shape[:2])
     x = target.images(target.codebook.codewords_[codes], shape)
     scores = np.asarray(target.classifier.predict(x), dtype=np.float64)
+    scores = scores * temperature(target.classifier)
     made: IntegerNetwork = twin.model.base
     with torch.no_grad():
         whole = made.logits(made.levels(torch.from_numpy(x).to(made.constants.device)))

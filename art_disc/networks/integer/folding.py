@@ -103,7 +103,8 @@ def _chain(network: nn.Module) -> Iterator[nn.Module]:
     root = nn.Sequential(network)
     try:
         nodes = list(_Tracer().trace(root).nodes)
-    except (TypeError, RuntimeError, NameError, fx.proxy.TraceError) as error:
+    # the user's own code runs here, on what is no tensor, and may raise anything
+    except Exception as error:  # noqa: BLE001 - see above
         refuse(f"{type(network).__name__}, which torch.fx cannot follow ({error})")
     for before, node in itertools.pairwise(nodes):
         if node.op == "call_module" and node.args == (before,) and not node.kwargs:

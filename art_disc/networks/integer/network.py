@@ -23,6 +23,8 @@ from art_disc.surrogates import straight_through
 # whole numbers that float64 adds without rounding
 _MOST = 2.0**52
 _TIE_BITS = 16
+# so that levels are whole numbers of float32, and differences of scores are numbers of it
+_MOST_LEVEL, _MOST_BITS = 2.0**24, 100
 # of kernels, each a pair
 Windows = Mapping[str, tuple[int, ...]]
 
@@ -263,6 +265,7 @@ class IntegerNetwork(nn.Module):
         Raises:
             CertificateError: There are such.
         """
+        self._check_sizes()
         largest = 255.0 * self.steps
         for layer in self.layers:
             self._check(layer.sums.weight, layer.thresholds, largest)
@@ -273,6 +276,27 @@ class IntegerNetwork(nn.Module):
             largest = 1.0
         # ordered, and the difference of two
         self._check(self.last.weight, self.constants, largest, 4.0 * self._order)
+
+    def _check_sizes(self) -> None:
+        """Refuse levels and logits that float32 does not hold, and numbers of other shapes."""
+        if not (255 * self.steps < _MOST_LEVEL and abs(self.fractions) <= _MOST_BITS):
+            msg = (
+                f"levels of an IntegerNetwork must lie below 2^24 and fractions in "
+                f"-{_MOST_BITS}..{_MOST_BITS}, got steps={self.steps}, fractions={self.fractions}"
+            )
+            raise CertificateError(msg)
+        shapes = [(self.constants, self.last.outputs)]
+        for layer in self.layers:
+            filters = layer.sums.outputs[:1]
+            shapes += [(layer.thresholds, layer.sums.outputs)]
+            shapes += [(layer.slopes, filters), (layer.turns, filters)]
+        for numbers, shape in shapes:
+            if tuple(numbers.shape) != tuple(shape):
+                msg = (
+                    f"numbers beside sums of an IntegerNetwork must have shape {tuple(shape)}, got "
+                    f"{tuple(numbers.shape)}"
+                )
+                raise CertificateError(msg)
 
     def _check(self, weight: Tensor, beside: Tensor, largest: float, times: float = 2.0) -> None:
         for numbers in (weight, beside):
