@@ -81,7 +81,8 @@ def by_bits(x: Tensor, weight: np.ndarray) -> np.ndarray:
 def products(width: int, n: int) -> dict:
     """Return times of one product, of activations that are signs already; bits are made of them."""
     torch.manual_seed(0)
-    weight, x = (torch.randn(rows, width).sign() for rows in (width, n))
+    # a draw may be 0, whose sign would be none of the two
+    weight, x = (2.0 * (torch.randn(rows, width) > 0) - 1 for rows in (width, n))
     whole, bits, integers = weight.to(torch.int8).t(), packed(weight), x.to(torch.int8)
     expected = nn.functional.linear(x, weight)
     same = {
