@@ -65,6 +65,28 @@ def test_the_tables_of_attacked_signs_are_made_from_their_results():
     assert found["no_gradient_of_its_own"] == 0
 
 
+def test_the_figures_of_the_page_on_binarised_networks_are_those_of_the_results():
+    from studies.common import load
+
+    page = (README.parent / "docs" / "binarised.md").read_text(encoding="utf-8")
+    verified = load("verified_binarised/windows-200")
+    assert f"{100 * verified['accuracy_10000']:.1f} % clean on MNIST" in page
+    for row in verified["rows"]:
+        proved, left = (f"{row[k]} ({row[k] / 2:.1f} %)" for k in ("certified", "attacks_leave"))
+        cells = (f"{row['eps']:g}"[1:], proved, row["falsified"], row["undecided"], left)
+        assert f"| {' | '.join(map(str, cells))} | {row['seconds']:.0f} |" in page
+    alone = verified["rows"][-1]["falsified_by_the_solver_alone"]
+    assert f"together break {alone}\nimages fewer" in page
+    cost = load("binarised_cost")
+    for one in cost["milliseconds_of_networks"]:
+        times = (f"{float(f'{one[k]:.3g}'):,g}" for k in ("latent", "signs", "int8"))
+        assert f"| `{one['network']}`, {one['images']:,} | {' | '.join(times)} |" in page
+    for one in cost["files"]:
+        ratio = one["float"] / one["bits"]
+        if one["binarization"] == "bnn" or one["network"] == "fcn2":
+            assert f"{ratio:.1f}" in page
+
+
 def test_the_page_of_attacks_is_made_from_the_tables_and_the_result_file():
     from studies.zoo_digits import DOCS, page
 
