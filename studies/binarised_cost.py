@@ -110,7 +110,7 @@ def whole(name: str, folder: Path) -> list[dict]:
             load_weights(network, file)
         elif kind == "int8":
             network = with_int8(network)
-            assert any(isinstance(one, Int8Linear) for one in network.modules())  # noqa: S101
+            assert any(isinstance(one, Int8Linear) for one in network.modules())  # noqa: S101 - a study
         for n, x in images.items():
             rows[n][f"{kind}_equal"] = torch.equal(network(x), expected[n])
             rows[n][kind] = milliseconds(partial(network, x))

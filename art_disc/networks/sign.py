@@ -31,7 +31,7 @@ def _polynomial(x: Tensor) -> Tensor:
 
 
 def _clipped(x: Tensor) -> Tensor:
-    made: Tensor = _ClippedValue.apply(x)  # type: ignore[no-untyped-call]
+    made: Tensor = _ClippedValue.apply(x)  # type: ignore[no-untyped-call] # torch
     return made
 
 

@@ -47,7 +47,7 @@ def rounded_classifier(classifier: Classifier, *, bits: int | None = None) -> An
     tried = range(_MOST_BITS, _LEAST_BITS - 1, -1) if bits is None else [bits]
     return build_classifier(
         _most_precise(graph_of(target, shape), low, high, tried),
-        input_shape=shape,  # type: ignore[arg-type]
+        input_shape=shape,  # type: ignore[arg-type] # of images: three numbers
         nb_classes=classifier.nb_classes,
         defences=[applied_defences(classifier)[0]],
         clip_values=(0.0, target.upper),

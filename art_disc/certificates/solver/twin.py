@@ -45,7 +45,7 @@ def integer_classifier(classifier: Classifier) -> Any:
     network, standardisation = _network(module.eval())
     made = integer_network(
         network,
-        shape,  # type: ignore[arg-type]
+        shape,  # type: ignore[arg-type] # of images: three numbers
         np.asarray(target.codebook.levels, dtype=np.float64),
         upper=target.upper,
         standardisation=standardisation,
@@ -53,7 +53,7 @@ def integer_classifier(classifier: Classifier) -> Any:
     tensors = itertools.chain(module.parameters(), module.buffers())
     twin = build_classifier(
         made.to(next(tensors).device),
-        input_shape=shape,  # type: ignore[arg-type]
+        input_shape=shape,  # type: ignore[arg-type] # of images: three numbers
         nb_classes=classifier.nb_classes,
         defences=[applied_defences(classifier)[0]],
         clip_values=(0.0, target.upper),
@@ -101,7 +101,7 @@ def _check_alike(target: Target, twin: Any, shape: tuple[int, ...]) -> None:
         raise CertificateError(msg)
 
 
-def check_solvable(target: Target, shape: tuple[int, ...]) -> IntegerNetwork:  # noqa: ARG001
+def check_solvable(target: Target, shape: tuple[int, ...]) -> IntegerNetwork:  # noqa: ARG001 - a `Check`
     """Return the network of whole numbers that a classifier predicts by.
 
     Raises:
