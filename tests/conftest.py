@@ -25,6 +25,14 @@ def pytest_configure(config):
         config.option.randomly_seed = 20261122
 
 
+@pytest.fixture(autouse=True)
+def _weights_drawn_alike():
+    """Give every test the same random weights, whatever ran before it."""
+    import torch
+
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def shared_data():
     """Find a real data file by name; the test skips, naming the file, where there is none."""
