@@ -107,8 +107,9 @@ def digits_lqvae(digits):
     from art_disc.networks import Stack
     from art_disc.training import LQVAE
 
-    vae = LQVAE(
-        24,
+    vae = LQVAE.preset(
+        "paper",
+        latent=24,
         stack=Stack(down=((8, 1), (16, 2)), up=((8, 2),), hidden=32),
         steps=250,
         learning_rate=5e-3,

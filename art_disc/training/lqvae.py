@@ -23,7 +23,7 @@ _ROWS = 500
 class LQVAE(LQVAESettings):
     """A purifier that leaves a few bits of every image; see docs/purifiers.md.
 
-    Args are those of `LQVAESettings`, presets too.
+    Args are those of `LQVAESettings`, whose defaults are those of the published code; presets too.
 
     Attributes:
         network_: The fitted `LQVAENet`, in eval mode.

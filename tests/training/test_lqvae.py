@@ -20,7 +20,8 @@ TINY = Stack(down=((2, 2),), up=((2, 2),), hidden=6)
 
 
 def tiny(**options):
-    return LQVAE(**{"latent": 5, "stack": TINY, "batch_size": 8, "steps": 7} | options)
+    few = {"latent": 5, "stack": TINY, "batch_size": 8, "steps": 7}
+    return LQVAE.preset("paper", **few | options)
 
 
 @pytest.fixture(scope="module")
@@ -359,16 +360,36 @@ def test_settings_that_do_not_fit_are_refused(options, told):
 
 def test_the_presets_are_those_of_text_and_code():
     paper, code = LQVAE.preset("paper"), LQVAE.preset("code", steps=3)
-    assert paper.get_params() == LQVAE().get_params()
-    assert (paper.eta, paper.noise, paper.penalty, paper.optimizer) == (
-        0.67449, 1.0, "jacobian", "adam",
+    assert (paper.eta, paper.soft_c, paper.noise, paper.penalty, paper.optimizer) == (
+        0.67449, 0.1, 1.0, "jacobian", "adam",
+    )  # fmt: skip
+    assert (paper.penalty_weight, paper.kl_weight, paper.learning_rate, paper.decay) == (
+        1.0, 1.0, 1e-3, 1.0,
     )  # fmt: skip
     assert (code.eta, code.soft_c, code.noise, code.penalty, code.steps) == (
         0.1, 0.002, 0.05, "summed", 3,
     )  # fmt: skip
-    assert LQVAE.preset("certified").penalty == "bounded"
+    assert (code.penalty_weight, code.kl_weight, code.learning_rate, code.decay) == (
+        784.0, 1.225, 3e-4, 0.98,
+    )  # fmt: skip
+    certified = LQVAE.preset("certified").get_params()
+    changed = {"penalty": "bounded", "lipschitz": 1.0, "noise": 0.05, "kl_weight": 0.1}
+    assert certified == paper.get_params() | changed
+    assert (paper.shuffle, paper.copy_decoder, code.copy_decoder) == (True, True, False)
     with pytest.raises(InputError, match="preset must be one of paper, code, certified"):
         LQVAE.preset("mnist")
+
+
+def test_what_a_user_types_without_thinking_learns_and_does_not_need_an_order(digits):
+    assert LQVAE().get_params() == LQVAE.preset("code", shuffle=True).get_params()
+    small = Stack(down=((6, 1), (8, 2)), up=((6, 2),), hidden=24)
+    order = np.argsort(digits.y_train, kind="stable")
+    plain = LQVAE(16, stack=small, steps=150, learning_rate=3e-3)
+    plain.fit(digits.x_train[order], x_test=digits.x_test, verbose=False)
+    # by the paper's text all images have one code, and their mean is no worse
+    mean_image = np.square(digits.x_test - digits.x_train.mean(0)).mean()
+    assert plain.reports_[-1].error < 0.75 * mean_image
+    assert len(np.unique(plain.codes(digits.x_test), axis=0)) > 100
 
 
 def test_what_decides_a_fit_is_plain_and_tells_settings_apart():
