@@ -14,6 +14,8 @@ _DECAY = 0.75
 _CLEAR = 1e-5
 # of flips that are tried
 MOST_ROUNDS = 10
+# of a chain's temperature, from its first flip to its last
+_COOLED = 0.02
 
 
 def clear_lead(scores: Tensor, labels: Tensor, *, targeted: bool) -> Float64Array:
@@ -123,7 +125,8 @@ class CodeSearch:
         """Try flips of open images one by one, drawn at random, through no gradient.
 
         Each of some chains begins at the best code images; flips that help are made, and others the
-        less likely the more they harm and the later they come (Kirkpatrick et al. 1983).
+        less likely the more they harm and the later they come: the temperature falls by the same
+        factor each time, from what a first flip changes (Kirkpatrick et al. 1983).
         """
         of = np.repeat(np.flatnonzero(self.open), chains)
         codes, leads, heat = self.codes[of], self.leads[of], 0.0
@@ -134,7 +137,7 @@ class CodeSearch:
             found = self._note(of, tried, self.view.scores(tried))
             change = found - leads
             heat = heat or _typical(change)
-            cold = max(heat, np.finfo(np.float64).tiny) * (1 - step / flips)
+            cold = max(heat, np.finfo(np.float64).tiny) * _COOLED ** (step / flips)
             kept = self.rng.random(len(of)) < np.exp(np.minimum(change, 0) / cold)
             codes[kept], leads[kept] = tried[kept], found[kept]
             going = self.open[of]
