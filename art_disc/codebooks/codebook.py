@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator
 
 from art_disc.codebooks.codewords import as_codewords
 from art_disc.codebooks.counts import PixelCounts
-from art_disc.codebooks.nearest import METRICS, TIES, distance, nearest
+from art_disc.codebooks.nearest import METRICS, TIES, distance
+from art_disc.codebooks.search import Search
 from art_disc.core.checks import Float32Array, check_choice
 from art_disc.core.errors import FileFormatError, InputError, NotFittedError
 from art_disc.core.files import read_npz, write_npz
@@ -135,6 +136,8 @@ class Codebook(Sealable, Shown, BaseEstimator):
             msg = f"codewords must differ from one another, got {codewords.tolist()}"
             raise InputError(msg)
         self._codewords: Float32Array | None = codewords
+        # made here, so that it changes no copy that is made before the first use
+        _ = self.search
 
     @property
     def codewords_(self) -> Float32Array:
@@ -176,6 +179,15 @@ class Codebook(Sealable, Shown, BaseEstimator):
         rows: list[list[float]] = (np.float32(255) * self.codewords_).tolist()
         return rows
 
+    @property
+    def search(self) -> Search:
+        """What finds the nearest codewords; copies share it while theirs are the same."""
+        rules = self.codewords_, self.nearest_metric, self.ties
+        made: Search | None = self.__dict__.get("_search")
+        if made is None or not made.is_of(*rules):
+            made = self.__dict__["_search"] = Search(*rules)
+        return made
+
     def fit(self, x: Any = None, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's habit
         """Return self: these codewords do not depend on data."""
         return self
@@ -211,9 +223,7 @@ class Codebook(Sealable, Shown, BaseEstimator):
             raise InputError(msg)
         scaled = np.float32(255) * pixels.astype(np.float32, copy=False)
         channels = [scaled] if self.per_channel else list(np.moveaxis(scaled, -1, 0))
-        index: NDArray[np.int64] = nearest(
-            channels, self.levels, self.nearest_metric, self.ties, np
-        )
+        index: NDArray[np.int64] = self.search.find(channels, np)
         return index
 
     def quantize(self, x: Float32Array, *, channels_first: bool = True) -> Float32Array:

@@ -8,6 +8,8 @@ float32, so that a tie on the 8-bit grid is a real tie and both libraries break 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from art_disc.core.checks import check_choice
 
 METRICS = ("l1", "l2", "l_inf")
@@ -56,8 +58,21 @@ def nearest(
     best = distance(pixel, levels[0], metric, xp)
     index = xp.zeros_like(best, dtype=xp.int64)
     for j, codeword in enumerate(levels[1:], start=1):
-        candidate = distance(pixel, codeword, metric, xp)
-        closer = candidate < best if ties == "lowest" else candidate <= best
-        best = xp.where(closer, candidate, best)
-        index = xp.where(closer, j, index)
+        index, best = nearer(index, best, j, distance(pixel, codeword, metric, xp), ties, xp)
     return index
+
+
+def nearer(index: Any, best: Any, code: Any, away: Any, ties: str, xp: Any) -> tuple[Any, Any]:
+    """Return the nearest so far and its distance, after codewords of a higher index."""
+    closer = away < best if ties == "lowest" else away <= best
+    return xp.where(closer, code, index), xp.where(closer, away, best)
+
+
+def picked(table: Any, index: Any) -> Any:
+    """Return the entries of a vector at whole numbers, faster than by torch's own indexing."""
+    return table.take(index) if isinstance(table, np.ndarray) else table.index_select(0, index)
+
+
+def places(mask: Any, xp: Any) -> Any:
+    """Return where a vector is true."""
+    return np.flatnonzero(mask) if xp is np else xp.nonzero(mask)[:, 0]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from torch import Tensor
 
-from art_disc.codebooks import BitDepthCodebook, Codebook, UniformCodebook, nearest
+from art_disc.codebooks import BitDepthCodebook, Codebook, UniformCodebook
 from art_disc.core.checks import Float32Array, check_images
 from art_disc.core.errors import InputError
 from art_disc.core.layouts import check_channels
@@ -20,6 +20,7 @@ from art_disc.surrogates import (
     Surrogate,
     SurrogateLike,
     channels_255,
+    from_channels,
     soft_spread,
 )
 
@@ -49,14 +50,10 @@ class CodebookMap(StepMap):
     def exact(self, images: Tensor) -> Tensor:
         """Return images of codewords."""
         book = self.codebook
-        index = nearest(
-            channels_255(images, book), book.levels, book.nearest_metric, book.ties, torch
-        )
-        codewords = torch.tensor(book.codewords_, device=images.device)
-        if book.per_channel:
-            codes = codewords[index, 0]
-        else:
-            codes = codewords[index].movedim(-1, 1).contiguous()
+        index = book.search.find(channels_255(images, book), torch)
+        flat, columns = index.flatten(), torch.tensor(book.codewords_.T, device=images.device)
+        chosen = [column.index_select(0, flat).view_as(index) for column in columns]
+        codes = from_channels(chosen, book)
         lost = images.isnan()
         if lost.any():
             lost = lost if book.per_channel else lost.any(dim=1, keepdim=True)

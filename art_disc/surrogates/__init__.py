@@ -1,7 +1,7 @@
 """The exact step forward, a chosen gradient backward."""
 
 from art_disc.surrogates.levels import LevelCode, LevelSurrogate
-from art_disc.surrogates.pixels import PixelSurrogate, Surrogate, channels_255
+from art_disc.surrogates.pixels import PixelSurrogate, Surrogate, channels_255, from_channels
 from art_disc.surrogates.smoothed import Ramp, SmoothedStep
 from art_disc.surrogates.step import straight_through
 from art_disc.surrogates.surrogates import (
@@ -29,6 +29,7 @@ __all__ = [
     "SurrogateLike",
     "Vocabulary",
     "channels_255",
+    "from_channels",
     "soft_spread",
     "straight_through",
 ]

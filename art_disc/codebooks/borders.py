@@ -1,0 +1,65 @@
+"""The nearest of a few scalar codewords: one border between each two neighbours."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from art_disc.codebooks.nearest import nearest, picked
+from art_disc.core.checks import Float32Array, IntArray
+
+# within the limit, distances to codewords that are so far apart are never equal by rounding
+_LIMIT, _APART = 4096.0, 2.0**-9
+# float32 numbers around a midpoint among which the border lies
+_AROUND = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Borders:
+    """Where float32 distances prefer the next codeword.
+
+    Attributes:
+        first: The least value that goes to the next codeword, rising, on the 255 scale.
+        order: Indices of the codewords, rising by their value; None where that is 0, 1, 2, ...
+    """
+
+    first: tuple[float, ...]
+    order: IntArray | None
+
+    def hold(self, values: Any) -> bool:
+        """Whether they hold for all of these values: none far outside, and no NaN."""
+        return bool((values.min() >= -_LIMIT) & (values.max() <= _LIMIT))
+
+    def find(self, values: Any, xp: Any) -> Any:
+        """Return the index of the codeword nearest to each value, int64; see `nearest`."""
+        index = xp.zeros_like(values, dtype=xp.int64)
+        for border in self.first:
+            index += values >= border
+        if self.order is None:
+            return index
+        order = self.order if xp is np else xp.as_tensor(self.order, device=values.device)
+        return picked(order, index)
+
+
+def borders(levels: Float32Array, ties: str) -> Borders | None:
+    """Return the borders between scalar codewords (k,) on the 255 scale.
+
+    None where two are too close for float32 distances to tell them apart at all values.
+    """
+    order = levels.argsort()
+    rising = levels[order]
+    if (np.diff(rising) < _APART).any():
+        return None
+    middle = (rising[:-1] + rising[1:]) / 2
+    steps = np.arange(-_AROUND, _AROUND + 1)
+    first = []
+    for i, value in enumerate(middle):
+        pair = order[i : i + 2]
+        # neighbouring float32 numbers are neighbouring whole numbers
+        near = (value.view(np.int32) + steps.astype(np.int32)).view(np.float32)
+        lower, upper = sorted(pair)
+        chosen = nearest([near], levels[[lower, upper], None].tolist(), "l1", ties, np)
+        goes_up = np.array([lower, upper])[chosen] == pair[1]
+        first.append(float(near[goes_up.argmax()]))
+    in_order = np.array_equal(order, np.arange(len(order)))
+    return Borders(tuple(first), None if in_order else order)

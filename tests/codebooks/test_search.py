@@ -1,0 +1,179 @@
+"""What finds the nearest codeword quickly against what tries all of them."""
+
+import copy
+import pickle
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from art_disc.codebooks import METRICS, Codebook, distance, nearest, search
+from art_disc.codebooks.borders import borders
+from art_disc.codebooks.cell_lists import cell_lists, most_lead
+from art_disc.codebooks.nearest import TIES
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Grids are made for the first pixel, and coarse."""
+    monkeypatch.setattr(search, "_WORTH", 0)
+    monkeypatch.setattr(search, "_FINEST", {1: 256, 2: 64, 3: 32})
+    monkeypatch.setattr(search, "_AROUND", 16)
+
+
+def codes_of(rng, k, channels, *, grid):
+    """Codewords; on the grid every midpoint of two is an 8-bit colour, and many distances tie."""
+    if not grid:
+        return rng.random((k, channels)).astype(np.float32)
+    levels = np.unique(2 * rng.integers(0, 128, (8 * k, channels)), axis=0)
+    return (rng.permutation(levels)[:k] / 255).astype(np.float32)
+
+
+def pixels_of(rng, codes, n):
+    """Colours in the cube, of 8 bits, halfway between codewords, beyond the cube and lost."""
+    channels = codes.shape[1]
+    pairs = 255 * codes[rng.integers(0, len(codes), (2, n))]
+    lost = np.array([np.nan, np.inf, -np.inf, 1e9, -1e9, -0.0, 256, 255])
+    return np.concatenate(
+        [
+            rng.uniform(0, 255, (n, channels)),
+            rng.integers(0, 256, (n, channels)),
+            pairs.mean(axis=0),
+            rng.uniform(-500, 750, (n, channels)),
+            np.repeat(lost[:, None], channels, axis=1),
+        ]
+    ).astype(np.float32)
+
+
+def same_as_all(codes, pixels, metric, ties):
+    """Whether NumPy, CPU tensors and torch itself find what trying all codewords finds."""
+    made = search.Search(codes, metric, ties)
+    columns = list(pixels.T)
+    levels = (np.float32(255) * codes).tolist()
+    expected = nearest(columns, levels, metric, ties, np)
+    tensors = list(torch.from_numpy(pixels).unbind(1))
+    found = made.find(columns, np), made.find(tensors, torch), made._all_found(tensors, torch)
+    assert found[1].dtype == found[2].dtype == torch.int64
+    assert found[0].dtype == np.int64
+    return all(np.array_equal(expected, part) for part in found)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("ties", TIES)
+@pytest.mark.parametrize("grid", [False, True])
+@pytest.mark.parametrize(("channels", "k"), [(1, 9), (1, 100), (2, 40), (3, 2), (3, 70)])
+def test_what_is_found_is_what_trying_all_finds(at_once, metric, ties, grid, channels, k):
+    rng = np.random.default_rng([k, channels])
+    codes = codes_of(rng, k, channels, grid=grid)
+    assert same_as_all(codes, pixels_of(rng, codes, 3000), metric, ties)
+
+
+@given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 8), ties=st.sampled_from(TIES))
+def test_few_scalars_go_as_trying_all_says_beside_every_border(seed, k, ties):
+    rng = np.random.default_rng(seed)
+    codes = codes_of(rng, k, 1, grid=bool(seed % 2))
+    made = borders(np.float32(255) * codes[:, 0], ties)
+    first = np.array([0, 255] if made is None else made.first, dtype=np.float32)
+    beside = [first]
+    for towards in (-np.inf, np.inf):
+        values = first
+        for _ in range(3):
+            values = np.nextafter(values, np.float32(towards))
+            beside.append(values)
+    pixels = np.concatenate([*beside, pixels_of(rng, codes, 20)[:, 0]])[:, None]
+    # a NaN or what lies far outside sends all to the other way
+    assert same_as_all(codes, pixels[np.abs(pixels) < 1000][:, None], "l_inf", ties)
+    assert same_as_all(codes, pixels, "l_inf", ties)
+
+
+def test_scalars_that_float32_cannot_tell_apart_have_no_borders(at_once):
+    close = np.array([[0.5], [0.5 + 2**-20], [0.1]], dtype=np.float32)
+    assert borders(255 * close[:, 0], "lowest") is None
+    pixels = pixels_of(np.random.default_rng(0), close, 500)
+    assert same_as_all(close, pixels, "l_inf", "lowest")
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@given(seed=st.integers(0, 2**32 - 1), channels=st.integers(1, 3))
+@settings(max_examples=30)
+def test_the_most_lead_in_a_box_is_that_of_its_best_point(metric, seed, channels):
+    rng = np.random.default_rng(seed)
+    own, other = rng.uniform(0, 256, (2, channels, 1))
+    low = rng.uniform(0, 200, (channels, 1))
+    high = low + rng.uniform(1, 56)
+    steps = np.stack(np.meshgrid(*[np.linspace(0, 1, 41)] * channels)).reshape(channels, -1)
+    points = list(low + (high - low) * steps)
+    lead = distance(points, other, metric, np) - distance(points, own, metric, np)
+    most = most_lead(own, other, low, high, metric)[0]
+    # a step of the points changes a distance by so much at most
+    step = (high - low)[0, 0] / 40 * 2 * channels * (512 if metric == "l2" else 1)
+    assert lead.max() - 1e-9 <= most <= lead.max() + step
+
+
+def test_lists_are_short_and_leave_out_most_codewords():
+    codes = np.random.default_rng(0).uniform(0, 255, (300, 3))
+    made = cell_lists(codes, "l_inf", start=0.0, side=256.0, finest=32)
+    assert made.n == 32
+    assert (made.table >= 0).mean() > 0.3
+    assert made.several.lengths.mean() < 4
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_where_all_codewords_are_as_near_all_are_tried(at_once, metric):
+    # no cell far from their plane has a short list
+    rng = np.random.default_rng(0)
+    codes = np.column_stack([np.zeros((40, 1)), rng.random((40, 2))]).astype(np.float32)
+    assert same_as_all(codes, pixels_of(rng, codes, 1000), metric, "lowest")
+
+
+def test_colours_of_more_channels_are_found_by_trying_all(at_once):
+    rng = np.random.default_rng(0)
+    codes = rng.random((20, 4)).astype(np.float32)
+    assert same_as_all(codes, pixels_of(rng, codes, 100), "l2", "lowest")
+
+
+def test_a_grid_is_made_once_it_is_worth_it_and_shared():
+    book = Codebook(np.random.default_rng(0).random((50, 3)).astype(np.float32))
+    twins = copy.copy(book), copy.deepcopy(book), book.sealed()
+    assert all(twin.search is book.search for twin in twins)
+    few = np.zeros((10, 3), dtype=np.float32)
+    before = len(pickle.dumps(book))
+    book.assign(few)
+    assert not book.search._grids
+    book.search._spent[0] = search._WORTH
+    book.assign(few)
+    assert book.search._grids
+    assert len(pickle.dumps(book)) == before
+    again = pickle.loads(pickle.dumps(book))  # noqa: S301
+    assert not again.search._grids
+    assert np.array_equal(again.assign(few), book.assign(few))
+
+
+def test_other_codewords_or_rules_are_searched_anew():
+    book = Codebook([0.0, 1.0])
+    half = np.full((1, 1), 0.5, dtype=np.float32)
+    assert book.assign(half) == 0
+    book.set_params(ties="highest")
+    assert book.assign(half) == 1
+    book.set_params(codewords=[0.0, 0.4])
+    assert book.search.codewords is book.codewords_
+
+
+def test_memory_does_not_grow_with_the_pixels(at_once):
+    made = search.Search(
+        np.random.default_rng(0).random((10, 3)).astype(np.float32), "l1", "lowest"
+    )
+    peaks = []
+    for n in (1 << 17, 1 << 19):
+        pixels = list(np.random.default_rng(0).random((3, n), dtype=np.float32) * 255)
+        made.find(pixels, np)
+        tracemalloc.start()
+        made.find(pixels, np)
+        # beside what is returned
+        peaks.append(tracemalloc.get_traced_memory()[1] - 8 * n)
+        tracemalloc.stop()
+    assert max(peaks) < 16 << 20
+    assert peaks[1] < 1.2 * peaks[0]
