@@ -35,7 +35,7 @@ ATTACKS = ["code_space", "pgd", "apgd_ce", "square"]
 SETTINGS = {
     "code_space.num_random_init": 12,
     "code_space.neighbours": 64,
-    "code_space.annealing": 2000,
+    "code_space.annealing": 4000,
     "square.max_iter": 500,
 }
 NETWORKS = {
