@@ -19,8 +19,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "reproduction.md"
 
 INTRODUCTION = """# The papers' tables, run again
 
-`art-disc reproduce` without a name lists the tables and figures of Chen et al. 2018 and 2019, and
-of Panda et al. 2019, that can be run again. One of them, on the data at hand:
+`art-disc reproduce` without a name lists the tables and figures of Chen et al. 2018 and 2019, Panda
+et al. 2019 and Kyatham et al. 2020 that can be run again. One of them, on the data at hand:
 
 ```
 art-disc reproduce chen2018-table3 --n-ex 200
@@ -28,6 +28,7 @@ art-disc reproduce chen2018-table4 --setting disc_nat_pre --codes 10 300 --train
 art-disc reproduce chen2019-figure1 --dataset mnist
 art-disc reproduce chen2018-table2 --method complete --sample random --n-ex 1000 --jobs 2
 art-disc reproduce panda2019-table5 --setting BNN-2b Full-2b
+art-disc reproduce kyatham2020-table7 --dataset mnist --setting A --checks standard
 ```
 
 Networks are trained (or taken from the cache), each row is attacked, and our numbers are printed
@@ -84,6 +85,33 @@ rows are of BinaryNet's network in small widths, binarised and real alike, where
 unequal widths and optimisers. `panda2019-figure6` measures the first hidden layer before it is
 normalised. Figures 7 and 8 were not run here: the commands take CIFAR-100 or ImageNet of your own
 (`--data-dir`).
+
+## A purifier (kyatham2020)
+
+The classifiers A, B and C of Kyatham et al. 2020 stand behind an [LQ-VAE](purifiers.md). Every
+column says what its attacker knew; the paper's own columns do not know of the filter, but for table
+7:
+
+- *white box*: examples are made on the network itself: the plain classifier, or those trained
+  against FGSM or PGD. That theirs were made so too follows from what they left of adversarially
+  trained networks under DeepFool and CW.
+- *grey box* (tables 1 to 3): they are made on the plain classifier and then filtered. Whoever makes
+  them does not know that there is a filter, so it says nothing about one who does.
+- *black box* (tables 4 to 6): they are made on another classifier, `A/B` is A attacked by way of B.
+- *end to end* (table 7): the filter is known. *one step* is the paper's BPDA: FGSM along the soft
+  quantiser's gradient. *worst* is the per-example worst of FGSM, PGD, AutoPGD with two losses and
+  Square, through the soft quantiser, a blunter one, the tent and identities. This is the number to
+  judge the purifier by, and an upper estimate still.
+- *end to end*, of sampled inference: PGD with EOT (8 draws), each image scored by 20 fresh draws:
+  right where most are (*majority vote*), where all are (*worst draw*, an attacker who submits an
+  image up to 20 times), or with draws that are fixed and known (*fixed draws*).
+
+FGSM's 0.3 is on [0, 1] as printed; the published code adds it on [-1, 1], which is 0.15 here, so
+table 7 is run at 0.1, 0.15 and 0.3. It names no classifier: all three are run. Defense-GAN is
+printed alone. `--preset paper` takes the LQ-VAE of the text; the default, `code`, is that of the
+published code. `kyatham2020-figure3` counts the bits that CW's images flip, and beside them those
+of FGSM end to end. Tables 3 and 6 were not run here: the commands take CelebA's images of your own,
+cut to 64x64, one folder a class (`--data-dir`).
 """
 
 HOW_TO_READ = [

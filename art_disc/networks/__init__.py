@@ -40,6 +40,7 @@ from art_disc.networks.named import named_network
 from art_disc.networks.norms import norm_bound
 from art_disc.networks.sign import SignActivation, sign
 from art_disc.networks.sign_gradient import SignGradient
+from art_disc.networks.substitutes import classifier_a, classifier_b, classifier_c
 from art_disc.networks.verifiable import verifiable_bnn
 from art_disc.networks.weights import load_weights, save_weights, weights_hash, weights_header
 
@@ -69,6 +70,9 @@ __all__ = [
     "binarynet_cifar",
     "clamp_after_steps",
     "clamp_latent_",
+    "classifier_a",
+    "classifier_b",
+    "classifier_c",
     "default_network",
     "default_stack",
     "fcn1",

@@ -66,6 +66,7 @@ def measured(
 # a kind of ours is one line here; its module is read when such a record is shown
 VIEWS: dict[str, str | View] = {
     "activation norms": "protocols:ACTIVATIONS",
+    "bit flips": "purifiers:FLIPS",
     "certificate": "certificate:ENUMERATION",
     "certificate curve": "certificate_curve:VIEW",
     "certificate table": "published:CERTIFICATES",
@@ -78,6 +79,7 @@ VIEWS: dict[str, str | View] = {
     "hardness": "hardness:VIEW",
     "persistent attacker": "randomness:PERSISTENT",
     "protocol table": "protocols:TABLES",
+    "purifier table": "purifiers:TABLES",
     "scored draws": "randomness:DRAWS",
     "study": "study:VIEW",
     "supplied images": "supplied:SUPPLIED",

@@ -3,34 +3,45 @@
 from art_disc.reproduction.binarised_run import reproduce_binarised
 from art_disc.reproduction.binarised_tables import BINARISED_TABLES
 from art_disc.reproduction.certificates import CERTIFICATES, reproduce_certificates
+from art_disc.reproduction.figure3 import FIGURE3, reproduce_figure3
 from art_disc.reproduction.figure5 import FIGURE5, reproduce_figure5
 from art_disc.reproduction.figure6 import FIGURE6, reproduce_figure6
 from art_disc.reproduction.published import (
     Published,
     PublishedCertificate,
     PublishedNetwork,
+    PublishedPurifier,
     published,
     published_certificates,
     published_networks,
+    published_purifiers,
 )
+from art_disc.reproduction.purifier_run import reproduce_purifiers
+from art_disc.reproduction.purifier_tables import PURIFIER_TABLES
 from art_disc.reproduction.run import reproduce
 from art_disc.reproduction.tables import TABLES
 
 __all__ = [
     "BINARISED_TABLES",
     "CERTIFICATES",
+    "FIGURE3",
     "FIGURE5",
     "FIGURE6",
+    "PURIFIER_TABLES",
     "TABLES",
     "Published",
     "PublishedCertificate",
     "PublishedNetwork",
+    "PublishedPurifier",
     "published",
     "published_certificates",
     "published_networks",
+    "published_purifiers",
     "reproduce",
     "reproduce_binarised",
     "reproduce_certificates",
+    "reproduce_figure3",
     "reproduce_figure5",
     "reproduce_figure6",
+    "reproduce_purifiers",
 ]

@@ -7,13 +7,14 @@ from typing import Any
 
 from torch import nn
 
-from art_disc.core.checks import check_choice, check_count
+from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
 from art_disc.data import Dataset
 from art_disc.defences import MapPreprocessor, as_defences
 from art_disc.estimators import build_classifier
 from art_disc.networks import alexnet, binarynet_cifar, fcn1, fcn2, resnet20
+from art_disc.reproduction.recipes import in_steps
 from art_disc.training import AnyAdversary, RandomStepFGSM, Trained, trained
 from art_disc.training.objectives import objective_of
 from art_disc.training.recipe import recipe_of
@@ -72,13 +73,8 @@ class BinarisedRecipe(Shown):
         Raises:
             InputError: Another precision, or a number of steps that is none.
         """
-        options = dict(self.trainings[check_choice(precision, "precision", self.trainings)])
-        few = data
-        if train_steps is not None:
-            check_count(train_steps, "train_steps")
-            images = train_steps * options["batch_size"]
-            options["epochs"] = max(1, round(images / len(data.x_train)))
-            few = data.subset(n_train=min(images, len(data.x_train)), stratified=True)
+        own = self.trainings[check_choice(precision, "precision", self.trainings)]
+        few, options = in_steps(data, own, train_steps)
         chain: list[MapPreprocessor] = as_defences(defences)
         make = partial(self.network, data.input_shape, data.nb_classes, binarization=precision)
         network, result = trained(

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 
-from art_disc.core.errors import DataNotFoundError, InputError
+from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
-from art_disc.data import DATASETS, Dataset, load_dataset
 from art_disc.reproduction.published import PublishedNetwork, published_networks
 from art_disc.reproduction.tables import check_there
 
@@ -165,28 +163,3 @@ def chosen_networks(
         for row in every
         if (not datasets or row.dataset in datasets) and (not models or row.model in models)
     )
-
-
-def images_of(name: str, dataset: str, data_dir: str | Path | None) -> Dataset:
-    """Return the images of a table's rows; those that were never run here are the user's own.
-
-    Args:
-        name: Of the table.
-        dataset: One of its data sets.
-        data_dir: Where known data sets are looked for first, and the user's own alone.
-
-    Raises:
-        DataNotFoundError: They are not there; the message says what must be.
-    """
-    if dataset in DATASETS:
-        return load_dataset(dataset, data_dir=data_dir)
-    places = [Path(data_dir) / f"{dataset}.npz", Path(data_dir) / dataset] if data_dir else []
-    for place in places:
-        if place.exists():
-            return load_dataset(place)
-    looked = ", ".join(map(str, places)) or "nothing, no folder was given"
-    msg = (
-        f"{name} needs images of your own: put {binarised_table(name).own_data} into a folder and "
-        f"give that as data_dir (--data-dir); looked for {looked}"
-    )
-    raise DataNotFoundError(msg)

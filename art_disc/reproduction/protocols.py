@@ -70,6 +70,7 @@ class Attack:
         settings: Over `SETTINGS`.
         surrogates: Gradients to attack through, beside the defences' and the layers' own; None:
             those of the suite for binarised networks.
+        checks: Of the evaluation under `raw`, as for `evaluate`; None: none.
     """
 
     n_ex: int
@@ -78,6 +79,7 @@ class Attack:
     surrogates: Sequence[SurrogateLike] | None = None
     seed: int = 0
     verbose: bool = True
+    checks: str | None = None
 
     def on(
         self,
@@ -108,13 +110,13 @@ class Attack:
         raw = data.part(self.n_ex)
         begun = starts(classifier, raw, protocol)
         shared: dict[str, Any] = {
-            "eps": tuple(eps), "checks": None, "seed": self.seed, "resume": True,
-            "training": training, "verbose": self.verbose,
+            "eps": tuple(eps), "seed": self.seed, "resume": True, "training": training,
+            "verbose": self.verbose,
         }  # fmt: skip
         records = [
             evaluate(
-                classifier, begun, attacks=["fgsm"], through="own", out=out / f"{protocol}-fgsm",
-                **shared,
+                classifier, begun, attacks=["fgsm"], through="own", checks=None,
+                out=out / f"{protocol}-fgsm", **shared,
             ).record
         ]  # fmt: skip
         names = self._fitting(classifier)
@@ -122,7 +124,8 @@ class Attack:
             records.append(
                 evaluate(
                     classifier, begun, attacks=names, settings=self._settings(names),
-                    surrogates=self._surrogates(classifier), out=out / protocol, **shared,
+                    surrogates=self._surrogates(classifier), checks=self.checks,
+                    out=out / protocol, **shared,
                 ).record
             )  # fmt: skip
         start = float(np.abs(begun.x_test - raw.x_test).max())

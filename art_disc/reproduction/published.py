@@ -120,7 +120,41 @@ class PublishedNetwork(Shown):
         return dict(zip(self.budgets, self.robust, strict=False)).get(eps)
 
 
-Row = TypeVar("Row", Published, PublishedCertificate, PublishedNetwork)
+@dataclass(frozen=True, slots=True)
+class PublishedPurifier(Shown):
+    """One row of a published table of purifiers, accuracies in percent; None: not printed.
+
+    Attributes:
+        paper: `kyatham2020`.
+        table: Number of the table there.
+        dataset: `mnist`, `fashion_mnist` or `celeba`.
+        attack: Its name in the table of attacks.
+        model: The classifier, `A`, `B` or `C`; empty where none is named.
+        substitute: What examples were made on in its place; empty: on the classifier itself.
+        clean: Of the classifier, without attack and defence.
+        none, lqvae, defense_gan, pgd_trained, fgsm_trained: Under attack, by defence.
+    """
+
+    paper: str
+    table: str
+    dataset: str
+    attack: str
+    model: str
+    substitute: str
+    clean: float | None
+    none: float | None
+    lqvae: float | None
+    defense_gan: float | None
+    pgd_trained: float | None
+    fgsm_trained: float | None
+
+    @property
+    def setting(self) -> str:
+        """The classifier, `A`, or with its substitute, `A/B`."""
+        return f"{self.model}/{self.substitute}" if self.substitute else self.model
+
+
+Row = TypeVar("Row", Published, PublishedCertificate, PublishedNetwork, PublishedPurifier)
 
 
 @cache
@@ -173,6 +207,21 @@ def published_networks(table: str) -> tuple[PublishedNetwork, ...]:
     ]
     rows = msgspec.convert(every, tuple[PublishedNetwork, ...], strict=False)
     return _of(rows, "networks", "panda2019", table)
+
+
+def published_purifiers(table: str) -> tuple[PublishedPurifier, ...]:
+    """Return the rows of a table of Kyatham et al. 2020, in its order, its averages aside.
+
+    Raises:
+        InputError: No such table here.
+    """
+    every = [
+        {key: value or None for key, value in row.items()}
+        | {"paper": "kyatham2020", "model": row["model"], "substitute": row["substitute"]}
+        for row in _read("published_purifiers.csv")
+    ]
+    rows = msgspec.convert(every, tuple[PublishedPurifier, ...], strict=False)
+    return _of(rows, "purifiers", "kyatham2020", table)
 
 
 def _of(rows: tuple[Row, ...], what: str, paper: str, table: str) -> tuple[Row, ...]:

@@ -63,6 +63,24 @@ class Experiment:
         return replace(self, trainings=shorter), data
 
 
+def in_steps(
+    data: Dataset, options: Mapping[str, Any], train_steps: int | None
+) -> tuple[Dataset, dict[str, Any]]:
+    """Return training images and settings of `train` for so many batches.
+
+    Below one epoch the training images become fewer. None: as they are.
+
+    Raises:
+        InputError: A number of steps that is none.
+    """
+    if train_steps is None:
+        return data, dict(options)
+    images = check_count(train_steps, "train_steps") * options["batch_size"]
+    epochs = max(1, round(images / len(data.x_train)))
+    few = data.subset(n_train=min(images, len(data.x_train)), stratified=True)
+    return few, {**options, "epochs": epochs}
+
+
 def _grey(eps: float, *, steps: int, epochs: int) -> Experiment:
     fast = {"batch_size": 100, "precision": "bfloat16"}
     return Experiment(

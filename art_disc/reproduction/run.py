@@ -114,7 +114,8 @@ def file_name(
     >>> file_name("chen2018-table4", (), ("disc_nat_pre",), (10, 300))
     'chen2018-table4-disc_nat_pre-10-300'
     """
-    return "-".join([name, *datasets, *settings, *map(str, n_codes)])
+    # a classifier and its substitute, A/B
+    return "-".join([name, *datasets, *settings, *map(str, n_codes)]).replace("/", "-")
 
 
 def _check_attacks(attacks: Sequence[str], settings: Mapping[str, Any]) -> None:

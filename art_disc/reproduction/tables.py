@@ -3,9 +3,11 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from art_disc.core.errors import InputError
+from art_disc.core.errors import DataNotFoundError, InputError
+from art_disc.data import DATASETS, Dataset, load_dataset
 from art_disc.reproduction.published import Published, published
 
 SKIPPED = "imagenet"
@@ -139,3 +141,29 @@ def check_there(name: str, word: str, asked: Sequence[Any], known: Collection[An
 
 def _base(row: Published) -> str:
     return "nat_pre" if row.base == "natural" else "adv_pre"
+
+
+def images_of(name: str, dataset: str, own_data: str, data_dir: str | Path | None) -> Dataset:
+    """Return the images of a table's rows; those that were never run here are the user's own.
+
+    Args:
+        name: Of the table.
+        dataset: One of its data sets.
+        own_data: What of the user's own it needs, in words.
+        data_dir: Where known data sets are looked for first, and the user's own alone.
+
+    Raises:
+        DataNotFoundError: They are not there; the message says what must be.
+    """
+    if dataset in DATASETS:
+        return load_dataset(dataset, data_dir=data_dir)
+    places = [Path(data_dir) / f"{dataset}.npz", Path(data_dir) / dataset] if data_dir else []
+    for place in places:
+        if place.exists():
+            return load_dataset(place)
+    looked = ", ".join(map(str, places)) or "nothing, no folder was given"
+    msg = (
+        f"{name} needs images of your own: put {own_data} into a folder and "
+        f"give that as data_dir (--data-dir); looked for {looked}"
+    )
+    raise DataNotFoundError(msg)

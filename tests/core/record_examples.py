@@ -41,6 +41,13 @@ from art_disc.core.records.published import (
     TableRecord,
     TableRow,
 )
+from art_disc.core.records.purifiers import (
+    BitFlipRecord,
+    BitFlipRow,
+    PurifierCell,
+    PurifierRow,
+    PurifierTableRecord,
+)
 from art_disc.core.records.randomness import AgreementRecord, ConvergencePoint, ConvergenceRecord
 from art_disc.core.records.study import StudyRecord
 from art_disc.core.records.supplied import (
@@ -187,6 +194,25 @@ RECORDS = (
                 "net",
             ),
         ), 3, {"n_ex": 3}, HERE,
+    ),
+    PurifierTableRecord(
+        "t", "title",
+        (
+            PurifierRow(
+                "mnist", "fgsm", "A/B", 0.3, 99.4,
+                (
+                    PurifierCell("none", "black box", 33.3, "0100", Share(9, 10), "fgsm"),
+                    PurifierCell("lqvae", "black box", 88.1, "0111", Share(8, 10), "fgsm"),
+                    PurifierCell("defense_gan", "black box", 89.1),
+                ), ("A: net",), ("data",),
+            ),
+            PurifierRow("mnist", "cw_l2", "A/C", None, None, (), ()),
+        ), 3, {"n_ex": 4}, HERE,
+    ),
+    BitFlipRecord(
+        "f", "title", "mnist",
+        (BitFlipRow("A", "cw_l2", "grey box", (0.5, 0.75, 1.0), Share(4, 4), Share(3, 4)),),
+        ("A: net",), {"n_ex": 4}, HERE,
     ),
     ActivationRecord(
         "f", "title", "mnist",

@@ -14,6 +14,7 @@ R = TypeVar("R", bound=type[Record])
 # a kind of ours is one line here; its module is read when such a record is
 RECORDS: dict[str, str | type[Record]] = {
     "activation norms": "protocols:ActivationRecord",
+    "bit flips": "purifiers:BitFlipRecord",
     "certificate": "certificate:CertificateRecord",
     "certificate curve": "certificate:CertificateCurveRecord",
     "certificate table": "published:CertificateTableRecord",
@@ -26,6 +27,7 @@ RECORDS: dict[str, str | type[Record]] = {
     "hardness": "hardness:HardnessRecord",
     "persistent attacker": "draws:PersistentCurve",
     "protocol table": "protocols:ProtocolTableRecord",
+    "purifier table": "purifiers:PurifierTableRecord",
     "scored draws": "draws:DrawsRecord",
     "study": "study:StudyRecord",
     "supplied images": "supplied:SuppliedRecord",

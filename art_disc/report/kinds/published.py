@@ -16,6 +16,7 @@ from art_disc.core.records.published import (
     TableRecord,
     TableRow,
 )
+from art_disc.core.records.purifiers import PurifierRow
 from art_disc.report.document import Document, Notes, Section
 from art_disc.report.drawing import COLOURS, MARKERS, Drawing, error_bars
 from art_disc.report.reading import lower_percent
@@ -120,7 +121,7 @@ def with_interval(share: Share) -> str:
     return "{:.1%} [{:.1%}, {:.1%}]".format(share.value, *share.interval)
 
 
-def differences(rows: Iterable[TableRow | ProtocolRow]) -> list[str]:
+def differences(rows: Iterable[TableRow | ProtocolRow | PurifierRow]) -> list[str]:
     """Say what differs from the published experiment, each phrase once, with its data sets."""
     together: dict[str, list[str]] = {}
     for row in rows:
