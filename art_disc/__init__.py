@@ -37,6 +37,7 @@ _PUBLIC = {
     "LQVAE": "art_disc.training",
     "build_classifier": "art_disc.estimators",
     "defend": "art_disc.estimators",
+    "load_classifier": "art_disc.estimators",
     "DefendedClassifier": "art_disc.estimators",
     "RandomizedClassifier": "art_disc.estimators",
     "SignAdamBPDA": "art_disc.attacks",
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     from art_disc.estimators import RandomizedClassifier as RandomizedClassifier
     from art_disc.estimators import build_classifier as build_classifier
     from art_disc.estimators import defend as defend
+    from art_disc.estimators import load_classifier as load_classifier
     from art_disc.evaluation import eot_convergence as eot_convergence
     from art_disc.evaluation import evaluate as evaluate
     from art_disc.evaluation import persistent_curve as persistent_curve

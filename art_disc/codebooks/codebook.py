@@ -2,29 +2,26 @@
 
 import copy
 import inspect
-import json
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
 
-from art_disc.codebooks.codewords import as_codewords
+from art_disc.codebooks.codewords import as_codewords, least_gap
 from art_disc.codebooks.counts import PixelCounts
-from art_disc.codebooks.nearest import METRICS, TIES, distance
+from art_disc.codebooks.files import read_codebook, write_codebook
+from art_disc.codebooks.nearest import METRICS, TIES
 from art_disc.codebooks.search import Search
-from art_disc.core.checks import Float32Array, check_choice
-from art_disc.core.errors import FileFormatError, InputError, NotFittedError
-from art_disc.core.files import read_npz, write_npz
+from art_disc.core.checks import Float32Array, check_choice, check_images
+from art_disc.core.errors import InputError, NotFittedError
+from art_disc.core.fingerprint import fingerprint
 from art_disc.core.sealing import Sealable
 from art_disc.core.showing import Shown
 
-FORMAT = "art_disc codebook"
-FORMAT_VERSION = 1
 
-
-class Codebook(Sealable, Shown, BaseEstimator):
+class Codebook(Sealable, Shown, TransformerMixin, BaseEstimator):
     """k codewords in pixel space with the exact nearest-codeword rule.
 
     Args:
@@ -36,6 +33,9 @@ class Codebook(Sealable, Shown, BaseEstimator):
 
     Attributes:
         codewords_: The codewords as float32, shape (k, c), values in [0, 1]; read-only.
+        origin_: What `fit` learned them from: how many `pixels`, how many of them `distinct`, and
+            their `fingerprint`. None where they were given.
+        file_: Name of the file that they were loaded from, without its folder, or None.
 
     Raises:
         InputError: Wrong shape, values outside the range, duplicates, unknown metric.
@@ -49,6 +49,8 @@ class Codebook(Sealable, Shown, BaseEstimator):
         "sklearn.base.clone(codebook) makes one that can be changed and fitted, for another defence"
     )
 
+    origin_: dict[str, Any] | None = None
+    file_: str | None = None
     # whether `codewords` was set and is not adopted yet
     _unread = False
 
@@ -86,6 +88,13 @@ class Codebook(Sealable, Shown, BaseEstimator):
             # an array is its giver's, who may write to it: it is read once each time that it is set
             self.__dict__["_unread"] = True
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # images have four axes
+        tags.input_tags.two_d_array = False
+        tags.requires_fit = not self.is_fitted
+        return tags
+
     def set_params(self, **params: Any) -> Self:
         """Set hyperparameters; fixed codewords follow them, learned ones wait for `fit`.
 
@@ -96,6 +105,7 @@ class Codebook(Sealable, Shown, BaseEstimator):
         with self._or_as_before():
             super().set_params(**params)
             self._settle()
+            self.file_ = None
         return self
 
     def sealed(self) -> Self:
@@ -188,6 +198,12 @@ class Codebook(Sealable, Shown, BaseEstimator):
             made = self.__dict__["_search"] = Search(*rules)
         return made
 
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that identify codewords and rule, however they were found."""
+        rule = f"{self.nearest_metric} {bool(self.per_channel)} {self.ties}"
+        return fingerprint(self.codewords_, np.frombuffer(rule.encode(), dtype=np.uint8))
+
     def fit(self, x: Any = None, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's habit
         """Return self: these codewords do not depend on data."""
         return self
@@ -244,6 +260,18 @@ class Codebook(Sealable, Shown, BaseEstimator):
         codes = self.codewords_[index, 0] if self.per_channel else self.codewords_[index]
         return np.ascontiguousarray(np.moveaxis(codes, -1, 1) if channels_first else codes)
 
+    def transform(self, x: Any) -> Float32Array:
+        """Return images of codewords, scikit-learn's name for `quantize`.
+
+        Args:
+            x: Images (n, c, h, w), float in [0, 1] or uint8.
+
+        Raises:
+            InputError: No such images, or another channel count.
+            NotFittedError: There are no codewords.
+        """
+        return self.quantize(check_images(x))
+
     def usage(self, counts: PixelCounts) -> NDArray[np.float64]:
         """Share of the counted pixels, or channel values, that fall on each codeword, (k,)."""
         index = self.assign(counts.values.astype(np.float32) / np.float32(255))
@@ -256,65 +284,26 @@ class Codebook(Sealable, Shown, BaseEstimator):
 
         Infinite for a single codeword.
         """
-        smallest = np.inf
-        scaled = np.asarray(self.levels, dtype=np.float64)
-        for i in range(1, len(scaled)):
-            gaps = distance(list(scaled[:i].T), scaled[i].tolist(), self.nearest_metric, np)
-            smallest = min(smallest, float(gaps.min()))
-        squared = self.nearest_metric == "l2" and self.n_channels_ > 1
-        return float(np.sqrt(smallest) if squared else smallest) / 255
+        return least_gap(self.levels, self.nearest_metric)
 
     def save(self, path: str | Path) -> Path:
-        """Write the codewords and a JSON header with a format version as one npz."""
-        header = {
-            "format": FORMAT,
-            "version": FORMAT_VERSION,
-            "name": type(self).__name__,
-            "metric": self.nearest_metric,
-            "per_channel": self.per_channel,
-            "ties": self.ties,
-        }
-        return write_npz(
-            path, {"codewords": self.codewords_, "header": np.array(json.dumps(header))}
-        )
+        """Write codewords, class, hyperparameters, what was learned and its origin as one npz.
+
+        A `random_state` that is a generator comes back as None.
+        """
+        return write_codebook(self, path)
 
     @staticmethod
     def load(path: str | Path) -> "Codebook":
-        """Read what `save` wrote; nothing is unpickled.
+        """Return what `save` wrote, of its class and with its hyperparameters; no pickle is read.
+
+        Files of earlier releases, and those of a class that is not this package's, come back as a
+        `Codebook` of the same codewords.
 
         Raises:
             DataNotFoundError: No such file.
-            FileFormatError: Damaged, foreign, or of a version that this release cannot read.
+            FileFormatError: Damaged, changed, foreign, or of a version that this release cannot
+                read.
         """
-        arrays = read_npz(path)
-        if set(arrays) != {"codewords", "header"}:
-            msg = f"{path} is no codebook of art_disc: it holds {sorted(arrays) or 'nothing'}"
-            raise FileFormatError(msg)
-        try:
-            header = json.loads(str(arrays["header"]))
-            version = (header["format"], header["version"])
-            settings = {key: header[key] for key in ("metric", "per_channel", "ties")}
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            msg = f"{path} has a damaged codebook header: {error}"
-            raise FileFormatError(msg) from error
-        if version != (FORMAT, FORMAT_VERSION):
-            msg = f"{path} is {version[0]!r} version {version[1]!r}; this release reads version 1"
-            raise FileFormatError(msg)
-        try:
-            return Codebook(arrays["codewords"], **settings)
-        except InputError as error:
-            msg = f"{path} holds codewords that do not fit: {error}"
-            raise FileFormatError(msg) from error
-
-
-def check_codebook(codebook: Any) -> Codebook:
-    """Return what is a codebook.
-
-    Raises:
-        InputError: It is none, a defence for example; the message says where its codebook is.
-    """
-    if not isinstance(codebook, Codebook):
-        cure = "give its .codebook" if hasattr(codebook, "codebook") else "DensityCodebook is one"
-        msg = f"codebook must be a fitted Codebook, got {type(codebook).__name__}; {cure}"
-        raise InputError(msg)
-    return codebook
+        book: Codebook = read_codebook(Codebook, path)
+        return book

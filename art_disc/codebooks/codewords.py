@@ -1,8 +1,9 @@
-"""What codewords are made of when they are given."""
+"""What codewords are made of when they are given, and how far they are from one another."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from art_disc.codebooks.nearest import distance
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import InputError
 
@@ -30,3 +31,16 @@ def as_codewords(codewords: ArrayLike) -> Float32Array:
         msg = f"codewords must be finite and in [0, 1], got {array.min()}..{array.max()}{hint}"
         raise InputError(msg)
     return array
+
+
+def least_gap(levels: list[list[float]], metric: str) -> float:
+    """Return the smallest distance between two codewords (k, c) on the 255 scale, on [0, 1].
+
+    Infinite for a single one.
+    """
+    smallest, scaled = np.inf, np.asarray(levels, dtype=np.float64)
+    for i in range(1, len(scaled)):
+        gaps = distance(list(scaled[:i].T), scaled[i].tolist(), metric, np)
+        smallest = min(smallest, float(gaps.min()))
+    squared = metric == "l2" and scaled.shape[1] > 1
+    return float(np.sqrt(smallest) if squared else smallest) / 255

@@ -13,6 +13,7 @@ from art_disc.codebooks.nearest import METRICS
 from art_disc.codebooks.objective import Sums, unit
 from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import CodebookWarning, InputError
+from art_disc.core.fingerprint import fingerprint
 
 
 class LearnedCodebook(Codebook):
@@ -48,6 +49,12 @@ class LearnedCodebook(Codebook):
             msg = "there are no pixels to learn from"
             raise InputError(msg)
         self._learn(counts)
+        self.file_ = None
+        self.origin_ = {
+            "pixels": counts.total,
+            "distinct": len(counts.values),
+            "fingerprint": fingerprint(counts.values, counts.counts),
+        }
         return self
 
     def _check(self) -> None:

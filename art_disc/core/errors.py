@@ -25,6 +25,14 @@ class FileFormatError(ArtDiscError, ValueError):
     """A file is damaged, foreign, or of a version that this release cannot read."""
 
 
+class FileChangedError(FileFormatError):
+    """A file is not as this package wrote it."""
+
+
+class FileVersionError(FileFormatError):
+    """A file is of a version that this release cannot read."""
+
+
 class MissingExtraError(ArtDiscError, ImportError):
     """An optional dependency is absent; the message names the extra that brings it."""
 

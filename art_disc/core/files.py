@@ -75,9 +75,9 @@ def replace_file(path: str | Path, content: bytes) -> Path:
     return target
 
 
-def write_json(path: str | Path, data: Any) -> Path:
+def write_json(path: str | Path, data: Any, *, indent: int | None = None) -> Path:
     """Write strict JSON (no NaN)."""
-    return replace_file(path, (json.dumps(data, allow_nan=False) + "\n").encode())
+    return replace_file(path, (json.dumps(data, allow_nan=False, indent=indent) + "\n").encode())
 
 
 def read_json(path: str | Path) -> Any:

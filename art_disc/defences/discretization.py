@@ -150,17 +150,28 @@ class CodebookPreprocessor(SurrogatePreprocessor):
     def facts(self) -> list[Any]:
         """Return what decides a training behind it, the codewords among that."""
         codes = [[float(level) for level in code] for code in self.codebook.levels]
-        return [*super().facts(), codes]
+        return [f"{type(self).__name__}({self._how()})", self.surrogate.name, codes]
 
-    def describe(self) -> str:
-        """Return one readable line: the defence and its codebook with every hyperparameter."""
-        book = self.codebook
+    def _how(self) -> str:
+        """Return the codebook's class with every hyperparameter."""
         words = ", ".join(
             f"{name}={value!r}"
-            for name, value in book.get_params().items()
+            for name, value in self.codebook.get_params().items()
             if name != "codewords" and value is not None
         )
-        return f"{type(self).__name__}({type(book).__name__}({words}))"
+        return f"{type(self.codebook).__name__}({words})"
+
+    def describe(self) -> str:
+        """Return one readable line: the defence, and its codebook with every hyperparameter.
+
+        Of codewords that are there their number k and fingerprint, and the file that they are from.
+        """
+        book, words = self.codebook, [self._how()]
+        if book.is_fitted:
+            words += [f"k={book.n_codes_}", f"codewords={book.fingerprint!r}"]
+        if book.file_:
+            words.append(f"file={book.file_!r}")
+        return f"{type(self).__name__}({', '.join(words)})"
 
 
 class PixelDiscretization(CodebookPreprocessor):
@@ -188,6 +199,7 @@ class ColorDepthReduction(CodebookPreprocessor):
     """
 
     shorthands = ("n_codes",)
+    set_later = ("codebook",)
 
     def __init__(self, n_codes: int = 8, surrogate: SurrogateLike = "soft", **options: Any) -> None:
         super().__init__(UniformCodebook(n_codes), surrogate, **options)
@@ -215,6 +227,7 @@ class InputBitDepth(CodebookPreprocessor):
     """
 
     shorthands = ("bits", "centred")
+    set_later = ("codebook",)
 
     def __init__(
         self,

@@ -142,6 +142,7 @@ class RandomPreprocessor(MapPreprocessor):
     """
 
     params = ("seed", "freeze", "place", *MapPreprocessor.params)
+    set_later = ("freeze", "place")
 
     def __init__(self, *, seed: int = 0, **options: Any) -> None:
         self.seed: int = seed

@@ -68,6 +68,8 @@ class MapPreprocessor(Sealable, Traits, PreprocessorPyTorch):
     )
     # parameters of the constructor that are set through one of `params`
     shorthands: ClassVar[tuple[str, ...]] = ()
+    # those of `params` that are set later and no argument of the constructor
+    set_later: ClassVar[tuple[str, ...]] = ()
     unsealed = frozenset({"_alone", "_warned_of"})
     how_to_change = (
         "build the classifier again, from a defence of other parameters; with_surrogate, "

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
 import torch
@@ -22,6 +23,7 @@ from art_disc.estimators.mean_loss import own_loss
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.numpy_steps import NumpySteps
 from art_disc.estimators.places import check_kept, check_places
+from art_disc.estimators.saving import save_classifier
 from art_disc.estimators.shapes import check_standardisation, encoded_shape
 from art_disc.estimators.signs import sign_gradient
 from art_disc.estimators.voting import Voting
@@ -271,6 +273,25 @@ class DefendedClassifier(FixedModule):
         inside = [change(defence) for defence in self.model.preprocessors]
         made = self.with_defences(inside, keep=outside, voting=voting, through=through)
         return cast("Self", made)
+
+    def save(self, filename: str | Path, path: str | Path | None = None) -> Path:
+        """Write the whole classifier into a folder, and return it; `load_classifier` reads it.
+
+        It holds network, defences with codebooks, surrogates and the state of their streams,
+        standardisation, layout, range and voting: a JSON, and npz files without pickles. A network
+        of another class than this package's is told by its weights alone: `load_classifier` is
+        given what makes it. No optimiser is kept. A saved classifier that is there is replaced in
+        one step, so that a stop leaves the old one.
+
+        Args:
+            filename: The folder, new, empty or that of a saved classifier; by ART's name.
+            path: Where it lies; None: as `filename` says (ART's own takes its data folder).
+
+        Raises:
+            InputError: Something else is there, or something of the classifier is the user's own,
+                a preprocessor or a function as surrogate for example; the message says what to do.
+        """
+        return save_classifier(self, filename if path is None else Path(path) / filename)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # ART's own pickling writes weight files into its data folder and leaves them there

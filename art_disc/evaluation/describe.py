@@ -57,6 +57,9 @@ def _codebook(classifier: WhiteBoxClassifier) -> dict[str, Any]:
     books = [
         {
             "name": type(book).__name__,
+            "k": book.n_codes_,
+            "fingerprint": book.fingerprint,
+            **({"file": book.file_} if book.file_ else {}),
             "metric": book.nearest_metric,
             "per_channel": book.per_channel,
             "codewords": [[round(float(v), 9) for v in row] for row in book.codewords_],

@@ -10,6 +10,7 @@ from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
 from art_disc.networks.binarised import Binarization, as_binarization
 from art_disc.networks.layers import convolution, first_layer, linear
+from art_disc.networks.remembered import Remembered
 
 
 class ResidualBlock(nn.Module):
@@ -55,7 +56,7 @@ class ResidualBlock(nn.Module):
         return functional.hardtanh(made) if self._signed else torch.relu(made)
 
 
-class ResNet32(nn.Module):
+class ResNet32(Remembered):
     """The residual network of He et al. for 32x32 images: three stages of width w, 2w and 4w.
 
     `depth` 8 trains in minutes on a CPU; 20 to 110 are the published ones. Shortcuts that change
@@ -126,7 +127,7 @@ class ResNet32(nn.Module):
         return logits
 
 
-class DigitsNet(nn.Module):
+class DigitsNet(Remembered):
     """A small convolutional network for images from 8x8 up (about 40,000 weights on 8x8 grey).
 
     Args:
@@ -159,7 +160,7 @@ class DigitsNet(nn.Module):
         return logits
 
 
-class MadryMnistNet(nn.Module):
+class MadryMnistNet(Remembered):
     """The MNIST network of Madry et al.: two 5x5 convolutions with pooling, 1024 units, logits.
 
     Args:

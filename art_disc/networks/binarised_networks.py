@@ -13,6 +13,7 @@ from art_disc.networks.architectures import ResNet32
 from art_disc.networks.binarised import Binarization, OutputScale, as_binarization
 from art_disc.networks.connections import Connections
 from art_disc.networks.layers import convolution, first_layer, linear
+from art_disc.networks.remembered import Remembered
 
 # the published pairs, whose binary and full-precision networks differ in width too
 CIFAR_WIDTHS = {
@@ -46,7 +47,7 @@ class Convolution(Shown):
         return (made - self.pool) // 2 + 1 if self.pool else made
 
 
-class BinarizedNet(nn.Module):
+class BinarizedNet(Remembered):
     """Convolutions, then fully connected layers, each with batch normalisation behind it.
 
     What a layer takes is binarised at its entry: convolution or product, pooling, normalisation,

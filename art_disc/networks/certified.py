@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from art_disc.core.checks import check_choice, check_positive
 from art_disc.core.errors import InputError
+from art_disc.networks.remembered import Remembered
 
 ACTIVATIONS = ("relu", "ramp")
 # convolutions (channels, kernel, stride), and units of the hidden layer behind them
@@ -65,7 +66,7 @@ def set_leaks_(network: nn.Module, leak: float) -> None:
             module.leak.fill_(leak)
 
 
-class CertifiedNet(nn.Module):
+class CertifiedNet(Remembered):
     """A convolutional network of plain layers, for interval bounds behind a codebook map.
 
     `small`: convolutions to 16 and 32 channels, 4x4 with stride 2, and 100 units (166,406 weights

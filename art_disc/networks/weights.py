@@ -10,7 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
+from art_disc.core.errors import (
+    DataNotFoundError,
+    FileChangedError,
+    FileFormatError,
+    FileVersionError,
+    InputError,
+)
 from art_disc.core.files import read_npz, write_npz
 from art_disc.networks.latent import check_connections
 from art_disc.networks.packing import Arrays, pack, shapes, unpack
@@ -99,7 +105,10 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
     found = {name: tuple(t.shape) for name, t in state.items()}
     if expected != found:
         odd = sorted(set(expected.items()) ^ set(found.items()))[:3]
-        msg = f"{source} holds weights of another architecture than {type(model).__name__}: {odd}"
+        msg = (
+            f"{source} holds weights of another architecture than {type(model).__name__}: {odd}; "
+            "give a network that is made as theirs was"
+        )
         raise InputError(msg)
     check_connections(model, state)
     model.load_state_dict(state)
@@ -121,7 +130,7 @@ def _header_in(arrays: Arrays, source: Path) -> dict[str, Any]:
     header = _told_in(arrays, source)
     if "sha256" in header and header["sha256"] != _digest(dict(sorted(arrays.items()))):
         msg = f"{source} is not as save_weights wrote it: its arrays have another digest"
-        raise FileFormatError(msg)
+        raise FileChangedError(msg)
     return header
 
 
@@ -140,7 +149,7 @@ def _told_in(arrays: Arrays, source: Path) -> dict[str, Any]:
             f"{source} is of version {header['version']!r}, expected at most {_VERSION}; it needs "
             "a newer art_disc"
         )
-        raise FileFormatError(msg)
+        raise FileVersionError(msg)
     return header
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from art_disc.core.errors import InputError
@@ -48,6 +48,12 @@ class Vocabulary(Shown):
             return Custom(surrogate, getattr(surrogate, "__name__", "custom"))
         msg = f"surrogate must be {self.usage}, got {surrogate!r}"
         raise InputError(msg)
+
+    @property
+    def classes(self) -> tuple[type, ...]:
+        """The classes of its surrogates that are told by their fields: all but the user's own."""
+        every = dict.fromkeys((*self.words.values(), *self.kinds))
+        return tuple(one for one in every if isinstance(one, type) and is_dataclass(one))
 
     def find(self, surrogate: Any) -> Any:
         """As `read`, but None for what says nothing here."""

@@ -12,11 +12,20 @@ from art_disc.codebooks import (
     BitDepthCodebook,
     Codebook,
     DensityCodebook,
+    KMeansCodebook,
+    KMedoidsCodebook,
     PixelCounts,
     UniformCodebook,
     distance,
 )
-from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError, NotFittedError
+from art_disc.core.errors import (
+    DataNotFoundError,
+    FileChangedError,
+    FileFormatError,
+    FileVersionError,
+    InputError,
+    NotFittedError,
+)
 
 X = np.random.default_rng(0).random((3, 3, 8, 8)).astype(np.float32)
 COLOURS = [[0, 0, 0], [0.2, 0.3, 0.4], [1, 0.5, 0]]
@@ -51,6 +60,102 @@ def test_what_is_saved_assigns_as_before(book, tmp_path):
     pixels = np.repeat(levels, sample(book).shape[1], axis=1)
     for batch in (np.moveaxis(sample(book), 1, -1), pixels):
         assert np.array_equal(back.assign(batch), book.assign(batch))
+
+
+LEARNED = {
+    "density": lambda: DensityCodebook(4, 0.1, metric="l1").fit(X),
+    "medoids": lambda: KMedoidsCodebook(3, "sqeuclidean", random_state=1, assign_metric="l2").fit(
+        X
+    ),
+    "means": lambda: KMeansCodebook(np.int64(3), per_channel=True, random_state=1).fit(X),
+}
+
+
+@pytest.mark.parametrize("name", [*BOOKS, *LEARNED])
+def test_a_codebook_comes_back_as_what_it_was(name, tmp_path):
+    book = {**BOOKS, **LEARNED}[name]()
+    back = Codebook.load(book.save(tmp_path / "book.npz"))
+    assert type(back) is type(book)
+    assert back.file_ == "book.npz"
+    assert back.fingerprint == book.fingerprint
+    params = {k: v for k, v in back.get_params().items() if k != "codewords"}
+    assert params == {k: v for k, v in book.get_params().items() if k != "codewords"}
+    learned, found = (
+        {k: v for k, v in vars(one).items() if k.endswith("_") and k != "file_"}
+        for one in (book, back)
+    )
+    assert found.keys() == learned.keys()
+    for key, value in learned.items():
+        assert np.array_equal(value, found[key]), key
+    # and once more, under another name
+    again = Codebook.load(back.save(tmp_path / "again.npz"))
+    assert (again.file_, again.origin_) == ("again.npz", book.origin_)
+
+
+@pytest.mark.parametrize("make", LEARNED.values(), ids=LEARNED)
+def test_a_codebook_tells_what_it_was_learned_from(make, tmp_path):
+    book = make()
+    assert book.origin_["pixels"] == 3 * 8 * 8
+    assert book.origin_["distinct"] == len(PixelCounts.of(X).values)
+    back = Codebook.load(book.save(tmp_path / "book.npz"))
+    back.fit(X[:, ::-1])
+    assert back.file_ is None
+    assert back.origin_["pixels"] == 3 * 8 * 8
+    assert back.origin_["fingerprint"] != book.origin_["fingerprint"]
+    assert clone(book).origin_ is None
+
+
+def test_given_codewords_that_are_set_are_of_no_file(tmp_path):
+    back = Codebook.load(BOOKS["grey"]().save(tmp_path / "book.npz"))
+    assert back.origin_ is None
+    assert back.set_params(codewords=[0.3, 0.4]).file_ is None
+
+
+def test_the_fingerprint_is_of_codewords_and_rule():
+    book = Codebook([[0.1], [0.9]], metric="l2")
+    assert book.fingerprint == Codebook([0.1, 0.9], metric="l2").fingerprint
+    others = [
+        Codebook([0.9, 0.1], metric="l2"),
+        Codebook([0.1, 0.90001], metric="l2"),
+        Codebook([0.1, 0.9], metric="l1"),
+        Codebook([0.1, 0.9], metric="l2", ties="highest"),
+        Codebook([0.1, 0.9], metric="l2", per_channel=True),
+    ]
+    assert len({book.fingerprint, *(other.fingerprint for other in others)}) == 6
+
+
+def test_a_seed_that_is_a_generator_is_not_kept(tmp_path):
+    book = KMeansCodebook(2, random_state=np.random.default_rng(0)).fit(X)
+    back = Codebook.load(book.save(tmp_path / "book.npz"))
+    assert back.random_state is None
+    assert np.array_equal(back.codewords_, book.codewords_)
+
+
+class Mine(UniformCodebook):
+    """A user's class."""
+
+
+def test_a_class_of_the_users_own_comes_back_as_its_codewords(tmp_path):
+    back = Codebook.load(Mine(4).save(tmp_path / "book.npz"))
+    assert type(back) is Codebook
+    assert back.fingerprint == UniformCodebook(4).fingerprint
+
+
+def test_a_file_of_before_is_its_codewords(tmp_path):
+    path = BOOKS["density"]().save(tmp_path / "book.npz")
+    rewrite(path, fingerprint=None, parameters=None, learned=None)
+    back = Codebook.load(path)
+    assert type(back) is Codebook
+    assert back.fingerprint == BOOKS["density"]().fingerprint
+
+
+@pytest.mark.parametrize("name", ["colour", "density", "uniform"])
+def test_other_codewords_than_were_saved_are_noticed(name, tmp_path):
+    path = BOOKS[name]().save(tmp_path / "book.npz")
+    _, codewords = header_of(path)
+    rewrite(path, codewords=codewords[::-1])
+    with pytest.raises(FileChangedError, match=r"book\.npz holds other codewords.*save it anew"):
+        Codebook.load(path)
 
 
 def header_of(path):
@@ -106,6 +211,14 @@ def to_other_format(path):
     rewrite(path, format="something")
 
 
+def to_other_parameters(path):
+    rewrite(path, name="DensityCodebook", parameters={"colour": 1})
+
+
+def to_parameters_that_do_not_fit(path):
+    rewrite(path, name="UniformCodebook", parameters={"n_codes": 500})
+
+
 def to_no_metric(path):
     rewrite(path, metric=None)
 
@@ -135,6 +248,8 @@ def to_words(path):
         to_list_header,
         to_other_version,
         to_other_format,
+        to_other_parameters,
+        to_parameters_that_do_not_fit,
         to_no_metric,
         to_bad_metric,
         to_bad_codewords,
@@ -145,6 +260,13 @@ def test_a_spoilt_file_is_refused_by_name(spoil, tmp_path):
     path = BOOKS["colour"]().save(tmp_path / "book.npz")
     spoil(path)
     with pytest.raises(FileFormatError, match=r"book\.npz"):
+        Codebook.load(path)
+
+
+def test_another_version_has_an_error_of_its_own(tmp_path):
+    path = BOOKS["colour"]().save(tmp_path / "book.npz")
+    to_other_version(path)
+    with pytest.raises(FileVersionError, match="reads version 1"):
         Codebook.load(path)
 
 

@@ -277,6 +277,20 @@ def test_a_line_describes_the_defence(grey):
         assert (f"{name}={value!r}" in line) == (value is not None)
 
 
+def test_the_line_names_number_content_and_file_of_the_codewords(grey, tmp_path):
+    book = grey.defence.codebook
+    line = grey.defence.describe()
+    assert line.endswith(f", k={book.n_codes_}, codewords='{book.fingerprint}')")
+    loaded = PixelDiscretization(Codebook.load(book.save(tmp_path / "words.npz")))
+    assert (
+        loaded.describe().partition("(")[2] == line.partition("(")[2][:-1] + ", file='words.npz')"
+    )
+    # a training behind it is the same one, whatever the file is called
+    assert loaded.facts()[0].partition("(")[2] == grey.defence.facts()[0].partition("(")[2]
+    assert "codewords=" not in loaded.facts()[0]
+    assert "k=" not in PixelDiscretization(DensityCodebook(2)).describe()
+
+
 def test_a_later_fit_of_the_codebook_leaves_a_built_map_alone():
     x = np.random.default_rng(0).random((20, 1, 4, 4), dtype=np.float32)
     book = DensityCodebook(n_codes=2, radius=0.4).fit(x)

@@ -15,7 +15,7 @@ from art.estimators.classification import PyTorchClassifier
 from scipy.special import expit, log_softmax
 from torch.nn import functional
 
-from art_disc import build_classifier, defend
+from art_disc import build_classifier, defend, load_classifier
 from art_disc.core.errors import InputError
 from art_disc.core.seeds import global_seeds
 from art_disc.defences import GaussianNoise, InputBitDepth
@@ -270,14 +270,11 @@ def test_a_clone_has_it_and_can_be_fitted(digits, digits_net):
     assert np.mean(labels == digits.y_test[:100]) > 0.5
 
 
-def test_weights_go_through_arts_files(digits_net, x, y, tmp_path):
+def test_it_is_saved_with_its_gradient(digits_net, x, y, tmp_path):
     classifier = noisy(digits_net)
-    classifier.save("weights", path=str(tmp_path))
-    other = noisy(copy.deepcopy(digits_net))
-    with torch.no_grad():
-        next(other.base_network.parameters()).zero_()
-    other.model.load_state_dict(torch.load(tmp_path / "weights.model", weights_only=True))
-    assert np.array_equal(other.loss_gradient(x, y), classifier.loss_gradient(x, y))
+    loaded = load_classifier(classifier.save("whole", path=str(tmp_path)))
+    assert type(loaded._loss) is MeanLoss
+    assert np.array_equal(loaded.loss_gradient(x, y), classifier.loss_gradient(x, y))
 
 
 def test_another_word_is_refused(digits_net):

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.core.errors import FileFormatError
+from art_disc.core.errors import FileFormatError, FileVersionError
 from art_disc.core.files import read_json, write_json
 from art_disc.core.intervals import wilson_interval
 from art_disc.core.provenance import UNKNOWN, commit
@@ -156,6 +156,6 @@ class Record(Checked):
                 f"{SCHEMA_VERSION}; run it again, or convert a record of version 2 by "
                 "studies/migrate_results.py of the repository"
             )
-            raise FileFormatError(msg)
+            raise FileVersionError(msg)
         body = {k: v for k, v in data.items() if k not in ("kind", "schema_version")}
         return decode(cls, body, f"{where} is a damaged {cls.kind} record")

@@ -1,0 +1,175 @@
+"""The folder of a saved classifier: a readable JSON, and npz files that it names with their hashes.
+
+A file's name has part of its hash in it, so a later save into the same folder writes beside what is
+there, and the JSON, which takes its place in one step, leads from the old files to the new ones.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from art_disc.core.errors import (
+    ArtDiscError,
+    DataNotFoundError,
+    FileChangedError,
+    FileFormatError,
+    FileVersionError,
+    InputError,
+)
+from art_disc.core.files import check_folder, make_folder, read_json, write_json
+from art_disc.core.plain import digest_of, to_plain
+from art_disc.core.records.checked import decode
+
+FILE = "classifier.json"
+FORMAT, VERSION = "art_disc classifier", 1
+_OURS = re.compile(r"(network|codebook|lqvae|state)-[0-9a-f]{16}\.npz|\..*\.part")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedClassifier:
+    """What the JSON says of a classifier, in plain values.
+
+    Attributes:
+        input_shape: Of one image, in the classifier's layout.
+        nb_classes: Number of classes.
+        channels_first: Layout.
+        clip_values: Input range.
+        standardisation: (mean, std), or None.
+        network: `class`, and `arguments` where it is one of this package's; None: the user makes
+            it. `weights` names its file.
+        sign_gradient: How signs are differentiated.
+        voting: How draws are counted; None where no defence draws.
+        loss: The class of a loss that the user gives; None: cross-entropy.
+        listed: Defences in ART's own list, in order; each see `defence_words`.
+        inside: Defences in the module, behind those.
+        state: File of the streams' states, and of scores by which the loaded one is checked.
+        files: SHA-256 of each file.
+    """
+
+    input_shape: tuple[int, int, int]
+    nb_classes: int
+    channels_first: bool
+    clip_values: tuple[float, float]
+    standardisation: Any
+    network: dict[str, Any]
+    sign_gradient: Any
+    voting: Any
+    loss: str | None
+    listed: tuple[dict[str, Any], ...]
+    inside: tuple[dict[str, Any], ...]
+    state: str
+    files: dict[str, str]
+
+
+class Folder:
+    """A folder into which a classifier is being saved.
+
+    Raises:
+        InputError: It holds something else than a saved classifier.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = check_folder(path)
+        self.files: dict[str, str] = {}
+        self._made = not self.path.exists()
+        self._before = set() if self._made else {one.name for one in self.path.iterdir()}
+        strange = sorted(name for name in self._before - {FILE} if not _OURS.fullmatch(name))
+        if strange and not _is_ours(self.path / FILE):
+            msg = (
+                "expected a new or empty folder, or that of a saved classifier, which is replaced; "
+                f"{self.path} holds {', '.join(strange[:3])}; give another path"
+            )
+            raise InputError(msg)
+        make_folder(self.path)
+
+    def keep(self, word: str, write: Callable[[Path], Any]) -> str:
+        """Have a file written, and return its name: a word and part of its hash."""
+        scratch = self.path / f".{word}.part"
+        write(scratch)
+        digest = _sha256(scratch)
+        name = f"{word}-{digest[:16]}.npz"
+        scratch.replace(self.path / name)
+        self.files[name] = digest
+        return name
+
+    def finish(self, saved: SavedClassifier) -> None:
+        """Write the JSON in one step; then remove what an earlier save left."""
+        head = {"format": FORMAT, "version": VERSION, "art_disc": metadata.version("art-disc")}
+        body = {**head, **to_plain(asdict(saved))}
+        write_json(self.path / FILE, {**body, "sha256": digest_of(body)}, indent=2)
+        self._remove(self._before - set(self.files))
+
+    def give_up(self) -> None:
+        """Leave the folder as it was."""
+        self._remove(set(self.files) - self._before)
+        if self._made and not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    def _remove(self, names: set[str]) -> None:
+        for name in names:
+            if _OURS.fullmatch(name):
+                (self.path / name).unlink(missing_ok=True)
+
+
+def read_saved(path: str | Path) -> SavedClassifier:
+    """Return what the JSON of a folder says; all files are there and as they were written.
+
+    Raises:
+        DataNotFoundError: No such folder, or a file is missing.
+        FileChangedError: A file is not as it was written.
+        FileVersionError: Saved by a newer release.
+        FileFormatError: No saved classifier.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        msg = f"no such folder: {folder}; classifier.save(folder) makes one"
+        raise DataNotFoundError(msg)
+    source = folder / FILE
+    if not source.is_file():
+        msg = f"{folder} lacks {FILE}: no classifier was saved there, or not to the end; save anew"
+        raise DataNotFoundError(msg)
+    data = read_json(source)
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        msg = f"{source} is no saved classifier; give the folder of classifier.save(folder)"
+        raise FileFormatError(msg)
+    if data.get("version") not in range(1, VERSION + 1):
+        msg = (
+            f"{source} is of version {data.get('version')!r}, saved by art_disc "
+            f"{data.get('art_disc')}; this release reads up to version {VERSION}: install that one"
+        )
+        raise FileVersionError(msg)
+    if data.pop("sha256", None) != digest_of(data):
+        msg = f"{source} was changed since it was saved; take an earlier copy, or save anew"
+        raise FileChangedError(msg)
+    for name in ("format", "version", "art_disc"):
+        del data[name]
+    saved = decode(SavedClassifier, data, str(source))
+    for name, digest in saved.files.items():
+        _check_file(folder / Path(name).name, digest)
+    return saved
+
+
+def _check_file(file: Path, digest: str) -> None:
+    if not file.is_file():
+        msg = f"{file.parent} lacks {file.name}, which its {FILE} names; copy the whole folder"
+        raise DataNotFoundError(msg)
+    if _sha256(file) != digest:
+        msg = f"{file} was changed since it was saved; take an earlier copy, or save anew"
+        raise FileChangedError(msg)
+
+
+def _is_ours(file: Path) -> bool:
+    try:
+        data = read_json(file)
+    except ArtDiscError:
+        return False
+    return isinstance(data, dict) and data.get("format") == FORMAT
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
