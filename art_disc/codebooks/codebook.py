@@ -193,9 +193,9 @@ class Codebook(Sealable, Shown, TransformerMixin, BaseEstimator):
     def search(self) -> Search:
         """What finds the nearest codewords; copies share it while theirs are the same."""
         rules = self.codewords_, self.nearest_metric, self.ties
-        made: Search | None = self.__dict__.get("_search")
+        made: Search | None = self.__dict__.get("_finder")
         if made is None or not made.is_of(*rules):
-            made = self.__dict__["_search"] = Search(*rules)
+            made = self.__dict__["_finder"] = Search(*rules)
         return made
 
     @property

@@ -105,6 +105,13 @@ def test_a_codebook_tells_what_it_was_learned_from(make, tmp_path):
     assert clone(book).origin_ is None
 
 
+@pytest.mark.parametrize("make", LEARNED.values(), ids=LEARNED)
+def test_a_codebook_that_was_used_can_be_fitted_again(make):
+    book = make()
+    before = book.transform(X)
+    assert np.array_equal(book.fit(X).transform(X), before)
+
+
 def test_given_codewords_that_are_set_are_of_no_file(tmp_path):
     back = Codebook.load(BOOKS["grey"]().save(tmp_path / "book.npz"))
     assert back.origin_ is None
