@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check format notebooks zoo kmedoids results wheel clean
+.PHONY: demo test check format notebooks zoo kmedoids docs results wheel clean
 
 demo: $(INSTALLED)
 	$(BIN)/art-disc codebook --dataset digits
@@ -41,6 +41,15 @@ kmedoids: .venv/.kmedoids
 		--no-binary scikit-learn-extra scikit-learn-extra -c constraints.txt
 	touch $@
 
+# the site, docs/_build/html: warnings are errors; notebooks are shown as they are committed
+docs: .venv/.docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -E -W -b html -c docs . docs/_build/html
+	touch docs/_build/built
+
+.venv/.docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -e ".[docs]" -c constraints.txt
+	touch $@
+
 # each result file with the commit that it was made at, and what it rests on that changed since
 results: $(INSTALLED)
 	$(BIN)/python -m studies.provenance
@@ -56,4 +65,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv runs dist docs/_build docs/api .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -43,7 +43,7 @@ class MaxPoolDownsample(ResizingPreprocessor):
 
     The paper's pipeline pools, discretises the small image and then goes back. It is three
     defences in a row, so that the discretisation (its draws, its certificate) works on the small
-    image as on any other and each pooled image is drawn from many times:
+    image as on any other and each pooled image is drawn from many times::
 
         defences=[
             MaxPoolDownsample(2, 7, resize=False), RandDisc.preset("mnist"), BilinearResize(28, 28)

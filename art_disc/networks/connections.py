@@ -57,7 +57,7 @@ class RandomConnections(Shown, Connections):
 class LocalConnections(Shown, Connections):
     """Units see square windows of their inputs, as those of a convolution that shares no weights.
 
-    Units are ordered as the outputs of a convolution, (features, *places), so that the next layer
+    Units are ordered as the outputs of a convolution, `(features, *places)`, so that the next layer
     may be local again, of inputs of that shape.
 
     Args:

@@ -17,6 +17,15 @@ The result is images and what they cost, never whether they fool anything: that 
 """
 
 from art_disc.trials.score import Score, Scorer
-from art_disc.trials.trial import Trial, TrialResult, run_trial
+from art_disc.trials.time_limit import TrialTimeoutError
+from art_disc.trials.trial import AttackOutputError, Trial, TrialResult, run_trial
 
-__all__ = ["Score", "Scorer", "Trial", "TrialResult", "run_trial"]
+__all__ = [
+    "AttackOutputError",
+    "Score",
+    "Scorer",
+    "Trial",
+    "TrialResult",
+    "TrialTimeoutError",
+    "run_trial",
+]

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 from html import unescape
 
 import numpy as np
@@ -11,19 +9,9 @@ import pytest
 
 from art_disc.report import write_report
 from art_disc.report.heat import contrast
+from tests.browser import chromium, needs_browser
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
-
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason=f"no browser found: none of {', '.join(NAMES)} is on the PATH"
-)
-
-QUIET = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--force-color-profile=srgb", "--enable-logging=stderr", "--disable-dev-shm-usage"),
-)
+pytestmark = needs_browser
 
 # Runs in a copy of the page: opens what is closed, looks at every text and picture, sorts a table.
 PROBE = """
@@ -77,19 +65,6 @@ const seen = {
 };
 document.documentElement.dataset.seen = JSON.stringify(seen);
 """
-
-
-def chromium(folder, page, *options):
-    """Open a file in a fresh browser; return what it printed and what it complained of."""
-    done = subprocess.run(
-        [BROWSER, *QUIET, f"--user-data-dir={folder / 'profile'}", *options, page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
 def look(folder, page, width):

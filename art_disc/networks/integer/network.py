@@ -90,7 +90,7 @@ class Sums(nn.Module):
         return weight.reshape(self.groups, len(weight) // self.groups, -1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the sums (n, *outputs) of inputs (n, ...), float64."""
+        """Return the sums `(n, *outputs)` of inputs (n, ...), float64."""
         if self.windows is None:
             return functional.linear(x.flatten(1), self.weight)
         patches = _unfolded(x.reshape(len(x), *self.shape), self.windows)
@@ -156,7 +156,7 @@ class Thresholds(nn.Module):
         return f"pool={self.pool}"
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return signs (n, *outputs) of inputs (n, ...), float64."""
+        """Return signs `(n, *outputs)` of inputs (n, ...), float64."""
         # never 0: half a step below the least sum that counts
         above = self.sums(x) - (self.thresholds - 0.5)
         if self.pool is not None:
