@@ -9,6 +9,7 @@ from typing import Any
 from art_disc.core.files import replace_file
 from art_disc.core.intervals import holm
 from art_disc.core.records import load_record
+from art_disc.core.records.protocols import ProtocolOutcome, ProtocolRow, ProtocolTableRecord
 from art_disc.core.records.published import Gain, TableRecord, TableRow
 from art_disc.report import as_markdown
 from art_disc.report.kinds.published import eps_words
@@ -170,11 +171,67 @@ def _line(row: TableRow, base: TableRow, gain: Gain, p: float) -> str:
     )
 
 
+def protocol_conclusions(records: list[ProtocolTableRecord]) -> list[str]:
+    """Say what either protocol leaves, and of which networks more."""
+    lines = []
+    for record in records:
+        rows = [row for row in record.rows if row.under("paper") and row.under("raw")]
+        if not rows or not record.complete:
+            continue
+        still = [row for row in rows if _under(row, "paper").free == 0]
+        lines += [f"**{record.table}**: {len(rows)} rows under both protocols.", ""]
+        if still:
+            kept = sum(_under(row, "paper").fgsm == row.correct for row in still)
+            left = sorted(_under(row, "raw").worst.value for row in still)
+            lines += [
+                f"- In {len(still)} of them attackers of `paper` can change nothing that the "
+                f"network sees; in {kept} of these every image that was right stays so. The worst "
+                f"case of `raw` leaves {left[0]:.1%} to {left[-1]:.1%} of the same images.",
+            ]
+        moved = [row for row in rows if row not in still and _under(row, "paper").free is not None]
+        if moved:
+            most = max(_under(row, "paper").after_fgsm.value for row in moved)
+            lines += [
+                f"- In the {len(moved)} others with discretised inputs one FGSM step of `paper` "
+                f"leaves at most {most:.1%}.",
+            ]
+        lines += [*_twins(rows), ""]
+    return ["## What the protocols say", "", *lines] if lines else []
+
+
+def _under(row: ProtocolRow, protocol: str) -> ProtocolOutcome:
+    found = row.under(protocol)
+    if found is None:
+        msg = f"{row.model} was not run under {protocol}"
+        raise ValueError(msg)
+    return found
+
+
+def _twins(rows: list[ProtocolRow]) -> list[str]:
+    """Compare binarised networks with their real twins in the worst case of `raw`."""
+    real = {(r.dataset, r.bits, r.base, r.eps): r for r in rows if r.precision == "real"}
+    pairs = [
+        (_under(row, "raw").worst.value, _under(twin, "raw").worst.value)
+        for row in rows
+        if row.precision == "bnn" and (twin := real.get((row.dataset, row.bits, row.base, row.eps)))
+    ]
+    if not pairs:
+        return []
+    more = sum(bnn > twin for bnn, twin in pairs)
+    less = sum(bnn < twin for bnn, twin in pairs)
+    return [
+        f"- In the worst case of `raw` the binarised network keeps more than its real twin in "
+        f"{more} of {len(pairs)} pairs, less in {less}."
+    ]
+
+
 def page() -> str:
     records = [load_record(path) for path in sorted(TABLES.glob("*.json"))]
     tables = [record for record in records if isinstance(record, TableRecord)]
+    protocols = [record for record in records if isinstance(record, ProtocolTableRecord)]
+    said = [*conclusions(tables), *protocol_conclusions(protocols)]
     lines = [line for record in records for line in (f"#{as_markdown(record)}", _made(record))]
-    return "\n".join([INTRODUCTION, *conclusions(tables), *lines]).rstrip() + "\n"
+    return "\n".join([INTRODUCTION, *said, *lines]).rstrip() + "\n"
 
 
 def _made(record: Any) -> str:
