@@ -10,63 +10,24 @@ result into the work folder; `--time` tells what an epoch costs.
 import argparse
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 import art_disc as ad
 from art_disc.certificates.spend import Spend
 from art_disc.core.journal import Journal
-from art_disc.data.dataset import stratified_ids
 from art_disc.defences import traits
-from art_disc.networks import CertifiedNet, ibp_initialised_, save_weights
+from art_disc.networks import save_weights
 from art_disc.networks.certified import SIZES
-from art_disc.training import Preset, certified_preset, ibp_accuracy, train, trained
+from art_disc.training import Preset, certified_preset, train, watched
 from studies import common
 
-HELD_OUT, LOOKED_AT = 5000, 1000
+HELD_OUT = 5000
 SPEND = Spend(nodes=5000, seconds=60)
-SMOKE: Mapping[str, Any] = {"epochs": 8, "learning_rate": 3e-3, "batch_size": 64}
-
-
-def split(data: ad.Dataset, held_out: int) -> ad.Dataset:
-    """Return the training images alone, of which some are held out as its test images."""
-    chosen = stratified_ids(data.y_train, held_out, seed=0)
-    rest = torch.ones(len(data.y_train), dtype=torch.bool)
-    rest[torch.as_tensor(chosen)] = False
-    return replace(
-        data,
-        x_train=data.x_train[rest.numpy()],
-        y_train=data.y_train[rest.numpy()],
-        x_test=data.x_train[chosen],
-        y_test=data.y_train[chosen],
-        test_ids=chosen,
-    )
-
-
-def network_of(data: ad.Dataset, options: Mapping[str, Any]) -> nn.Module:
-    """Return a network as a training begins with it."""
-    return ibp_initialised_(CertifiedNet(data.input_shape, data.nb_classes, **options))
-
-
-def watched(data: ad.Dataset, eps: float, journal: Journal) -> Any:
-    """Return what notes clean and IBP accuracy on held-out images after every epoch."""
-    x, y = torch.tensor(data.x_test[:LOOKED_AT]), torch.tensor(data.y_test[:LOOKED_AT])
-
-    def look(epoch: int, module: nn.Module) -> None:
-        with torch.no_grad():
-            right = torch.cat([module(part).argmax(dim=1) for part in x.split(500)]) == y
-        clean, ibp = float(right.float().mean()), ibp_accuracy(module, x, y, eps=eps)
-        row = {"epoch": epoch, "clean": round(clean, 4), "ibp": round(ibp, 4)}
-        print(row, flush=True)
-        journal.append(json.dumps(row) + "\n")
-
-    return look
+SMOKE: dict[str, Any] = {"epochs": 8, "learning_rate": 3e-3, "batch_size": 64}
 
 
 def certified(
@@ -101,23 +62,26 @@ def study(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     data = ad.load_dataset("digits" if options.smoke else "mnist", data_dir=options.data_dir)
     if options.n_ex is not None:
         data = data.subset(n_test=options.n_ex, stratified=True)
-    inner = split(data, 200 if options.smoke else HELD_OUT)
+    inner = data.held_out(200 if options.smoke else HELD_OUT)
     defence = ad.PixelDiscretization(ad.DensityCodebook(n_codes=2, radius=0.6))
-    settings = {**preset.settings, **(SMOKE if options.smoke else {})}
+    if options.smoke:
+        preset = replace(preset, network={"size": "small"}, settings=preset.settings | SMOKE)
     if options.epochs is not None:
-        settings["epochs"] = options.epochs
-    sizes = {"size": "small"} if options.smoke else preset.network
+        preset = replace(preset, settings=preset.settings | {"epochs": options.epochs})
     clock = common.Clock()
     with Journal(work / "epochs.jsonl") as journal:
-        network, result = trained(
-            partial(network_of, data, sizes),
+
+        def tell(epoch: int, clean: float, ibp: float) -> None:
+            row = {"epoch": epoch, "clean": round(clean, 4), "ibp": round(ibp, 4)}
+            print(row, flush=True)
+            journal.append(json.dumps(row) + "\n")
+
+        network, result = preset.trained(
             inner,
+            defence,
             seed=options.seed,
-            objective=preset.objective,
-            defences=[defence],
-            on_epoch=watched(inner, options.eps, journal),
+            on_epoch=watched(inner, options.eps, tell),
             cache=work / "weights",
-            **settings,
         )
     spent = clock.facts()
     epochs = {row["epoch"]: row for _, row in Journal(work / "epochs.jsonl").lines()}
@@ -127,10 +91,10 @@ def study(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     codebook: Any = traits(classifier.defences[0]).codebook
     return {
         "dataset": {"name": data.name, "fingerprint": data.fingerprint, "test": len(data.x_test)},
-        "network": {"name": "CertifiedNet", **sizes, "weights": result.weights},
+        "network": {"name": "CertifiedNet", **preset.network, "weights": result.weights},
         "codewords_255": [level[0] for level in codebook.levels],
         "objective": preset.objective.describe(),
-        "settings": settings,
+        "settings": preset.settings,
         "seed": options.seed,
         "eps": options.eps,
         "held_out": len(inner.x_test),
@@ -151,7 +115,7 @@ def seconds_a_step(data: ad.Dataset, preset: Preset, size: str, steps: int) -> f
     ends: list[float] = []
     start = time.process_time()
     train(
-        network_of(data, {"size": size}),
+        replace(preset, network={"size": size}).initial(data),
         few,
         objective=objective,
         defences=[defence],

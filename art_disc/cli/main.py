@@ -13,13 +13,26 @@ from art_disc.cli import (
     reproduce,
     score,
     sweep,
+    train,
     zoo,
 )
 from art_disc.cli.exits import DONE, exit_code_of
 from art_disc.cli.options import Parser, as_typed
 
 # in the order of the help; a command's own help is the docstring of its file
-COMMANDS = (evaluate, certify, codebook, report, sweep, compare, reproduce, zoo, hardness, score)
+COMMANDS = (
+    evaluate,
+    certify,
+    codebook,
+    train,
+    report,
+    sweep,
+    compare,
+    reproduce,
+    zoo,
+    hardness,
+    score,
+)
 
 
 def make_parser() -> Parser:

@@ -126,7 +126,7 @@ SHARED: dict[str, dict[str, Any]] = {
         "default": "default",
         "help": "built-in network: default (by the size of the images), or a binarised one, fcn1, "
         "fcn2, binarynet_cifar, resnet20, alexnet or verifiable_bnn, in another way fcn2:xnor, "
-        "fcn2:real",
+        "fcn2:real; or certified, certified:small, for interval bounds",
     },
     "--model": {
         "metavar": "MODULE:FACTORY",

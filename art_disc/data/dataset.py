@@ -164,6 +164,34 @@ class Dataset(Shown):
             test_ids=self.test_ids[test],
         )
 
+    def held_out(self, count: int, *, seed: int = 0) -> "Dataset":
+        """Return the training images alone, of which `count` are kept apart as test images.
+
+        What is chosen by looking at these (settings, or when to stop) is not fitted to the test
+        images, which are left out.
+
+        Args:
+            count: Images to hold out, each class in its share, rounded up or down; `test_ids` are
+                their places in the training part.
+            seed: Of that draw.
+
+        Raises:
+            InputError: No training images, or a number that leaves none of them.
+        """
+        self.check_training("to hold some out of")
+        check_count(count, "held_out", least=1, most=len(self.y_train) - 1)
+        chosen = stratified_ids(self.y_train, count, seed=seed)
+        rest = np.ones(len(self.y_train), dtype=bool)
+        rest[chosen] = False
+        return replace(
+            self,
+            x_train=self.x_train[rest],
+            y_train=self.y_train[rest],
+            x_test=self.x_train[chosen],
+            y_test=self.y_train[chosen],
+            test_ids=chosen,
+        )
+
 
 def _choose(
     labels: Labels, count: int | None, part: str, stratified: bool, seed: int

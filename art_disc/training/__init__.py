@@ -10,7 +10,7 @@ from art_disc.training.lqvae import LQVAE
 from art_disc.training.lqvae_fit import LQVAEReport
 from art_disc.training.lqvae_settings import LQVAESettings
 from art_disc.training.objectives import Adversarial, CrossEntropy, Objective
-from art_disc.training.presets import Preset, certified_preset
+from art_disc.training.presets import Preset, certified_preset, watched
 from art_disc.training.random_step import RandomStepFGSM
 from art_disc.training.settings import SixSettings, Trained
 from art_disc.training.words import usual_epochs
@@ -38,4 +38,5 @@ __all__ = [
     "train",
     "trained",
     "usual_epochs",
+    "watched",
 ]
