@@ -84,7 +84,8 @@ def _of_its_class(base: Any, header: dict[str, Any], given: Any) -> Any:
 
 def _derived(base: type) -> Iterator[type]:
     """Yield the classes of this package that derive from one."""
-    for kind in base.__subclasses__():
+    kinds: list[type] = base.__subclasses__()
+    for kind in kinds:
         if kind.__module__.startswith("art_disc."):
             yield kind
             yield from _derived(kind)
