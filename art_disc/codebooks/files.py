@@ -36,7 +36,7 @@ def write_codebook(book: Any, path: str | Path) -> Path:
     return write_npz(path, {"codewords": book.codewords_, "header": np.array(json.dumps(header))})
 
 
-def read_codebook(base: type, path: str | Path) -> Any:
+def read_codebook(base: type[Any], path: str | Path) -> Any:
     """Return what `write_codebook` wrote, of the class `base` or one derived from it here.
 
     A class of somebody else's, and a file of an earlier release, come back as `base`.
@@ -82,7 +82,7 @@ def _of_its_class(base: Any, header: dict[str, Any], given: Any) -> Any:
     return made
 
 
-def _derived(base: type) -> Iterator[type]:
+def _derived(base: type[Any]) -> Iterator[type[Any]]:
     """Yield the classes of this package that derive from one."""
     kinds: list[type] = base.__subclasses__()
     for kind in kinds:
