@@ -77,7 +77,7 @@ def defence_of(words: dict[str, Any], folder: Path) -> MapPreprocessor:
         later = {name: read.pop(name) for name in kind.set_later}
         made = kind(**read)
         made.set_params(**later)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, FileFormatError):
             raise
         msg = f"this release has no defence {words}: {error}"

@@ -55,26 +55,27 @@ def load_classifier(
     )
     classifier: DefendedClassifier = restored(saved, path, made, kinds, loss)
     classifier.model.eval()
-    why = f"give a network that is made as the saved {saved.network['class']} was"
+    why = f"give a network that is made as the saved {saved.network.name} was"
     check_scores(classifier, saved, path, why)
     return classifier
 
 
 def _network(saved: SavedClassifier, given: Any, folder: Path) -> nn.Module:
     """Return the network with its weights."""
-    name = saved.network["class"]
-    if given is None and saved.network["arguments"] is None:
+    name = saved.network.name
+    arguments = saved.network.arguments
+    if given is not None:
+        # no initial weight is kept, so no draw of them should be seen
+        with torch.random.fork_rng(devices=()):
+            network = given if isinstance(given, nn.Module) else given()
+    elif arguments is not None:
+        network = network_of(name, arguments)
+    else:
         msg = (
             f"the network in {folder} is a {name} of your own; give what makes one, "
             "load_classifier(folder, network=...)"
         )
         raise InputError(msg)
-    if given is None:
-        network = network_of(saved.network)
-    else:
-        # no initial weight is kept, so no draw of them should be seen
-        with torch.random.fork_rng(devices=()):
-            network = given if isinstance(given, nn.Module) else given()
     if not isinstance(network, nn.Module):
         msg = f"network must make a torch module, {name}, got {type(network).__name__}"
         raise InputError(msg)

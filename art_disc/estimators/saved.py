@@ -30,6 +30,21 @@ _OURS = re.compile(r"(network|codebook|lqvae|state)-[0-9a-f]{16}\.npz|\..*\.part
 
 
 @dataclass(frozen=True, slots=True)
+class SavedNetwork:
+    """What the JSON says of a network.
+
+    Attributes:
+        name: Its class.
+        arguments: What it is made with; None where the user makes it.
+        weights: The name of its file.
+    """
+
+    name: str
+    arguments: dict[str, Any] | None
+    weights: str
+
+
+@dataclass(frozen=True, slots=True)
 class SavedClassifier:
     """What the JSON says of a classifier, in plain values.
 
@@ -39,8 +54,7 @@ class SavedClassifier:
         channels_first: Layout.
         clip_values: Input range.
         standardisation: (mean, std), or None.
-        network: `class`, and `arguments` where it is one of this package's; None: the user makes
-            it. `weights` names its file.
+        network: See `SavedNetwork`.
         sign_gradient: How signs are differentiated.
         voting: How draws are counted; None where no defence draws.
         loss: The class of a loss that the user gives; None: cross-entropy.
@@ -55,7 +69,7 @@ class SavedClassifier:
     channels_first: bool
     clip_values: tuple[float, float]
     standardisation: Any
-    network: dict[str, Any]
+    network: SavedNetwork
     sign_gradient: Any
     voting: Any
     loss: str | None

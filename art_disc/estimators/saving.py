@@ -18,10 +18,10 @@ from art_disc.defences.draws import own_generators
 from art_disc.defences.preprocessor import is_ours
 from art_disc.defences.stored import defence_of, defence_words
 from art_disc.estimators.mean_loss import own_loss
-from art_disc.estimators.saved import Folder, SavedClassifier
+from art_disc.estimators.saved import Folder, SavedClassifier, SavedNetwork
 from art_disc.estimators.voting import Voting
 from art_disc.networks import SignGradient, load_weights, save_weights
-from art_disc.networks.again import network_of, network_words
+from art_disc.networks.again import network_of, plain_arguments
 
 # images and draws by which a loaded classifier is held against the saved one
 _IMAGES, _DRAWS = 8, 2
@@ -39,8 +39,10 @@ def save_classifier(classifier: Any, folder: str | Path) -> Path:
         saved = _written(classifier, target)
         # what cannot be made again, a hook for example, shows here and not when it is loaded
         network = classifier.base_network
-        if saved.network["arguments"] is not None:
-            network = weighted(network_of(saved.network), saved, target.path).to(classifier.device)
+        arguments = saved.network.arguments
+        if arguments is not None:
+            made = network_of(saved.network.name, arguments)
+            network = weighted(made, saved, target.path).to(classifier.device)
         kinds = type(classifier), type(classifier.model)
         twin = restored(saved, target.path, network, kinds)
         check_scores(twin, saved, target.path, "something that no file holds has a hand in it")
@@ -57,7 +59,7 @@ def weighted(network: nn.Module, saved: SavedClassifier, folder: Path) -> nn.Mod
     Raises:
         InputError: They are of another network.
     """
-    load_weights(network, folder / saved.network["weights"])
+    load_weights(network, folder / saved.network.weights)
     return network.eval()
 
 
@@ -71,10 +73,23 @@ def restored(
     Raises:
         FileFormatError: A file holds something else.
     """
-    kind, module_kind = kinds
     inside, listed = ([defence_of(w, folder) for w in ws] for ws in (saved.inside, saved.listed))
+    try:
+        module = _module(saved, network, inside, kinds[1])
+        _set_streams(module, folder / saved.state)
+        return _classifier(saved, module, listed, kinds[0], loss)
+    except (AttributeError, TypeError, ValueError) as error:
+        if isinstance(error, FileFormatError):
+            raise
+        msg = f"{folder} holds a classifier whose parts do not fit each other: {error}"
+        raise FileFormatError(msg) from error
+
+
+def _module(
+    saved: SavedClassifier, network: nn.Module, inside: list[Any], kind: Callable[..., Any]
+) -> Any:
     voting = from_plain(saved.voting, (Voting,))
-    module = module_kind(
+    return kind(
         network,
         inside,
         standardisation=from_plain(saved.standardisation),
@@ -83,9 +98,14 @@ def restored(
         through=from_plain(saved.sign_gradient, (SignGradient,)),
         **({} if voting is None else {"voting": voting}),
     )
-    _set_streams(module, folder / saved.state)
-    device = next((t.device for t in (*network.parameters(), *network.buffers())), None)
+
+
+def _classifier(
+    saved: SavedClassifier, module: Any, listed: list[Any], kind: Callable[..., Any], loss: Any
+) -> Any:
+    device = next((t.device for t in (*module.base.parameters(), *module.base.buffers())), None)
     cuda = device is not None and device.type == "cuda"
+    # ART takes torch's current device, whatever the network is on
     with torch.cuda.device(device) if cuda else nullcontext():
         return kind(
             model=module,
@@ -146,7 +166,8 @@ def _check_whole(classifier: Any) -> None:
 
 def _written(classifier: Any, target: Folder) -> SavedClassifier:
     module, network = classifier.model, classifier.base_network
-    words = network_words(network) or {"class": class_name(network), "arguments": None}
+    arguments = plain_arguments(network)
+    name = class_name(network) if arguments is None else type(network).__name__
     loss, standardisation = own_loss(classifier._loss), module.standardisation
     listed = classifier.preprocessing_defences or []
     generators = own_generators(module)
@@ -159,7 +180,9 @@ def _written(classifier: Any, target: Folder) -> SavedClassifier:
         channels_first=bool(module.channels_first),
         clip_values=(0.0, float(module.upper)),
         standardisation=to_plain(standardisation),
-        network={**words, "weights": target.keep("network", partial(save_weights, network))},
+        network=SavedNetwork(
+            name, arguments, target.keep("network", partial(save_weights, network))
+        ),
         sign_gradient=to_plain(module.through, (SignGradient,)),
         voting=to_plain(getattr(module, "voting", None), (Voting,)),
         loss=None if _is_plain(loss) else class_name(loss),

@@ -21,27 +21,26 @@ _CLASSES: dict[str, type[Remembered]] = {
 _KINDS = (Binarization, Convolution, LocalConnections, RandomConnections)
 
 
-def network_words(network: nn.Module) -> dict[str, Any] | None:
-    """Return class and arguments of a network, from which `network_of` makes such a one.
+def plain_arguments(network: nn.Module) -> dict[str, Any] | None:
+    """Return what `network_of` makes such a network of, besides the name of its class.
 
-    None where these do not tell of it: it is of another class, its layers were changed since, or
+    None where that does not tell of it: it is of another class, its layers were changed since, or
     an argument is an object of the user's own.
     """
     if not isinstance(network, Remembered) or type(network) not in _CLASSES.values():
         return None
     try:
         arguments = to_plain(network.arguments(), _KINDS)
-        words = {"class": type(network).__name__, "arguments": arguments}
         # layers and shapes are compared, so none of its numbers need be there
         with torch.device("meta"):
-            twin = network_of(words)
+            twin = network_of(type(network).__name__, arguments)
     except InputError:
         return None
-    return words if _layers(twin) == _layers(network) else None
+    return arguments if _layers(twin) == _layers(network) else None
 
 
-def network_of(words: dict[str, Any]) -> nn.Module:
-    """Return the network of `network_words`, whose weights are still to come.
+def network_of(name: str, arguments: dict[str, Any]) -> nn.Module:
+    """Return the network of a class and `plain_arguments`, whose weights are still to come.
 
     No global stream is drawn from.
 
@@ -49,11 +48,11 @@ def network_of(words: dict[str, Any]) -> nn.Module:
         FileFormatError: This release has no such network.
     """
     try:
-        kind, arguments = _CLASSES[words["class"]], from_plain(words["arguments"], _KINDS)
+        kind, given = _CLASSES[name], from_plain(arguments, _KINDS)
         with torch.random.fork_rng(devices=()):
-            return kind(**arguments)
+            return kind(**given)
     except (KeyError, TypeError, ValueError) as error:
-        msg = f"this release has no network {words}: {error}"
+        msg = f"this release has no network {name} of {arguments}: {error}"
         raise FileFormatError(msg) from error
 
 

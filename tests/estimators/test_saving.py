@@ -155,6 +155,8 @@ def case(request):
 
 
 def test_what_is_loaded_is_what_was_saved(case, tmp_path):
+    # streams are somewhere in between
+    case.predict(X)
     loaded = load_classifier(case.save(tmp_path / "saved"))
     assert repr(loaded) == repr(case)
     assert type(loaded) is type(case)
@@ -353,8 +355,13 @@ def test_a_newer_version_is_named(folder):
         {"inside": [{"class": "Gone", "parameters": {}}]},
         {"inside": [{"class": "GaussianNoise", "parameters": {"sigma": 7}}]},
         {"inside": []},
-        {"network": {"class": "GoneNet", "arguments": {}, "weights": "x.npz"}},
+        {"inside": [{"class": "GaussianNoise", "parameters": [1]}]},
+        {"network": {"name": "GoneNet", "arguments": {}, "weights": "x.npz"}},
+        {"network": {"name": "GoneNet", "weights": "x.npz"}},
         {"voting": {"kind": "SoftAssignment", "alpha": 3.0}},
+        {"voting": {"eot_samples": 3}},
+        {"sign_gradient": 1},
+        {"standardisation": ["a", 1]},
         {"surplus": 1},
     ],
     ids=str,
