@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from art_disc.codebooks import Codebook
 from art_disc.core.errors import FileFormatError, InputError
@@ -35,11 +35,7 @@ def defence_words(defence: Any, keep: Keep) -> dict[str, Any]:
     """
     kind = type(defence)
     if _known().get(kind.__name__) is not kind:
-        msg = (
-            f"{kind.__name__} is of a class of your own, which no file can make again; add a line "
-            "to art_disc.defences.DEFENCES, or save the classifier without it"
-        )
-        raise InputError(msg)
+        _refuse(kind, "add a line to art_disc.defences.DEFENCES, or save the classifier without it")
     # surrogates apart, they are numbers and words
     surrogates = kind.vocabulary.classes
     parameters: dict[str, Any] = {}
@@ -47,6 +43,8 @@ def defence_words(defence: Any, keep: Keep) -> dict[str, Any]:
         value = getattr(defence, name)
         word = next((w for w, (made, _) in _FILES.items() if isinstance(value, made)), None)
         if word is not None:
+            if not type(value).__module__.startswith("art_disc."):
+                _refuse(type(value), f"give {kind.__name__} one of art_disc's, made of its numbers")
             parameters[name] = {"file": keep(word, value.save), "holds": word}
             if word == "codebook":
                 parameters[name]["from"] = value.file_
@@ -83,6 +81,11 @@ def defence_of(words: dict[str, Any], folder: Path) -> MapPreprocessor:
         msg = f"this release has no defence {words}: {error}"
         raise FileFormatError(msg) from error
     return made
+
+
+def _refuse(kind: type, cure: str) -> NoReturn:
+    msg = f"{kind.__name__} is of a class of your own, which no file can make again; {cure}"
+    raise InputError(msg)
 
 
 def _read(value: Any, kind: type[MapPreprocessor], folder: Path) -> Any:

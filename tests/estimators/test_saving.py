@@ -36,6 +36,7 @@ from art_disc.defences import (
 )
 from art_disc.estimators import DefendedClassifier, RandomizedClassifier, encoded_shape
 from art_disc.estimators.saved import FILE
+from art_disc.metrics import certify
 from art_disc.networks import fcn2, with_int8
 from tests.defences.conftest import make
 from tests.lqvae_file import lqvae_file
@@ -174,6 +175,14 @@ def test_what_is_loaded_is_what_was_saved(case, tmp_path):
         assert np.array_equal(loaded.predict_draws(X, 3), case.predict_draws(X, 3))
     if case.has_base:
         assert np.array_equal(loaded.base.predict(X), case.base.predict(X))
+
+
+def test_what_is_loaded_is_certified_as_what_was_saved(tmp_path):
+    classifier = small_classifier(defences=[book()])
+    loaded = load_classifier(classifier.save(tmp_path / "saved"))
+    found, kept = (certify(one, X, Y, eps=0.002, verbose=False) for one in (loaded, classifier))
+    assert found.record.verdicts == kept.record.verdicts
+    assert found.record.settings == kept.record.settings
 
 
 def test_saving_moves_no_stream_and_no_mode(tmp_path):
@@ -427,6 +436,10 @@ class Renamed(InputBitDepth):
     """May do anything."""
 
 
+class Words(Codebook):
+    """May do anything."""
+
+
 class Derived(DefendedClassifier):
     """May do anything."""
 
@@ -464,6 +477,7 @@ def hooked():
     ("make", "text"),
     [
         (lambda: small_classifier(defences=[Renamed(2)]), "Renamed is of a class of your own"),
+        (lambda: small_classifier(defences=[Words([0.1, 0.9])]), "Words is .* give PixelDiscr"),
         (derived, "Derived is a class of your own"),
         (
             listed,
