@@ -42,6 +42,7 @@ _PUBLIC = {
     "RandomizedClassifier": "art_disc.estimators",
     "SignAdamBPDA": "art_disc.attacks",
     "CodeSpaceAttack": "art_disc.attacks",
+    "LatentCodeAttack": "art_disc.attacks",
     "LogitSpacePGA": "art_disc.attacks",
     "evaluate": "art_disc.evaluation",
     "eot_convergence": "art_disc.evaluation",
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from art_disc import networks as networks
     from art_disc import training as training
     from art_disc.attacks import CodeSpaceAttack as CodeSpaceAttack
+    from art_disc.attacks import LatentCodeAttack as LatentCodeAttack
     from art_disc.attacks import LogitSpacePGA as LogitSpacePGA
     from art_disc.attacks import SignAdamBPDA as SignAdamBPDA
     from art_disc.codebooks import BitDepthCodebook as BitDepthCodebook

@@ -100,9 +100,10 @@ column says what its attacker knew; the paper's own columns do not know of the f
   them does not know that there is a filter, so it says nothing about one who does.
 - *black box* (tables 4 to 6): they are made on another classifier, `A/B` is A attacked by way of B.
 - *end to end* (table 7): the filter is known. *one step* is the paper's BPDA: FGSM along the soft
-  quantiser's gradient. *worst* is the per-example worst of FGSM, PGD, AutoPGD with two losses and
-  Square, through the soft quantiser, a blunter one, the tent and identities. This is the number to
-  judge the purifier by, and an upper estimate still.
+  quantiser's gradient. *latent codes* drives the means across the thresholds towards a code that
+  the classifier gets wrong (`LatentCodeAttack`). *worst* is the per-example worst of these and of
+  PGD, AutoPGD with two losses and Square, through the soft quantiser, a blunter one, the tent and
+  identities. This is the number to judge the purifier by, and an upper estimate still.
 - *end to end*, of sampled inference: PGD with EOT (8 draws), each image scored by 20 fresh draws:
   right where most are (*majority vote*), where all are (*worst draw*, an attacker who submits an
   image up to 20 times), or with draws that are fixed and known (*fixed draws*).

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from art_disc.attacks import LatentCodeAttack
 from art_disc.core.records import EvaluationRecord, Share
 from art_disc.core.records.purifiers import PurifierCell
 from art_disc.core.showing import Shown
@@ -61,6 +62,15 @@ class EndToEnd(Shown):
             judged.classifier, bench.data, "raw", eps, out=self._folder("mean", eps),
             training=bench.judged(self.model).network,
         )  # fmt: skip
+        aimed = self._attacked(
+            judged.classifier,
+            eps,
+            "codes",
+            [
+                LatentCodeAttack(judged.classifier, eps=e, seed=bench.seed, verbose=False)
+                for e in eps
+            ],
+        )
         drawn = self._drawn(eps)
         fixed = partial(PurifierCell, "lqvae", clean=judged.clean)
         return {
@@ -69,11 +79,18 @@ class EndToEnd(Shown):
                     "end to end, one step", row.lqvae, outcome.fgsm, attacks="FGSM through softcode"
                 ),
                 PurifierCell("defense_gan", "end to end, one step", row.defense_gan),
-                fixed("end to end, worst", None, outcome.alive, attacks=outcome.worst_of),
+                fixed(
+                    "end to end, latent codes", None, bits_of(aimed.survives(value)),
+                    attacks=worst_of(aimed.select(scored_on="defended", eps=value)),
+                ),
+                fixed(
+                    "end to end, worst", None, _both(outcome.alive, aimed.survives(value)),
+                    attacks=f"{outcome.worst_of}; LatentCodeAttack",
+                ),
                 *drawn[value],
             )
             for value, outcome in outcomes.items()
-        }
+        }  # fmt: skip
 
     def _drawn(self, eps: Sequence[float]) -> dict[float, tuple[PurifierCell, ...]]:
         """Return the cells of sampled inference, attacked by PGD with EOT, at each budget."""
@@ -99,15 +116,18 @@ class EndToEnd(Shown):
             for value in eps
         }  # fmt: skip
 
-    def _attacked(self, classifier: Any, eps: Sequence[float], name: str) -> EvaluationRecord:
-        every = {**SETTINGS, **self.bench.settings}
+    def _attacked(
+        self, classifier: Any, eps: Sequence[float], name: str, attacks: Sequence[Any] = ("pgd",)
+    ) -> EvaluationRecord:
+        """Run attacks, PGD or objects, through the defences' own gradients."""
+        named = {k: v for k, v in {**SETTINGS, **self.bench.settings}.items() if "pgd" in attacks}
         return evaluate(
             classifier,
             self.bench.part,
             eps=tuple(eps),
-            attacks=["pgd"],
+            attacks=list(attacks),
             through="own",
-            settings={key: value for key, value in every.items() if key.startswith("pgd.")},
+            settings={key: value for key, value in named.items() if key.startswith("pgd.")},
             checks=None,
             draws=_DRAWS,
             seed=self.bench.seed,
@@ -126,6 +146,10 @@ class EndToEnd(Shown):
         )  # fmt: skip
         key = hashlib.sha256(repr(asked).encode()).hexdigest()[:8]
         return bench.out / "rows" / f"{bench.data.name}-lqvae-{self.model}-{name}-{key}"
+
+
+def _both(alive: str, also: Sequence[bool]) -> str:
+    return bits_of(one == "1" and other for one, other in zip(alive, also, strict=True))
 
 
 def unanimous(record: EvaluationRecord, eps: float) -> tuple[bool, ...]:

@@ -21,10 +21,12 @@ from art_disc.core.records.purifiers import (
     Share,
 )
 from art_disc.data import load_dataset
+from art_disc.estimators import build_classifier
 from art_disc.networks import Stack, classifier_a, classifier_b, classifier_c, weights_hash
 from art_disc.report import as_markdown, as_text
 from art_disc.reproduction import (
     PURIFIER_TABLES,
+    protocols,
     published_purifiers,
     purifier_bench,
     purifier_recipes,
@@ -257,7 +259,10 @@ def test_end_to_end_the_filter_is_known(place, tmp_path, capsys):
             )
         )
         assert step.printed == (83.7 if row.eps == 0.3 else None)
-        assert worst.left.count <= step.left.count
+        codes = row.cell("lqvae", "end to end, latent codes")
+        assert worst.left.count <= min(step.left.count, codes.left.count)
+        assert codes.left.count < 0.7 * 24
+        assert "LatentCodeAttack" in codes.attacks
         assert draw.left.count <= vote.left.count
         assert fixed.left.count < 0.9 * 24
         for surrogate in ("softcode(c=1)", "tent", "latent", "identity", "transfer from the base"):
@@ -269,7 +274,24 @@ def test_end_to_end_the_filter_is_known(place, tmp_path, capsys):
     assert "right where every one of fresh draws is" in capsys.readouterr().out
 
 
-def test_one_wrong_draw_is_enough(table2):
+def test_checks_are_of_the_attacks_beside_fgsm(digits, digits_net, tmp_path, monkeypatch):
+    asked = []
+
+    def watched(*_, checks, **__):
+        asked.append(checks)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return SimpleNamespace(record=None)
+
+    monkeypatch.setattr(protocols, "evaluate", watched)
+    attack = protocols.Attack(5, ["pgd"], surrogates=(), verbose=False, checks="standard")
+    classifier = build_classifier(digits_net, data=digits)
+    with pytest.raises(KeyboardInterrupt):
+        attack.on(classifier, digits, "raw", (0.1,), out=tmp_path)
+    assert asked == [None, "standard"]
+
+
+def test_one_wrong_draw_is_enough():
     def outcome(right, draws):
         return SimpleNamespace(draw_correct=right, draws=draws)
 

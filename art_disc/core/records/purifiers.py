@@ -19,6 +19,7 @@ KNOWLEDGE = (
     "grey box",
     "black box",
     "end to end, one step",
+    "end to end, latent codes",
     "end to end, worst",
     "end to end, majority vote",
     "end to end, worst draw",

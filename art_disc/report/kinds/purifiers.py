@@ -39,6 +39,8 @@ _KNOWLEDGE = {
     "black box": "made on a substitute, without any access to the classifier or a filter",
     "end to end, one step": "FGSM through filter and classifier, by the soft quantiser's gradient, "
     "as the paper's BPDA",
+    "end to end, latent codes": "the encoder's means driven across the thresholds towards a code "
+    "that the classifier gets wrong",
     "end to end, worst": "the per-example worst of all attacks through filter and classifier",
     "end to end, majority vote": "PGD with EOT on a filter that draws; right where most of fresh "
     "draws are",
