@@ -48,9 +48,9 @@ class LatentCodeAttack(OwnAttack):
         estimator: A classifier from `build_classifier` whose one defence is an `LQVAEFilter` with
             `inference="mean"`.
         eps: l_inf budget in the input range.
+        targeted: Move towards `y` instead of away from it.
         max_iter: Steps towards each code.
         n_codes: Codes aimed at, one after the other.
-        targeted: Move towards `y` instead of away from it.
         batch_size: Images at once.
         seed: Of the attack's own stream; None: from NumPy's global stream, as ART's attacks.
         verbose: Show a progress bar.
@@ -60,9 +60,9 @@ class LatentCodeAttack(OwnAttack):
     """
 
     eps: float = 0.3
+    targeted: bool = False
     max_iter: int = 20
     n_codes: int = 8
-    targeted: bool = False
     batch_size: int = 128
     seed: int | None = None
     verbose: bool = True

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from art_disc.attacks import attack_table
 from art_disc.core.records import Share
 from art_disc.core.records.base import Environment
 from art_disc.core.records.fields import Setting
@@ -52,6 +53,7 @@ def reproduce_figure3(  # noqa: PLR0913 - each is a choice of its own
         InputError: No such classifier, preset or setting, or more images than there are.
         DataNotFoundError: MNIST is not there.
     """
+    attack_table([name for name, *_ in _ATTACKS], attack_settings or {})
     # first: the code may change while it runs
     environment = Environment.here(threads=torch.get_num_threads())
     bench = Bench(

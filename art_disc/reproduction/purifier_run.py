@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from art_disc.attacks import attack_table
 from art_disc.core.checks import Float32Array, check_choice, check_count
 from art_disc.core.records.base import Environment
 from art_disc.core.records.fields import Setting
@@ -116,6 +117,9 @@ def reproduce_purifiers(  # noqa: PLR0913 - each is a choice of its own
     )
     kept = (*models, *(() if whole else attacks))
     check_choice(preset, "preset", PRESETS)
+    run = tuple(attacks) or ATTACKS if whole else {row.attack: None for row in rows}
+    # before the first training
+    attack_table(list(run), attack_settings or {})
     options = {
         "n_ex": check_count(n_ex, "n_ex"), "out": folder, "preset": preset,
         "train_steps": train_steps, "settings": dict(attack_settings or {}), "seed": seed,

@@ -171,7 +171,9 @@ def test_attacks_without_a_budget_go_as_far_as_they_must(table2):
 
 def test_black_box_examples_are_made_on_the_substitute(place, table2):
     _, out, few = table2
-    record = reproduce_purifiers("kyatham2020-table4", out=out, **few | {"models": ["C/A"]})
+    record = reproduce_purifiers(
+        "kyatham2020-table4", out=out, **few | {"models": ["C/A"], "attack_settings": {}}
+    )
     assert (out / "kyatham2020-table4-C-A.json").is_file()
     (row,) = record.rows
     data, found, _ = networks_of(place)
@@ -353,6 +355,9 @@ def test_celeba_is_of_images_of_the_users_own(tmp_path):
         (["panda2019-table5", "--preset", "paper"], "--preset has no meaning"),
         (["kyatham2020-table2", "--attacks", "square"], "no attack 'square'"),
         (["kyatham2020-table2", "--setting", "D"], "no setting 'D'"),
+        (["kyatham2020-table4", "--set", "pgd.max_iter=5"], "settings for pgd, which is not run"),
+        (["kyatham2020-table7", "--attacks", "pdg"], "unknown attack 'pdg'"),
+        (["kyatham2020-figure3", "--set", "pgd.max_iter=5"], "settings for pgd, which is not run"),
     ],
 )
 def test_what_means_nothing_is_refused(words, told, capsys):
