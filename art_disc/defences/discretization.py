@@ -154,10 +154,11 @@ class CodebookPreprocessor(SurrogatePreprocessor):
 
     def _how(self) -> str:
         """Return the codebook's class with every hyperparameter."""
+        # of a generator there is nothing to say but where it is in memory
         words = ", ".join(
             f"{name}={value!r}"
             for name, value in self.codebook.get_params().items()
-            if name != "codewords" and value is not None
+            if not (name == "codewords" or value is None or isinstance(value, np.random.Generator))
         )
         return f"{type(self.codebook).__name__}({words})"
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from art_disc.codebooks import Codebook, DensityCodebook, PixelCounts
+from art_disc.codebooks import Codebook, DensityCodebook, KMeansCodebook, PixelCounts
 from art_disc.core.errors import InputError, NotFittedError, SealedError
 from art_disc.defences import (
     GaussianNoise,
@@ -275,6 +275,14 @@ def test_a_line_describes_the_defence(grey):
     assert line.startswith(f"{type(grey.defence).__name__}({type(book).__name__}(")
     for name, value in book.get_params().items():
         assert (f"{name}={value!r}" in line) == (value is not None)
+
+
+def test_a_seed_that_is_a_generator_is_in_no_line():
+    x = np.random.default_rng(0).random((2, 1, 4, 4), dtype=np.float32)
+    book = KMeansCodebook(2, random_state=np.random.default_rng(0)).fit(x)
+    for line in (PixelDiscretization(book).describe(), PixelDiscretization(book).facts()[0]):
+        assert "random_state" not in line
+        assert " at 0x" not in line
 
 
 def test_the_line_names_number_content_and_file_of_the_codewords(grey, tmp_path):
