@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.pages import commands_of, run_page
+
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -13,8 +15,7 @@ README = Path(__file__).parents[1] / "README.md"
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path / "cache"))
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own text
+    run_page("README.md")
     assert "worst of all attacks" in capsys.readouterr().out
     assert (tmp_path / "runs" / "digits" / "report.html").is_file()
 
@@ -22,8 +23,7 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
 def test_the_commands_of_the_readme_parse():
     from art_disc.cli.main import make_parser
 
-    text = README.read_text(encoding="utf-8")
-    commands = re.findall(r"^art-disc (.+)$", text, re.MULTILINE)
+    commands = commands_of("README.md")
     assert len(commands) >= 5
     for words in commands:
         make_parser().parse_args(words.split())
@@ -122,17 +122,13 @@ def test_the_page_of_attacks_says_which_successes_kept_no_budget():
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_python_of_the_page_on_randomness_runs(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path))
-    page = (README.parent / "docs" / "randomised.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    exec(compile(code, "randomised.md", "exec"), {})  # noqa: S102 - our own text
+    run_page("docs/randomised.md")
     assert "of 40" in capsys.readouterr().out
 
 
 def test_the_python_of_the_page_on_codes_runs(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path))
-    page = (README.parent / "docs" / "code_space.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    exec(compile(code, "code_space.md", "exec"), {})  # noqa: S102 - our own text
+    run_page("docs/code_space.md")
     clean, attacked = map(float, capsys.readouterr().out.split())
     assert attacked < clean - 0.2
 
@@ -140,11 +136,8 @@ def test_the_python_of_the_page_on_codes_runs(capsys, monkeypatch, tmp_path):
 def test_the_python_of_the_page_on_certificates_runs(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path / "cache"))
-    page = (README.parent / "docs" / "certificates.md").read_text(encoding="utf-8")
-    code = "".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
     # starting processes is tested elsewhere
-    code = code.replace("n_jobs=2", "n_jobs=1")
-    exec(compile(code, "certificates.md", "exec"), {})  # noqa: S102 - our own text
+    run_page("docs/certificates.md", **{"n_jobs=2": "n_jobs=1"})
     pixels, signs = capsys.readouterr().out.splitlines()
     certified, unbroken = map(float, pixels.split())
     assert 0 < certified <= unbroken < 1
@@ -181,9 +174,7 @@ def test_the_page_of_randomised_results_is_made_from_the_result_files():
 
 
 def test_the_python_of_the_hardness_page_runs(capsys):
-    page = (README.parent / "docs" / "hardness.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    exec(compile(code, "hardness.md", "exec"), {})  # noqa: S102 - our own text
+    run_page("docs/hardness.md")
     assert "share_of_pixels_free" in capsys.readouterr().out
 
 
@@ -192,7 +183,5 @@ def test_the_python_of_the_report_page_runs(monkeypatch, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "RECORDS", dict(registry.RECORDS))
-    page = (README.parent / "docs" / "report.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    exec(compile(code, "report.md", "exec"), {"__name__": "page"})  # noqa: S102 - our own text
+    run_page("docs/report.md")
     assert (tmp_path / "runs" / "timing.json").is_file()

@@ -7,14 +7,13 @@ import subprocess
 import sys
 from html import unescape
 from html.parser import HTMLParser
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from tests.browser import chromium, needs_browser
+from tests.pages import ROOT, python_of
 
-ROOT = Path(__file__).parents[1]
 HTML = ROOT / "docs" / "_build" / "html"
 
 for package in ("furo", "myst_nb", "sphinx"):
@@ -82,15 +81,6 @@ def used(code):
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-
-
-def python_of(path):
-    """Return the Python of a page or a notebook."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".md":
-        return "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
-    cells = json.loads(text)["cells"]
-    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
 def test_whatever_the_pages_use_is_described(described):

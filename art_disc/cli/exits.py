@@ -1,8 +1,8 @@
 """Exit codes: 0 done, 1 flawed, 2 bad input in one readable line, 130 on Ctrl-C.
 
 Flawed is a run to its end of which a planned part is missing (an attack of an evaluation or a cell
-of a sweep that failed), and a zoo with a flaw. What the checks say of an evaluation is a result,
-which the verdict tells: the exit code is 0.
+of a sweep that failed), a zoo with a flaw, and a run that falls short in a comparison. What the
+checks say of an evaluation is a result, which the verdict tells: the exit code is 0.
 """
 
 import os

@@ -7,6 +7,7 @@ from art_disc.report.drawing import check_extra
 from art_disc.report.kinds.protocols import eps_figures
 from art_disc.report.pictures import Pictures
 from art_disc.report.run import read_evaluation, read_run, render_run, write_report
+from art_disc.report.shortfalls import shortfalls
 from art_disc.report.table import Table
 from art_disc.report.views import View, as_markdown, as_text, register_view, summarise
 
@@ -27,6 +28,7 @@ __all__ = [
     "read_run",
     "register_view",
     "render_run",
+    "shortfalls",
     "summarise",
     "write_comparison",
     "write_report",

@@ -9,7 +9,7 @@ import pytest
 from art_disc.cli import main
 from art_disc.core.errors import InputError
 from art_disc.core.intervals import mcnemar, paired_difference
-from art_disc.report import compare, write_comparison, write_report
+from art_disc.report import compare, shortfalls, write_comparison, write_report
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 
@@ -187,3 +187,44 @@ def test_the_command_takes_evaluations_alone(tmp_path, certificate, two, capsys)
         "must hold the record of an evaluation, got one of a certificate" in capsys.readouterr().err
     )
     assert main(["compare", str(tmp_path / "e"), str(tmp_path / "none")]) == 2
+
+
+def test_a_run_falls_short_by_more_points_than_allowed(two):
+    worse, better = reversed(two)
+    lost = next(row for row in compare(worse, better).rows if row.eps)
+    points = -100 * lost.difference
+    assert points > 5
+    (line,) = shortfalls(worse, better, points=points - 0.01)
+    assert f"{points:.2f} points below" in line
+    assert shortfalls(worse, better, points=points) == ()
+    assert shortfalls(better, worse, points=0) == ()
+    with pytest.raises(InputError, match="points"):
+        shortfalls(worse, better, points=-1)
+
+
+def test_a_run_falls_short_where_it_was_tested_less(two, make):
+    a, _ = two
+    larger = make.outcome("square", (), eps=0.6)
+    wider = dataclasses.replace(a, eps=(*a.eps, 0.6), outcomes=(*a.outcomes, larger))
+    told = " / ".join(shortfalls(a, wider, points=100))
+    assert "budgets not attacked any more: 0.6" in told
+    assert "attacks not run any more: square" in told
+    assert shortfalls(wider, a, points=100) == ()
+    sound = with_checks(a, make, "quick", (3, "pass", "quick"), (10, "pass", "quick"))
+    flawed = with_checks(a, make, "quick", (3, "fail", "quick"))
+    assert shortfalls(flawed, sound, points=0) == ("checks not passed any more: C3, C10",)
+    assert shortfalls(sound, flawed, points=0) == ()
+    stopped = dataclasses.replace(a, complete=False)
+    assert shortfalls(stopped, a, points=0) == ("interrupted before its end",)
+    assert shortfalls(a, stopped, points=0) == ()
+
+
+def test_the_command_fails_a_build_whose_run_falls_short(tmp_path, two, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, record in zip(("better", "worse"), two, strict=True):
+        record.save(f"{name}/record.json")
+    assert main(["compare", "worse", "better"]) == 0
+    assert main(["compare", "worse", "better", "--fail-below", "99"]) == 0
+    assert "falls short" not in capsys.readouterr().out
+    assert main(["compare", "worse", "better", "--fail-below", "2"]) == 1
+    assert "worse falls short: accuracy at eps" in capsys.readouterr().out
