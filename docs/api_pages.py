@@ -139,7 +139,7 @@ def _first_line(value: Any) -> str:
     if get_origin(value):
         # without the rules that its parts carry
         value = get_type_hints(type("Holder", (), {"__annotations__": {"held": value}}))["held"]
-        return f"A type, `{stringify_annotation(value, 'smart').replace('~typing.', '')}`."
+        return f"A type, `{stringify_annotation(value, 'smart').replace('~', '')}`."
     return f"`{' '.join(repr(value).split())}`."
 
 

@@ -31,6 +31,7 @@ exclude_patterns = [
 
 html_theme = "furo"
 html_title = "art_disc"
+html_show_copyright = False
 # the first page of the site leads to that of the docs
 html_extra_path = ["root"]
 html_static_path = ["static"]
