@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check format notebooks zoo kmedoids docs results wheel clean
+.PHONY: demo test check format notebooks zoo kmedoids docs results bench wheel clean
 
 demo: $(INSTALLED)
 	$(BIN)/art-disc codebook --dataset digits
@@ -53,6 +53,10 @@ docs: .venv/.docs
 # each result file with the commit that it was made at, and what it rests on that changed since
 results: $(INSTALLED)
 	$(BIN)/python -m studies.provenance
+
+# the hot paths beside the plain lines of torch, on an idle machine: benchmarks/RESULTS.md
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.speed
 
 wheel: $(INSTALLED)
 	$(BIN)/python -m build --wheel

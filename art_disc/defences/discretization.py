@@ -36,7 +36,8 @@ class CodebookMap(StepMap):
     """
 
     def __init__(self, codebook: Codebook, surrogate: PixelSurrogate, **options: Any) -> None:
-        super().__init__(4 * (codebook.n_codes_ + 4), **options)
+        # the search holds little beside the pixels, their indices and their codewords
+        super().__init__(4 * (codebook.n_codes_ + 4), exact_copies=8, **options)
         self.codebook = codebook
         self.surrogate = surrogate
 

@@ -120,16 +120,24 @@ class StepMap(ImageMap):
 
     Args:
         copies: Float32 numbers that autograd keeps of the stand-in, for each value of an image.
+        exact_copies: Those that the exact map holds at once; as many where not given.
         unit: Whether it works on [0, 1] whatever the range of the images; otherwise in that.
         scaled: Whether what comes out is in the range of the images too; otherwise as it was made.
         **options: Keyword options of `ImageMap`.
     """
 
     def __init__(
-        self, copies: int, *, unit: bool = True, scaled: bool = True, **options: Any
+        self,
+        copies: int,
+        *,
+        exact_copies: int | None = None,
+        unit: bool = True,
+        scaled: bool = True,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self.copies = copies
+        self.exact_copies = exact_copies or copies
         self.top = self.upper if unit else 1.0
         self.scale = self.top if scaled else 1.0
 
@@ -163,6 +171,7 @@ class StepMap(ImageMap):
         return left if self.scale == 1 else left * self.scale
 
     def _hard(self, images: Tensor) -> Tensor:
-        parts = [self.exact(part) for part in images.split(images_at_once(images, self.copies))]
+        size = images_at_once(images, self.exact_copies)
+        parts = [self.exact(part) for part in images.split(size)]
         # even of one part torch makes a copy
         return torch.cat(parts) if len(parts) > 1 else parts[0]

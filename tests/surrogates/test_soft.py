@@ -1,12 +1,16 @@
 """The closed-form gradient of the soft assignment against autograd."""
 
+import tracemalloc
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from art_disc.codebooks import distance
+from art_disc.codebooks import METRICS, distance
 from art_disc.surrogates.soft import soft_mean
+from art_disc.surrogates.soft_blocks import SoftBlocks
 
 
 def by_autograd(channels, levels, metric, rate):
@@ -63,3 +67,97 @@ def test_on_a_codeword_and_far_from_it_nothing_is_lost():
         assert all(torch.isfinite(part).all() for part in (*found, *slopes))
     lost = [torch.tensor([float("nan")]).requires_grad_()]
     assert soft_mean(lost, [[0.0], [255.0]], "l1", 1.0)[0].isnan().all()
+
+
+def colours(n, k):
+    generator = torch.Generator().manual_seed(0)
+    pixels, codes = (255 * torch.rand((size, 3), generator=generator) for size in (n, k))
+    return pixels, codes
+
+
+def slopes_of(mean, pixels, codes, *how):
+    channels = [values.clone().requires_grad_() for values in pixels.unbind(1)]
+    found = torch.stack(list(mean(channels, codes.tolist(), *how)))
+    weights = torch.linspace(-1, 2, found.numel(), dtype=found.dtype).view_as(found)
+    (found * weights).sum().backward()
+    return found.detach(), torch.stack([values.grad for values in channels])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("rate", [0.04, 0.1, 1.0, 8.0])
+def test_float32_gradients_are_those_of_float64(metric, rate):
+    # more pixels than are worked on at once, and of which some are taken in another order
+    pixels, codes = colours(1200, 80)
+    ours = slopes_of(soft_mean, pixels, codes, metric, rate)
+    theirs = slopes_of(by_autograd, pixels.double(), codes.double(), metric, rate)
+    for found, expected in zip(ours, theirs, strict=True):
+        assert found.dtype == torch.float32
+        assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_slopes_are_those_of_finite_differences(metric):
+    pixels, codes = colours(6, 5)
+    channels = [values.double().requires_grad_() for values in pixels.unbind(1)]
+    levels = codes.double().tolist()
+    assert torch.autograd.gradcheck(lambda *x: soft_mean(x, levels, metric, 0.05), channels)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_what_is_left_out_weighs_less_than_a_rounding(metric):
+    pixels, codes = colours(40, 500)
+    # alike, so that few codewords are near to any of them
+    pixels = 100 + pixels / 20
+    blocks = SoftBlocks(codes.T.numpy(), metric, 1.0, False, False, np)
+    with np.errstate(all="ignore"):
+        kept = {tuple(code) for code in blocks._in_reach(pixels.T.numpy())[0].T.tolist()}
+    assert len(kept) < 250
+    away = torch.stack(
+        [distance(pixels.double().unbind(1), code, metric, torch) for code in codes.tolist()]
+    )
+    weights = torch.softmax(-(away.sqrt() if metric == "l2" else away), dim=0)
+    left = torch.tensor([tuple(code) not in kept for code in codes.tolist()])
+    assert weights[left].sum(dim=0).max() < 2**-24
+    exact = slopes_of(lambda *how: soft_mean(*how, exact=True), pixels, codes, metric, 1.0)
+    for a, b in zip(slopes_of(soft_mean, pixels, codes, metric, 1.0), exact, strict=True):
+        assert (a - b).abs().max() <= 1e-6 * b.abs().max()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_torch_and_several_threads_find_the_same(metric):
+    pixels, codes = colours(1500, 20)
+    pixels[::7] = pixels[::7].round()
+    pixels[0], pixels[1] = codes[3], float("nan")
+    found = []
+    for xp, workers in ((np, 1), (np, 3), (torch, 1)):
+        parts = (codes.T.contiguous(), pixels.T.contiguous())
+        table, x = parts if xp is torch else (part.numpy() for part in parts)
+        found.append(SoftBlocks(table, metric, 1.0, False, True, xp).of(x, workers))
+    for means, slopes in found[1:]:
+        assert np.allclose(means, found[0][0], rtol=1e-5, equal_nan=True)
+        assert np.allclose(slopes, found[0][1], atol=1e-4, equal_nan=True)
+
+
+def test_no_pair_of_pixel_and_codeword_is_kept():
+    pixels, codes = colours(1 << 14, 300)
+    channels = [values.clone().requires_grad_() for values in pixels.unbind(1)]
+    tracemalloc.start()
+    found = soft_mean(channels, codes.tolist(), "l_inf", 0.1)
+    torch.autograd.grad(sum(part.sum() for part in found), channels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * len(pixels) * len(codes) / 5
+
+
+def test_slopes_are_not_worked_out_where_none_asks(monkeypatch):
+    def refuse(self, apart, away):
+        raise NotImplementedError
+
+    monkeypatch.setattr(SoftBlocks, "_turn_to_slopes", refuse)
+    pixels, codes = colours(10, 5)
+    soft_mean(list(pixels.unbind(1)), codes.tolist(), "l_inf", 0.1)
+    with torch.no_grad():
+        leaf = [values.clone().requires_grad_() for values in pixels.unbind(1)]
+        soft_mean(leaf, codes.tolist(), "l_inf", 0.1)
+    with pytest.raises(NotImplementedError):
+        soft_mean(leaf, codes.tolist(), "l_inf", 0.1)

@@ -1,0 +1,1 @@
+"""Times of the hot paths beside what a user would write in their place."""
