@@ -17,7 +17,7 @@ from art_disc.core.checks import Float64Array, IntArray
 # cells a side to begin with, and the pairs of cell and codeword that are looked at together
 _START, _TOGETHER = 8, 1 << 16
 # pairs that are looked at to halve all cells that hold several codewords
-_MOST_PAIRS = 1 << 23
+_MOST_PAIRS = 1 << 22
 # of the largest distance: what float32 may be off by in two of them, several times over
 _ROUNDING = 2.0**-19
 

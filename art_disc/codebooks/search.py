@@ -8,8 +8,8 @@ What comes out is what `nearest` finds by trying all of them, ties and rounding 
 - the same on a coarser grid around that cube, for what attacks and noise push out of it;
 - all else (more channels, far outside, NaN): all codewords are tried.
 
-A grid is made once about the work was spent that making it takes. One of 300 colours holds 15 MB
-and none more than 100 MB; a search holds at most 16 MB beside its pixels and their indices.
+A grid is made once about the work was spent that making it takes. One of 300 colours holds 10 MB
+and none more than 150 MB; a search holds at most 16 MB beside its pixels and their indices.
 """
 
 from collections.abc import Sequence
