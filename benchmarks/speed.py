@@ -73,10 +73,10 @@ def of_grey() -> tuple[Work, Work]:
     return lambda: image_map(grey), lambda: codes[torch.bucketize(grey, border)]
 
 
-def of_soft(k: int, alpha: float) -> tuple[Work, Work]:
-    codes, pixels = colours(k), colours(PIXELS, seed=1)
+def of_soft(k: int, alpha: float, n: int = PIXELS) -> tuple[Work, Work]:
+    codes, pixels = colours(k), colours(n, seed=1)
     book, surrogate = Codebook(codes.numpy()), SoftAssignment(alpha)
-    slope = torch.randn((PIXELS, 3), generator=torch.Generator().manual_seed(2))
+    slope = torch.randn((n, 3), generator=torch.Generator().manual_seed(2))
 
     def ours() -> object:
         x = pixels[:, :, None, None].clone().requires_grad_()
@@ -107,7 +107,8 @@ PEERS = {
 
 def memory_of(which: str) -> float:
     """Return by how many MB the process grew through a gradient of the soft surrogate."""
-    work = of_soft(300, 25.5)[which == "peer"]
+    few, work = (of_soft(300, 25.5, n)[which == "peer"] for n in (64, PIXELS))
+    few()
     before = peak_memory_mb()
     work()
     return peak_memory_mb() - before
@@ -156,17 +157,18 @@ def equalities(scale: float) -> Iterator[list[str]]:
 def page(options: argparse.Namespace) -> Iterator[str]:
     """Yield the lines of the page, and do what they report."""
     begun = os.getloadavg()
+    # first: a process begins with the peak of the one that starts it
+    grown = {which: memory_apart(which) for which in ("ours", "peer")}
     here = Environment.here(threads=options.threads)
     yield from ("# Speed, measured", "")
     yield "Written by `make bench` (`benchmarks/speed.py`). Ours and peer in turn in one process:"
-    yield f"65,536 random colours, float32, {options.threads} thread(s), {options.clock} time in"
-    yield "nanoseconds a pixel, medians. The grid of codewords is made before, as in longer use."
+    yield f"65,536 random colours, float32, {options.threads} thread(s), {options.clock} time"
+    yield "in nanoseconds a pixel, medians. The grid of codewords is made before, as in longer use."
     yield ""
     timed = list(rows(CLOCKS[options.clock]))
     yield from markdown(("", "ours", "peer", "peer / ours", "#runs"), timed)
     yield from (f"- {name}: the peer is {peer}." for name, peer in PEERS.items())
     yield from ("", "Growth of the process through one gradient of the surrogate, 300 colours:", "")
-    grown = {which: memory_apart(which) for which in ("ours", "peer")}
     ratio = grown["peer"] / max(grown["ours"], 0.1)
     row = [f"{grown['ours']:.0f} MB", f"{grown['peer']:.0f} MB", f"{ratio:.0f}"]
     yield from markdown(("ours", "peer", "peer / ours"), [row])
