@@ -20,6 +20,15 @@ def images_at_once(images: Tensor, copies: int) -> int:
     return max(1, MEMORY_BYTES // (4 * copies * numbers))
 
 
+def divided(x: Tensor, top: float) -> Tensor:
+    """Return x / top, rounded once, on every device.
+
+    A GPU divides by a plain number by a product with its reciprocal, which is off by a last bit for
+    half of the 8-bit levels, so that ties break.
+    """
+    return x / torch.full((), top, dtype=x.dtype, device=x.device)
+
+
 def as_float_images(x: Tensor, upper: float) -> Tensor:
     """Return a batch of images as float32 in [0, upper], as it came or, of uint8, of 255.
 
@@ -33,7 +42,7 @@ def as_float_images(x: Tensor, upper: float) -> Tensor:
         msg = f"expected float or uint8 images, got {x.dtype}; convert with .float()"
         raise InputError(msg)
     images = x.to(torch.float32)
-    return images / 255 * upper if x.dtype == torch.uint8 else images
+    return divided(images, 255) * upper if x.dtype == torch.uint8 else images
 
 
 def doubt_of_images(x: Any, upper: float) -> str:
@@ -163,7 +172,7 @@ class StepMap(ImageMap):
     def enter(self, x: Tensor) -> Tensor:
         """Return images as (n, c, h, w), float32, on [0, 1] or as they came; see `forward`."""
         images = super().enter(x)
-        return images if self.top == 1 else images / self.top
+        return images if self.top == 1 else divided(images, self.top)
 
     def leave(self, made: Tensor) -> Tensor:
         """Return what was made of (n, c, h, w) in the layout and range that leave the map."""

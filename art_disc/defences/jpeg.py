@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from art_disc.core.errors import InputError
-from art_disc.defences.images import StepMap
+from art_disc.defences.images import StepMap, divided
 from art_disc.defences.jpeg_codec import JpegCodec, tables
 from art_disc.defences.jpeg_model import DctModel, jpeg_model
 from art_disc.defences.preprocessor import SurrogatePreprocessor
@@ -50,7 +50,7 @@ class JpegMap(StepMap):
             picture[:] = self.codec.through(picture)
         levels = torch.from_numpy(pictures).movedim(-1, 1).contiguous().to(images.device)
         lost = images.isnan().flatten(1).any(dim=1)
-        made = levels.to(torch.float32) / 255 * self.upper
+        made = divided(levels.to(torch.float32), 255) * self.upper
         return made.masked_fill(lost[:, None, None, None], torch.nan)
 
     def stand_in(self, images: Tensor) -> Tensor:

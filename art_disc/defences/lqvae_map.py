@@ -9,7 +9,7 @@ from torch import Tensor
 from art_disc.core.checks import check_positive
 from art_disc.core.showing import Shown
 from art_disc.defences.draws import Draws, RandomMap
-from art_disc.defences.images import StepMap, images_at_once
+from art_disc.defences.images import StepMap, divided, images_at_once
 from art_disc.networks import LQVAENet
 from art_disc.surrogates import Identity, Surrogate, Vocabulary, straight_through
 
@@ -137,7 +137,7 @@ class SampledMap(RandomMap):
         """Return one draw of purified images; see `RandomMap`."""
         normal = draws.normal((len(images), self.network.latent), images.device)
         # each image with its own numbers, so that both passes may go in parts
-        rows = torch.cat([normal, (images / self.upper).flatten(1)], dim=1)
+        rows = torch.cat([normal, divided(images, self.upper).flatten(1)], dim=1)
         chunk = images_at_once(images, copies(self.network))
 
         def hard(rows: Tensor) -> Tensor:

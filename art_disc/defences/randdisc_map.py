@@ -12,6 +12,7 @@ from art_disc.core.checks import check_rate
 from art_disc.core.showing import Shown
 from art_disc.defences.centres import CentreRule, FixedCentres
 from art_disc.defences.draws import Draws, RandomMap
+from art_disc.defences.images import divided
 from art_disc.surrogates import Identity, Vocabulary
 
 # 40 / t^2 of the paper, where the pixels' range t is 1
@@ -75,7 +76,7 @@ class ClusterMap(RandomMap):
 
     def transform(self, images: Tensor, draws: Draws) -> Tensor:
         """Return images of centres or of means; see `RandomMap`."""
-        pixels = (images / self.upper).flatten(2)
+        pixels = divided(images, self.upper).flatten(2)
         with torch.no_grad():
             picked = self.centres(pixels, draws)
             noise = self.sigma * draws.normal(tuple(pixels.shape), pixels.device)

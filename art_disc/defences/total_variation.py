@@ -8,7 +8,7 @@ from torch import Tensor
 
 from art_disc.core.checks import check_choice, check_count, check_positive
 from art_disc.core.showing import Shown
-from art_disc.defences.images import StepMap
+from art_disc.defences.images import StepMap, divided
 from art_disc.defences.preprocessor import SurrogatePreprocessor
 from art_disc.surrogates import Identity, Surrogate, SurrogateLike, Vocabulary
 
@@ -84,7 +84,7 @@ class TotalVariationMap(StepMap):
 
     def exact(self, images: Tensor) -> Tensor:
         """Return the last iterates."""
-        return self.descent(images / self.upper) * self.upper
+        return self.descent(divided(images, self.upper)) * self.upper
 
     def stand_in(self, images: Tensor) -> Tensor:
         """Return the images themselves, or their last iterates."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from art_disc.core.errors import InputError
+from art_disc.defences.images import divided
 from art_disc.defences.preprocessor import MapPreprocessor
 from art_disc.networks import SignGradient
 
@@ -121,8 +122,7 @@ class DefendedModule(nn.Module):
 
     def _enter(self, x: Tensor) -> Tensor:
         if x.dtype == torch.uint8:
-            # a product with 1 / 255 is off by a last bit for half of the levels, and ties break
-            x = x.to(torch.float32) / 255 * self.upper
+            x = divided(x.to(torch.float32), 255) * self.upper
         elif not x.is_floating_point():
             msg = f"expected float or uint8 images, got {x.dtype}; convert with .astype('float32')"
             raise InputError(msg)
