@@ -44,18 +44,19 @@ class Borders:
 def borders(levels: Float32Array, ties: str) -> Borders | None:
     """Return the borders between scalar codewords (k,) on the 255 scale.
 
-    None where two are too close for float32 distances to tell them apart at all values.
+    None where two are too close for float32 distances to tell them apart at all values, or one is
+    negative.
     """
     order = levels.argsort()
     rising = levels[order]
-    if (np.diff(rising) < _APART).any():
+    # only of positive float32 numbers neighbours are neighbouring whole numbers, in one direction
+    if rising[0] < 0 or (np.diff(rising) < _APART).any():
         return None
     middle = (rising[:-1] + rising[1:]) / 2
     steps = np.arange(-_AROUND, _AROUND + 1)
     first = []
     for i, value in enumerate(middle):
         pair = order[i : i + 2]
-        # neighbouring float32 numbers are neighbouring whole numbers
         near = (value.view(np.int32) + steps.astype(np.int32)).view(np.float32)
         lower, upper = sorted(pair)
         chosen = nearest([near], levels[[lower, upper], None].tolist(), "l1", ties, np)

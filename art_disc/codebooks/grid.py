@@ -149,7 +149,8 @@ class Grid:
                     nearest, best = nearer(nearest, best, place, away, ties, xp)
                 place = place + 1
             if where is None:
-                found, where = nearest, xp.arange(len(row))
+                # all of them, on the device that they are on
+                found, where = nearest, places(row >= 0, xp)
             else:
                 found[where] = nearest
         return picked(self.listed, found)

@@ -8,8 +8,9 @@ What comes out is what `nearest` finds by trying all of them, ties and rounding 
 - the same on a coarser grid around that cube, for what attacks and noise push out of it;
 - all else (more channels, far outside, NaN): all codewords are tried.
 
-A grid is made once about the work was spent that making it takes. One of 300 colours holds 10 MB
-and none more than 150 MB; a search holds at most 16 MB beside its pixels and their indices.
+A grid is made after 2^25 distances. That is about the work of making one of some 70 colours; one of
+thousands takes ten times that. One of 300 colours holds 10 MB and none more than 150 MB; a search
+holds at most 16 MB beside its pixels and their indices.
 """
 
 from collections.abc import Sequence
@@ -49,7 +50,8 @@ class Search(Shown):
     """
 
     def __init__(self, codewords: Float32Array, metric: str, ties: str) -> None:
-        self.codewords, self.metric, self.ties = codewords, metric, ties
+        # its own, lest someone writes to the codebook's
+        self.codewords, self.metric, self.ties = codewords.copy(), metric, ties
         self._levels = np.float32(255) * codewords
         self._spent = [0] * len(_CUBES)
         self._grids: dict[Any, Grid] = {}
@@ -65,8 +67,8 @@ class Search(Shown):
 
     def is_of(self, codewords: Float32Array, metric: str, ties: str) -> bool:
         """Whether it is that of these codewords and rules."""
-        return (self.metric, self.ties) == (metric, ties) and (
-            self.codewords is codewords or np.array_equal(self.codewords, codewords)
+        return (self.metric, self.ties) == (metric, ties) and np.array_equal(
+            self.codewords, codewords
         )
 
     def find(self, pixel: Sequence[Any], xp: Any) -> Any:

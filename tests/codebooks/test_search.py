@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
 
 from art_disc.codebooks import METRICS, Codebook, distance, nearest, search
 from art_disc.codebooks.borders import borders
@@ -159,7 +160,42 @@ def test_other_codewords_or_rules_are_searched_anew():
     book.set_params(ties="highest")
     assert book.assign(half) == 1
     book.set_params(codewords=[0.0, 0.4])
-    assert book.search.codewords is book.codewords_
+    assert np.array_equal(book.search.codewords, book.codewords_)
+
+
+def test_codewords_that_are_written_to_are_searched_anew():
+    book = Codebook([0.0, 0.4, 0.9])
+    pixel = np.full((1, 1), 0.6, dtype=np.float32)
+    assert book.assign(pixel) == 1
+    book.codewords_.base[1] = 0.2
+    assert book.assign(pixel) == 2
+
+
+@pytest.mark.parametrize("codes", [[-0.01, 0.005], [-0.01, 0.01], [-0.5, 0.0, 0.5]])
+def test_negative_codewords_have_no_borders(codes):
+    pixels = np.linspace(-150, 150, 2001, dtype=np.float32)[:, None]
+    for ties in TIES:
+        assert same_as_all(np.array(codes, np.float32)[:, None], pixels, "l1", ties)
+
+
+class Placed(TorchFunctionMode):
+    """Refuses to make a tensor without saying where: on a GPU it would be elsewhere."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        """Run the function."""
+        named = {torch.arange, torch.zeros, torch.ones, torch.empty, torch.full, torch.tensor}
+        assert func not in named or "device" in (kwargs or {})
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_every_tensor_is_made_on_the_device_of_the_pixels(at_once, channels):
+    rng = np.random.default_rng(0)
+    made = search.Search(codes_of(rng, 50, channels, grid=False), "l_inf", "lowest")
+    tensors = list(torch.from_numpy(pixels_of(rng, made.codewords, 500)).unbind(1))
+    with Placed():
+        found = made._all_found(tensors, torch)
+    assert np.array_equal(found, made._all_found([t.numpy() for t in tensors], np))
 
 
 def test_memory_does_not_grow_with_the_pixels(at_once):
