@@ -10,7 +10,7 @@ import numpy as np
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import FileChangedError, FileFormatError, FileVersionError, InputError
 from art_disc.core.files import read_npz, write_npz
-from art_disc.core.plain import from_plain, to_plain
+from art_disc.core.plain import digest_of, from_plain, to_plain
 
 FORMAT = "art_disc codebook"
 FORMAT_VERSION = 1
@@ -33,6 +33,7 @@ def write_codebook(book: Any, path: str | Path) -> Path:
         "parameters": to_plain(parameters),
         "learned": to_plain(learned),
     }
+    header["sha256"] = digest_of(header)
     return write_npz(path, {"codewords": book.codewords_, "header": np.array(json.dumps(header))})
 
 
@@ -43,6 +44,7 @@ def read_codebook(base: type[Any], path: str | Path) -> Any:
 
     Raises:
         DataNotFoundError: No such file.
+        FileChangedError: Header or codewords are not as they were written.
         FileFormatError: Damaged, foreign, or of a version that this release cannot read.
     """
     header, codewords = _parts(path)
@@ -50,12 +52,15 @@ def read_codebook(base: type[Any], path: str | Path) -> Any:
         rule = {key: header[key] for key in ("metric", "per_channel", "ties")}
         given = base(codewords, **rule)
         made = _of_its_class(base, header, given)
-        learned = from_plain(header.get("learned", {}))
+        for name, value in from_plain(header.get("learned", {})).items():
+            _set_learned(made, name, value)
+    except FileFormatError:
+        raise
     except KeyError as error:
         msg = f"{path} has a damaged codebook header: {error}"
         raise FileFormatError(msg) from error
-    # a value of another type too
-    except (InputError, TypeError, AttributeError) as error:
+    # an InputError, or a value of another type or shape
+    except (ValueError, TypeError, AttributeError) as error:
         msg = f"{path} holds codewords that do not fit: {error}"
         raise FileFormatError(msg) from error
     if {made.fingerprint, header.get("fingerprint", given.fingerprint)} != {given.fingerprint}:
@@ -64,10 +69,17 @@ def read_codebook(base: type[Any], path: str | Path) -> Any:
             "take an earlier copy"
         )
         raise FileChangedError(msg)
-    for name, value in learned.items():
-        setattr(made, name, np.asarray(value) if isinstance(value, tuple) else value)
     made.file_ = Path(path).name
     return made
+
+
+def _set_learned(book: Any, name: str, value: Any) -> None:
+    """Set what `fit` found, by scikit-learn's kind of name, and nothing that the class has."""
+    there = getattr(type(book), name, None)
+    if not name.endswith("_") or name.startswith("_") or there is not None:
+        msg = f"{name!r} is nothing that {type(book).__name__} learns"
+        raise InputError(msg)
+    setattr(book, name, np.asarray(value) if isinstance(value, tuple) else value)
 
 
 def _of_its_class(base: Any, header: dict[str, Any], given: Any) -> Any:
@@ -100,9 +112,16 @@ def _parts(path: str | Path) -> tuple[dict[str, Any], Float32Array]:
     try:
         header = json.loads(str(arrays["header"]))
         version = (header["format"], header["version"])
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        # files of earlier releases have none
+        told = header.pop("sha256", None)
+        changed = told is not None and told != digest_of(header)
+    # no JSON, or a number that is none, too
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         msg = f"{path} has a damaged codebook header: {error}"
         raise FileFormatError(msg) from error
+    if changed:
+        msg = f"{path} was changed since it was saved; take an earlier copy, or save it anew"
+        raise FileChangedError(msg)
     if version != (FORMAT, FORMAT_VERSION):
         msg = f"{path} is {version[0]!r} version {version[1]!r}; this release reads version 1"
         raise FileVersionError(msg) if version[0] == FORMAT else FileFormatError(msg)

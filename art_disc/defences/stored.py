@@ -62,6 +62,13 @@ def defence_words(defence: Any, keep: Keep) -> dict[str, Any]:
     return {**told, "fingerprint": content, "parameters": parameters}
 
 
+def files_of(words: dict[str, Any]) -> list[Any]:
+    """Return the names of the files of which `defence_of` makes a defence, whatever they are."""
+    parameters = words.get("parameters")
+    values = parameters.values() if isinstance(parameters, dict) else ()
+    return [value["file"] for value in values if _is_file(value)]
+
+
 def defence_of(words: dict[str, Any], folder: Path) -> MapPreprocessor:
     """Return the defence of `defence_words`, whose files are in a folder.
 
@@ -89,13 +96,17 @@ def _refuse(kind: type, cure: str) -> NoReturn:
 
 
 def _read(value: Any, kind: type[MapPreprocessor], folder: Path) -> Any:
-    if isinstance(value, dict) and "file" in value:
+    if _is_file(value):
         made = _FILES[value["holds"]][1](folder / value["file"])
         if "from" in value:
             # what it was loaded from before, if from anything
             made.file_ = value["from"]
         return made
     return from_plain(value, kind.vocabulary.classes)
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, dict) and "file" in value
 
 
 def _known() -> dict[str, type[MapPreprocessor]]:

@@ -7,6 +7,7 @@ there, and the JSON, which takes its place in one step, leads from the old files
 import hashlib
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -23,10 +24,14 @@ from art_disc.core.errors import (
 from art_disc.core.files import check_folder, make_folder, read_json, write_json
 from art_disc.core.plain import digest_of, to_plain
 from art_disc.core.records.checked import decode
+from art_disc.defences.stored import files_of
 
 FILE = "classifier.json"
 FORMAT, VERSION = "art_disc classifier", 1
-_OURS = re.compile(r"(network|codebook|lqvae|state)-[0-9a-f]{16}\.npz|\..*\.part")
+_WORDS = "(network|codebook|lqvae|state)"
+_KEPT = re.compile(rf"{_WORDS}-[0-9a-f]{{16}}\.npz")
+# what a killed save left: files before they had their names, and those by which one is replaced
+_SCRATCH = re.compile(rf"\.{_WORDS}\.part|\.(\.{_WORDS}\.part|{re.escape(FILE)})\.[0-9]+\.part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,8 @@ class Folder:
         self.files: dict[str, str] = {}
         self._made = not self.path.exists()
         self._before = set() if self._made else {one.name for one in self.path.iterdir()}
-        strange = sorted(name for name in self._before - {FILE} if not _OURS.fullmatch(name))
-        if strange and not _is_ours(self.path / FILE):
+        strange = sorted(name for name in self._before if not _is_name_of_ours(name))
+        if strange and _files_named(self.path / FILE) is None:
             msg = (
                 "expected a new or empty folder, or that of a saved classifier, which is replaced; "
                 f"{self.path} holds {', '.join(strange[:3])}; give another path"
@@ -103,30 +108,36 @@ class Folder:
     def keep(self, word: str, write: Callable[[Path], Any]) -> str:
         """Have a file written, and return its name: a word and part of its hash."""
         scratch = self.path / f".{word}.part"
-        write(scratch)
-        digest = _sha256(scratch)
-        name = f"{word}-{digest[:16]}.npz"
-        scratch.replace(self.path / name)
-        self.files[name] = digest
+        try:
+            write(scratch)
+            digest = _sha256(scratch)
+            name = f"{word}-{digest[:16]}.npz"
+            # first, so that no stop leaves a file that `give_up` does not know
+            self.files[name] = digest
+            scratch.replace(self.path / name)
+        finally:
+            scratch.unlink(missing_ok=True)
         return name
 
     def finish(self, saved: SavedClassifier) -> None:
-        """Write the JSON in one step; then remove what an earlier save left."""
+        """Write the JSON in one step; then remove what an earlier save left, as far as it goes."""
         head = {"format": FORMAT, "version": VERSION, "art_disc": metadata.version("art-disc")}
         body = {**head, **to_plain(asdict(saved))}
         write_json(self.path / FILE, {**body, "sha256": digest_of(body)}, indent=2)
         self._remove(self._before - set(self.files))
 
     def give_up(self) -> None:
-        """Leave the folder as it was."""
-        self._remove(set(self.files) - self._before)
+        """Leave the folder as it was, or, where the JSON leads to the new files, as it is."""
+        self._remove(set(self.files) - self._before - (_files_named(self.path / FILE) or set()))
         if self._made and not any(self.path.iterdir()):
             self.path.rmdir()
 
     def _remove(self, names: set[str]) -> None:
-        for name in names:
-            if _OURS.fullmatch(name):
-                (self.path / name).unlink(missing_ok=True)
+        for file in (self.path / name for name in names if _is_name_of_ours(name)):
+            # what stays is in nobody's way, and the next save tries again
+            with suppress(OSError):
+                if file.is_file():
+                    file.unlink()
 
 
 def read_saved(path: str | Path) -> SavedClassifier:
@@ -162,9 +173,22 @@ def read_saved(path: str | Path) -> SavedClassifier:
     for name in ("format", "version", "art_disc"):
         del data[name]
     saved = decode(SavedClassifier, data, str(source))
+    _check_names(saved, source)
     for name, digest in saved.files.items():
-        _check_file(folder / Path(name).name, digest)
+        _check_file(folder / name, digest)
     return saved
+
+
+def _check_names(saved: SavedClassifier, source: Path) -> None:
+    """Refuse files that lie elsewhere, or that have no hash."""
+    defences = (*saved.listed, *saved.inside)
+    read = [saved.network.weights, saved.state, *(n for one in defences for n in files_of(one))]
+    known = list(saved.files)
+    odd = [name for name in read if name not in known]
+    odd += [name for name in known if not _KEPT.fullmatch(name)]
+    if odd:
+        msg = f"{source} names {odd[0]!r}, which is none of its own files; save anew"
+        raise FileFormatError(msg)
 
 
 def _check_file(file: Path, digest: str) -> None:
@@ -176,12 +200,19 @@ def _check_file(file: Path, digest: str) -> None:
         raise FileChangedError(msg)
 
 
-def _is_ours(file: Path) -> bool:
+def _is_name_of_ours(name: str) -> bool:
+    """Whether files of a save may have such a name; the JSON's is told by what is in it."""
+    return any(pattern.fullmatch(name) for pattern in (_KEPT, _SCRATCH))
+
+
+def _files_named(file: Path) -> set[str] | None:
+    """Return the names that a JSON leads to; None where it is of no saved classifier."""
     try:
         data = read_json(file)
     except ArtDiscError:
-        return False
-    return isinstance(data, dict) and data.get("format") == FORMAT
+        return None
+    ours = isinstance(data, dict) and data.get("format") == FORMAT
+    return set(data.get("files", ())) if ours else None
 
 
 def _sha256(file: Path) -> str:

@@ -26,6 +26,7 @@ from art_disc.core.errors import (
     InputError,
     NotFittedError,
 )
+from art_disc.core.plain import digest_of
 
 X = np.random.default_rng(0).random((3, 3, 8, 8)).astype(np.float32)
 COLOURS = [[0, 0, 0], [0.2, 0.3, 0.4], [1, 0.5, 0]]
@@ -150,7 +151,7 @@ def test_a_class_of_the_users_own_comes_back_as_its_codewords(tmp_path):
 
 def test_a_file_of_before_is_its_codewords(tmp_path):
     path = BOOKS["density"]().save(tmp_path / "book.npz")
-    rewrite(path, fingerprint=None, parameters=None, learned=None)
+    rewrite(path, sha256=None, fingerprint=None, parameters=None, learned=None)
     back = Codebook.load(path)
     assert type(back) is Codebook
     assert back.fingerprint == BOOKS["density"]().fingerprint
@@ -171,8 +172,12 @@ def header_of(path):
 
 
 def rewrite(path, codewords=None, **changes):
+    """Change a file, as somebody would who knows of its digest."""
     header, old = header_of(path)
     header = {k: v for k, v in {**header, **changes}.items() if v is not None}
+    # one of an earlier release has none
+    if header.pop("sha256", None):
+        header["sha256"] = digest_of(header)
     np.savez(path, codewords=old if codewords is None else codewords, header=json.dumps(header))
 
 
@@ -200,6 +205,40 @@ def to_bent(path):
     content = bytearray(path.read_bytes())
     content[60:90] = bytes(30)
     path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "learned",
+    [
+        {"_codewords": [[0.9], [0.95]]},
+        {"codewords_": [[0.9], [0.95]]},
+        {"__class__": "x"},
+        {"__dunder_": 1},
+        {"fit": 1},
+        {"is_fitted": True},
+        {"ragged_": [[1], [1, 2]]},
+        [1],
+        5,
+    ],
+    ids=str,
+)
+def test_a_header_sets_nothing_but_what_is_learned(learned, tmp_path):
+    path = BOOKS["density"]().save(tmp_path / "book.npz")
+    rewrite(path, learned=learned)
+    with pytest.raises(FileFormatError, match=r"book\.npz holds codewords that do not fit"):
+        Codebook.load(path)
+
+
+def test_a_header_that_was_changed_is_noticed(tmp_path):
+    path = BOOKS["density"]().save(tmp_path / "book.npz")
+    header, codewords = header_of(path)
+    for key, value in {
+        "parameters": {**header["parameters"], "radius": 0.9},
+        "learned": {**header["learned"], "origin_": {"pixels": 1}},
+    }.items():
+        np.savez(path, codewords=codewords, header=json.dumps({**header, key: value}))
+        with pytest.raises(FileChangedError, match=r"book\.npz was changed since it was saved"):
+            Codebook.load(path)
 
 
 def to_text_header(path):
