@@ -30,11 +30,25 @@ def write_codebook(book: Any, path: str | Path) -> Path:
         "per_channel": bool(book.per_channel),
         "ties": book.ties,
         "fingerprint": book.fingerprint,
-        "parameters": to_plain(parameters),
-        "learned": to_plain(learned),
+        "parameters": _plain(book, parameters),
+        "learned": _plain(book, learned),
     }
     header["sha256"] = digest_of(header)
     return write_npz(path, {"codewords": book.codewords_, "header": np.array(json.dumps(header))})
+
+
+def _plain(book: Any, values: dict[str, Any]) -> dict[str, Any]:
+    plain = {}
+    for name, value in values.items():
+        try:
+            plain[name] = to_plain(value)
+        except InputError as error:
+            msg = (
+                f"the {name} of {type(book).__name__} is of a kind that no file holds: {error}; "
+                "save Codebook(book.codewords_), with its metric and ties"
+            )
+            raise InputError(msg) from error
+    return plain
 
 
 def read_codebook(base: type[Any], path: str | Path) -> Any:

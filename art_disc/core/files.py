@@ -106,7 +106,11 @@ def _existing(path: str | Path) -> Path:
 def write_npz(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> Path:
     """Write arrays as a compressed npz, in one step."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **dict(arrays))  # type: ignore[arg-type]  # NumPy names one keyword
+    # np.savez takes names as keywords, of which `file` and `allow_pickle` are its own
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
     return replace_file(path, buffer.getvalue())
 
 

@@ -157,7 +157,8 @@ class CodebookPreprocessor(SurrogatePreprocessor):
         """Return the codebook's class with every hyperparameter."""
         # of a generator there is nothing to say but where it is in memory
         words = ", ".join(
-            f"{name}={value!r}"
+            # NumPy's numbers say of what type they are, which decides nothing
+            f"{name}={(value.item() if isinstance(value, np.generic) else value)!r}"
             for name, value in self.codebook.get_params().items()
             if not (name == "codewords" or value is None or isinstance(value, np.random.Generator))
         )

@@ -281,7 +281,7 @@ class DefendedClassifier(FixedModule):
         standardisation, layout, range and voting: a JSON, and npz files without pickles. A network
         of another class than this package's is told by its weights alone: `load_classifier` is
         given what makes it. No optimiser is kept. A saved classifier that is there is replaced in
-        one step, so that a stop leaves the old one.
+        one step, so that a stop leaves the old one or the new one.
 
         Args:
             filename: The folder, new, empty or that of a saved classifier; by ART's name.

@@ -1,6 +1,8 @@
 """Saved classifiers, read back."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,8 @@ def load_classifier(
         folder: The folder.
         network: Makes the network where it is none of this package's, as that of the saved one was
             made; or the network, whose weights are then replaced. It decides the device too.
-        loss: The loss where it was another than cross-entropy.
+        loss: The loss where it was another than cross-entropy. Its class is checked, not its
+            settings.
 
     Raises:
         DataNotFoundError: No such folder, or one of its files is missing.
@@ -39,11 +42,11 @@ def load_classifier(
             are no signature.
         FileVersionError: Saved by a newer release.
         FileFormatError: No saved classifier.
-        InputError: No `network` or `loss` where one is needed, or another than that of the saved
-            classifier.
+        InputError: No `network` or `loss` where one is needed, a loss of another class, or a
+            network that differs plainly, on eight images of noise, from that of the saved
+            classifier; a given one is left as it was.
     """
     path, saved = Path(folder), read_saved(folder)
-    made = _network(saved, network, path)
     if saved.loss is not None and (loss is None or class_name(loss) != saved.loss):
         given = "none" if loss is None else class_name(loss)
         msg = f"{path} was saved with the loss {saved.loss}, got {given}; give loss=..., such a one"
@@ -53,15 +56,36 @@ def load_classifier(
         if saved.voting is None
         else DefendedClassifier._drawing
     )
-    classifier: DefendedClassifier = restored(saved, path, made, kinds, loss)
-    classifier.model.eval()
-    why = f"give a network that is made as the saved {saved.network.name} was"
-    check_scores(classifier, saved, path, why)
+    made = _network(saved, network, path)
+    with _or_as_before(made):
+        classifier: DefendedClassifier = restored(
+            saved, path, weighted(made, saved, path), kinds, loss
+        )
+        classifier.model.eval()
+        why = f"give a network that is made as the saved {saved.network.name} was"
+        check_scores(classifier, saved, path, why)
     return classifier
 
 
+@contextmanager
+def _or_as_before(network: nn.Module) -> Iterator[None]:
+    """Give a network its state back after an error: it may be the user's."""
+    state = copy.deepcopy(network.state_dict())
+    modes = [(layer, layer.training) for layer in network.modules()]
+    trained = [(one, one.requires_grad) for one in network.parameters()]
+    try:
+        yield
+    except BaseException:
+        network.load_state_dict(state)
+        for layer, mode in modes:
+            layer.training = mode
+        for one, is_trained in trained:
+            one.requires_grad_(is_trained)
+        raise
+
+
 def _network(saved: SavedClassifier, given: Any, folder: Path) -> nn.Module:
-    """Return the network with its weights."""
+    """Return the network, whose weights are still to come."""
     name = saved.network.name
     arguments = saved.network.arguments
     if given is not None:
@@ -71,12 +95,14 @@ def _network(saved: SavedClassifier, given: Any, folder: Path) -> nn.Module:
     elif arguments is not None:
         network = network_of(name, arguments)
     else:
+        ours = name.startswith("art_disc.")
+        whose = ", which its arguments alone do not make" if ours else " of your own"
         msg = (
-            f"the network in {folder} is a {name} of your own; give what makes one, "
+            f"the network in {folder} is a {name}{whose}; give what makes one, "
             "load_classifier(folder, network=...)"
         )
         raise InputError(msg)
     if not isinstance(network, nn.Module):
         msg = f"network must make a torch module, {name}, got {type(network).__name__}"
         raise InputError(msg)
-    return weighted(network, saved, folder)
+    return network

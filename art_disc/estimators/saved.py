@@ -42,11 +42,13 @@ class SavedNetwork:
         name: Its class.
         arguments: What it is made with; None where the user makes it.
         weights: The name of its file.
+        frozen: Names of its parameters that no training changes.
     """
 
     name: str
     arguments: dict[str, Any] | None
     weights: str
+    frozen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +163,15 @@ def read_saved(path: str | Path) -> SavedClassifier:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         msg = f"{source} is no saved classifier; give the folder of classifier.save(folder)"
         raise FileFormatError(msg)
+    if not _is_unchanged(data):
+        msg = f"{source} was changed since it was saved; take an earlier copy, or save anew"
+        raise FileChangedError(msg)
     if data.get("version") not in range(1, VERSION + 1):
         msg = (
             f"{source} is of version {data.get('version')!r}, saved by art_disc "
             f"{data.get('art_disc')}; this release reads up to version {VERSION}: install that one"
         )
         raise FileVersionError(msg)
-    if data.pop("sha256", None) != digest_of(data):
-        msg = f"{source} was changed since it was saved; take an earlier copy, or save anew"
-        raise FileChangedError(msg)
     for name in ("format", "version", "art_disc"):
         del data[name]
     saved = decode(SavedClassifier, data, str(source))
@@ -177,6 +179,15 @@ def read_saved(path: str | Path) -> SavedClassifier:
     for name, digest in saved.files.items():
         _check_file(folder / name, digest)
     return saved
+
+
+def _is_unchanged(data: dict[str, Any]) -> bool:
+    """Take the digest out of what a JSON says, and tell whether it is of that."""
+    try:
+        return bool(data.pop("sha256", None) == digest_of(data))
+    # a number that is none, which is never written
+    except ValueError:
+        return False
 
 
 def _check_names(saved: SavedClassifier, source: Path) -> None:

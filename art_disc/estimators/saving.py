@@ -1,7 +1,7 @@
 """Whole classifiers to a folder, and made again of it."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from art_disc.estimators.mean_loss import own_loss
 from art_disc.estimators.saved import Folder, SavedClassifier, SavedNetwork
 from art_disc.estimators.voting import Voting
 from art_disc.networks import SignGradient, load_weights, save_weights
-from art_disc.networks.again import network_of, plain_arguments
+from art_disc.networks.again import hooked_layers, network_of, plain_arguments
 
 # images and draws by which a loaded classifier is held against the saved one
 _IMAGES, _DRAWS = 8, 2
@@ -45,7 +45,8 @@ def save_classifier(classifier: Any, folder: str | Path) -> Path:
             network = weighted(made, saved, target.path).to(classifier.device)
         kinds = type(classifier), type(classifier.model)
         twin = restored(saved, target.path, network, kinds)
-        check_scores(twin, saved, target.path, "something that no file holds has a hand in it")
+        why = "something that no file holds has a hand in it"
+        check_scores(twin, saved, target.path, why, exactly=classifier.device.type == "cpu")
         target.finish(saved)
     except BaseException:
         target.give_up()
@@ -54,12 +55,14 @@ def save_classifier(classifier: Any, folder: str | Path) -> Path:
 
 
 def weighted(network: nn.Module, saved: SavedClassifier, folder: Path) -> nn.Module:
-    """Return a network with the weights of a folder, in eval mode.
+    """Return a network with the weights of a folder, frozen where they were, in eval mode.
 
     Raises:
         InputError: They are of another network.
     """
     load_weights(network, folder / saved.network.weights)
+    for name, one in network.named_parameters():
+        one.requires_grad_(name not in saved.network.frozen)
     return network.eval()
 
 
@@ -120,22 +123,54 @@ def _classifier(
         )
 
 
-def check_scores(classifier: Any, saved: SavedClassifier, folder: Path, why: str) -> None:
+def check_scores(
+    classifier: Any, saved: SavedClassifier, folder: Path, why: str, *, exactly: bool = False
+) -> None:
     """Refuse a classifier that says something else of fixed images than the saved one did.
 
-    Rounding differs from processor to processor, and may move a few images to other codes: it is
-    another classifier if more than half of the scores are far from what they were.
+    Rounding differs from processor to processor, and may move a few images to other codes: unless
+    `exactly`, it is another classifier if the scores of more than half of the rows are far from
+    what they were.
 
     Raises:
         InputError: It does; the message ends with `why`.
+        FileFormatError: The scores of the saved one are not there.
     """
-    kept, found = read_npz(folder / saved.state, ("scores",))["scores"], _scores(classifier)
-    near = False
-    if kept.shape == found.shape:
-        room = _TOLERANCE * float(np.nan_to_num(np.abs(kept)).max())
-        near = np.isclose(found, kept, rtol=0, atol=room, equal_nan=True).all(axis=1).mean() >= 0.5
+    kept, found = read_npz(folder / saved.state, ("scores",)).get("scores"), _scores(classifier)
+    if kept is None or kept.ndim != 2 or kept.dtype.kind != "f":
+        msg = f"{folder / saved.state} holds no scores; save anew"
+        raise FileFormatError(msg)
+    if exactly:
+        near = np.array_equal(found, kept, equal_nan=True)
+    else:
+        near = found.shape == kept.shape and _are_near(found, kept)
     if not near:
         msg = f"what is loaded from {folder} predicts otherwise than what was saved: {why}"
+        raise InputError(msg)
+
+
+def _are_near(found: Float32Array, kept: Float32Array) -> bool:
+    """Whether at least half of the rows agree, each class at its own scale or the usual one."""
+    # a class that is ruled out, at -1e9 say, must not set the scale of the others
+    scales = np.abs(np.where(np.isfinite(kept), kept, 0)).max(axis=0)
+    room = _TOLERANCE * np.maximum(scales, np.median(scales))
+    alike = np.isclose(found, kept, rtol=0, atol=room, equal_nan=True)
+    return bool(alike.all(axis=1).mean() >= 0.5)
+
+
+def _check_hooks(classifier: Any, *, but: nn.Module | None) -> None:
+    """Refuse hooks, but for those in a network that its user makes again.
+
+    Raises:
+        InputError: The message names the layer.
+    """
+    theirs = set() if but is None else set(but.modules())
+    odd = [one for one in hooked_layers(classifier.model) if one not in theirs]
+    if odd:
+        msg = (
+            f"{type(odd[0]).__name__} has a hook, or a forward that its class has not, which no "
+            "file holds; remove it, and set it again after loading"
+        )
         raise InputError(msg)
 
 
@@ -167,6 +202,7 @@ def _check_whole(classifier: Any) -> None:
 def _written(classifier: Any, target: Folder) -> SavedClassifier:
     module, network = classifier.model, classifier.base_network
     arguments = plain_arguments(network)
+    _check_hooks(classifier, but=network if arguments is None else None)
     name = class_name(network) if arguments is None else type(network).__name__
     loss, standardisation = own_loss(classifier._loss), module.standardisation
     listed = classifier.preprocessing_defences or []
@@ -181,7 +217,10 @@ def _written(classifier: Any, target: Folder) -> SavedClassifier:
         clip_values=(0.0, float(module.upper)),
         standardisation=to_plain(standardisation),
         network=SavedNetwork(
-            name, arguments, target.keep("network", partial(save_weights, network))
+            name,
+            arguments,
+            target.keep("network", partial(save_weights, network)),
+            tuple(key for key, one in network.named_parameters() if not one.requires_grad),
         ),
         sign_gradient=to_plain(module.through, (SignGradient,)),
         voting=to_plain(getattr(module, "voting", None), (Voting,)),
@@ -215,7 +254,7 @@ def _scores(classifier: Any) -> Float32Array:
     training = [one for one in classifier.model.modules() if one.training]
     classifier.model.eval()
     try:
-        with torch.random.fork_rng(devices=()):
+        with _fixed_streams(classifier.device):
             if hasattr(classifier, "predict_draws"):
                 draws = classifier.predict_draws(images, _DRAWS, seed=0)
                 return np.asarray(draws.reshape(-1, draws.shape[-1]))
@@ -223,6 +262,18 @@ def _scores(classifier: Any) -> Float32Array:
     finally:
         for one in training:
             one.training = True
+
+
+@contextmanager
+def _fixed_streams(device: torch.device) -> Iterator[None]:
+    """Let what torch draws be the same each time, and global streams as they were."""
+    on_cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_cuda else []):
+        torch.default_generator.manual_seed(0)
+        with torch.cuda.device(device) if on_cuda else nullcontext():
+            if on_cuda:
+                torch.cuda.manual_seed(0)
+            yield
 
 
 def _set_streams(module: nn.Module, file: Path) -> None:

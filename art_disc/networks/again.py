@@ -19,6 +19,8 @@ _CLASSES: dict[str, type[Remembered]] = {
 }
 # what stands among their arguments beside numbers and words
 _KINDS = (Binarization, Convolution, LocalConnections, RandomConnections)
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_Layers = tuple[str, list[type], dict[str, tuple[int, ...]]]
 
 
 def plain_arguments(network: nn.Module) -> dict[str, Any] | None:
@@ -39,6 +41,15 @@ def plain_arguments(network: nn.Module) -> dict[str, Any] | None:
     return arguments if _layers(twin) == _layers(network) else None
 
 
+def hooked_layers(network: nn.Module) -> list[nn.Module]:
+    """Return the layers that do something else, or more, when called than their class says."""
+    return [
+        layer
+        for layer in network.modules()
+        if "forward" in vars(layer) or any(getattr(layer, name) for name in _HOOKS)
+    ]
+
+
 def network_of(name: str, arguments: dict[str, Any]) -> nn.Module:
     """Return the network of a class and `plain_arguments`, whose weights are still to come.
 
@@ -56,8 +67,9 @@ def network_of(name: str, arguments: dict[str, Any]) -> nn.Module:
         raise FileFormatError(msg) from error
 
 
-def _layers(network: nn.Module) -> tuple[str, dict[str, tuple[int, ...]]]:
+def _layers(network: nn.Module) -> _Layers:
     """Return what layers there are, and how their weights lie in memory, which decides rounding."""
     # weights say by themselves whether they are signs alone
     layers = repr(network).replace(", signs alone", "")
-    return layers, {name: p.stride() for name, p in network.named_parameters()}
+    kinds = [type(layer) for layer in network.modules()]
+    return layers, kinds, {name: p.stride() for name, p in network.named_parameters()}

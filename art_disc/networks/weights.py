@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from art_disc.core.errors import (
@@ -51,13 +52,14 @@ def save_weights(
             0 for 0.
 
     Raises:
-        InputError: Another word for `signs`, or the network has no binarised weights.
+        InputError: Another word for `signs`, the network has no binarised weights, or something in
+            its state is no array of NumPy.
     """
     # a header that was loaded tells of another file too
     facts = {name: value for name, value in header.items() if name not in _OWN}
     told: dict[str, Any] = {}
     if signs is None:
-        arrays = {name: t.numpy(force=True) for name, t in model.state_dict().items()}
+        arrays = {name: _array(name, t) for name, t in model.state_dict().items()}
     else:
         arrays, layers = pack(model, signs)
         told = {"signs": layers}
@@ -171,7 +173,21 @@ def weights_hash(model: nn.Module) -> str:
     Buffers that no state dict holds count too.
     """
     tensors = {**model.state_dict(), **dict(model.named_buffers())}
-    return _digest({name: t.numpy(force=True) for name, t in tensors.items()})[:16]
+    return _digest({name: _array(name, t) for name, t in tensors.items()})[:16]
+
+
+def _array(name: str, value: Any) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = value.numpy(force=True)
+    # no tensor, or one of a type that NumPy lacks
+    except (AttributeError, RuntimeError, TypeError) as error:
+        kind = f"torch tensor of {value.dtype}" if isinstance(value, Tensor) else type(value)
+        msg = (
+            f"{name} of the network must be an array of a type of NumPy's, got a {kind}; convert "
+            "it, network.float() for example"
+        )
+        raise InputError(msg) from error
+    return array
 
 
 def _digest(arrays: Arrays) -> str:

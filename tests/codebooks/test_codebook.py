@@ -27,6 +27,7 @@ from art_disc.core.errors import (
     NotFittedError,
 )
 from art_disc.core.plain import digest_of
+from art_disc.defences import PixelDiscretization
 
 X = np.random.default_rng(0).random((3, 3, 8, 8)).astype(np.float32)
 COLOURS = [[0, 0, 0], [0.2, 0.3, 0.4], [1, 0.5, 0]]
@@ -227,6 +228,24 @@ def test_a_header_sets_nothing_but_what_is_learned(learned, tmp_path):
     rewrite(path, learned=learned)
     with pytest.raises(FileFormatError, match=r"book\.npz holds codewords that do not fit"):
         Codebook.load(path)
+
+
+def test_numbers_of_numpy_are_described_as_numbers():
+    told = PixelDiscretization(DensityCodebook(np.int64(4), np.float64(0.1)).fit(X)).describe()
+    assert told == PixelDiscretization(DensityCodebook(4, 0.1).fit(X)).describe()
+
+
+class Shaped(UniformCodebook):
+    """A user's class, with a function as parameter."""
+
+    def __init__(self, n_codes=4, shape=None):
+        self.shape = shape
+        super().__init__(n_codes)
+
+
+def test_what_no_file_holds_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"the shape of Shaped .* a ufunc; save Codebook\("):
+        Shaped(4, np.sin).save(tmp_path / "book.npz")
 
 
 def test_a_header_that_was_changed_is_noticed(tmp_path):
