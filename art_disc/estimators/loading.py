@@ -13,7 +13,7 @@ from art_disc.core.errors import InputError
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.module import DefendedModule
 from art_disc.estimators.saved import SavedClassifier, read_saved
-from art_disc.estimators.saving import check_scores, class_name, restored, weighted
+from art_disc.estimators.saving import check_scores, loss_word, restored, weighted
 from art_disc.networks.again import network_of
 
 
@@ -34,7 +34,7 @@ def load_classifier(
         network: Makes the network where it is none of this package's, as that of the saved one was
             made; or the network, whose weights are then replaced. It decides the device too.
         loss: The loss where it was another than cross-entropy. Its class is checked, not its
-            settings.
+            settings, but that they are not the usual ones.
 
     Raises:
         DataNotFoundError: No such folder, or one of its files is missing.
@@ -47,10 +47,7 @@ def load_classifier(
             classifier; a given one is left as it was.
     """
     path, saved = Path(folder), read_saved(folder)
-    if saved.loss is not None and (loss is None or class_name(loss) != saved.loss):
-        given = "none" if loss is None else class_name(loss)
-        msg = f"{path} was saved with the loss {saved.loss}, got {given}; give loss=..., such a one"
-        raise InputError(msg)
+    _check_loss(saved, loss, path)
     kinds = (
         (DefendedClassifier, DefendedModule)
         if saved.voting is None
@@ -65,6 +62,16 @@ def load_classifier(
         why = f"give a network that is made as the saved {saved.network.name} was"
         check_scores(classifier, saved, path, why)
     return classifier
+
+
+def _check_loss(saved: SavedClassifier, loss: Any, folder: Path) -> None:
+    given = None if loss is None else loss_word(loss)
+    if given != saved.loss:
+        plain = "plain cross-entropy"
+        got = "none" if loss is None else given or plain
+        cure = "leave it out" if saved.loss is None else "give loss=..., such a one"
+        msg = f"{folder} was saved with the loss {saved.loss or plain}, got {got}; {cure}"
+        raise InputError(msg)
 
 
 @contextmanager
@@ -96,9 +103,9 @@ def _network(saved: SavedClassifier, given: Any, folder: Path) -> nn.Module:
         network = network_of(name, arguments)
     else:
         ours = name.startswith("art_disc.")
-        whose = ", which its arguments alone do not make" if ours else " of your own"
+        whose = ", which its arguments alone do not make" if ours else ", of your own"
         msg = (
-            f"the network in {folder} is a {name}{whose}; give what makes one, "
+            f"the network in {folder} is {name}{whose}; give what makes one, "
             "load_classifier(folder, network=...)"
         )
         raise InputError(msg)

@@ -224,7 +224,7 @@ def _written(classifier: Any, target: Folder) -> SavedClassifier:
         ),
         sign_gradient=to_plain(module.through, (SignGradient,)),
         voting=to_plain(getattr(module, "voting", None), (Voting,)),
-        loss=None if _is_plain(loss) else class_name(loss),
+        loss=loss_word(loss),
         listed=tuple(defence_words(one, target.keep) for one in listed),
         inside=tuple(defence_words(one, target.keep) for one in module.preprocessors),
         state=target.keep("state", partial(write_npz, arrays=state)),
@@ -237,12 +237,13 @@ def class_name(part: Any) -> str:
     return f"{type(part).__module__}.{type(part).__qualname__}"
 
 
-def _is_plain(loss: Any) -> bool:
-    """Whether a loss is the cross-entropy that is taken where none is given."""
+def loss_word(loss: Any) -> str | None:
+    """Return the class of a loss; None of the cross-entropy that is taken where none is given."""
     usual = nn.CrossEntropyLoss()
     names = ("ignore_index", "reduction", "label_smoothing")
     same = type(loss) is nn.CrossEntropyLoss and loss.weight is None
-    return same and all(getattr(loss, name) == getattr(usual, name) for name in names)
+    same = same and all(getattr(loss, name) == getattr(usual, name) for name in names)
+    return None if same else class_name(loss)
 
 
 def _scores(classifier: Any) -> Float32Array:

@@ -181,11 +181,10 @@ def _array(name: str, value: Any) -> NDArray[Any]:
         array: NDArray[Any] = value.numpy(force=True)
     # no tensor, or one of a type that NumPy lacks
     except (AttributeError, RuntimeError, TypeError) as error:
-        kind = f"torch tensor of {value.dtype}" if isinstance(value, Tensor) else type(value)
-        msg = (
-            f"{name} of the network must be an array of a type of NumPy's, got a {kind}; convert "
-            "it, network.float() for example"
-        )
+        is_tensor = isinstance(value, Tensor)
+        kind = f"torch tensor of {value.dtype}" if is_tensor else type(value).__name__
+        cure = "convert it, network.float() for example" if is_tensor else "keep it elsewhere"
+        msg = f"{name} of the network must be an array of a type of NumPy's, got a {kind}; {cure}"
         raise InputError(msg) from error
     return array
 

@@ -197,7 +197,10 @@ class Extra(Own):
 
 @pytest.mark.parametrize(
     ("make", "text"),
-    [(Half, r"bits .* of torch\.bfloat16"), (Extra, "_extra_state .* got a .*dict")],
+    [
+        (Half, r"bits .* of torch\.bfloat16"),
+        (Extra, "_extra_state .* got a dict; keep it elsewhere"),
+    ],
 )
 def test_what_is_no_array_is_named(make, text, tmp_path):
     with pytest.raises(InputError, match=text):

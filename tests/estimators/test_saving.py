@@ -238,7 +238,7 @@ def test_a_network_of_the_users_own_is_made_by_the_user(own):
 @pytest.mark.parametrize(
     ("network", "text"),
     [
-        (None, r"test_saving\.Own of your own; give what makes one, .*network="),
+        (None, r"test_saving\.Own, of your own; give what makes one, .*network="),
         (lambda: Own(7), r"another architecture than Own.*give a network that is made as theirs"),
         (lambda: nn.Linear(64, 10), "another architecture than Linear"),
         (lambda: Own(act=nn.ReLU), "predicts otherwise.*made as the saved .*Own was"),
@@ -265,8 +265,24 @@ def test_another_loss_is_given_again(tmp_path):
         load_classifier(folder)
     with pytest.raises(InputError, match=r"got torch.*MultiMarginLoss"):
         load_classifier(folder, loss=nn.MultiMarginLoss())
+    with pytest.raises(InputError, match=r"got plain cross-entropy; give loss="):
+        load_classifier(folder, loss=nn.CrossEntropyLoss())
     loss = nn.CrossEntropyLoss(label_smoothing=0.2)
     assert load_classifier(folder, loss=loss)._loss is loss
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [
+        (nn.MultiMarginLoss(), "MultiMarginLoss"),
+        (nn.CrossEntropyLoss(weight=torch.ones(10)), "CrossEntropyLoss"),
+        ("cross-entropy", r"builtins\.str"),
+    ],
+)
+def test_another_loss_than_the_usual_one_is_refused(folder, loss, text):
+    with pytest.raises(InputError, match=f"loss plain cross-entropy, got .*{text}; leave it out"):
+        load_classifier(folder, loss=loss)
+    load_classifier(folder, loss=nn.CrossEntropyLoss())
 
 
 def test_an_optimiser_is_given_again(tmp_path):
