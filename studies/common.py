@@ -122,10 +122,20 @@ def load(name: str) -> StudyRecord:
 
 def where(result: StudyRecord) -> str:
     """Return when, from what and on what a study was run, in words."""
-    packages, commit = result.environment.packages, result.environment.commit
+    return f"{made_at(result)}, {made_on(result)}"
+
+
+def made_at(result: StudyRecord) -> str:
+    """Return the day and the commit of a study."""
+    commit = result.environment.commit
     made = "not noted" if commit == UNKNOWN else commit[:12]
+    return f"{result.environment.created[:10]}, commit {made}"
+
+
+def made_on(result: StudyRecord) -> str:
+    """Return the machine and the packages of a study."""
+    packages = result.environment.packages
     return (
-        f"{result.environment.created[:10]}, commit {made}, {result.machine['cores']} CPU cores, "
-        f"torch {packages['torch']}, ART {packages['adversarial-robustness-toolbox']}, "
-        f"NumPy {packages['numpy']}"
+        f"{result.machine['cores']} CPU cores, torch {packages['torch']}, "
+        f"ART {packages['adversarial-robustness-toolbox']}, NumPy {packages['numpy']}"
     )

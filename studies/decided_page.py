@@ -1,9 +1,10 @@
 """What `studies.decided` and `studies.decided_attacks` found, as parts of the README's section."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from art_disc.core.records.study import StudyRecord
 from art_disc.reproduction.published import published_certificates
-from studies.common import RESULTS, load, markdown, where
+from studies.common import RESULTS, load, made_at, made_on, markdown
 from studies.decided import PRINTED, PRINTED_AT
 
 # the setting of the papers' tables of certificates
@@ -16,9 +17,9 @@ def decided() -> list[str]:
         (CERTIFIED, row.eps): f"{row.success:g} %"
         for row in published_certificates("chen2019", "4")
     }
-    rows, notes = [], []
-    for path in sorted((RESULTS / "decided").glob("*.json")):
-        study = load(f"decided/{path.stem}")
+    rows = []
+    studies = [load(f"decided/{path.stem}") for path in sorted((RESULTS / "decided").glob("*"))]
+    for study in studies:
         total = study["images"]
         for row in study["rows"]:
             counts = (
@@ -39,11 +40,6 @@ def decided() -> list[str]:
                     printed.get((study["setting"], row["eps"]), ""),
                 )
             )
-        seconds = sum(row["seconds"] for row in study["rows"])
-        notes.append(
-            f"`{path.stem}`: {study['training']}; at most {study['seconds_an_image']:g} s an "
-            f"image, {study['jobs']} processes, {seconds / 60:.0f} minutes; {where(study)}"
-        )
     if not rows:
         return []
     heads = ("setting", "eps", "images", "clean", "certified", "unbroken", "undecided")
@@ -52,19 +48,41 @@ def decided() -> list[str]:
         '(`certify(method="complete")`, test images drawn at random): robust accuracy lies '
         "between *certified* and *unbroken*. Printed robust accuracy: Chen et al. 2018, Table 3, "
         "under the papers' attack; printed certified: Chen et al. 2019, Table IV, of 10,000, "
-        "images by enumeration of up to 2^25 to 2^30 code images each.",
+        "images by enumeration of up to 2^25 to 2^30 code images each. *undecided* is what the "
+        "search gave up after its seconds: where it is large, as at 0.3, robust accuracy is open, "
+        "and what attacks leave is no more than an upper end.",
         "",
         *markdown((*heads, "99 % lower limit", "printed robust", "printed certified"), rows),
-        f"(`studies/decided.py`; {'; '.join(notes)})",
+        f"(`studies/decided.py`; {'; '.join(_notes(studies))})",
         "",
     ]
 
 
+def _notes(studies: Sequence[StudyRecord]) -> Iterator[str]:
+    """Yield how each setting was trained and decided, and on what machines."""
+    for setting in dict.fromkeys(study["setting"] for study in studies):
+        own = [study for study in studies if study["setting"] == setting]
+        runs = []
+        for study in own:
+            budgets = " and ".join(f"{row['eps']:g}" for row in study["rows"])
+            seconds = sum(row["seconds"] for row in study["rows"])
+            runs.append(
+                f"eps {budgets}: at most {study['seconds_an_image']:g} s an image, "
+                f"{study['jobs']} process{'es' if study['jobs'] > 1 else ''}, "
+                f"{seconds / 60:.0f} minutes, {made_at(study)}"
+            )
+        yield f"`{setting}`: {own[0]['training']}; {'; '.join(runs)}"
+    yield from dict.fromkeys(map(made_on, studies))
+
+
 def decided_attacks() -> list[str]:
     """Return what the suite leaves of the same settings, and who contradicts a certificate."""
-    rows, notes = [], []
-    for path in sorted((RESULTS / "decided_attacks").glob("*.json")):
-        study = load(f"decided_attacks/{path.stem}")
+    rows = []
+    studies = [
+        load(f"decided_attacks/{path.stem}")
+        for path in sorted((RESULTS / "decided_attacks").glob("*"))
+    ]
+    for study in studies:
         for budget in study["budgets"]:
             found = {row["attack"]: row for row in _strongest(budget["attacks"])}
             codes, said = found.pop("code_space"), budget["certificates"]
@@ -81,9 +99,10 @@ def decided_attacks() -> list[str]:
                     f"{said['certified_but_broken']} of {said['certified']}",
                 )
             )
-        notes.append(f"`{path.stem}`: {where(study)}")
     if not rows:
         return []
+    made = [f"`{study['setting']}`: {made_at(study)}" for study in studies]
+    made += dict.fromkeys(map(made_on, studies))
     heads = (
         "setting",
         "eps",
@@ -100,7 +119,7 @@ def decided_attacks() -> list[str]:
         "leaves and another breaks.",
         "",
         *markdown(heads, rows),
-        f"(`studies/decided_attacks.py`; {'; '.join(notes)})",
+        f"(`studies/decided_attacks.py`; {'; '.join(made)})",
         "",
     ]
 
