@@ -174,7 +174,7 @@ def test_the_second_codebook_of_a_chain_is_part_of_the_run(tmp_path, digits, dig
 
     record = run(1.0).record
     assert [entry["codewords"] for entry in record.codebook["then"]] == [[[0.0], [1.0]]]
-    with pytest.raises(InputError, match="another codebook"):
+    with pytest.raises(InputError, match="another defences"):
         run(0.99, resume=True)
 
 
