@@ -23,7 +23,7 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 # the whole checkout is the source, so that links between README, docs and notebooks are the same
 # here and on a code host
 root_doc = "docs/index"
-include_patterns = ["docs/**", "notebooks/**", "*.md"]
+include_patterns = ["docs/**", "notebooks/**", "benchmarks/*.md", "*.md"]
 exclude_patterns = [
     *(".*", "art_disc", "build", "dist", "runs", "studies", "tests"),
     *("docs/_build", "docs/root", "docs/static"),
