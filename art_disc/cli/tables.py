@@ -3,7 +3,7 @@
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from art_disc.cli.options import given, method_words, say, settings_of
 
@@ -65,6 +65,21 @@ def _marked(table: "BinarisedTable | PurifierTable") -> str:
     return f"{table.title}{'; not run here: on images of your own' * bool(table.own_data)}"
 
 
+def _asked(options: Namespace, *, checks: bool = False) -> dict[str, Any]:
+    """Return what every table of accuracies is asked for, with checks where it has some."""
+    own = {"checks": None if options.checks == "none" else options.checks} if checks else {}
+    return {
+        "out": options.out,
+        "datasets": options.dataset,
+        "eps": options.eps,
+        "attack_settings": settings_of(options),
+        "announce": lambda text: say(options, text),
+        "verbose": not options.quiet,
+        **own,
+        **given(options, "n_ex", "train_steps", "attacks", "seed", "data_dir"),
+    }
+
+
 def _accuracies(options: Namespace) -> Path:
     """Run a table of accuracies; return its JSON."""
     from art_disc.report import check_extra
@@ -75,16 +90,9 @@ def _accuracies(options: Namespace) -> Path:
         check_extra()
     record = reproduce(
         options.table,
-        out=options.out,
-        datasets=options.dataset,
         settings=options.setting,
         n_codes=options.codes,
-        eps=options.eps,
-        attack_settings=settings_of(options),
-        checks=None if options.checks == "none" else options.checks,
-        announce=lambda text: say(options, text),
-        verbose=not options.quiet,
-        **given(options, "n_ex", "train_steps", "attacks", "seed", "data_dir"),
+        **_asked(options, checks=True),
     )
     return _written(record, options)
 
@@ -96,20 +104,10 @@ def _protocols(options: Namespace) -> Path:
 
     # budgets are drawn
     check_extra()
-    words = given(options, "n_ex", "train_steps", "attacks", "seed", "data_dir", "network")
+    words = _asked(options) | given(options, "network")
     if options.protocol:
         words["protocols"] = options.protocol
-    record = reproduce_binarised(
-        options.table,
-        out=options.out,
-        datasets=options.dataset,
-        models=options.setting,
-        eps=options.eps,
-        attack_settings=settings_of(options),
-        announce=lambda text: say(options, text),
-        verbose=not options.quiet,
-        **words,
-    )
+    record = reproduce_binarised(options.table, models=options.setting, **words)
     return _written(record, options)
 
 
@@ -117,19 +115,8 @@ def _purifiers(options: Namespace) -> Path:
     """Run a table of purifiers; return its JSON."""
     from art_disc.reproduction import PURIFIER_TABLES, reproduce_purifiers
 
-    words = given(options, "n_ex", "train_steps", "attacks", "seed", "data_dir", "preset")
-    record = reproduce_purifiers(
-        options.table,
-        out=options.out,
-        datasets=options.dataset,
-        models=options.setting,
-        eps=options.eps,
-        attack_settings=settings_of(options),
-        checks=None if options.checks == "none" else options.checks,
-        announce=lambda text: say(options, text),
-        verbose=not options.quiet,
-        **words,
-    )
+    words = _asked(options, checks=True) | given(options, "preset")
+    record = reproduce_purifiers(options.table, models=options.setting, **words)
     # in table 7 they are no rows
     rows = () if PURIFIER_TABLES[options.table].attacker == "all" else options.attacks or ()
     return _written(record, options, *rows)

@@ -8,9 +8,8 @@ What comes out is what `nearest` finds by trying all of them, ties and rounding 
 - the same on a coarser grid around that cube, for what attacks and noise push out of it;
 - all else (more channels, far outside, NaN): all codewords are tried.
 
-A grid is made after 2^25 distances. That is about the work of making one of some 70 colours; one of
-thousands takes ten times that. One of 300 colours holds 10 MB and none more than 150 MB; a search
-holds at most 16 MB beside its pixels and their indices.
+A grid is made after 2^25 distances, less than what one of thousands of colours costs. Its cells and
+lists are bounded (`cell_lists`); a search holds at most 16 MB beside them, its pixels and indices.
 """
 
 from collections.abc import Sequence

@@ -11,7 +11,8 @@ from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment, Record, Share
 from art_disc.core.records.checked import Checked
 from art_disc.core.records.fields import Count, NonNegative, Setting, Unit
-from art_disc.core.records.rules import bits, check_equal, check_length, check_most, like, one_of
+from art_disc.core.records.planned import PlannedRows
+from art_disc.core.records.rules import bits, check_equal, check_length, like, one_of
 
 PROTOCOLS = ("paper", "raw")
 PRECISIONS = ("bnn", "xnor", "real")
@@ -110,7 +111,7 @@ class ProtocolRow(Checked):
 
 
 @dataclass(frozen=True, slots=True)
-class ProtocolTableRecord(Record, kind="protocol table"):
+class ProtocolTableRecord(PlannedRows, Record, kind="protocol table"):
     """A published table of input bits and binarised networks run again.
 
     Attributes:
@@ -127,15 +128,6 @@ class ProtocolTableRecord(Record, kind="protocol table"):
     planned: Count
     settings: dict[str, Setting]
     environment: Environment
-
-    def check(self) -> None:
-        """Refuse more rows than were planned."""
-        check_most(len(self.rows), self.planned, "number of rows", "planned")
-
-    @property
-    def complete(self) -> bool:
-        """Whether every row that was asked for is there."""
-        return len(self.rows) == self.planned
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from art_disc.core.intervals import clopper_pearson_lower, holm, mcnemar, paired
 from art_disc.core.records.base import Environment, Record, Share
 from art_disc.core.records.checked import Checked
 from art_disc.core.records.fields import Count, NonNegative, Setting, Unit
-from art_disc.core.records.rules import bits, check_equal, check_most, like, most, one_of
+from art_disc.core.records.planned import PlannedRows
+from art_disc.core.records.rules import bits, check_equal, like, most, one_of
 
 SETTINGS = ("nat_pre", "adv_pre", "disc_nat_pre", "disc_adv_pre", "disc_nat_re", "disc_adv_re")
 
@@ -112,7 +113,7 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True)
-class TableRecord(Record, kind="table"):
+class TableRecord(PlannedRows, Record, kind="table"):
     """A published table run again.
 
     Attributes:
@@ -129,15 +130,6 @@ class TableRecord(Record, kind="table"):
     planned: Count
     settings: dict[str, Setting]
     environment: Environment
-
-    def check(self) -> None:
-        """Refuse more rows than were planned."""
-        check_most(len(self.rows), self.planned, "number of rows", "planned")
-
-    @property
-    def complete(self) -> bool:
-        """Whether every row that was asked for is there."""
-        return len(self.rows) == self.planned
 
     def base_of(self, row: TableRow) -> TableRow | None:
         """Return the undefended row of the same network, data, budget and examples, if any."""

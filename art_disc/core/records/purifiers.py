@@ -10,7 +10,8 @@ from art_disc.core.errors import InputError
 from art_disc.core.records.base import Environment, Record, Share
 from art_disc.core.records.checked import Checked
 from art_disc.core.records.fields import Count, NonNegative, Setting, Unit
-from art_disc.core.records.rules import bits, check_equal, check_length, check_most, one_of
+from art_disc.core.records.planned import PlannedRows
+from art_disc.core.records.rules import bits, check_equal, check_length, one_of
 
 # what stands between an image and a decision
 DEFENCES = ("none", "lqvae", "lqvae_sampled", "defense_gan", "pgd_trained", "fgsm_trained")
@@ -100,7 +101,7 @@ class PurifierRow(Checked):
 
 
 @dataclass(frozen=True, slots=True)
-class PurifierTableRecord(Record, kind="purifier table"):
+class PurifierTableRecord(PlannedRows, Record, kind="purifier table"):
     """A published table of purifiers run again.
 
     Attributes:
@@ -117,15 +118,6 @@ class PurifierTableRecord(Record, kind="purifier table"):
     planned: Count
     settings: dict[str, Setting]
     environment: Environment
-
-    def check(self) -> None:
-        """Refuse more rows than were planned."""
-        check_most(len(self.rows), self.planned, "number of rows", "planned")
-
-    @property
-    def complete(self) -> bool:
-        """Whether every row that was asked for is there."""
-        return len(self.rows) == self.planned
 
 
 @dataclass(frozen=True, slots=True)
