@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check format notebooks zoo kmedoids docs results bench wheel clean
+.PHONY: demo test check format notebooks zoo kmedoids docs pages results bench wheel clean
 
 demo: $(INSTALLED)
 	$(BIN)/art-disc codebook --dataset digits
@@ -49,6 +49,10 @@ docs: .venv/.docs
 .venv/.docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -e ".[docs]" -c constraints.txt
 	touch $@
+
+# what README and docs show of the result files, between their marks
+pages: $(INSTALLED)
+	$(BIN)/python -m studies.pages
 
 # each result file with the commit that it was made at, and what it rests on that changed since
 results: $(INSTALLED)

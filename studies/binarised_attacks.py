@@ -6,10 +6,8 @@ networks; the suite is the per-example worst of everything, its queries on the f
 
     python -m studies.binarised_attacks bare --data-dir DIR --threads 1
     python -m studies.binarised_attacks two_bits --data-dir DIR --threads 1
-    python -m studies.binarised_attacks --docs      the tables of docs/binarised.md again
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +15,7 @@ import torch
 
 import art_disc as ad
 from art_disc.attacks import ATTACKS, SUITES
-from art_disc.core.files import replace_file
 from art_disc.core.records import Share
-from art_disc.core.records.study import StudyRecord
 from art_disc.defences import parse_defences
 from art_disc.metrics.input_gradients import input_gradients
 from art_disc.networks.sign_gradient import SPREAD
@@ -27,10 +23,7 @@ from art_disc.reproduction.binarised_recipes import RECIPES
 from studies import common
 from studies.code_space import rows_of
 from studies.mnist_two_codes import summarise
-from studies.summary import percent
 
-DOCS = Path(__file__).parents[1] / "docs" / "binarised.md"
-MARK = "<!-- made by python -m studies.binarised_attacks --docs{} -->"
 NAME, IMAGES, QUERIED = "binarised_attacks_{}", 500, 50
 # defences and budget
 ARMS = {"bare": ("none", 0.05), "two_bits": ("bitdepth:bits=2", 0.2)}
@@ -84,51 +77,10 @@ def attacked(classifier: Any, data: ad.Dataset, attacks: list[str], **options: A
     return ad.evaluate(classifier, data, attacks=attacks, **how).record
 
 
-def results() -> dict[str, StudyRecord]:
-    """Return what is there, by arm."""
-    there = (name for name in ARMS if (common.RESULTS / f"{NAME.format(name)}.json").is_file())
-    return {name: common.load(NAME.format(name)) for name in there}
-
-
-def tables(found: dict[str, StudyRecord]) -> list[str]:
-    """Return the lines of the page: what is left of each arm, and through each gradient."""
-    rows = [
-        (
-            name.replace("_", " "),
-            f"{one['eps']:g}",
-            *(percent(one["found"][part]) for part in ("clean", "fgsm", "suite")),
-        )
-        for name, one in found.items()
-    ]
-    lines = ["", *common.markdown(("input", "eps", "clean", "one FGSM", "suite"), rows)]
-    for name, one in found.items():
-        left: dict[str, dict[str, str]] = {}
-        for row in one["found"]["attacks"]:
-            if row["surrogate"]:
-                through = row["surrogate"].removeprefix("identity+")
-                left.setdefault(through, {})[row["attack"]] = f"{100 * row['value']:.1f} %"
-        heads = list(dict.fromkeys(attack for cells in left.values() for attack in cells))
-        each = [(f"`{key}`", *(cells.get(a, "") for a in heads)) for key, cells in left.items()]
-        lines += common.markdown((f"{name.replace('_', ' ')}, through", *heads), each)
-    return lines
-
-
-def page() -> str:
-    """Return docs/binarised.md with its tables made anew."""
-    head, _, rest = DOCS.read_text(encoding="utf-8").partition(MARK.format(""))
-    end = MARK.format(": end")
-    made = "\n".join(tables(results()))
-    return f"{head}{MARK.format('')}\n{made}\n{end}{rest.partition(end)[2]}"
-
-
 def main() -> None:
     parser = common.parser(__doc__.splitlines()[0])
     parser.add_argument("arm", nargs="?", choices=ARMS, default="bare")
-    parser.add_argument("--docs", action="store_true", help="write docs/binarised.md and stop")
     options = parser.parse_args()
-    if options.docs:
-        print(replace_file(DOCS, page().encode()))
-        return
     torch.set_num_threads(options.threads)
     data = ad.load_dataset("mnist", data_dir=options.data_dir)
     text, eps = ARMS[options.arm]

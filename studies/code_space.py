@@ -8,31 +8,23 @@ AutoPGD are run through the identity and through the papers' surrogate. The firs
     python -m studies.code_space mnist --data-dir DIR
     python -m studies.code_space cifar10 --data-dir DIR
 
-CIFAR-10 takes hours; attacks that are finished are kept under --work. The tables of
-docs/code_space.md are made from the results: `--docs` writes them.
+CIFAR-10 takes hours; attacks that are finished are kept under --work.
 """
 
 import argparse
 from collections.abc import Iterator, Sequence
-from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 import art_disc as ad
-from art_disc.core.files import replace_file
 from art_disc.core.records import AttackOutcome, EvaluationRecord, Share
-from art_disc.core.records.study import StudyRecord
 from art_disc.reproduction.recipes import experiment
 from art_disc.training import trained
 from studies import common
 from studies.mnist_two_codes import EPS, summarise
-from studies.summary import percent
 
-DOCS = Path(__file__).parents[1] / "docs" / "code_space.md"
-END = "<!-- end of what is made -->"
 IMAGES = 200
 CODES, RADIUS, BUDGETS = 300, 16 / 255, (2 / 255, 8 / 255)
 SETTINGS = {
@@ -45,13 +37,6 @@ SETTINGS = {
 }
 GRADIENTS = ["pgd", "apgd_ce", "apgd_dlr"]
 ATTACKS = ["code_space", *GRADIENTS, "square"]
-NAMES = {
-    "code_space": "code-space attack, default settings",
-    "pgd": "PGD-{max_iter}, random starts: {num_random_init}",
-    "apgd_ce": "AutoPGD-50, cross-entropy",
-    "apgd_dlr": "AutoPGD-50, DLR",
-    "square": "Square, 500 steps",
-}
 
 
 def rows_of(outcomes: Sequence[AttackOutcome]) -> list[dict]:
@@ -76,46 +61,6 @@ def rows_of(outcomes: Sequence[AttackOutcome]) -> list[dict]:
             }
         )
     return rows
-
-
-def table(rows: Sequence[dict]) -> list[str]:
-    """Return the lines of a table of the page."""
-    cells = [
-        (
-            NAMES[row["attack"]].format(**row["settings"]),
-            row["surrogate"] or "none",
-            percent(row),
-            str(row["missed"]),
-            f"{row['gradients_per_image']:.0f}",
-            f"{row['queries_per_image']:.0f}",
-        )
-        for row in rows
-    ]
-    heads = ("attack", "surrogate", "accuracy left", "missed", "gradients", "queries")
-    return common.markdown(heads, cells)
-
-
-def tables(result: StudyRecord) -> list[str]:
-    """Return the lines of the page's tables, one for each budget of a study."""
-    lines = []
-    for eps, rows in groupby(result["attacks"], lambda row: row.get("eps")):
-        if eps is not None:
-            lines += [f"eps {255 * eps:.0f}/255:", ""]
-        lines += table(list(rows))
-    return lines
-
-
-def page() -> str:
-    """Return docs/code_space.md with the tables between their marks."""
-    text = DOCS.read_text(encoding="utf-8")
-    for dataset, name in RESULTS.items():
-        if not (common.RESULTS / f"{name}.json").is_file():
-            continue
-        begin = f"<!-- made by python -m studies.code_space --docs, {dataset} -->"
-        head, _, rest = text.partition(begin)
-        made = [head + begin, "", *tables(common.load(name)), END]
-        text = "\n".join(made) + rest.partition(END)[2]
-    return text
 
 
 def attacked(classifier: Any, data: ad.Dataset, attacks: list[str], **options: Any) -> Any:
@@ -188,11 +133,7 @@ RESULTS = {"mnist": "code_space", "cifar10": "code_space_cifar10"}
 def main() -> None:
     parser = common.parser(__doc__.splitlines()[0])
     parser.add_argument("dataset", nargs="?", choices=STUDIES, default="mnist")
-    parser.add_argument("--docs", action="store_true", help="write docs/code_space.md and stop")
     options = parser.parse_args()
-    if options.docs:
-        print(replace_file(DOCS, page().encode()))
-        return
     common.write(RESULTS[options.dataset], STUDIES[options.dataset](options), options.threads)
 
 

@@ -7,7 +7,7 @@ are drawn at random from the test set. `certified` images hold against every cha
     python -m studies.decided disc_adv_pre --eps 0.1 --n-ex 1000 --jobs 2 --data-dir DIR
 
 Findings are kept under --work after every image and taken up again. Results are in
-studies/results/decided/, a file for each call; `studies.summary` makes a table of them.
+studies/results/decided/, a file for each call; `studies.pages` makes a table of them.
 """
 
 import argparse

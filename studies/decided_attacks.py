@@ -8,7 +8,7 @@ is certified at its budget.
     python -m studies.decided_attacks disc_adv_pre --eps 0.1 --data-dir DIR --records FOLDER
 
 FOLDER: the `--work` of `studies.decided`; every record of the row counts. Attacks that are finished
-are kept under --work. Results are in studies/results/decided_attacks/; `studies.summary` makes a
+are kept under --work. Results are in studies/results/decided_attacks/; `studies.pages` makes a
 table of them.
 """
 

@@ -1,4 +1,4 @@
-"""What `studies.decided` and `studies.decided_attacks` found, as parts of the README's section."""
+"""What `studies.decided` and `studies.decided_attacks` found, as parts of pages."""
 
 from collections.abc import Iterator, Sequence
 

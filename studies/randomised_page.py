@@ -1,8 +1,6 @@
-"""docs/randomised_results.md and its pictures, made from the committed result files.
+"""What studies of defences that draw found: parts and pictures of docs/randomised_results.md."""
 
-python -m studies.randomised_page
-"""
-
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -10,16 +8,10 @@ from typing import Any
 
 from art_disc.core.files import replace_file
 from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, draw
-from studies.common import load, markdown
-from studies.summary import where
+from studies.architecture import ROOT
+from studies.common import load, markdown, where
 
-DOCS = Path(__file__).parents[1] / "docs"
-PAGE = DOCS / "randomised_results.md"
-ATTACKS = {
-    "mnist": "MNIST, Madry's network trained naturally, sigma = tau = .15, two clusters",
-    "cifar10": "CIFAR-10 subset, ResNet with 8 layers trained naturally, five clusters, "
-    "sigma = tau = 32/255",
-}
+IMAGES = ROOT / "docs" / "images"
 # Zhang, Liang 2019, section 5.1
 PUBLISHED = {("none", 0.1): "12 %", ("RandDisc", 0.1): "94.4 %"}
 
@@ -43,9 +35,9 @@ def papers(row: dict[str, Any]) -> dict[str, Any] | None:
     return own[0] if own else None
 
 
-def attack_section(dataset: str) -> list[str]:
+def attacked(dataset: str) -> list[str]:
+    """Return what attacks leave of a data set's defences, and by which attacks."""
     found = load(f"randomised_attack_{dataset}")
-    lines = [f"## {ATTACKS[dataset]}", ""]
     rows = []
     for row in found["rows"]:
         theirs = papers(row)
@@ -61,22 +53,8 @@ def attack_section(dataset: str) -> list[str]:
             )
         )
     printed = ["printed"] if dataset == "mnist" else []
-    if dataset == "mnist":
-        lines += [
-            "Printed: Zhang and Liang 2019, 10,000 images, a network that is easier to attack than "
-            "ours even without a defence.",
-            "",
-        ]
-    else:
-        lines += [
-            "The paper's TVM weight of .2 is read as of images in [-1, 1], its code's scale: .1 "
-            "here. On images this small it costs half of the clean accuracy.",
-            "",
-        ]
     heads = ["eps", "defence", "clean", "papers' attack", *printed, "worst of all (lowest single)"]
-    lines += markdown(heads, rows)
-    if dataset == "mnist":
-        lines += ["![Accuracy over eps](images/randomised_attack_mnist.svg)", ""]
+    lines = markdown(heads, rows)
     made = dict.fromkeys(a["attack"] for row in found["rows"] for a in row["attacks"])
     lines += ["Attacks:", "", *(f"- {words}" for words in made), ""]
     settings = found["settings"]
@@ -89,15 +67,14 @@ def attack_section(dataset: str) -> list[str]:
     return [*lines, f"(`studies/randomised_attack.py`; {where(found)})", ""]
 
 
-def certificate_section() -> list[str]:
+def certified() -> list[str]:
+    """Return what three bounds certify of fixed codewords on MNIST."""
     found = load("mnist_randomised_certificate")
     rows = found["rows"]
     total = rows[0]["total"]
     settings = found["settings"]
     attack = "PGD-40, mean of 20 gradients"
     return [
-        "## Certified accuracy on MNIST, fixed codewords {0, 1}",
-        "",
         f"First {total} test images, {settings['draws']} votes each, every verdict with confidence "
         f"{settings['confidence']}. For each budget the down-sampling, the noise and the network "
         "(trained naturally, or trained on through the defence: `noisy`) are those that certified "
@@ -132,14 +109,13 @@ def certificate_section() -> list[str]:
                 for row in rows
             ),
         ),
-        "![Certified accuracy over eps](images/mnist_randomised_certificate.svg)",
-        "",
         f"(`studies/mnist_randomised_certificate.py`; {where(found)})",
         "",
     ]
 
 
-def cost_section() -> list[str]:
+def cost() -> list[str]:
+    """Return the time and the memory of gradients of many draws."""
     found = load("eot_cost")
     spent = found["cpu_seconds"]
     words = {
@@ -163,8 +139,6 @@ def cost_section() -> list[str]:
         for part in found["memory"]
     ]
     return [
-        f"## What {found['draws']} draws cost",
-        "",
         f"Loss gradients of {found['images']} MNIST images, Madry's network, {found['weights']} "
         "weights, RandDisc with the paper's settings; medians of five and their range, in one run, "
         "all kinds in turn.",
@@ -239,26 +213,11 @@ def paint_attack(figure: Any, *, rows: list[dict[str, Any]]) -> None:
     figure.legend(loc="outside lower center", ncols=2, fontsize=9)
 
 
-def picture(name: str, paint: Any) -> None:
-    replace_file(DOCS / "images" / f"{name}.svg", draw(paint, height=4.2))
-
-
-def page() -> str:
-    lines = [
-        "# Randomised discretisation, measured",
-        "",
-        "How to read it, and how to run such things: [randomised.md](randomised.md).",
-        "",
-    ]
-    for dataset in ATTACKS:
-        lines += attack_section(dataset)
-    return "\n".join([*lines, *certificate_section(), *cost_section()]).rstrip() + "\n"
-
-
-if __name__ == "__main__":
-    replace_file(PAGE, page().encode())
+def pictures() -> Iterator[Path]:
+    """Draw the pictures, and yield their files."""
     for name, paint in (
         ("randomised_attack_mnist", paint_attack),
         ("mnist_randomised_certificate", paint_certified),
     ):
-        picture(name, partial(paint, rows=load(name)["rows"]))
+        drawn = draw(partial(paint, rows=load(name)["rows"]), height=4.2)
+        yield replace_file(IMAGES / f"{name}.svg", drawn)

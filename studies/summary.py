@@ -1,18 +1,16 @@
-"""The README's section of figures, made from the committed result files.
-
-python -m studies.summary
-"""
+"""What single studies found, as parts of pages (`studies.pages`)."""
 
 from studies.common import about, load, markdown, timed_ratio, where
-from studies.decided_page import decided, decided_attacks
 
 
 def percent(share: dict) -> str:
+    """Return a share with its 95 % interval and what it is of, in words."""
     low, high = share["ci95"]
     return f"{100 * share['value']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {share['total']}"
 
 
 def attacks() -> list[str]:
+    """Return what attacks leave of two codewords on MNIST."""
     result = load("mnist_two_codes")
     base, defended = result["clean_10000"]["base"], result["clean_10000"]["defended"]
     rows = {
@@ -68,6 +66,7 @@ def attacks() -> list[str]:
 
 
 def checks() -> list[str]:
+    """Return what is left under the checks, and their verdict."""
     result = load("mnist_checks")
     cost = result["cost"]
     red = [f"{c['id']} ({c['summary']})" for c in result["checks"] if c["status"] == "fail"]
@@ -101,20 +100,60 @@ def checks() -> list[str]:
     return [*lines, ""]
 
 
-def overhead() -> list[str]:
+def costs() -> list[str]:
+    """Return what the defence, its codebooks and thermometer codes cost."""
+    return "\n\n".join((_overhead(), _colour(), _medoids(), _thermometer())).splitlines()
+
+
+def _overhead() -> str:
     result = load("overhead")
     pgd, records = result["pgd20_defended_over_base"], result["records_and_report"]
-    return [
+    return (
         f"PGD-{pgd['steps']} on {pgd['images']} MNIST images takes "
         f"{timed_ratio(pgd['seconds']['defended'], pgd['seconds']['base'])} as long through the "
         "two-codeword defence as on the bare network; records and report take "
         f"{100 * records['share']:.1f} % of an evaluation "
-        f"(`studies/overhead.py`; {where(result)}).",
-        "",
-    ]
+        f"(`studies/overhead.py`; {where(result)})."
+    )
+
+
+def _colour() -> str:
+    result = load("colour_codebook")
+    return (
+        f"Ten colour codewords, radius 64/255, from {result['images']:,} CIFAR-10 images: "
+        f"about {about(result['cpu_seconds'])} s of CPU time, "
+        f"{result['peak_memory_mb'] / 1000:.2f} GB at most, the images included "
+        f"(`studies/colour_codebook.py`; {where(result)})."
+    )
+
+
+def _medoids() -> str:
+    result = load("kmedoids_colour")
+    found, density = result["rows"]["kmedoids"], result["rows"]["density"]
+    return (
+        f"300 colour medoids from the same images: about {about(found['seconds'])} s, "
+        f"{found['peak_memory_mb'] / 1000:.2f} GB at most; their cost on all pixels is "
+        f"{result['cost_above_larger_sample']:.2%} above that of a run on a ten times larger "
+        "sample. 300 density codewords, radius 16/255: about "
+        f"{about(density['seconds'])} s "
+        f"(`studies/kmedoids_colour.py`; {where(result)})."
+    )
+
+
+def _thermometer() -> str:
+    result = load("thermometer_speed")
+    seconds = (layout["seconds"] for layout in result["layouts"])
+    first, last = (timed_ratio(spent["art"], spent["ours"]) for spent in seconds)
+    return (
+        f"Thermometer codes, {result['levels']} levels, {result['images']} CIFAR-10 images: "
+        f"NCHW {first}, NHWC {last} as fast as ART's own `ThermometerEncoding` in the same run, "
+        "equal values "
+        f"(`studies/thermometer_speed.py`; {where(result)})."
+    )
 
 
 def certificates() -> list[str]:
+    """Return what enumeration certifies."""
     result = load("mnist_certificate")
     lines = [
         "The certificate by enumeration on the first 1,000 images, "
@@ -135,6 +174,7 @@ def certificates() -> list[str]:
 
 
 def free_pixels() -> list[str]:
+    """Return how many images enumeration has to give up."""
     result = load("mnist_free_pixels")
     lines = [
         "Images with more than b free pixels, of 10,000, as the papers' float rule counts them and "
@@ -157,48 +197,11 @@ def free_pixels() -> list[str]:
     return [*lines, f"(`studies/mnist_free_pixels.py`; {where(result)})", ""]
 
 
-def colour() -> list[str]:
-    result = load("colour_codebook")
-    return [
-        f"Ten colour codewords, radius 64/255, from {result['images']:,} CIFAR-10 images: "
-        f"about {about(result['cpu_seconds'])} s of CPU time, "
-        f"{result['peak_memory_mb'] / 1000:.2f} GB at most, the images included "
-        f"(`studies/colour_codebook.py`; {where(result)})."
-    ]
-
-
-def medoids() -> list[str]:
-    result = load("kmedoids_colour")
-    found, density = result["rows"]["kmedoids"], result["rows"]["density"]
-    return [
-        "",
-        f"300 colour medoids from the same images: about {about(found['seconds'])} s, "
-        f"{found['peak_memory_mb'] / 1000:.2f} GB at most; their cost on all pixels is "
-        f"{result['cost_above_larger_sample']:.2%} above that of a run on a ten times larger "
-        "sample. 300 density codewords, radius 16/255: about "
-        f"{about(density['seconds'])} s "
-        f"(`studies/kmedoids_colour.py`; {where(result)}).",
-    ]
-
-
-def thermometer() -> list[str]:
-    result = load("thermometer_speed")
-    seconds = (layout["seconds"] for layout in result["layouts"])
-    first, last = (timed_ratio(spent["art"], spent["ours"]) for spent in seconds)
-    return [
-        "",
-        f"Thermometer codes, {result['levels']} levels, {result['images']} CIFAR-10 images: "
-        f"NCHW {first}, NHWC {last} as fast as ART's own `ThermometerEncoding` in the same run, "
-        "equal values "
-        f"(`studies/thermometer_speed.py`; {where(result)}).",
-    ]
-
-
 def hardness() -> list[str]:
+    """Return how far budgets reach into the codes of data sets."""
     result = load("hardness")
     heads = ("data", "codebook", "eps", "median", "printed", "pixels that can change")
     return [
-        "",
         "How far a budget reaches into a data set's codes, median over test images of the "
         "exponent's share (1/d) log_k of the code images in reach, and the share of training "
         "pixels that can change their codeword:",
@@ -221,16 +224,3 @@ def _hardness_row(row: dict) -> tuple[str, ...]:
         str(printed or ""),
         f"{row['separability']['share_of_pixels_free']:.1%}",
     )
-
-
-def section() -> str:
-    """Return the Markdown."""
-    parts = (
-        attacks, checks, decided, decided_attacks, certificates, free_pixels, overhead, colour,
-        medoids, thermometer, hardness,
-    )  # fmt: skip
-    return "\n".join(line for part in parts for line in part())
-
-
-if __name__ == "__main__":
-    print(section())

@@ -1,12 +1,7 @@
-"""docs/reproduction.md, made from the committed tables of studies/results/tables.
+"""The committed tables of studies/results/tables, as part of docs/reproduction.md."""
 
-python -m studies.tables
-"""
-
-from pathlib import Path
 from typing import Any
 
-from art_disc.core.files import replace_file
 from art_disc.core.intervals import holm
 from art_disc.core.records import load_record
 from art_disc.core.records.protocols import ProtocolOutcome, ProtocolRow, ProtocolTableRecord
@@ -16,105 +11,6 @@ from art_disc.report.kinds.published import eps_words
 from studies.common import RESULTS
 
 TABLES = RESULTS / "tables"
-PAGE = Path(__file__).parents[1] / "docs" / "reproduction.md"
-
-INTRODUCTION = """# The papers' tables, run again
-
-`art-disc reproduce` without a name lists the tables and figures of Chen et al. 2018 and 2019, Panda
-et al. 2019 and Kyatham et al. 2020 that can be run again. One of them, on the data at hand:
-
-```
-art-disc reproduce chen2018-table3 --n-ex 200
-art-disc reproduce chen2018-table4 --setting disc_nat_pre --codes 10 300 --train-steps 500
-art-disc reproduce chen2019-figure1 --dataset mnist
-art-disc reproduce chen2018-table2 --method complete --sample random --n-ex 1000 --jobs 2
-art-disc reproduce panda2019-table5 --setting BNN-2b Full-2b
-art-disc reproduce kyatham2020-table7 --dataset mnist --setting A --checks standard
-```
-
-Networks are trained (or taken from the cache), each row is attacked, and our numbers are printed
-beside the published ones, with what differs. `--train-steps` and `--n-ex` choose the size; the same
-words go on with an interrupted run. TABLE.json, TABLE.md and the record of every row are in
-`runs/reproduce`.
-
-- *robust, printed* is the number in the paper. *papers' attack, ours* is their attack as their
-  published code has it, on our network: for defended networks Adam on gradient signs with a margin
-  loss, through the softened codebook, no random start; for undefended ones PGD with cross-entropy
-  from one random start. Theirs keeps the last iterate; here an example also counts as
-  broken if an earlier iterate broke it.
-- *worst of all, ours* counts an example only if none of our attacks broke it, with its 95 % Wilson
-  interval. Which attacks is said below each table.
-- *gain over base* compares that worst case with the undefended network's on the same images:
-  points, paired 95 % interval, and * where McNemar's exact p is below 0.05 after Holm's adjustment
-  for the number of rows of the table.
-
-- *worst white box, ours* leaves out transfer from the base and queries. Where it is above the worst
-  of all, the defence hides gradients from its own attacker, and the worst of all is the better
-  estimate, though still an upper one.
-
-The networks are smaller and the trainings shorter than the papers', so levels differ. Rows that are
-compared share network, base training, test images and budget; retrained ones had more epochs, and
-defended ones are attacked through more surrogates than their base, which has none.
-
-## Input bits and binarised networks (panda2019)
-
-The printed numbers of Panda et al. 2019 follow from one protocol, which their text does not state,
-and which is not a white box of what is deployed. Both are run, side by side (`--protocol`):
-
-- `paper`: attackers start from the image that the input's discretisation makes, at the centres of
-  its cells, add eps times the sign of the gradient once (FGSM), and the sum is discretised again.
-  Below half a cell (.1255 at 2 bits, .0314 at 4) no pixel leaves its cell: the network sees the
-  same image, and accuracy is that on clean images, whatever the network. At half a cell exactly
-  (32/255 at 2 bits) a step up leaves the cell and one down does not; above, at 2 bits, every pixel
-  moves by one cell, at .2 as at .3. On MNIST black pixels become .1255 before anything is added, so
-  that images lie outside the budget around the raw ones.
-- `raw`: a white box of all that predicts, from the raw image through the discretisation, whose
-  gradient is taken straight through. FGSM, then the per-example worst of FGSM and of the suite
-  `binarised` ([binarised networks](binarised.md)) with fewer steps and without its decision-based
-  attack: PGD, AutoPGD with two losses, Square and the attack on codes, on binarised networks
-  through several gradients of the signs at several temperatures. Networks of full precision meet
-  the same attacks.
-  This is the number to judge a network by; it is an upper estimate still.
-
-*free* says how much an attacker has to work with: the share of input values that reach a second
-code within the budget from where attackers start. At 8 bits the image is taken as it is, and both
-protocols are one. `bitdepth:bits=2,centred=true` is eq. (2) with codewords at the mean of each
-cell's grey levels; the tables take eq. (2) as printed.
-
-MNIST rows are of FCN2 (784-600x4-10), `--network fcn1` takes the wide one of the paper; CIFAR-10
-rows are of BinaryNet's network in small widths, binarised and real alike, where the paper compares
-unequal widths and optimisers. `panda2019-figure6` measures the first hidden layer before it is
-normalised. Figures 7 and 8 were not run here: the commands take CIFAR-100 or ImageNet of your own
-(`--data-dir`).
-
-## A purifier (kyatham2020)
-
-The classifiers A, B and C of Kyatham et al. 2020 stand behind an [LQ-VAE](purifiers.md). Every
-column says what its attacker knew; the paper's own columns do not know of the filter, but for table
-7:
-
-- *white box*: examples are made on the network itself: the plain classifier, or those trained
-  against FGSM or PGD. That theirs were made so too follows from what they left of adversarially
-  trained networks under DeepFool and CW.
-- *grey box* (tables 1 to 3): they are made on the plain classifier and then filtered. Whoever makes
-  them does not know that there is a filter, so it says nothing about one who does.
-- *black box* (tables 4 to 6): they are made on another classifier, `A/B` is A attacked by way of B.
-- *end to end* (table 7): the filter is known. *one step* is the paper's BPDA: FGSM along the soft
-  quantiser's gradient. *latent codes* drives the means across the thresholds towards a code that
-  the classifier gets wrong (`LatentCodeAttack`). *worst* is the per-example worst of these and of
-  PGD, AutoPGD with two losses and Square, through the soft quantiser, a blunter one, the tent and
-  identities. This is the number to judge the purifier by, and an upper estimate still.
-- *end to end*, of sampled inference: PGD with EOT (8 draws), each image scored by 20 fresh draws:
-  right where most are (*majority vote*), where all are (*worst draw*, an attacker who submits an
-  image up to 20 times), or with draws that are fixed and known (*fixed draws*).
-
-FGSM's 0.3 is on [0, 1] as printed; the published code adds it on [-1, 1], which is 0.15 here, so
-table 7 is run at 0.1, 0.15 and 0.3. It names no classifier: all three are run. Defense-GAN is
-printed alone. `--preset paper` takes the LQ-VAE of the text; the default, `code`, is that of the
-published code. `kyatham2020-figure3` counts the bits that CW's images flip, and beside them those
-of FGSM end to end. Tables 3 and 6 were not run here: the commands take CelebA's images of your own,
-cut to 64x64, one folder a class (`--data-dir`).
-"""
 
 HOW_TO_READ = [
     "Every number is what our attacks left, so an upper estimate; a gain can be the defence's, or",
@@ -226,13 +122,13 @@ def _twins(rows: list[ProtocolRow]) -> list[str]:
     ]
 
 
-def page() -> str:
+def lines() -> list[str]:
+    """Return what the rows say, and all tables."""
     records = [load_record(path) for path in sorted(TABLES.glob("*.json"))]
     tables = [record for record in records if isinstance(record, TableRecord)]
     protocols = [record for record in records if isinstance(record, ProtocolTableRecord)]
     said = [*conclusions(tables), *protocol_conclusions(protocols)]
-    lines = [line for record in records for line in (f"#{as_markdown(record)}", _made(record))]
-    return "\n".join([INTRODUCTION, *said, *lines]).rstrip() + "\n"
+    return [*said, *(line for r in records for line in (f"#{as_markdown(r)}", _made(r)))]
 
 
 def _made(record: Any) -> str:
@@ -241,11 +137,3 @@ def _made(record: Any) -> str:
         f"({where.created[:10]}, {where.platform}, {where.threads} thread, torch "
         f"{where.packages['torch']}, ART {where.packages['adversarial-robustness-toolbox']})\n"
     )
-
-
-def main() -> None:
-    print(replace_file(PAGE, page().encode()))
-
-
-if __name__ == "__main__":
-    main()

@@ -5,36 +5,28 @@ python -m studies.zoo_digits --column randdisc      that column alone; the other
 python -m studies.zoo_digits --attacks pgd,square   these rows alone; the others stay
 python -m studies.zoo_digits --binarised    a binarised network, alone and behind two bits, beside
                                         its real twin, in zoo_digits_binarised.json
-python -m studies.zoo_digits --docs     docs/attacks.md again, from these files and the table
 """
 
 import dataclasses
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import art_disc as ad
-from art_disc.attacks import ATTACKS
-from art_disc.attacks.zoo.discovery import LEFT_OUT
 from art_disc.cli.zoo import DEFENCES
-from art_disc.core.files import replace_file
 from art_disc.core.records.zoo import ZooRecord
 from art_disc.defences import parse_defence
-from art_disc.evaluation.zoo.matrix import attack_list, left_out_list, zoo_matrix
+from art_disc.evaluation.zoo.matrix import zoo_matrix
 from art_disc.networks import DigitsNet, fcn2
 from art_disc.report import as_text
-from art_disc.report.kinds.zoo import matrix
 from art_disc.training import trained
 from studies import common
 
-DOCS = Path(__file__).parents[1] / "docs" / "attacks.md"
 FILE = common.RESULTS / "zoo_digits.json"
 BINARISED = common.RESULTS / "zoo_digits_binarised.json"
 TWO_BITS = ("bitdepth:bits=2",)
 # both as published for MNIST; the matrix asks whether attacks run, so a few draws will do
 FEW = {"eot_samples": 2, "vote_samples": 4}
 COLUMNS = (*DEFENCES, "randdisc", "randmix")
-MARK = "<!-- made by python -m studies.zoo_digits --docs: {} -->"
 
 
 def main() -> None:
@@ -42,13 +34,9 @@ def main() -> None:
     parser.add_argument("--tier", default="smoke")
     parser.add_argument("--n-ex", type=int, default=16)
     parser.add_argument("--binarised", action="store_true", help="networks of signs")
-    parser.add_argument("--docs", action="store_true", help="write docs/attacks.md and stop")
     parser.add_argument("--column", action="append", choices=COLUMNS, help="repeatable; all")
     parser.add_argument("--attacks", metavar="NAMES", help="joined by commas; all")
     options = parser.parse_args()
-    if options.docs:
-        print(write_docs())
-        return
     import torch
 
     torch.set_num_threads(options.threads)
@@ -112,50 +100,6 @@ def merged(old: ZooRecord, new: ZooRecord) -> ZooRecord:
     ]
     made = dataclasses.replace(new.environment, commit=old.environment.commit)
     return dataclasses.replace(new, defences=defences, cells=tuple(cells), environment=made)
-
-
-def write_docs() -> Path:
-    """Write the generated parts of docs/attacks.md again."""
-    return replace_file(DOCS, page().encode())
-
-
-def page() -> str:
-    """Return docs/attacks.md with what is generated between its marks."""
-    # not those that are found: an attack whose package is absent cannot be
-    classes = LEFT_OUT.keys() | {spec.art for spec in ATTACKS.values() if spec.art}
-    parts = {
-        "attacks": f"{len(classes)} classes of ART are in this table or left out.\n\n"
-        f"{attack_list().markdown()}",
-        "left out": left_out_list().markdown(),
-        "matrix": shown(FILE),
-        **({"binarised": shown(BINARISED)} if BINARISED.is_file() else {}),
-    }
-    text = DOCS.read_text(encoding="utf-8")
-    for name, content in parts.items():
-        begin, end = MARK.format(name), MARK.format(f"end of {name}")
-        head, _, rest = text.partition(begin)
-        text = f"{head}{begin}\n\n{content}\n\n{end}{rest.partition(end)[2]}"
-    return text
-
-
-def shown(file: Path) -> str:
-    """Return a matrix with what it is of."""
-    record = ZooRecord.load(file)
-    return "\n\n".join((about(record), *(part.markdown() for part in matrix(record).parts)))
-
-
-def about(record: ZooRecord) -> str:
-    """Say what the matrix is of, and how many of its successes kept no budget."""
-    lowered = [cell for cell in record.cells if cell.status == "lowered"]
-    beyond = sum(map(record.beyond, lowered))
-    return (
-        f"{len(record.labels)} {record.dataset['name']}, a network trained by: "
-        f"{record.network['training']}; l_inf budget {record.eps:g} (in l2 the norm of a change by "
-        f"{record.eps:g} everywhere), tier {record.tier}. It shows what runs, and measures no "
-        f"robustness: of {len(lowered)} cells in which the accuracy fell, {beyond} are of attacks "
-        f"that take no budget and changed some value by more than {record.eps:g}. Times are of a "
-        "busy machine."
-    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+"""What the studies of binarised networks found, as parts of docs/binarised.md."""
+
+from studies.common import RESULTS, load, markdown, where
+from studies.summary import percent
+
+
+def attacked() -> list[str]:
+    """Return what is left of the networks of `studies.binarised_attacks`, and by which gradient."""
+    paths = sorted(RESULTS.glob("binarised_attacks_*.json"))
+    found = {
+        p.stem.removeprefix("binarised_attacks_").replace("_", " "): load(p.stem) for p in paths
+    }
+    parts = ("clean", "fgsm", "suite")
+    left = [
+        (name, f"{one['eps']:g}", *(percent(one["found"][part]) for part in parts))
+        for name, one in found.items()
+    ]
+    lines = markdown(("input", "eps", "clean", "one FGSM", "suite"), left)
+    for name, one in found.items():
+        by: dict[str, dict[str, str]] = {}
+        for row in one["found"]["attacks"]:
+            if row["surrogate"]:
+                through = row["surrogate"].removeprefix("identity+")
+                by.setdefault(through, {})[row["attack"]] = f"{100 * row['value']:.1f} %"
+        heads = list(dict.fromkeys(attack for cells in by.values() for attack in cells))
+        each = [(f"`{key}`", *(cells.get(a, "") for a in heads)) for key, cells in by.items()]
+        lines += markdown((f"{name}, through", *heads), each)
+    made = "; ".join(f"{name}: {where(one)}" for name, one in found.items())
+    return [*lines, f"(`studies/binarised_attacks.py`; {made})"]
+
+
+def verified() -> list[str]:
+    """Return what `studies.verified_binarised` proved, what attacks left, and what it says."""
+    found = load("verified_binarised/windows-200")
+    total = found["images"]
+    rows = []
+    for row in found["rows"]:
+        proved, left = (
+            f"{row[key]} ({100 * row[key] / total:.1f} %)" for key in ("certified", "attacks_leave")
+        )
+        counts = proved, str(row["falsified"]), str(row["undecided"]), left
+        rows.append((f"{row['eps']:g}", *counts, f"{row['seconds']:.0f}"))
+    heads = (
+        "eps",
+        "certified",
+        "falsified, with those wrong when clean",
+        "undecided",
+        "attacks leave",
+        "seconds in all",
+    )
+    last, settings = found["rows"][-1], found["attacks"]["settings"]
+    printed = [row["published"] for row in found["rows"]]
+    proved, left = (" and ".join(f"{row[key]} %" for row in printed) for key in ("verified", "pgd"))
+    return [
+        f"{100 * found['accuracy_10000']:.1f} % of all test images are right when clean. Of "
+        f"{total} images, drawn at random from the test set, one core, at most "
+        f"{found['seconds_an_image']:g} s an image:",
+        "",
+        *markdown(heads, rows),
+        f"At {last['eps']:g} the attack on codes ({settings['code_space.num_random_init']} starts, "
+        f"{settings['code_space.annealing']:,} random flips each), PGD, AutoPGD and Square "
+        f"together break {last['falsified_by_the_solver_alone']} images fewer than there are to "
+        "break, which a solver finds in a fraction of a second. For comparison only, networks, "
+        f"codes and training being others: Jia and Rinard verify {proved} where PGD leaves {left}.",
+        "",
+        f"(`studies/verified_binarised.py`; {where(found)})",
+    ]
+
+
+def cost() -> list[str]:
+    """Return the times of networks of signs, and how small their files are."""
+    found = load("binarised_cost")
+    rows = [
+        (
+            f"`{row['network']}`, {row['images']:,}",
+            *(f"{float(f'{row[kind]:.3g}'):,g}" for kind in ("latent", "signs", "int8")),
+        )
+        for row in found["milliseconds_of_networks"]
+    ]
+    size = {
+        (row["network"], row["binarization"]): f"{row['float'] / row['bits']:.1f}"
+        for row in found["files"]
+    }
+    return [
+        f"Milliseconds of a pass, one thread ({found['capability']}), least of several: with "
+        "latent weights, with signs alone (a file of bits that was loaded), and with int8:",
+        "",
+        *markdown(("network, images", "latent", "signs", "int8"), rows),
+        f"A file of bits is {size['fcn1', 'bnn']} (`fcn1`), {size['fcn2', 'bnn']} (`fcn2`) and "
+        f"{size['binarynet_cifar', 'bnn']} times (`binarynet_cifar`) smaller than the float file, "
+        f"{size['resnet20', 'bnn']} times for `resnet20`, a part of which is real; of `fcn2` as "
+        f"`xnor`, whose first layer is real, {size['fcn2', 'xnor']} times.",
+        "",
+        f"(`studies/binarised_cost.py`; {where(found)})",
+    ]

@@ -1,0 +1,97 @@
+"""What README and docs show of the committed result files.
+
+It stands between marks, each on a line of its own:
+
+    <!-- generated: NAME -->
+    <!-- end -->
+
+`python -m studies.pages`, which is `make pages`, makes all of it again, and the pictures of
+results; a test compares. To show something new, name a function here that returns lines of
+Markdown, and set its marks.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from art_disc.core.files import replace_file
+from studies import (
+    attacks_page,
+    binarised_page,
+    code_space_page,
+    decided_page,
+    randomised_page,
+    summary,
+    tables,
+)
+from studies.architecture import ROOT
+
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+BETWEEN = re.compile(r"^(<!-- generated: ([\w-]+) -->)$.*?^(<!-- end -->)$", re.M | re.S)
+MARK = re.compile(r"^<!-- (?:generated|end)\b", re.M)
+
+Part = Callable[[], Sequence[str]]
+
+PARTS: dict[str, Part] = {
+    "mnist-attacks": summary.attacks,
+    "mnist-checks": summary.checks,
+    "mnist-decided": decided_page.decided,
+    "mnist-decided-attacks": decided_page.decided_attacks,
+    "mnist-enumeration": summary.certificates,
+    "mnist-free-pixels": summary.free_pixels,
+    "costs": summary.costs,
+    "hardness": summary.hardness,
+    "reproduction": tables.lines,
+    "randomised-mnist": partial(randomised_page.attacked, "mnist"),
+    "randomised-cifar10": partial(randomised_page.attacked, "cifar10"),
+    "randomised-certified": randomised_page.certified,
+    "randomised-cost": randomised_page.cost,
+    "code-space-mnist": partial(code_space_page.tables, "code_space"),
+    "code-space-cifar10": partial(code_space_page.tables, "code_space_cifar10"),
+    "binarised-attacks": binarised_page.attacked,
+    "binarised-verified": binarised_page.verified,
+    "binarised-cost": binarised_page.cost,
+    "attacks": attacks_page.attacks,
+    "attacks-left-out": attacks_page.left_out,
+    "attacks-matrix": partial(attacks_page.matrix, "zoo_digits"),
+    "attacks-matrix-binarised": partial(attacks_page.matrix, "zoo_digits_binarised"),
+}
+
+
+def made_again(text: str, parts: dict[str, Part]) -> str:
+    """Return a page with all that stands between marks made anew.
+
+    Args:
+        text: Of the page.
+        parts: What may stand there, by name.
+
+    Raises:
+        ValueError: There is no such part, or a mark has no partner.
+    """
+
+    def made(found: re.Match) -> str:
+        begin, name, end = found.groups()
+        if name not in parts:
+            msg = f"expected a part that studies/pages.py names, got {name!r}"
+            raise ValueError(msg)
+        return "\n\n".join((begin, "\n".join(parts[name]()).strip(), end))
+
+    after, pairs = BETWEEN.subn(made, text)
+    if 2 * pairs != len(MARK.findall(text)):
+        msg = "expected an end behind each generated part before the next begins"
+        raise ValueError(msg)
+    return after
+
+
+def main() -> None:
+    for page in PAGES:
+        before = page.read_text(encoding="utf-8")
+        after = made_again(before, PARTS)
+        if after != before:
+            print(replace_file(page, after.encode()))
+    for picture in randomised_page.pictures():
+        print(picture)
+
+
+if __name__ == "__main__":
+    main()
