@@ -1,6 +1,9 @@
 """The tables of an evaluation's results, worded and sorted."""
 
+from collections.abc import Iterator
+
 from art_disc.core.records import KNOWLEDGE, VERDICTS, EvaluationRecord, Share
+from art_disc.report.document import Paragraph
 from art_disc.report.reading import (
     KNOWLEDGE_SHORT,
     budget,
@@ -50,14 +53,14 @@ def result_table(record: EvaluationRecord) -> Table:
 
 
 def certificate_table(record: EvaluationRecord) -> Table:
-    """For each certificate: eps, method, the counts, exact lower limit, what it assumes."""
+    """For each certificate: eps, method, the counts, exact lower limit."""
     return Table.of(
         "Certificates",
-        "Verdicts on the defended model, proved under what each assumes: robust accuracy lies "
+        "Verdicts on the defended model, proved under the assumptions below: robust accuracy lies "
         "between the certified share and that of examples not falsified. Those wrong when clean "
         "are among the falsified, or undecided where that is not clear. The lower limit is the "
         "exact one-sided 99% limit of the certified accuracy, for examples drawn independently.",
-        (*_CERTIFIED, "#Wrong when clean", "#Lower limit", "Assumes"),
+        (*_CERTIFIED, "#Wrong when clean", "#Lower limit"),
         (
             (
                 budget(record, found.eps),
@@ -65,12 +68,20 @@ def certificate_table(record: EvaluationRecord) -> Table:
                 *(_counted(found.count(verdict), len(found.verdicts)) for verdict in VERDICTS),
                 str(found.correct.count(False)) if found.correct else "not told",
                 lower_percent(found.lower_limit(0.99)) if found.verdicts else "not measured",
-                found.assumes,
             )
             for found in record.certificates
         ),
-        look="wide attacks assuming",
     )
+
+
+def assumptions(record: EvaluationRecord) -> Iterator[Paragraph]:
+    """Yield what the verdicts assume, once for all certificates that assume the same."""
+    sharing: dict[str, list[str]] = {}
+    for found in record.certificates:
+        sharing.setdefault(found.assumes, []).append(budget(record, found.eps))
+    for assumes, budgets in sharing.items():
+        at = f" at eps {', '.join(budgets)}" if len(sharing) > 1 else ""
+        yield Paragraph(assumes, title=f"What the verdicts{at} assume")
 
 
 def _counted(count: int, total: int) -> str:

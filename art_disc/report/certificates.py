@@ -5,7 +5,16 @@ from typing import Any
 
 from art_disc.core.records import VERDICTS, CertificateRecord, DivergenceRecord
 from art_disc.core.records.certificate import CertificateCurveRecord
-from art_disc.report.drawing import BLUE, GREEN, INK, SHADE, label_eps, new_axes
+from art_disc.report.drawing import (
+    BLUE,
+    GREEN,
+    INK,
+    SHADE,
+    label_eps,
+    new_axes,
+    one_label,
+    together,
+)
 from art_disc.report.reading import lower_percent, percent
 from art_disc.report.table import Cell, Content, Table
 
@@ -71,13 +80,20 @@ def curve_plot(record: CertificateCurveRecord, ax: Any = None) -> Any:
     clean = 100 * record.clean.value
     # without a change, what is right is certified
     at = [0.0, *(found.eps for found in record.certificates)]
-    certified = [clean, *(100 * found.certified_accuracy for found in record.certificates)]
-    unbroken = [clean, *(100 * found.unbroken for found in record.certificates)]
-    axes.fill_between(at, certified, unbroken, color=SHADE, label="undecided", linewidth=0)
+    ends = {
+        # 1 - 0.3 is not 0.7
+        name: [clean, *(round(100 * getattr(found, end), 9) for found in record.certificates)]
+        for name, end in {"not falsified": "unbroken", "certified": "certified_accuracy"}.items()
+    }
+    unbroken, certified = ends.values()
+    if certified != unbroken:
+        axes.fill_between(at, certified, unbroken, color=SHADE, label="undecided", linewidth=0)
     axes.axhline(clean, color=INK, linestyle=":", label="clean")
-    look = {"clip_on": False}
-    axes.plot(at, unbroken, color=BLUE, marker="v", linestyle="--", label="not falsified", **look)
-    axes.plot(at, certified, color=GREEN, marker="o", label="certified", **look)
+    looks = {"not falsified": (BLUE, "v", "--"), "certified": (GREEN, "o", "-")}
+    for names, line in together(ends).items():
+        colour, marker, dashes = looks[names[-1]]
+        look = {"color": colour, "marker": marker, "linestyle": dashes, "clip_on": False}
+        axes.plot(at, line, label=one_label(names), **look)
     label_eps(axes, "accuracy (%)")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=10)
     return axes

@@ -14,7 +14,9 @@ from art_disc.report.drawing import (
     PURPLE,
     Drawing,
     error_band,
+    one_label,
     over_eps,
+    together,
 )
 from art_disc.report.reading import (
     budget,
@@ -26,6 +28,8 @@ from art_disc.report.reading import (
 )
 
 Line = dict[float, Share]
+# not yet broken, and the loss, after each step
+StepLine = tuple[list[Share], tuple[float, ...]]
 
 # its interval alone is drawn, or nothing is legible
 _HEADLINE = "defended, worst of all"
@@ -85,9 +89,9 @@ def accuracy_plot(record: EvaluationRecord) -> Drawing | None:
 
 def _paint_budgets(figure: Any, *, lines: dict[str, Line], grey_levels: bool) -> None:
     axes = figure.add_subplot()
-    for label, line in lines.items():
-        colour, marker, dashes = _LOOKS[label]
-        headline = label == _HEADLINE
+    for names, line in together(lines).items():
+        headline = _HEADLINE in names
+        colour, marker, dashes = _LOOKS[_HEADLINE if headline else names[0]]
         if headline:
             error_band(axes, list(line), list(line.values()), colour, alpha=0.18)
         axes.plot(
@@ -99,7 +103,7 @@ def _paint_budgets(figure: Any, *, lines: dict[str, Line], grey_levels: bool) ->
             # larger, so that it shows under the curve that it coincides with
             markersize=9 if headline else 5.5,
             linewidth=2.2 if headline else 1.6,
-            label=label,
+            label=one_label(names),
             # markers on the frame (0% and 100%) stay whole
             clip_on=False,
         )
@@ -134,10 +138,11 @@ def step_plot(record: EvaluationRecord) -> Drawing | None:
     rows = _step_rows(record)
     if not rows:
         return None
-    shown, left = rows[:_STEP_LINES], len(rows) - _STEP_LINES
+    lines = together({_step_label(row): _step_line(row) for row in rows})
+    shown = dict(list(lines.items())[:_STEP_LINES])
     at = budget(record, rows[0].eps)
-    numbers = "; ".join(_numbers(row) for row in shown)
-    loss = any(row.loss_by_step for row in shown)
+    numbers = "; ".join(_numbers(names, *line) for names, line in shown.items())
+    loss = any(losses for _, losses in shown.values())
     caption = (
         f"White-box attacks at eps {at}: share of the attacked examples that no iterate so far "
         "broke. A curve that still falls at its end asks for more steps; restarts follow each "
@@ -146,11 +151,11 @@ def step_plot(record: EvaluationRecord) -> Drawing | None:
     )
     if loss:
         caption += " Below: mean cross-entropy at each step."
-    if left > 0:
-        caption += f" The strongest {_STEP_LINES} of {len(rows)}."
-    paint = partial(_paint_steps, rows=shown, loss=loss)
+    if len(lines) > _STEP_LINES:
+        caption += f" The strongest {_STEP_LINES} of {len(lines)}."
+    paint = partial(_paint_steps, lines=shown, loss=loss)
     alt = f"Line plot of accuracy over attack steps. {numbers}."
-    return Drawing(paint, alt, caption, height=6.2 if loss else 4.4)
+    return Drawing(paint, alt, caption, height=5.6 if loss else 4.4)
 
 
 def _step_label(row: AttackOutcome) -> str:
@@ -160,28 +165,35 @@ def _step_label(row: AttackOutcome) -> str:
     return f"{row.attack} ({through}{asked})"
 
 
-def _numbers(row: AttackOutcome) -> str:
-    first, last = (row.by_step[i] / len(row.correct) for i in (0, -1))
-    return f"{_step_label(row)}: {first:.1%} after step 1, {last:.1%} after step {len(row.by_step)}"
+def _step_line(row: AttackOutcome) -> StepLine:
+    return [Share(left, len(row.correct)) for left in row.by_step], row.loss_by_step
 
 
-def _paint_steps(figure: Any, *, rows: tuple[AttackOutcome, ...], loss: bool) -> None:
+def _numbers(names: tuple[str, ...], shares: list[Share], _: tuple[float, ...]) -> str:
+    first, last = shares[0].value, shares[-1].value
+    who = ", ".join(names)
+    return f"{who}: {first:.1%} after step 1, {last:.1%} after step {len(shares)}"
+
+
+def _paint_steps(figure: Any, *, lines: dict[tuple[str, ...], StepLine], loss: bool) -> None:
     if loss:
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         below.set(xlabel="step", ylabel="mean cross-entropy")
     else:
         axes, below = figure.add_subplot(), None
         axes.set_xlabel("step")
-    for row, (colour, dashes) in zip(rows, _STEP_LOOKS, strict=False):
+    strongest, _ = next(iter(lines.values()))
+    error_band(axes, range(1, len(strongest) + 1), strongest, _STEP_LOOKS[0][0])
+    for (names, (shares, losses)), (colour, dashes) in zip(
+        lines.items(), _STEP_LOOKS, strict=False
+    ):
         look = {"color": colour, "linestyle": dashes, "linewidth": 1.7}
-        steps = range(1, len(row.by_step) + 1)
-        shares = [100 * left / len(row.correct) for left in row.by_step]
-        axes.plot(steps, shares, label=_step_label(row), clip_on=False, **look)
-        if row is rows[0]:
-            counted = [Share(left, len(row.correct)) for left in row.by_step]
-            error_band(axes, steps, counted, colour)
-        if below is not None and row.loss_by_step:
-            below.plot(range(1, len(row.loss_by_step) + 1), row.loss_by_step, **look)
+        # of one step there is no line
+        look["marker"] = "o" if len(shares) == 1 else ""
+        left = [100 * share.value for share in shares]
+        axes.plot(range(1, len(left) + 1), left, label=one_label(names), clip_on=False, **look)
+        if below is not None and losses:
+            below.plot(range(1, len(losses) + 1), losses, **look)
     axes.set(ylim=(0, 100), ylabel="not yet broken (%)")
     axes.xaxis.get_major_locator().set_params(integer=True)
     figure.legend(loc="outside lower center", ncols=2, fontsize=9)

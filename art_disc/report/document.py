@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import ClassVar, Self
 
 from art_disc.core.showing import Shown
@@ -107,6 +108,12 @@ class Section(Shown):
     def id(self) -> str:
         """The heading's anchor."""
         return self.title.lower().replace(" ", "-")
+
+    @property
+    def rows(self) -> Iterable[tuple[bool, tuple[Part, ...]]]:
+        """Parts that follow each other, and whether they are plots, which stand side by side."""
+        for plots, group in groupby(self.parts, lambda part: part.shape == "drawing"):
+            yield plots, tuple(group)
 
 
 @dataclass(frozen=True, slots=True)

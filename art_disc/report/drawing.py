@@ -2,17 +2,19 @@
 
 import base64
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from art_disc.core.errors import MissingExtraError
 from art_disc.core.records.base import Share
 from art_disc.report.document import Part
+
+T = TypeVar("T")
 
 INK, GRID, SHADE = "#1f2933", "#d5dae0", "#eef1f4"
 # Okabe and Ito's colours, told apart with any colour vision; each also has its own marker.
@@ -147,6 +149,28 @@ def error_band(
     limits = {share: share.interval for share in set(shares)}
     low, high = 100 * np.array([limits[share] for share in shares]).T
     axes.fill_between(at, low, high, color=colour, alpha=alpha, linewidth=0)
+
+
+def together(lines: Mapping[str, T]) -> dict[tuple[str, ...], T]:
+    """Give lines that are equal one entry under all their names: drawn, one would hide the others.
+
+    >>> together({"a": [1, 2], "b": [3, 4], "c": [1, 2]})
+    {('a', 'c'): [1, 2], ('b',): [3, 4]}
+    """
+    groups: list[tuple[list[str], T]] = []
+    for name, line in lines.items():
+        for names, known in groups:
+            if known == line:
+                names.append(name)
+                break
+        else:
+            groups.append(([name], line))
+    return {tuple(names): line for names, line in groups}
+
+
+def one_label(names: Sequence[str]) -> str:
+    """Return the entry of a legend for lines that are drawn as one."""
+    return "\n= ".join(names)
 
 
 def label_eps(axes: Any, ylabel: str) -> None:

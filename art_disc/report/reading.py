@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,11 @@ MODEL_WORDS = {
     "frozen": "twin with frozen draws",
 }
 NORM_WORDS = {"inf": "l-inf", "2": "l2"}
+
+# a defence's line: its class, the codebook's with its settings, k, fingerprint, perhaps a file
+_CODEBOOK = re.compile(
+    r"^(\w+\()(\w+)\(.*\), k=(\d+), codewords='([0-9a-f]{12})[0-9a-f]*'(?:, file=.*)?\)$"
+)
 
 
 def white_box(record: EvaluationRecord) -> tuple[str, ...]:
@@ -120,6 +126,17 @@ def first(words: Sequence[str], most: int, between: str = ", ") -> str:
     """
     more = f" and {len(words) - most} more" if len(words) > most else ""
     return between.join(words[:most]) + more
+
+
+def short_defence(line: str) -> str:
+    """Shorten a defence's line to its codebook's class, k and twelve digits of the fingerprint.
+
+    Lines of defences without one stay as they are.
+
+    >>> short_defence("Disc(Density(n_codes=2, radius=0.6), k=2, codewords='0123456789abcdef')")
+    "Disc(Density, k=2, codewords='0123456789ab')"
+    """
+    return _CODEBOOK.sub(r"\1\2, k=\3, codewords='\4')", line)
 
 
 def show_setting(value: Any) -> str:

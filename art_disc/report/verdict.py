@@ -1,11 +1,11 @@
 """The verdict of the checks, the table of the checks, and what a reader must know beside them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from art_disc.core.records import AttackOutcome, CheckResult, EvaluationRecord
-from art_disc.report.document import Banner, Notice
+from art_disc.report.document import Banner, Notice, Part
 from art_disc.report.reading import budget, clean_share, first, white_box
-from art_disc.report.table import Cell, Row, Table, row
+from art_disc.report.table import Cell, Folded, Row, Table, row
 
 # A symbol and a word beside each colour: colour alone tells nothing to many readers and printers.
 SYMBOLS = {"flawed": "\u2716", "incomplete": "\u25d0", "complete": "\u2713", "unchecked": "?"}
@@ -65,17 +65,26 @@ def _ids(record: EvaluationRecord, status: str) -> str:
     return ", ".join(check.id for check in record.checks if check.status == status)
 
 
-def check_table(record: EvaluationRecord) -> Table:
-    """Return the table of checks in their order."""
+def check_tables(record: EvaluationRecord) -> list[Part]:
+    """Return a table of the checks that did not pass, and a folded one of those that did."""
     count = {s: sum(check.status == s for check in record.checks) for s in STATUS_SYMBOLS}
-    return Table.of(
-        "Checks",
-        f"{_checks(record)} of the evaluation: {count['fail']} failed, {count['not run']} not run, "
-        f"{count['pass']} passed. Example ids are those of the data set's test split.",
-        ("Check", "Status", "Looks at", "What was found", "Examples", "Tier"),
-        map(_row, record.checks),
-        look="wide attacks checks",
+    open_ones = [check for check in record.checks if check.status != "pass"]
+    passed = [check for check in record.checks if check.status == "pass"]
+    told = f"{count['fail']} failed, {count['not run']} not run, {count['pass']} passed"
+    shown = _table(
+        "Checks that did not pass",
+        f"{_checks(record)} of the evaluation: {told}. Example ids are those of the data set's "
+        "test split.",
+        open_ones,
     )
+    kept = _table("Checks that passed", "What the checks that passed found", passed)
+    title = f"{len(passed)} of {_checks(record)} passed: what they found"
+    return [*([shown] if shown else []), *([Folded(title, kept)] if kept else [])]
+
+
+def _table(label: str, caption: str, checks: Sequence[CheckResult]) -> Table:
+    heads = ("Check", "Status", "Looks at", "What was found", "Examples", "Tier")
+    return Table.of(label, caption, heads, map(_row, checks), look="wide attacks checks")
 
 
 def _row(check: CheckResult) -> Row:

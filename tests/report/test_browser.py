@@ -2,7 +2,7 @@
 
 import json
 import re
-from html import unescape
+from html import escape, unescape
 
 import numpy as np
 import pytest
@@ -83,7 +83,9 @@ def opened(request, tmp_path_factory, make):
     """A page of each kind, written once, and what a browser sees of it."""
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "evaluation":
-        page = write_report(make.rich(), folder, pictures=make.pictures())
+        statuses = {1: "pass", 10: "not run", 3: "fail", 5: "not run"}
+        checks = tuple(make.check(*pair) for pair in statuses.items())
+        page = write_report(make.rich(checks=checks), folder, pictures=make.pictures())
     else:
         page = write_report(make.sweep(), folder)
     return request.param, folder, page, look(folder, page, 1200)
@@ -118,14 +120,14 @@ def numbers(column):
 
 def test_tables_sort_at_a_click_and_come_back(opened):
     kind, _, _, seen = opened
-    name, column = {"evaluation": ("Checks", 0), "sweep": ("All cells", 7)}[kind]
+    name, column = {"evaluation": ("Checks that did not pass", 0), "sweep": ("All cells", 7)}[kind]
     order = [state for state, _ in seen["sorted"][name][column]]
     assert order == ["none", "ascending", "descending", "none"]
     before, up, down, after = (cells for _, cells in seen["sorted"][name][column])
     assert before == after
     assert up != down
     if kind == "evaluation":
-        assert up == ["C1", "C3", "C5", "C10"] == down[::-1], "by number, not by letter"
+        assert up == ["C3", "C5", "C10"] == down[::-1], "by number, not by letter"
     else:
         assert numbers(up) == sorted(numbers(up)) == numbers(down)[::-1]
         assert len(numbers(up)) == 6
@@ -177,3 +179,63 @@ def test_the_screenshot_shows_every_plot(opened):
     assert len(plots) == {"evaluation": 3, "sweep": 2}[kind]
     for _, _, *box in plots:
         assert colours(picture, *box) > 50, "blank plot"
+
+
+def in_frame(folder, page, width, script, shot=None):
+    """Open a page in a frame of a width that no window may have; return what a script says of it.
+
+    The script sees the page as `inner`, and gives a value.
+    """
+    source = page.read_text(encoding="utf-8")
+    lifted = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", source)
+    copy = folder / "frame.html"
+    style = f"border: 0; width: {width}px; height: 12000px"
+    copy.write_text(
+        f'<body style="margin: 0"><iframe style="{style}" srcdoc="{escape(lifted)}"></iframe>'
+        "<script>onload = () => {const inner = document.querySelector('iframe').contentDocument;"
+        f"document.body.dataset.seen = JSON.stringify({script});}}</script>"
+    )
+    options = ["--dump-dom"] if shot is None else [f"--screenshot={shot}"]
+    dump, _ = chromium(folder, copy, f"--window-size={max(width, 500)},12000", *options)
+    found = re.search(r'data-seen="([^"]*)"', dump)
+    return json.loads(unescape(found.group(1))) if found else None
+
+
+BOXES = """[...inner.querySelectorAll(".scroll")].filter((e) => e.checkVisibility()).map((e) => {
+  const r = e.getBoundingClientRect();
+  if (LEFT) e.scrollLeft = e.scrollWidth;
+  return [r.x, r.y, r.width, r.height, e.scrollWidth - e.clientWidth];
+})"""
+
+
+def test_tables_that_scroll_say_so_on_a_phone(tmp_path, make, unpainted):
+    from PIL import Image
+
+    page = write_report(make.rich(), tmp_path, pictures=make.pictures())
+    boxes = in_frame(tmp_path, page, 390, BOXES.replace("LEFT", "0"))
+    scrolled = [box for box in boxes if box[4] > 20]
+    assert 3 < len(scrolled) < len(boxes), "some fit, some do not"
+    for moved in ("0", "1"):
+        shot = tmp_path / f"{moved}.png"
+        in_frame(tmp_path, page, 390, BOXES.replace("LEFT", moved), shot)
+        with Image.open(shot) as opened_shot:
+            picture = np.asarray(opened_shot.convert("L"))
+        for x, y, width, _, more in boxes:
+            # where no word stands: at either end of the line above the caption
+            row = picture[round(y) + 2, round(x) : round(x + width)]
+            left, right = row[0] < 220, row[-1] < 220
+            if more > 20:
+                assert (left, right) == ((False, True), (True, False))[int(moved)]
+            elif more == 0:
+                assert (left, right) == (False, False)
+
+
+@pytest.mark.parametrize(("width", "beside"), [(1280, True), (390, False)])
+def test_two_plots_stand_side_by_side_where_there_is_room(tmp_path, make, width, beside):
+    page = write_report(make.rich(), tmp_path)
+    script = """[...inner.querySelectorAll(".plots")].map((e) => [...e.querySelectorAll("img")]
+      .map((i) => [i.getBoundingClientRect().x, i.getBoundingClientRect().y]))"""
+    pair, alone = in_frame(tmp_path, page, width, script)
+    assert len(alone) == 1
+    (left, above), (right, below) = pair
+    assert (left < right, above == below) == (beside, beside)

@@ -62,6 +62,20 @@ def test_the_plot_alone_says_what_it_shows(curve):
     assert sorted(words) == ["certified", "clean", "not falsified", "undecided"]
 
 
+def test_where_all_is_decided_there_is_one_line(make):
+    # 1 - 3 / 10 is not 7 / 10
+    one = make.certificate(
+        verdicts=("certified",) * 28 + ("falsified",) * 12,
+        reasons=("",) * 40,
+        correct=(True,) * 40,
+    )
+    axes = curve_plot(CertificateCurveRecord((one,), 1.0, one.environment))
+    words = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert words == ["clean", "not falsified\n= certified"]
+    assert len(axes.lines) == len(words)
+    assert not axes.collections, "nothing is shaded"
+
+
 def test_the_page_tells_counts_and_what_was_carried(show, curve):
     page = show(curve)
     rows = {row[0]: row for row in page.rows}

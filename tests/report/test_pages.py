@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from art_disc.core.intervals import wilson_interval
+from art_disc.report.kinds.evaluation import NO_CHECKS
 
 
 def told(share):
@@ -19,7 +20,7 @@ def told(share):
 def test_the_verdict_comes_first_and_holds_the_record_s_counts(show, record, make):
     page = show(record)
     clean = (told(record.clean("base")), told(record.clean()))
-    assert page.text.index("Verdict") < page.text.index("Checks") < page.text.index("18 of 40")
+    assert page.text.index(NO_CHECKS) < page.text.index("18 of 40")
     assert page.rows[1] == ("Clean accuracy", *clean)
     for row, eps in zip(page.rows[2:4], (make.small, make.large), strict=True):
         assert row[1:] == (told(record.worst(eps, model="base")), told(record.worst(eps)))
@@ -78,7 +79,7 @@ def test_skipped_and_failed_rows_are_last_and_told_near_the_top(show, make):
     assert [row[0] for row in page.rows[at + 1 : at + 4]] == ["pgd", "square", "deepfool"]
     assert page.rows[at + 2][-1] == "failed: MemoryError: 12 GiB"
     assert page.rows[at + 3][1] == ""
-    top = page.text[: page.text.index("Checks")]
+    top = page.text[: page.text.index(NO_CHECKS)]
     assert "1 of 3 attack runs failed." in top
     assert "MemoryError: 12 GiB" in top
     assert "1 of 3 attack runs skipped." in top
@@ -92,7 +93,7 @@ def test_many_failures_are_counted_not_all_told(show, make):
 def test_an_interrupted_run_says_so_first(show, interrupted, record):
     banner = "Interrupted: incomplete - only finished rows are shown"
     page = show(interrupted)
-    assert banner in page.text[: page.text.index("Checks")]
+    assert banner in page.text[: page.text.index(NO_CHECKS)]
     assert "The defended model was not attacked at eps 0.3 (76.5/255)." in page.text
     assert page.rows[3][1:] == ("not measured", "not measured")
     assert banner not in show(record).text
@@ -200,7 +201,7 @@ def test_colour_codebooks_are_a_strip_and_pictures_have_four_rows(show, make):
     record = make.record(histogram=channels, codebook={"name": "k", "codewords": words})
     page = show(record, pictures=make.pictures(4, channels=3))
     alts = [image["alt"] for image in page.of("img")]
-    assert "strip with the 21 codewords as colours" in alts[1]
+    assert "strip with the 21 codewords as colours" in alts[-1]
     assert len(alts) == 2 + 4 * 4
     assert "Example 101, adversarial: label 1, predicted 2" in alts
     assert "(0, 127.5, 255)" in page.text
@@ -273,8 +274,53 @@ def test_certificates_stand_beside_the_attacks(show, make):
     assert page.row_of(name)[2].endswith("18 of 40")
     row = next(row for row in page.rows if "enumeration" in row)
     assert row[2:6] == ("18 (45.0%)", "20 (50.0%)", "2 (5.0%)", "not told")
-    assert row[-1] == certificate.assumes
+    assert row[-1] == "26.78%"
     assert "certificates here are wrong" not in page.text
+
+
+def test_what_certificates_assume_is_said_once(show, make):
+    same = [make.certificate(eps=eps) for eps in (0.01, 0.02)]
+    text = show(make.record(certificates=tuple(same))).text
+    assert text.count(same[0].assumes) == 1
+    assert f"What the verdicts assume {same[0].assumes}" in text
+    other = make.certificate(eps=0.03, assumes="the 8-bit grid")
+    text = show(make.record(certificates=(*same, other))).text
+    assert text.count(same[0].assumes) == 1
+    assert "What the verdicts at eps 0.01 (2.55/255), 0.02 (5.1/255) assume l-inf" in text
+    assert "What the verdicts at eps 0.03 (7.65/255) assume the 8-bit grid" in text
+
+
+def test_what_was_found_stands_near_the_top(show, make):
+    page = show(make.rich(), pictures=make.pictures())
+    order = [a["aria-labelledby"] for tag, a in page.attributes if tag == "section"]
+    assert order[:5] == [
+        *("verdict", "checks", "accuracy-over-eps-and-attack-steps", "examples"),
+        "accuracy-under-attack",
+    ]
+    # the long table of what passed is opened at a click
+    folded = page.text.index("2 of 4 standard checks passed: what they found")
+    assert page.text.index("measured 0.3 against 1") < folded
+    assert folded < page.text.index("measured 0.10 against 1")
+
+
+def test_sections_are_listed_and_lead_somewhere(show, make):
+    page = show(make.rich(), pictures=make.pictures())
+    places = [a["aria-labelledby"] for tag, a in page.attributes if tag == "section"]
+    assert [a["href"] for a in page.of("a")] == [f"#{place}" for place in places]
+    assert len(places) > 8
+
+
+def test_the_first_line_says_a_codebook_in_short(show, make):
+    line = "PixelDiscretization(DensityCodebook(n_codes=3, metric='l2'), k=3, codewords='{}'{})"
+    full = "0123456789abcdef"
+    defences = line.format(full, ""), line.format(full, ", file='b.npz'"), "JpegCompression(75)"
+    page = show(make.record(defences=defences))
+    first = page.text[: page.text.index("Verdict")]
+    assert first.count("PixelDiscretization(DensityCodebook, k=3, codewords='0123456789ab')") == 2
+    assert "JpegCompression(75)" in first
+    assert full not in first
+    assert "n_codes=3, metric='l2'" in page.row_of("Defence")[1]
+    assert full in page.row_of("Defence")[1]
 
 
 def test_an_attack_that_breaks_a_certified_example_is_told_first(show, make):
@@ -282,6 +328,6 @@ def test_an_attack_that_breaks_a_certified_example_is_told_first(show, make):
     rows = (make.outcome("pgd", range(1, 9), wrong=()),)
     page = show(make.record(outcomes=rows, certificates=(certificate,)))
     told = "8 certified examples were broken: the certificates here are wrong."
-    assert told in page.text[: page.text.index("Checks")]
+    assert told in page.text[: page.text.index(NO_CHECKS)]
     assert "#101 at eps 0.3 (76.5/255), #102" in page.text
     assert "and 3 more" in page.text

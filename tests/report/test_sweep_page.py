@@ -75,7 +75,7 @@ def test_every_cell_has_a_row_and_the_rest_a_reason(show, swept):
     assert rows[6][7:] == ("", "", "", "", "✖ failed: MemoryError: 12 GiB")
     reasons = [row for row in page.rows if len(row) == 8 and row[-1] in ("MemoryError: 12 GiB",)]
     assert [row[0] for row in reasons] == ["✖ failed"]
-    assert "1 of 8 cells failed." in page.text[: page.text.index("Result")]
+    assert "1 of 8 cells failed." in page.text[: page.text.index("Clean accuracy, then")]
 
 
 def test_the_ledger_adds_up(show, swept):
@@ -88,7 +88,10 @@ def test_the_ledger_adds_up(show, swept):
 def test_what_was_not_run_is_told_first(show, swept):
     cut = dataclasses.replace(swept, cells=swept.cells[:3], complete=False)
     page = show(cut)
-    assert "Interrupted: 5 of 8 cells were not run." in page.text[: page.text.index("Result")]
+    assert (
+        "Interrupted: 5 of 8 cells were not run."
+        in page.text[: page.text.index("Clean accuracy, then")]
+    )
     rows = {row[0]: row[1] for row in page.rows if len(row) == 2}
     assert (rows["done"], rows["not run yet"], rows["planned"]) == ("3", "5", "8")
 

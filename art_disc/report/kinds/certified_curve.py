@@ -6,7 +6,18 @@ from typing import Any
 from art_disc.core.records.base import Share
 from art_disc.core.records.certificate import CertifiedCurve
 from art_disc.report.document import Document, Paragraph, Section
-from art_disc.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing, error_bars, over_eps
+from art_disc.report.drawing import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    PURPLE,
+    Drawing,
+    error_bars,
+    one_label,
+    over_eps,
+    together,
+)
 from art_disc.report.reading import line_words, lower_percent, percent
 from art_disc.report.table import Cell, Content, Table, number_cell
 from art_disc.report.views import View, settings_section
@@ -104,16 +115,15 @@ def _summary(record: CertifiedCurve) -> dict[str, Any]:
 def _paint(figure: Any, *, record: CertifiedCurve) -> None:
     axes = figure.add_subplot()
     axes.axhline(100 * record.clean / record.total, color=INK, linestyle=":", label="clean")
-    for bound in record.bounds:
-        colour, marker, dashes, label = _LOOKS[bound]
-        line = record.line(bound)
+    lines = {b: [(p.eps, 100 * p.share) for p in record.line(b)] for b in record.bounds}
+    for bounds, line in together(lines).items():
+        colour, marker, dashes, _ = _LOOKS[bounds[0]]
         axes.plot(
-            [p.eps for p in line],
-            [100 * p.share for p in line],
+            *zip(*line, strict=True),
             color=colour,
             marker=marker,
             linestyle=dashes,
-            label=label,
+            label=one_label([_LOOKS[bound][-1] for bound in bounds]),
             clip_on=False,
         )
     if record.attacked:

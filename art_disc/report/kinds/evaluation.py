@@ -16,13 +16,14 @@ from art_disc.report.reading import (
     in_unit_range,
     knowledge_there,
     network_name,
+    short_defence,
     training_line,
 )
 from art_disc.report.summary import evaluation_summary
 from art_disc.report.table import Folded
 from art_disc.report.verdict import (
     banner,
-    check_table,
+    check_tables,
     headlines,
     notices,
     unfinished,
@@ -38,38 +39,36 @@ NO_CHECKS = (
 
 
 def _document(record: EvaluationRecord, pictures: Pictures | None = None) -> Document:
-    examples = example_table(record)
+    examples, steps = example_table(record), step_plot(record)
     strip = make_strip(pictures, grey_levels=in_unit_range(record)) if pictures else None
     return Document.of(
         f"Evaluation on {dataset_name(record)}",
-        ", ".join((network_name(record), *record.defences)),
+        ", ".join((network_name(record), *map(short_defence, record.defences))),
         Section.of("Verdict", banner(record), *notices(record)),
-        Section.of("Checks", check_table(record) or Paragraph(NO_CHECKS)),
+        Section.of("Checks", *(check_tables(record) or [Paragraph(NO_CHECKS)])),
         Section.of(
-            "Accuracy under attack",
+            "Accuracy over eps and attack steps" if steps else "Accuracy over eps",
             *(Paragraph(line, look="headline") for line in headlines(record)),
-            accuracy_tables.result_table(record),
-            _subject(record),
-        ),
-        Section.of(
-            "Accuracy over eps",
             accuracy_plot(record) or Paragraph("No attack finished, so there is no curve."),
-            accuracy_tables.knowledge_table(record),
+            steps,
         ),
-        Section.of("Accuracy over attack steps", step_plot(record)),
+        Section.of("Examples", strip),
+        Section.of("Accuracy under attack", accuracy_tables.result_table(record)),
+        Section.of(
+            "Model and attackers", accuracy_tables.knowledge_table(record), _subject(record)
+        ),
         Section.of(
             "Which attack broke what",
             breaker_table(record),
             examples and Folded("Example by example", examples),
         ),
-        Section.of("Certificates", accuracy_tables.certificate_table(record)),
-        Section.of("Pixels and codewords", pixel_plot(record)),
-        Section.of("Examples", strip),
         Section.of(
-            "All attacks",
-            attacks.attack_table(record) or Paragraph("No attack was run."),
-            _known(record),
+            "Certificates",
+            accuracy_tables.certificate_table(record),
+            *accuracy_tables.assumptions(record),
         ),
+        Section.of("Pixels and codewords", pixel_plot(record)),
+        Section.of("All attacks", attacks.attack_table(record) or Paragraph("No attack was run.")),
         Section.of(
             "Settings and cost",
             attacks.budget_table(record),
@@ -88,12 +87,8 @@ def _subject(record: EvaluationRecord) -> Facts:
     ]
     if record.reference:
         rows.append(("Reference", str(record.reference.get("name") or "unnamed network")))
-    return Facts((("What was evaluated", tuple(rows)),))
-
-
-def _known(record: EvaluationRecord) -> Facts:
-    words = tuple((word, KNOWLEDGE_WORDS[word]) for word in knowledge_there(record))
-    return Facts((("What the attacker knew", words),))
+    known = tuple((word, KNOWLEDGE_WORDS[word]) for word in knowledge_there(record))
+    return Facts((("What was evaluated", tuple(rows)), ("What the attacker knew", known)))
 
 
 def _facts(record: EvaluationRecord) -> Facts:
