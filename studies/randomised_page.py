@@ -8,12 +8,17 @@ from typing import Any
 
 from art_disc.core.files import replace_file
 from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, draw
+from art_disc.reproduction import published_randomised
 from studies.architecture import ROOT
 from studies.common import load, markdown, where
 
 IMAGES = ROOT / "docs" / "images"
 # Zhang, Liang 2019, section 5.1
-PUBLISHED = {("none", 0.1): "12 %", ("RandDisc", 0.1): "94.4 %"}
+PUBLISHED = {
+    (row.defence, row.eps): f"{row.value:g} %"
+    for row in published_randomised("text")
+    if (row.dataset, row.base, row.metric) == ("mnist", "natural", "robust")
+}
 
 
 def share(count: dict[str, Any]) -> str:
@@ -38,10 +43,10 @@ def papers(row: dict[str, Any]) -> dict[str, Any] | None:
 def attacked(dataset: str) -> list[str]:
     """Return what attacks leave of a data set's defences, and by which attacks."""
     found = load(f"randomised_attack_{dataset}")
-    rows = []
+    rows, defences = [], found["settings"]["defences"]
     for row in found["rows"]:
         theirs = papers(row)
-        printed = PUBLISHED.get((row["defence"], row["eps"]), "")
+        printed = PUBLISHED.get((defences[row["defence"]], row["eps"]), "")
         rows.append(
             (
                 budget(row["eps"]),

@@ -1,7 +1,7 @@
 """What `art-disc reproduce` can run: every table and figure, and what runs it."""
 
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ from art_disc.cli.options import given, method_words, say, settings_of
 
 if TYPE_CHECKING:
     from art_disc.core.records import Record
-    from art_disc.reproduction.binarised_tables import BinarisedTable
+    from art_disc.reproduction import Published, PublishedNetwork, PublishedPurifier
     from art_disc.reproduction.purifier_tables import PurifierTable
 
 _CERTIFY = ("method", "max_free", "nodes", "seconds", "megabytes", "jobs", "sample")
@@ -39,14 +39,17 @@ def known_tables() -> Known:
     no_rows = tuple(dest for dest in _ROWS if dest != "eps")
     images = tuple(dest for dest in _ROWS if dest not in ("setting", "set"))
     return {
-        **{n: (t.title, _accuracies, (*_CERTIFY, *others)) for n, t in TABLES.items()},
+        **{
+            n: (_marked(t.title, t.rows()), _accuracies, (*_CERTIFY, *others))
+            for n, t in TABLES.items()
+        },
         **{n: (t, _certificates, (*_ROWS, *others)) for n, t in CERTIFICATES.items()},
         **{
-            n: (_marked(t), _protocols, ("codes", "checks", *_CERTIFY, *_PURIFIERS))
+            n: (_marked(t.title, t.rows()), _protocols, ("codes", "checks", *_CERTIFY, *_PURIFIERS))
             for n, t in BINARISED_TABLES.items()
         },
         **{
-            n: (_marked(t), _purifiers, (*_unused(t), *_CERTIFY, *_BINARISED))
+            n: (_marked(t.title, t.rows), _purifiers, (*_unused(t), *_CERTIFY, *_BINARISED))
             for n, t in PURIFIER_TABLES.items()
         },
         FIGURE3: (figure3.TITLE, _figure3, (*images, *_CERTIFY, *_BINARISED)),
@@ -60,9 +63,12 @@ def _unused(table: "PurifierTable") -> tuple[str, ...]:
     return ("codes",) if table.attacker == "all" else ("codes", "checks")
 
 
-def _marked(table: "BinarisedTable | PurifierTable") -> str:
+def _marked(title: str, rows: "Iterable[Published | PublishedNetwork | PublishedPurifier]") -> str:
     """Return a title, marked where it was never run here."""
-    return f"{table.title}{'; not run here: on images of your own' * bool(table.own_data)}"
+    from art_disc.reproduction.tables import OWN_DATA
+
+    away = all(row.dataset in OWN_DATA for row in rows)
+    return f"{title}{'; not run here: on images of your own' * away}"
 
 
 def _asked(options: Namespace, *, checks: bool = False) -> dict[str, Any]:

@@ -6,19 +6,23 @@ from art_disc.reproduction.certificates import CERTIFICATES, reproduce_certifica
 from art_disc.reproduction.figure3 import FIGURE3, reproduce_figure3
 from art_disc.reproduction.figure5 import FIGURE5, reproduce_figure5
 from art_disc.reproduction.figure6 import FIGURE6, reproduce_figure6
+from art_disc.reproduction.printed import Printed, printed
 from art_disc.reproduction.published import (
     Published,
     PublishedCertificate,
     PublishedNetwork,
     PublishedPurifier,
+    PublishedRandomised,
     published,
     published_certificates,
     published_networks,
     published_purifiers,
+    published_randomised,
 )
 from art_disc.reproduction.purifier_run import reproduce_purifiers
 from art_disc.reproduction.purifier_tables import PURIFIER_TABLES
 from art_disc.reproduction.run import reproduce
+from art_disc.reproduction.standing import Standing, standings
 from art_disc.reproduction.tables import TABLES
 
 __all__ = [
@@ -29,14 +33,19 @@ __all__ = [
     "FIGURE6",
     "PURIFIER_TABLES",
     "TABLES",
+    "Printed",
     "Published",
     "PublishedCertificate",
     "PublishedNetwork",
     "PublishedPurifier",
+    "PublishedRandomised",
+    "Standing",
+    "printed",
     "published",
     "published_certificates",
     "published_networks",
     "published_purifiers",
+    "published_randomised",
     "reproduce",
     "reproduce_binarised",
     "reproduce_certificates",
@@ -44,4 +53,5 @@ __all__ = [
     "reproduce_figure5",
     "reproduce_figure6",
     "reproduce_purifiers",
+    "standings",
 ]

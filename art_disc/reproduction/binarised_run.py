@@ -153,7 +153,7 @@ def reproduce_binarised(  # noqa: PLR0913 - each is a choice of its own
 
 def _run(row: PublishedNetwork, request: _Request) -> list[ProtocolRow]:
     """Train a network or take it from the cache, attack it, and return one row a budget."""
-    data = images_of(request.name, row.dataset, request.table.own_data, request.data_dir)
+    data = images_of(request.name, row.dataset, request.data_dir)
     recipe = recipe_for(row.dataset, request.network)
     attack, budgets = request.attack, request.budgets(row)
     made = recipe.trained(

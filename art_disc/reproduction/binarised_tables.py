@@ -22,7 +22,6 @@ class BinarisedTable(Shown):
         architecture: The papers' network and training of each data set, in words.
         attacked: Whether it is about accuracy under attack.
         eps: Budgets of each data set in place of the printed ones, for a figure over eps.
-        own_data: What of the user's own it needs, in words: such a figure was never run here.
     """
 
     title: str
@@ -30,7 +29,6 @@ class BinarisedTable(Shown):
     architecture: Mapping[str, str]
     attacked: bool = True
     eps: Budgets = field(default_factory=dict)
-    own_data: str = ""
 
     def budgets(self, row: PublishedNetwork) -> tuple[float, ...]:
         """Return the budgets at which a row's network is attacked."""
@@ -119,15 +117,12 @@ BINARISED_TABLES: dict[str, BinarisedTable] = {
         lambda: _larger("cifar100", (8, 4, 2)),
         {"cifar100": "ResNet-20, 164 epochs"},
         eps={"cifar100": _COLOUR},
-        own_data="cifar100.npz with x_train, y_train, x_test, y_test",
     ),
     "panda2019-figure8": BinarisedTable(
         "ImageNet: input bits of XNOR and real networks over eps (top 1, theirs top 5)",
         lambda: _larger("imagenet", (8, 2)),
         {"imagenet": "AlexNet, 50 epochs (XNOR) and 90 (full precision), top-5 accuracy"},
         eps={"imagenet": _COLOUR},
-        own_data="imagenet.npz, or imagenet/train/CLASS/ and imagenet/test/CLASS/ with pictures of "
-        "224x224",
     ),
 }
 

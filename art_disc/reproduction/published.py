@@ -1,6 +1,7 @@
 """Figures that the papers print, to set ours beside."""
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -154,18 +155,73 @@ class PublishedPurifier(Shown):
         return f"{self.model}/{self.substitute}" if self.substitute else self.model
 
 
-Row = TypeVar("Row", Published, PublishedCertificate, PublishedNetwork, PublishedPurifier)
+@dataclass(frozen=True, slots=True)
+class PublishedRandomised(Shown):
+    """One number that is printed of randomised discretisation and what it is compared with.
+
+    Attributes:
+        paper: `zhang2019`.
+        table: Number of the table there, `2a`; `text`: of no table.
+        dataset: `mnist` or `imagenet`.
+        base: `natural` or `adversarial` training; empty: a model of others.
+        defence: As `parse_defences` reads it; of others' models their name.
+        attack: `pgd`, `pgd_margin` with the margin loss, or an entry of the NIPS 2017 competition;
+            empty: none.
+        steps: Of PGD; 0: not printed.
+        eps: l_inf budget in [0, 1]; 0 without an attack.
+        metric: `clean`, `robust`, `gain` over another defence in points, `cited` from another
+            paper, or, as settings, `filter` and `stride` of the down-sampling up to `eps`.
+        value: In percent, points or pixels.
+    """
+
+    paper: str
+    table: str
+    dataset: str
+    base: str
+    defence: str
+    attack: str
+    steps: int
+    eps: float
+    metric: str
+    value: float
 
 
-@cache
-def _rows() -> tuple[Published, ...]:
-    printed = [
-        row
-        | {"n_codes": row["n_codes"] or "0"}
-        | {key: float(row[key] or 0) / float(row["unit"]) for key in ("radius", "eps")}
-        for row in _read("published.csv")
-    ]
-    return msgspec.convert(printed, tuple[Published, ...], strict=False)
+Row = TypeVar(
+    "Row", Published, PublishedCertificate, PublishedNetwork, PublishedPurifier, PublishedRandomised
+)
+Line = dict[str, Any]
+
+# the model of rows that are means of the others of their table
+AVERAGE = "average"
+
+
+def _accuracies(line: Line) -> Line:
+    scaled = {key: float(line[key] or 0) / float(line["unit"]) for key in ("radius", "eps")}
+    return line | scaled | {"n_codes": line["n_codes"] or "0", "robust": line["robust"] or None}
+
+
+def _networks(line: Line) -> Line:
+    return line | {"paper": "panda2019", "robust": line["robust"].split()}
+
+
+def _purifiers(line: Line) -> Line:
+    words = {"paper": "kyatham2020", "model": line["model"], "substitute": line["substitute"]}
+    return {key: value or None for key, value in line.items()} | words
+
+
+def _randomised(line: Line) -> Line:
+    eps = float(line["eps"] or 0) / float(line["unit"] or 1)
+    return line | {"paper": "zhang2019", "steps": line["steps"] or "0", "eps": eps}
+
+
+# what the rows are of, their file, and what makes fields of a line of it
+_FILES: dict[type, tuple[str, str, Callable[[Line], Line]]] = {
+    Published: ("accuracies", "published.csv", _accuracies),
+    PublishedCertificate: ("certificates", "published_certificates.csv", dict),
+    PublishedNetwork: ("networks", "published_binarised.csv", _networks),
+    PublishedPurifier: ("purifiers", "published_purifiers.csv", _purifiers),
+    PublishedRandomised: ("randomised defences", "published_randomised.csv", _randomised),
+}
 
 
 def published(paper: str, table: str) -> tuple[Published, ...]:
@@ -181,7 +237,7 @@ def published(paper: str, table: str) -> tuple[Published, ...]:
     >>> [row.clean for row in published("chen2018", "3") if row.defence == "none"]
     [99.17, 98.4]
     """
-    return _of(_rows(), "accuracies", paper, table)
+    return _of(Published, paper, table)
 
 
 def published_certificates(paper: str, table: str) -> tuple[PublishedCertificate, ...]:
@@ -190,9 +246,7 @@ def published_certificates(paper: str, table: str) -> tuple[PublishedCertificate
     Raises:
         InputError: No such table here.
     """
-    every = _read("published_certificates.csv")
-    rows = msgspec.convert(every, tuple[PublishedCertificate, ...], strict=False)
-    return _of(rows, "certificates", paper, table)
+    return _of(PublishedCertificate, paper, table)
 
 
 def published_networks(table: str) -> tuple[PublishedNetwork, ...]:
@@ -201,12 +255,7 @@ def published_networks(table: str) -> tuple[PublishedNetwork, ...]:
     Raises:
         InputError: No such table here.
     """
-    every = [
-        row | {"paper": "panda2019", "robust": row["robust"].split()}
-        for row in _read("published_binarised.csv")
-    ]
-    rows = msgspec.convert(every, tuple[PublishedNetwork, ...], strict=False)
-    return _of(rows, "networks", "panda2019", table)
+    return _of(PublishedNetwork, "panda2019", table)
 
 
 def published_purifiers(table: str) -> tuple[PublishedPurifier, ...]:
@@ -215,24 +264,38 @@ def published_purifiers(table: str) -> tuple[PublishedPurifier, ...]:
     Raises:
         InputError: No such table here.
     """
-    every = [
-        {key: value or None for key, value in row.items()}
-        | {"paper": "kyatham2020", "model": row["model"], "substitute": row["substitute"]}
-        for row in _read("published_purifiers.csv")
-    ]
-    rows = msgspec.convert(every, tuple[PublishedPurifier, ...], strict=False)
-    return _of(rows, "purifiers", "kyatham2020", table)
+    rows = _of(PublishedPurifier, "kyatham2020", table)
+    return tuple(row for row in rows if row.model != AVERAGE)
 
 
-def _of(rows: tuple[Row, ...], what: str, paper: str, table: str) -> tuple[Row, ...]:
+def published_randomised(table: str) -> tuple[PublishedRandomised, ...]:
+    """Return the numbers of a table of Zhang and Liang 2019, or of its `text`, in its order.
+
+    Raises:
+        InputError: No such table here.
+    """
+    return _of(PublishedRandomised, "zhang2019", table)
+
+
+def every_row(kind: type[Row]) -> tuple[Row, ...]:
+    """Return the rows of all tables of one kind, in their order."""
+    rows: tuple[Row, ...] = _read(kind.__name__)
+    return rows
+
+
+@cache
+def _read(name: str) -> tuple[Any, ...]:
+    kind, (_, file, fields) = next((k, v) for k, v in _FILES.items() if k.__name__ == name)
+    text = resources.files("art_disc.reproduction").joinpath(file).read_text(encoding="utf-8")
+    lines = [fields(line) for line in csv.DictReader(text.splitlines())]
+    return msgspec.convert(lines, tuple[kind, ...], strict=False)  # type: ignore[valid-type]
+
+
+def _of(kind: type[Row], paper: str, table: str) -> tuple[Row, ...]:
+    rows = every_row(kind)
     found = tuple(row for row in rows if (row.paper, row.table) == (paper, table))
     if not found:
         known = ", ".join(sorted({f"{row.paper} {row.table}" for row in rows}))
-        msg = f"no published {what} of {paper}, table {table}; there are {known}"
+        msg = f"no published {_FILES[kind][0]} of {paper}, table {table}; there are {known}"
         raise InputError(msg)
     return found
-
-
-def _read(name: str) -> list[dict[str, Any]]:
-    text = resources.files("art_disc.reproduction").joinpath(name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))

@@ -51,7 +51,7 @@ class _Request(Shown):
 
     def bench(self, dataset: str) -> Bench:
         """Return the networks of a data set."""
-        data = images_of(self.name, dataset, self.table.own_data, self.data_dir)
+        data = images_of(self.name, dataset, self.data_dir)
         return Bench(data, **self.options)
 
     def budgets(self, row: PublishedPurifier) -> tuple[float | None, ...]:

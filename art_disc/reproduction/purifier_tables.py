@@ -10,7 +10,6 @@ from art_disc.reproduction.tables import check_there
 
 # attacks that keep within a budget; the others go as far as they must
 BOUNDED = ("fgsm", "bim", "pgd")
-_CELEBA = "celeba.npz, or celeba/train/CLASS/ and celeba/test/CLASS/ with pictures of 64x64"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +21,11 @@ class PurifierTable(Shown):
         title: What it compares.
         attacker: `classifier`: knows the classifier alone; `substitute`: another one; `all`: the
             filter too.
-        own_data: What of the user's own it needs, in words: such a table was never run here.
     """
 
     number: str
     title: str
     attacker: str
-    own_data: str = ""
 
     @property
     def rows(self) -> tuple[PublishedPurifier, ...]:
@@ -42,10 +39,10 @@ PURIFIER_TABLES: dict[str, PurifierTable] = {
     for table in (
         PurifierTable("1", "Fashion-MNIST, attacks on the classifier alone", "classifier"),
         PurifierTable("2", "MNIST, attacks on the classifier alone", "classifier"),
-        PurifierTable("3", "CelebA, attacks on the classifier alone", "classifier", _CELEBA),
+        PurifierTable("3", "CelebA, attacks on the classifier alone", "classifier"),
         PurifierTable("4", "MNIST, FGSM on a substitute", "substitute"),
         PurifierTable("5", "Fashion-MNIST, DeepFool on a substitute", "substitute"),
-        PurifierTable("6", "CelebA, CW on a substitute", "substitute", _CELEBA),
+        PurifierTable("6", "CelebA, CW on a substitute", "substitute"),
         PurifierTable("7", "filter and classifier attacked end to end", "all"),
     )
 }

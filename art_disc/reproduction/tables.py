@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from art_disc.core.errors import DataNotFoundError, InputError
-from art_disc.data import DATASETS, Dataset, load_dataset
+from art_disc.data import Dataset, load_dataset
 from art_disc.reproduction.published import Published, published
 
 SKIPPED = "imagenet"
+# what the user's own images must be, of data sets that were never run here
+OWN_DATA = {
+    "imagenet": "imagenet.npz, or imagenet/train/CLASS/ and imagenet/test/CLASS/ with pictures of "
+    "one size, 224x224 for AlexNet",
+    "celeba": "celeba.npz, or celeba/train/CLASS/ and celeba/test/CLASS/ with pictures of 64x64",
+    "cifar100": "cifar100.npz with x_train, y_train, x_test, y_test",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +76,10 @@ _GREY = (0.1, 0.2, 0.3)
 _COLOUR = (2 / 255, 4 / 255, 8 / 255)
 
 TABLES: dict[str, PublishedTable] = {
+    "chen2018-table1": _table("Clean accuracy on three data sets", "chen2018", "1"),
     "chen2018-table3": _table("MNIST, density codebook: six settings", "chen2018", "3"),
     "chen2018-table4": _table("CIFAR-10, density codebooks of 2 to 300 codes", "chen2018", "4"),
+    "chen2018-table5": _table("ImageNet, density codebooks of 10 to 300 codes", "chen2018", "5"),
     "chen2018-figure1": _figure("MNIST", "chen2018", "3", ("mnist",), 2, _GREY),
     "chen2018-figure2": _figure("CIFAR-10", "chen2018", "4", ("cifar10",), 50, _COLOUR),
     "chen2019-table1": _table("Colour-depth reduction on five data sets", "chen2019", "1"),
@@ -109,7 +118,8 @@ def chosen_rows(
 ) -> tuple[Published, ...]:
     """Return the rows of a table that are asked for, with the bases that they are compared with.
 
-    Rows of ImageNet are left out unless they are asked for by name: no such data are at hand.
+    Rows of ImageNet are left out where there are others, unless they are asked for by name: no such
+    data are at hand.
     Empty data sets, settings or numbers of codes keep all others; what the table lacks is refused.
     """
     every = table(name).rows()
@@ -119,10 +129,11 @@ def chosen_rows(
         ("n_codes", n_codes, {row.n_codes for row in every} - {0}),
     ):
         check_there(name, word, asked, known)
+    wanted_sets = set(datasets or {row.dataset for row in every} - {SKIPPED} or {SKIPPED})
     kept = [
         row
         for row in every
-        if (row.dataset in datasets if datasets else row.dataset != SKIPPED)
+        if row.dataset in wanted_sets
         and (not settings or row.setting in settings)
         and (not n_codes or row.n_codes in n_codes or row.defence == "none")
     ]
@@ -143,19 +154,18 @@ def _base(row: Published) -> str:
     return "nat_pre" if row.base == "natural" else "adv_pre"
 
 
-def images_of(name: str, dataset: str, own_data: str, data_dir: str | Path | None) -> Dataset:
+def images_of(name: str, dataset: str, data_dir: str | Path | None) -> Dataset:
     """Return the images of a table's rows; those that were never run here are the user's own.
 
     Args:
         name: Of the table.
-        dataset: One of its data sets.
-        own_data: What of the user's own it needs, in words.
+        dataset: One of its data sets; `OWN_DATA` says of those that are not at hand what to bring.
         data_dir: Where known data sets are looked for first, and the user's own alone.
 
     Raises:
         DataNotFoundError: They are not there; the message says what must be.
     """
-    if dataset in DATASETS:
+    if dataset not in OWN_DATA:
         return load_dataset(dataset, data_dir=data_dir)
     places = [Path(data_dir) / f"{dataset}.npz", Path(data_dir) / dataset] if data_dir else []
     for place in places:
@@ -163,7 +173,7 @@ def images_of(name: str, dataset: str, own_data: str, data_dir: str | Path | Non
             return load_dataset(place)
     looked = ", ".join(map(str, places)) or "nothing, no folder was given"
     msg = (
-        f"{name} needs images of your own: put {own_data} into a folder and "
+        f"{name} needs images of your own: put {OWN_DATA[dataset]} into a folder and "
         f"give that as data_dir (--data-dir); looked for {looked}"
     )
     raise DataNotFoundError(msg)

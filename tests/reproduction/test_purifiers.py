@@ -25,7 +25,6 @@ from art_disc.estimators import build_classifier
 from art_disc.networks import Stack, classifier_a, classifier_b, classifier_c, weights_hash
 from art_disc.report import as_markdown, as_text
 from art_disc.reproduction import (
-    PURIFIER_TABLES,
     protocols,
     published_purifiers,
     purifier_bench,
@@ -332,7 +331,6 @@ def test_figure_3_counts_the_bits(place, tmp_path, capsys):
 
 
 def test_celeba_is_of_images_of_the_users_own(tmp_path):
-    table = PURIFIER_TABLES["kyatham2020-table3"]
     with pytest.raises(DataNotFoundError, match=r"celeba/train/CLASS/.*64x64.*data_dir"):
         reproduce_purifiers("kyatham2020-table3", out=tmp_path, **FEW)
     rng = np.random.default_rng(0)
@@ -341,7 +339,7 @@ def test_celeba_is_of_images_of_the_users_own(tmp_path):
         folder.mkdir(parents=True, exist_ok=True)
         pixels = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
-    data = images_of("kyatham2020-table3", "celeba", table.own_data, tmp_path)
+    data = images_of("kyatham2020-table3", "celeba", tmp_path)
     assert (data.input_shape, data.nb_classes) == ((3, 64, 64), 2)
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from art_disc.certificates.methods import METHODS
 from art_disc.cli import main
-from art_disc.core.errors import InputError
+from art_disc.core.errors import DataNotFoundError, InputError
 from art_disc.core.records import load_record
 from art_disc.core.records.published import CertificateTableRecord, TableRecord
 from art_disc.defences import parse_defences
@@ -109,7 +109,7 @@ def test_the_printed_figures_are_the_papers():
 def test_every_table_has_rows_that_can_be_run():
     for name in TABLES:
         for row in chosen_rows(name):
-            assert row.dataset != "imagenet"
+            assert (row.dataset == "imagenet") == (name == "chen2018-table5")
             assert experiment(row.dataset)
             made = parse_defences(row.spec(10.0, 3))
             assert len(made) == (row.defence != "none")
@@ -120,13 +120,36 @@ def test_every_table_has_rows_that_can_be_run():
                 assert getattr(defence.codebook, "random_state", 3) == 3
     assert {r.n_codes for r in chosen_rows("kmedoids-codes")} == {0, 2, 5, 10, 50, 100, 300}
     assert all(r.clean is None for r in chosen_rows("kmedoids-codes", n_codes=[50]) if r.n_codes)
-    with pytest.raises(InputError, match="imagenet: its images"):
-        experiment("imagenet")
+    with pytest.raises(InputError, match="no experiment for celeba"):
+        experiment("celeba")
     with pytest.raises(InputError, match="unknown table"):
         chosen_rows("chen2018-table9")
     for words in ({"datasets": ["svhn"]}, {"settings": ["nat"]}, {"n_codes": [7]}):
         with pytest.raises(InputError, match="it has"):
             chosen_rows("chen2018-table4", **words)
+
+
+def test_rows_of_imagenet_are_of_images_of_the_users_own(folder, tmp_path, monkeypatch, digits):
+    with pytest.raises(DataNotFoundError, match=r"put imagenet\.npz, or .* looked for nothing"):
+        reproduce("chen2018-table5", out=tmp_path, **SMALL)
+    draw = np.random.default_rng(0)
+    images = {f"x_{part}": draw.random((60, 3, 8, 8), np.float32) for part in ("train", "test")}
+    labels = {f"y_{part}": getattr(digits, f"y_{part}")[:60] for part in ("train", "test")}
+    np.savez(tmp_path / "imagenet.npz", **images, **labels)
+
+    def small(input_shape, nb_classes):
+        return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), nb_classes))
+
+    own = dataclasses.replace(recipes.EXPERIMENTS["imagenet"], network=small)
+    monkeypatch.setitem(recipes.EXPERIMENTS, "imagenet", own)
+    record = reproduce(
+        "chen2018-table5", out=tmp_path, settings=["disc_nat_pre"], n_codes=[10],
+        data_dir=tmp_path, **(SMALL | {"n_ex": 5, "train_steps": 1}),
+    )  # fmt: skip
+    assert [(r.dataset, r.setting, r.printed_clean) for r in record.rows] == [
+        ("imagenet", "nat_pre", 94.5), ("imagenet", "disc_nat_pre", 53.9)
+    ]  # fmt: skip
+    assert "theirs: trained networks of others" in " ".join(record.rows[1].differs)
 
 
 def test_our_pgd_takes_no_step_over_a_quarter_of_the_budget(tmp_path):

@@ -1,0 +1,85 @@
+"""What became of every number that the papers print, by the committed result files."""
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import groupby
+
+from art_disc.core.records import Record, load_record
+from art_disc.core.records.study import StudyRecord
+from art_disc.reproduction import Standing, standings
+from art_disc.reproduction.printed import Measure
+from art_disc.reproduction.standing import MEASURED, OUT_OF_REACH, TO_RUN
+from studies.common import RESULTS, load, markdown
+
+RANDOMISED = "randomised_attack_mnist"
+WORDS = (MEASURED, TO_RUN, OUT_OF_REACH)
+
+
+def randomised(record: StudyRecord) -> Iterator[Measure]:
+    """Yield what the study of randomised discretisation measured, as `printed` tells it."""
+    for row in record["rows"]:
+        same = "mnist", "nat_pre", record["settings"]["defences"][row["defence"]], 0
+        yield from ((*same, None), (*same, row["eps"]))
+
+
+@cache
+def found() -> tuple[Standing, ...]:
+    """Return where every printed number stands by the committed result files."""
+    records: dict[str, Record | Iterable[Measure]] = {
+        f"tables/{path.name}": load_record(path)
+        for path in sorted((RESULTS / "tables").glob("*.json"))
+    }
+    records[f"{RANDOMISED}.json"] = tuple(randomised(load(RANDOMISED)))
+    return standings(records)
+
+
+def counts() -> list[str]:
+    """Return the lines that stand at the top of the tables' page: how many of each."""
+    rows = []
+    for paper, numbers in groupby(found(), lambda one: one.printed.paper):
+        for table, own in groupby(numbers, lambda one: one.printed.table):
+            rows.append((paper, table, tuple(own)))
+    every = [one for *_, numbers in rows for one in numbers]
+    cells = [(paper, table, *_counted(numbers)) for paper, table, numbers in rows]
+    heads = ("paper", "table", "printed", *WORDS, "core-minutes left")
+    measured = sum(one.word == MEASURED for one in every)
+    return [
+        f"{measured} of the {len(every)} numbers that the papers print were measured here; "
+        "[every printed number](printed_numbers.md) says by which result file, or why not.",
+        "",
+        *markdown(heads, [*cells, ("all", "", *_counted(every))]),
+    ]
+
+
+def _counted(numbers: Iterable[Standing]) -> tuple[str, ...]:
+    numbers = list(numbers)
+    each = (sum(one.word == word for one in numbers) for word in WORDS)
+    return (str(len(numbers)), *map(str, each), f"{left(numbers):.0f}" if left(numbers) else "")
+
+
+def left(numbers: Iterable[Standing]) -> float:
+    """Return the minutes of one core that the rows of these numbers cost, each row once."""
+    rows = {one.printed.experiment: one.minutes for one in numbers if one.minutes is not None}
+    return sum(rows.values())
+
+
+def numbers() -> list[str]:
+    """Return a table for each table of the papers: every number and where it stands."""
+    lines = []
+    for name, own in groupby(found(), lambda one: one.printed.name):
+        heads = ("data", "row", "printed", "stands", "core-minutes")
+        lines += [f"## {name}", "", *markdown(heads, _rows(own))]
+    return lines
+
+
+def _rows(numbers: Iterable[Standing]) -> Iterator[tuple[str, ...]]:
+    """Yield a line for each row of a table, or several where its numbers stand differently."""
+
+    def same(one: Standing) -> tuple[str, ...]:
+        stands = ", ".join(f"`{name}`" for name in one.files) or one.reason
+        minutes = "" if one.minutes is None else f"{one.minutes:.0f}"
+        return one.printed.dataset, one.printed.row, stands, minutes
+
+    for (dataset, row, stands, minutes), own in groupby(numbers, same):
+        told = "; ".join(f"{one.printed.column} {one.printed.value:g}" for one in own)
+        yield dataset, row, told, stands, minutes
