@@ -58,6 +58,21 @@ def _convolution(rng: np.random.Generator, c: int) -> list[nn.Module]:
     return [nn.Conv2d(c, 2 * c, 2, stride, padding, dilation=dilation, groups=groups)]
 
 
+def _transposed(rng: np.random.Generator, c: int) -> list[nn.Module]:
+    groups, stride, dilation = int(rng.choice([1, c])), *(int(rng.integers(1, 4)) for _ in range(2))
+    beyond = int(rng.integers(0, max(stride, dilation)))
+    options = {"stride": (stride, 1), "padding": (int(rng.integers(0, 3)), 1)}
+    options |= {"output_padding": (beyond, 0), "dilation": (dilation, 1)}
+    return [nn.ConvTranspose2d(c, 2 * c, (3, 2), groups=groups, **options), nn.ReLU()]
+
+
+def _tanh(rng: np.random.Generator, c: int) -> list[nn.Module]:
+    """Values around 0, and beyond where tanh is as good as level."""
+    first = nn.Conv2d(c, 3, 3)
+    first.weight.data *= float(rng.choice([0.3, 2, 20]))
+    return [first, nn.Tanh()]
+
+
 def _max_pool(rng: np.random.Generator, c: int) -> list[nn.Module]:
     kernel, options = _pooling(rng)
     return [nn.Conv2d(c, 2, 2), nn.MaxPool2d(kernel, **options)]
@@ -104,7 +119,19 @@ KINDS: dict[str, Callable[[np.random.Generator, int], list[nn.Module]]] = {
     "dropout": lambda _, c: [nn.Sequential(nn.Dropout(), nn.Conv2d(c, 2, 3)), nn.Identity()],
     "ramp": lambda rng, c: [nn.Conv2d(c, 3, 3), _ramp(rng)],
     "constants": lambda _, c: [Standardised(nn.Conv2d(c, 2, 3), c)],
+    "transposed": _transposed,
+    "tanh": _tanh,
+    "unflatten": lambda _, c: [
+        nn.Flatten(),
+        nn.Linear(25 * c, 8),
+        nn.Unflatten(1, (2, 2, 2)),
+        nn.LeakyReLU(0.2),
+        nn.ConvTranspose2d(2, 1, 3, 2, 1, 1),
+        nn.Tanh(),
+    ],
 }
+# those without exact arithmetic
+INEXACT = ("transposed", "tanh", "unflatten")
 # deeper, and slower to bound
 DEEP = {"mixed": _mixed}
 

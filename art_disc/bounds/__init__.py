@@ -1,7 +1,8 @@
 """Bounds of the values of torch networks on boxes of inputs.
 
-`trace.trace` turns a network into a `graph.Graph` of steps: affine ones (`affine`), monotone
-piecewise linear ones (`piecewise`) and maxima (`maxima`); the table `layers.LAYERS` says which
+`trace.trace` turns a network into a `graph.Graph` of steps: affine ones (`affine`, those of images
+in `convolutions`), monotone piecewise linear ones (`piecewise`), smooth ones (`smooth`) and maxima
+(`maxima`); the table `layers.LAYERS` says which
 layer of torch becomes which, and another one is refused by its name; `live.live` does the same for
 a network that is being trained, whose weights bounds then teach. `interval` makes boxes (IBP)
 and `linear` lines (CROWN-IBP and CROWN); `margins` folds the margin of a label into the last

@@ -1,13 +1,10 @@
 """Affine steps of a network: A x + b, with |A| x for boxes and the transpose of A for rows."""
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 Box = tuple[Tensor, Tensor]
 Part = tuple[Tensor, Tensor]
@@ -98,88 +95,6 @@ class Dense(Affine):
     def terms(self) -> int:
         """See `Affine`."""
         return max(len(self.weights[0]), sum(weight.shape[1] for weight in self.weights))
-
-
-@dataclass(frozen=True, slots=True)
-class Convolution(Affine):
-    """A two-dimensional convolution with zeros around images (c, h, w) of `shape`.
-
-    Attributes:
-        weight: Shape (out, c / groups, kh, kw).
-        offset: Shape (out, 1, 1), or None.
-        options: stride, padding, dilation, groups, as torch's functional form takes them.
-        shape: Of its input, without the batch axis.
-    """
-
-    weight: Tensor
-    offset: Tensor | None
-    options: dict[str, Any]
-    shape: tuple[int, ...]
-
-    @property
-    def outputs(self) -> tuple[int, ...]:
-        """Shape of an offset."""
-        return (len(self.weight), 1, 1)
-
-    def linear(self, *values: Tensor, absolute: bool = False) -> Tensor:
-        """See `Affine`."""
-        weight = self.weight.abs() if absolute else self.weight
-        return functional.conv2d(values[0], weight, None, **self.options)
-
-    def pull(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """See `Affine`."""
-        stride, padding, dilation = (self.options[k] for k in ("stride", "padding", "dilation"))
-        # what the stride leaves over at the far border is no part of any window
-        least = [
-            (out - 1) * s - 2 * p + d * (k - 1) + 1
-            for out, s, p, d, k in zip(
-                rows.shape[2:], stride, padding, dilation, self.weight.shape[2:], strict=True
-            )
-        ]
-        rest = [size - own for size, own in zip(self.shape[1:], least, strict=True)]
-        pulled = functional.conv_transpose2d(
-            rows, self.weight, None, output_padding=rest, **self.options
-        )
-        return (pulled,)
-
-    def pull_at(self, rows: Tensor, places: Tensor) -> tuple[Part, ...]:
-        """See `Affine`."""
-        sides = [self._side(axis) for axis in (0, 1)]
-        after = [len(side) for side in sides]
-        channel = places.div(math.prod(after), rounding_mode="floor")
-        out, each = self.weight.shape[:2]
-        group = channel.div(out // int(self.options["groups"]), rounding_mode="floor")
-        position = places % math.prod(after)
-        # places of one group and position, in all channels, have the same window
-        window, which = (group * math.prod(after) + position).unique(return_inverse=True)
-        group, position = window // math.prod(after), window % math.prod(after)
-        down, right = sides[0][position // after[1]], sides[1][position % after[1]]
-        channels = group[:, None] * each + torch.arange(each)
-        pixel = down[:, :, None] * self.shape[2] + right[:, None, :]
-        at = channels[:, :, None, None] * math.prod(self.shape[1:]) + pixel[:, None]
-        inside = (down >= 0)[:, None, :, None] & (right >= 0)[:, None, None, :]
-        at = torch.where(inside, at, -1).flatten(1)
-        inputs, number = at.unique(return_inverse=True)
-        matrix = self.weight.new_zeros(len(places), len(inputs))
-        matrix.scatter_(1, number[which], self.weight[channel].flatten(1))
-        first = int(len(inputs) > 0 and inputs[0] < 0)
-        return ((inputs[first:], rows @ matrix[:, first:]),)
-
-    def _side(self, axis: int) -> Tensor:
-        """Rows, or columns, of the input that each of the output's sees (out, k); -1 outside."""
-        stride, padding, dilation = (
-            self.options[name][axis] for name in ("stride", "padding", "dilation")
-        )
-        size, kernel = self.shape[1 + axis], self.weight.shape[2 + axis]
-        out = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-        at = torch.arange(out)[:, None] * stride - padding + torch.arange(kernel) * dilation
-        return torch.where((at >= 0) & (at < size), at, -1)
-
-    @property
-    def terms(self) -> int:
-        """See `Affine`."""
-        out, each, height, width = self.weight.shape
-        return height * width * max(each, out // int(self.options["groups"]))
 
 
 @dataclass(frozen=True, slots=True)

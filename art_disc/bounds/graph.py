@@ -7,13 +7,26 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from art_disc.bounds.affine import Convolution, Dense, Reshape, Scale, Sum
+from art_disc.bounds.affine import Dense, Reshape, Scale, Sum
+from art_disc.bounds.convolutions import Convolution, TransposedConvolution
 from art_disc.bounds.maxima import Maxima
 from art_disc.bounds.piecewise import HardTanh, LeakyRelu, Ramp, Relu
+from art_disc.bounds.smooth import Tanh
 from art_disc.core.showing import Shown
 
 Step: TypeAlias = (
-    Dense | Convolution | Scale | Reshape | Sum | Relu | LeakyRelu | HardTanh | Ramp | Maxima
+    Dense
+    | Convolution
+    | TransposedConvolution
+    | Scale
+    | Reshape
+    | Sum
+    | Relu
+    | LeakyRelu
+    | HardTanh
+    | Ramp
+    | Tanh
+    | Maxima
 )
 
 

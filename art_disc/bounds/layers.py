@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from art_disc.bounds.affine import Convolution, Dense, Reshape, Scale, Sum
+from art_disc.bounds.affine import Dense, Reshape, Scale, Sum
+from art_disc.bounds.convolutions import Convolution, TransposedConvolution
 from art_disc.bounds.graph import Step
 from art_disc.bounds.maxima import Maxima
 from art_disc.bounds.piecewise import HardTanh, LeakyRelu, Ramp, Relu
+from art_disc.bounds.smooth import Tanh
 from art_disc.core.errors import CertificateError
 from art_disc.networks import ParametrisedRamp
 
@@ -64,14 +66,23 @@ def _convolution(module: nn.Conv2d, shape: Shape) -> list[Step]:
             "numbers of zeros have bounds",
         )
     padding = (0, 0) if module.padding == "valid" else _pair(module.padding)
-    options = {
-        "stride": _pair(module.stride),
-        "padding": padding,
-        "dilation": _pair(module.dilation),
-        "groups": module.groups,
-    }
-    offset = None if module.bias is None else module.bias[:, None, None]
-    return [Convolution(module.weight, offset, options, shape)]
+    return [Convolution(module.weight, _offset(module), _windowed(module, padding), shape)]
+
+
+@layer(nn.ConvTranspose2d)
+def _transposed(module: nn.ConvTranspose2d, shape: Shape) -> list[Step]:
+    options, beyond = _windowed(module, _pair(module.padding)), _pair(module.output_padding)
+    return [TransposedConvolution(module.weight, _offset(module), options, shape, beyond)]
+
+
+def _windowed(module: Any, padding: tuple[int, int]) -> dict[str, Any]:
+    """Return what torch's functional form of a convolution takes beside the weight."""
+    options = {"stride": _pair(module.stride), "padding": padding}
+    return options | {"dilation": _pair(module.dilation), "groups": module.groups}
+
+
+def _offset(module: Any) -> Tensor | None:
+    return None if module.bias is None else module.bias[:, None, None]
 
 
 @layer(nn.BatchNorm1d, nn.BatchNorm2d)
@@ -113,6 +124,11 @@ def _hard_tanh(module: nn.Hardtanh, shape: Shape) -> list[Step]:  # noqa: ARG001
     return [HardTanh(float(module.min_val), float(module.max_val))]
 
 
+@layer(nn.Tanh)
+def _tanh(module: Any, shape: Shape) -> list[Step]:  # noqa: ARG001
+    return [Tanh()]
+
+
 @layer(ParametrisedRamp)
 def _ramp(module: ParametrisedRamp, shape: Shape) -> list[Step]:
     leak, cap = float(module.leak), module.log_cap.exp()
@@ -130,6 +146,13 @@ def _flatten(module: nn.Flatten, shape: Shape) -> list[Step]:
     if module.start_dim != 1 or module.end_dim not in (-1, len(shape)):
         refuse(f"{module}", "Flatten() keeps the batch axis alone")
     return [Reshape(shape, (prod(shape),))]
+
+
+@layer(nn.Unflatten)
+def _unflatten(module: nn.Unflatten, shape: Shape) -> list[Step]:
+    if module.dim in (0, -len(shape) - 1):
+        refuse(f"{module}", "leave the batch axis as it is")
+    return [Reshape(shape, tuple(module(torch.empty(1, *shape)).shape[1:]))]
 
 
 @layer(nn.Identity)

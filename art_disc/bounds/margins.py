@@ -12,6 +12,7 @@ from art_disc.bounds.interval import boxes_of
 from art_disc.bounds.linear import UNIT, Bounds
 from art_disc.bounds.maxima import Maxima
 from art_disc.bounds.piecewise import LeakyRelu
+from art_disc.bounds.smooth import Tanh
 
 _FACTOR, _LEAST = 8.0, 1e-5
 # four units in the last place of float32: what a sum of many terms is seen to be off by, no proof
@@ -59,11 +60,12 @@ def magnitudes(graph: Graph, low: Tensor, high: Tensor) -> Magnitudes:
 
     A step A x + b, or a pulled row of it, is off by at most u (|A| max|x| + |b|), where u is twice
     2^-53 times the number of terms; matrices of several such steps are too, where sizes go through
-    them without regard to what cancels. What x is off by is carried on by |A|. A step that is not
-    affine adds to this at most what the box is off by for which its lines were made, and boxes of
-    CROWN are off by as much as what is pulled to them: a factor of 2, times the k inputs of a
-    window (its chords may add up to k) or a slope beyond 1. All these factors are taken at once. A
-    margin is the difference of two logits.
+    them without regard to what cancels. What x is off by is carried on by |A|. Tanh is off by at
+    most u of its value, and so are offsets of its lines. Any other step that is not affine adds to
+    this at most what the box is off by for which its lines were made, and boxes of CROWN are off by
+    as much as what is pulled to them: a factor of 2, times the k inputs of a window (its chords may
+    add up to k) or a slope beyond 1. All these factors are taken at once. A margin is the
+    difference of two logits.
 
     So much is a proof for float64. For float32 u is at least 2^-22, and that is none: a sum of
     many terms may lose more, although it rarely does.
@@ -79,8 +81,10 @@ def magnitudes(graph: Graph, low: Tensor, high: Tensor) -> Magnitudes:
             errors.append(error + unit * sizes[made])
         else:
             before = errors[taken[0]]
-            errors.append(step(before) if isinstance(step, Maxima) else before)
             own = torch.maximum(*(end.abs() for end in boxes[made]))
+            # what is no sum and no choice of values rounds by itself
+            rounding = unit * own if isinstance(step, Tanh) else 0.0
+            errors.append(step(before) if isinstance(step, Maxima) else before + rounding)
             sizes.append(own + errors[made])
 
     def most(values: list[Tensor]) -> Tensor:

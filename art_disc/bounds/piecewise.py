@@ -44,7 +44,7 @@ class Lines:
 
     def gap(self) -> Tensor:
         """Return how far apart the offsets of the lines are, shape (n, ...)."""
-        return self.upper_offset - self.lower_offset
+        return (self.upper_offset - self.lower_offset).abs()
 
     def size(self, largest: Tensor) -> Tensor:
         """Bound the sizes of the terms of a pulled unit row, for |x| <= `largest`."""

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from art_disc.bounds.affine import Affine, Box, Convolution, Dense, Reshape, Scale
+from art_disc.bounds.affine import Affine, Box, Dense, Reshape, Scale
+from art_disc.bounds.convolutions import Convolution, TransposedConvolution
 from art_disc.bounds.graph import Graph, Step
 from art_disc.bounds.interval import boxes_of
+from art_disc.bounds.smooth import Tanh
 from art_disc.core.errors import CertificateError
 
 _PATCH = ("kernel_size", "stride", "padding", "dilation")
@@ -87,7 +89,8 @@ class RoundedNetwork(nn.Module):
         graph: The rounded network behind `entry`, whose linear bounds are `rigorous`.
 
     Raises:
-        CertificateError: Some sum could be inexact; fewer bits, or fewer layers, are the cure.
+        CertificateError: Some sum could be inexact; fewer bits, or fewer layers, are the cure. Or a
+            layer that has no exact arithmetic.
     """
 
     factor: Tensor
@@ -222,6 +225,9 @@ def _by_channel(factor: Tensor) -> bool:
 def _rounded(graph: Graph, bits: int) -> Graph:
     steps = []
     for step in graph.steps:
+        if isinstance(step, Tanh | TransposedConvolution):
+            msg = f"no exact arithmetic for {type(step).__name__}; use arithmetic='float'"
+            raise CertificateError(msg)
         values = {f.name: _short(getattr(step, f.name), bits) for f in fields(step)}
         kind = PatchConvolution if isinstance(step, Convolution) else type(step)
         steps.append(kind(**values))

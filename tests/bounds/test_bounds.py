@@ -6,11 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from art_disc.bounds import boxes_of, crown, crown_ibp, trace
+from art_disc.bounds import LAYERS, boxes_of, crown, crown_ibp, trace
 from art_disc.bounds.affine import Affine, Scale
 from art_disc.bounds.linear import Bounds
 from art_disc.bounds.maxima import Maxima
 from art_disc.bounds.piecewise import Piecewise
+from art_disc.bounds.smooth import Tanh
+from art_disc.core.errors import CertificateError
 from studies.random_networks import KINDS
 
 SHAPE, NETS = (2, 5, 5), 100
@@ -66,6 +68,41 @@ def test_a_wrong_slope_is_seen(monkeypatch, network, box, kind, line):
     assert (worst(network, box, kind, 20)[1:] > 1e-4).all()
 
 
+def ends_in_tanh(_, seed):
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(50, 3), nn.Tanh())
+    return net.to(torch.float64).requires_grad_(requires_grad=False)
+
+
+def test_lines_around_tanh_that_are_one_per_cent_off_are_seen(monkeypatch, box):
+    right = Tanh.lines
+    assert (worst(ends_in_tanh, box, "", 20) < 1e-9).all()
+    for name in ("upper", "upper_offset", "lower", "lower_offset"):
+        over = []
+        for factor in (0.99, 1.01):
+            monkeypatch.setattr(Tanh, "lines", tilted(right, **{name: factor}))
+            over.append(worst(ends_in_tanh, box, "", 20)[1:])
+        # whichever sign an offset has, and on either side of 0
+        assert (torch.stack(over) > 1e-6).all()
+        assert (torch.stack(over).amax(dim=0) > 1e-3).all()
+
+
+@pytest.mark.parametrize("option", ["beyond", "padding", "groups"])
+def test_a_transposed_convolution_that_is_read_wrongly_is_seen(monkeypatch, option):
+    right = LAYERS[nn.ConvTranspose2d]
+    other = {
+        "beyond": lambda step: replace(step, beyond=step.beyond[::-1]),
+        "padding": lambda step: replace(
+            step, options={**step.options, "padding": step.options["padding"][::-1]}
+        ),
+        "groups": lambda step: replace(step, weight=step.weight.flip(0)),
+    }[option]
+    monkeypatch.setitem(LAYERS, nn.ConvTranspose2d, lambda *given: [other(right(*given)[0])])
+    layer = nn.ConvTranspose2d(2, 4, 3, 2, (1, 0), (1, 0), groups=2)
+    with pytest.raises(CertificateError, match="do not compute"):
+        trace(nn.Sequential(layer).eval(), SHAPE)
+
+
 @pytest.mark.parametrize("factors", [{"upper": 0.95}, {"upper_offset": 0.95}, {"lower": 1.05}])
 def test_a_wrong_relaxation_of_maxima_is_seen(monkeypatch, network, box, factors):
     monkeypatch.setattr(Maxima, "lines", tilted(Maxima.lines, **factors))
@@ -114,6 +151,8 @@ def test_lines_one_per_cent_too_tight_are_seen(monkeypatch, network, box):
         [nn.AvgPool2d(3, 2, 1, count_include_pad=False)],
         [nn.MaxPool2d(3, 2, 1)],
         [nn.Hardtanh(0.2, 0.8)],
+        [nn.ConvTranspose2d(2, 4, 3, 2, 1, 1, dilation=2, groups=2)],
+        [nn.Tanh()],
     ],
 )
 def test_boxes_of_one_layer_are_the_least_there_are(box, layers):

@@ -19,7 +19,8 @@ from art_disc.bounds import (
     crown,
     trace,
 )
-from art_disc.bounds.affine import Affine, Convolution, Dense
+from art_disc.bounds.affine import Affine, Dense
+from art_disc.bounds.convolutions import Convolution, TransposedConvolution
 from art_disc.bounds.graph import Graph
 from art_disc.bounds.maxima import Maxima
 from art_disc.bounds.piecewise import Piecewise, Relu
@@ -290,16 +291,26 @@ def test_rounding_of_sums_of_many_tables_is_charged_to_the_largest_of_them():
     assert Fraction(float(sums.least())) <= 1 + 600 * Fraction(least)
 
 
-def test_a_convolution_knows_its_windows_at_every_border():
+def test_convolutions_know_their_windows_at_every_border():
     rng = np.random.default_rng(0)
     for stride, padding, dilation, groups in itertools.product(
         (1, 2, 3), (0, 1, 2), (1, 2), (1, 2)
     ):
         weight = torch.from_numpy(rng.normal(size=(4, 4 // groups, 3, 2)))
         options = {"stride": (stride, 1), "padding": (padding, 1), "dilation": (dilation, 1)}
-        step = Convolution(weight, None, {**options, "groups": groups}, (4, 7, 6))
-        x = torch.from_numpy(rng.normal(size=(3, 4, 7, 6)))
-        out = step(x)
-        places = torch.from_numpy(rng.choice(out[0].numel(), 9, replace=False))
-        ((inputs, matrix),) = step.pull_at(torch.eye(9, dtype=torch.float64), places)
-        assert torch.allclose(x.flatten(1)[:, inputs] @ matrix.T, out.flatten(1)[:, places])
+        options["groups"] = groups
+        beyond = (int(rng.integers(0, max(stride, dilation))), 0)
+        for step in (
+            Convolution(weight, None, options, (4, 7, 6)),
+            TransposedConvolution(weight, None, options, (4, 7, 6), beyond),
+        ):
+            x = torch.from_numpy(rng.normal(size=(3, 4, 7, 6)))
+            out = step(x)
+            places = torch.from_numpy(rng.choice(out[0].numel(), 9, replace=False))
+            eye = torch.eye(9, dtype=torch.float64)
+            ((inputs, matrix),) = step.pull_at(eye, places)
+            assert torch.allclose(x.flatten(1)[:, inputs] @ matrix.T, out.flatten(1)[:, places])
+            rows = eye.new_zeros(9, out[0].numel()).scatter(1, places[:, None], 1.0)
+            (pulled,) = step.pull(rows.reshape(9, *out.shape[1:]))
+            assert pulled.shape[1:] == x.shape[1:]
+            assert torch.allclose(x.flatten(1) @ pulled.flatten(1).T, out.flatten(1)[:, places])
