@@ -1,14 +1,20 @@
-"""What `studies.decided` and `studies.decided_attacks` found, as parts of pages."""
+"""What `studies.decided` and `studies.decided_attacks` found, as parts of pages and a picture."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from art_disc.core.records.study import StudyRecord
+from art_disc.report.drawing import BLUE, GREEN, INK, SHADE
 from art_disc.reproduction.published import published_certificates
 from studies.common import RESULTS, load, made_at, made_on, markdown
 from studies.decided import PRINTED, PRINTED_AT
 
 # the setting of the papers' tables of certificates
 CERTIFIED = "disc_adv_pre"
+
+
+def _studies(name: str) -> list[StudyRecord]:
+    return [load(f"{name}/{path.stem}") for path in sorted((RESULTS / name).glob("*.json"))]
 
 
 def decided() -> list[str]:
@@ -18,7 +24,7 @@ def decided() -> list[str]:
         for row in published_certificates("chen2019", "4")
     }
     rows = []
-    studies = [load(f"decided/{path.stem}") for path in sorted((RESULTS / "decided").glob("*"))]
+    studies = _studies("decided")
     for study in studies:
         total = study["images"]
         for row in study["rows"]:
@@ -78,10 +84,7 @@ def _notes(studies: Sequence[StudyRecord]) -> Iterator[str]:
 def decided_attacks() -> list[str]:
     """Return what the suite leaves of the same settings, and who contradicts a certificate."""
     rows = []
-    studies = [
-        load(f"decided_attacks/{path.stem}")
-        for path in sorted((RESULTS / "decided_attacks").glob("*"))
-    ]
+    studies = _studies("decided_attacks")
     for study in studies:
         for budget in study["budgets"]:
             found = {row["attack"]: row for row in _strongest(budget["attacks"])}
@@ -141,3 +144,33 @@ def _strongest(rows: Sequence[dict]) -> list[dict]:
 
 
 _NO_COST = {"gradients_per_image": 0.0, "queries_per_image": 0.0}
+
+
+def paint(figure: Any) -> None:
+    """Draw certified and unbroken over budgets, a panel for each training."""
+    titles = {
+        "disc_adv_pre": "trained adversarially",
+        "disc_nat_pre": "trained naturally",
+    }
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, (setting, title) in zip(panels, titles.items(), strict=True):
+        # of two records of a budget that of more images
+        at = {
+            row["eps"]: (study["images"], row)
+            for study in sorted(_studies("decided"), key=lambda study: study["images"])
+            if study["setting"] == setting
+            for row in study["rows"]
+        }
+        points = [(eps, total, row) for eps, (total, row) in sorted(at.items())]
+        eps = [eps for eps, *_ in points]
+        certified = [100 * row["certified"] / total for _, total, row in points]
+        unbroken = [100 - 100 * row["falsified"] / total for _, total, row in points]
+        clean = [100 - 100 * row["wrong_when_clean"] / total for _, total, row in points]
+        axes.fill_between(eps, certified, unbroken, color=SHADE, label="undecided", linewidth=0)
+        look = {"clip_on": False}
+        axes.plot(eps, clean, ":", color=INK, label="clean", **look)
+        axes.plot(eps, unbroken, "v--", color=BLUE, label="unbroken", **look)
+        axes.plot(eps, certified, "o-", color=GREEN, label="certified", **look)
+        axes.set(title=title, xlabel="l_inf budget eps", ylim=(0, 100))
+    panels[0].set_ylabel("test images (%)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)

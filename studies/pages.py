@@ -5,21 +5,25 @@ It stands between marks, each on a line of its own:
     <!-- generated: NAME -->
     <!-- end -->
 
-`python -m studies.pages`, which is `make pages`, makes all of it again, and the pictures of
-results; a test compares. To show something new, name a function here that returns lines of
+`python -m studies.pages`, which is `make pages`, makes all of it again, and the files and pictures
+beside it; a test compares. To show something new, name a function here that returns lines of
 Markdown, and set its marks.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from art_disc.core.files import replace_file
+from art_disc.report.drawing import draw
 from studies import (
     attacks_page,
     binarised_page,
     code_space_page,
     decided_page,
+    leaderboard,
     printed_page,
     randomised_page,
     summary,
@@ -28,12 +32,15 @@ from studies import (
 from studies.architecture import ROOT
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+IMAGES = ROOT / "docs" / "images"
 BETWEEN = re.compile(r"^(<!-- generated: ([\w-]+) -->)$.*?^(<!-- end -->)$", re.M | re.S)
 MARK = re.compile(r"^<!-- (?:generated|end)\b", re.M)
 
 Part = Callable[[], Sequence[str]]
 
 PARTS: dict[str, Part] = {
+    "headline": leaderboard.headline,
+    "leaderboard": leaderboard.board,
     "mnist-attacks": summary.attacks,
     "mnist-checks": summary.checks,
     "mnist-decided": decided_page.decided,
@@ -58,6 +65,14 @@ PARTS: dict[str, Part] = {
     "attacks-left-out": attacks_page.left_out,
     "attacks-matrix": partial(attacks_page.matrix, "zoo_digits"),
     "attacks-matrix-binarised": partial(attacks_page.matrix, "zoo_digits_binarised"),
+}
+
+# beside what stands in pages
+FILES: dict[Path, Callable[[], str]] = {ROOT / "docs" / "leaderboard.json": leaderboard.as_json}
+PICTURES: dict[str, Callable[[Any], None]] = {
+    "mnist_decided": decided_page.paint,
+    "mnist_randomised_certificate": randomised_page.paint_certified,
+    "randomised_attack_mnist": randomised_page.paint_attack,
 }
 
 
@@ -87,13 +102,12 @@ def made_again(text: str, parts: dict[str, Part]) -> str:
 
 
 def main() -> None:
-    for page in PAGES:
-        before = page.read_text(encoding="utf-8")
-        after = made_again(before, PARTS)
-        if after != before:
-            print(replace_file(page, after.encode()))
-    for picture in randomised_page.pictures():
-        print(picture)
+    made = {page: made_again(page.read_text(encoding="utf-8"), PARTS).encode() for page in PAGES}
+    made |= {path: text().encode() for path, text in FILES.items()}
+    made |= {IMAGES / f"{name}.svg": draw(paint, height=4.2) for name, paint in PICTURES.items()}
+    for path, content in made.items():
+        if not path.is_file() or path.read_bytes() != content:
+            print(replace_file(path, content))
 
 
 if __name__ == "__main__":

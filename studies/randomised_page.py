@@ -1,21 +1,15 @@
 """What studies of defences that draw found: parts and pictures of docs/randomised_results.md."""
 
-from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from art_disc.core.files import replace_file
-from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, draw
+from art_disc.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE
 from art_disc.reproduction import published_randomised
-from studies.architecture import ROOT
 from studies.common import load, markdown, where
 
-IMAGES = ROOT / "docs" / "images"
 # Zhang, Liang 2019, section 5.1
 PUBLISHED = {
-    (row.defence, row.eps): f"{row.value:g} %"
+    (row.defence, row.eps): row.value
     for row in published_randomised("text")
     if (row.dataset, row.base, row.metric) == ("mnist", "natural", "robust")
 }
@@ -46,14 +40,14 @@ def attacked(dataset: str) -> list[str]:
     rows, defences = [], found["settings"]["defences"]
     for row in found["rows"]:
         theirs = papers(row)
-        printed = PUBLISHED.get((defences[row["defence"]], row["eps"]), "")
+        printed = PUBLISHED.get((defences[row["defence"]], row["eps"]))
         rows.append(
             (
                 budget(row["eps"]),
                 row["defence"],
                 share(row["clean"]),
                 "" if theirs is None else share(theirs),
-                *((printed,) if dataset == "mnist" else ()),
+                *(("" if printed is None else f"{printed:g} %",) if dataset == "mnist" else ()),
                 f"{share(row['worst'])} ({row['lowest single']})",
             )
         )
@@ -181,7 +175,9 @@ def level_with_pinsker(rows: list[dict[str, Any]]) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def paint_certified(figure: Any, *, rows: list[dict[str, Any]]) -> None:
+def paint_certified(figure: Any) -> None:
+    """Draw what three bounds certify over budgets."""
+    rows = load("mnist_randomised_certificate")["rows"]
     axes = figure.add_subplot()
     eps = [row["eps"] for row in rows]
     total = rows[0]["total"]
@@ -196,7 +192,9 @@ def paint_certified(figure: Any, *, rows: list[dict[str, Any]]) -> None:
     figure.legend(loc="outside lower center", ncols=3, fontsize=9)
 
 
-def paint_attack(figure: Any, *, rows: list[dict[str, Any]]) -> None:
+def paint_attack(figure: Any) -> None:
+    """Draw what attacks leave over budgets."""
+    rows = load("randomised_attack_mnist")["rows"]
     axes = figure.add_subplot()
     looks = {
         "none": (INK, "s"),
@@ -216,13 +214,3 @@ def paint_attack(figure: Any, *, rows: list[dict[str, Any]]) -> None:
             axes.plot(eps, [clean, *line], marker + "--", color=colour, label=f"{name}, papers'")
     axes.set(xlabel="eps in [0, 1]", ylabel="accuracy (%)", ylim=(0, 101))
     figure.legend(loc="outside lower center", ncols=2, fontsize=9)
-
-
-def pictures() -> Iterator[Path]:
-    """Draw the pictures, and yield their files."""
-    for name, paint in (
-        ("randomised_attack_mnist", paint_attack),
-        ("mnist_randomised_certificate", paint_certified),
-    ):
-        drawn = draw(partial(paint, rows=load(name)["rows"]), height=4.2)
-        yield replace_file(IMAGES / f"{name}.svg", drawn)

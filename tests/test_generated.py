@@ -7,7 +7,7 @@ import pytest
 from art_disc.core.records.zoo import ZooRecord
 from studies.architecture import ROOT
 from studies.common import about, load, timed_ratio
-from studies.pages import PAGES, PARTS, made_again
+from studies.pages import FILES, PAGES, PARTS, made_again
 
 DOCS = ROOT / "docs"
 ONE = {"one": lambda: ["| a |", ""]}
@@ -18,6 +18,11 @@ NEW = "<!-- generated: one -->\n\n| a |\n\n<!-- end -->"
 def test_a_page_shows_what_the_result_files_say(page):
     text = page.read_text(encoding="utf-8")
     assert made_again(text, PARTS) == text, "make pages writes it anew"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_file_beside_the_pages_says_what_the_result_files_say(path):
+    assert path.read_text(encoding="utf-8") == FILES[path](), "make pages writes it anew"
 
 
 def test_every_part_stands_on_a_page():

@@ -15,15 +15,30 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path / "cache"))
     run_page("README.md")
-    assert "worst of all attacks" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "worst of all attacks" in said
+    assert "No flaw found" in said
     assert (tmp_path / "runs" / "digits" / "report.html").is_file()
 
 
-def test_the_commands_of_the_readme_parse():
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_script_of_the_page_on_python_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path / "cache"))
+    run_page("docs/in_python.md")
+    said = capsys.readouterr().out
+    assert "worst of all attacks" in said
+    certified, unbroken = map(float, said.splitlines()[-2].split())
+    assert 0 < float(said.splitlines()[-1]) < certified <= unbroken < 1
+    assert (tmp_path / "runs" / "digits" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(("page", "least"), [("README.md", 5), ("docs/command_line.md", 15)])
+def test_the_commands_of_the_readme_parse(page, least):
     from art_disc.cli.main import make_parser
 
-    commands = commands_of("README.md")
-    assert len(commands) >= 5
+    commands = commands_of(page)
+    assert len(commands) >= least
     for words in commands:
         make_parser().parse_args(words.split())
 
