@@ -8,7 +8,6 @@
    of each image's search by its number of free pixels.
 
     python -m studies.certify_speed --data-dir DIR --threads 1
-    python -m studies.certify_speed --plot     draws docs/images/certify_speed.svg from the result
 
 Times are those of processor and wall, medians of three where nothing else is said.
 """
@@ -18,7 +17,6 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -29,9 +27,7 @@ from art_disc.codebox import CodeBox, Threat, checked_units
 from art_disc.networks import DigitsNet
 from art_disc.training import trained
 from studies import common
-from studies.architecture import ROOT
 
-PICTURE = ROOT / "docs" / "images" / "certify_speed.svg"
 RUNS = 3
 EPS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 IMAGES = 30
@@ -108,27 +104,6 @@ def searched() -> list[dict[str, Any]]:
     return rows
 
 
-def plot() -> None:
-    """Draw the seconds of each image against its free pixels."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    mpl.rcParams |= {"svg.hashsalt": "art_disc", "svg.fonttype": "none"}
-    from matplotlib import pyplot as plt
-
-    rows = common.load("certify_speed")["searches"]
-    figure, axes = plt.subplots(figsize=(6, 3.5))
-    for verdict in ("certified", "falsified", "undecided"):
-        mine = [row for row in rows if row["verdict"] == verdict]
-        points = np.array([[row["free_pixels"], row["cpu_seconds"]] for row in mine]).reshape(-1, 2)
-        axes.semilogy(*points.T, ".", label=f"{verdict} ({len(mine)})")
-    axes.set_xlabel("free pixels")
-    axes.set_ylabel("processor seconds an image")
-    axes.legend()
-    figure.savefig(PICTURE, bbox_inches="tight", metadata={"Date": None})
-    print(PICTURE)
-
-
 def measured(options: argparse.Namespace) -> dict[str, Any]:
     """Everything that is timed."""
     torch.set_num_threads(options.threads)
@@ -149,11 +124,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = common.parser(__doc__.splitlines()[0])
-    parser.add_argument("--plot", action="store_true", help="draw the result's picture and stop")
     options = parser.parse_args()
-    if options.plot:
-        plot()
-        return
     common.write("certify_speed", measured(options), options.threads)
 
 

@@ -21,6 +21,7 @@ from art_disc.report.drawing import draw
 from studies import (
     attacks_page,
     binarised_page,
+    certificates_page,
     code_space_page,
     decided_page,
     leaderboard,
@@ -47,6 +48,8 @@ PARTS: dict[str, Part] = {
     "mnist-decided-attacks": decided_page.decided_attacks,
     "mnist-enumeration": summary.certificates,
     "mnist-free-pixels": summary.free_pixels,
+    "certificates-sound": certificates_page.soundness,
+    "certificates-speed": certificates_page.speed,
     "costs": summary.costs,
     "hardness": summary.hardness,
     "printed-counts": printed_page.counts,
@@ -70,6 +73,7 @@ PARTS: dict[str, Part] = {
 # beside what stands in pages
 FILES: dict[Path, Callable[[], str]] = {ROOT / "docs" / "leaderboard.json": leaderboard.as_json}
 PICTURES: dict[str, Callable[[Any], None]] = {
+    "certify_speed": certificates_page.paint_searches,
     "mnist_decided": decided_page.paint,
     "mnist_randomised_certificate": randomised_page.paint_certified,
     "randomised_attack_mnist": randomised_page.paint_attack,
