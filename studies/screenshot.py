@@ -21,7 +21,7 @@ def main() -> int:
     words.add_argument("run", type=Path, help="a folder with report.html")
     words.add_argument("out", type=Path, help="the PNG file to write")
     words.add_argument("--width", type=int, default=1100)
-    words.add_argument("--height", type=int, default=1900)
+    words.add_argument("--height", type=int, default=2085)
     options = words.parse_args()
     browser = next(filter(None, map(shutil.which, NAMES)), None)
     if browser is None:
