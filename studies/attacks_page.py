@@ -5,7 +5,7 @@ from art_disc.attacks.zoo.discovery import LEFT_OUT
 from art_disc.core.records.zoo import ZooRecord
 from art_disc.evaluation.zoo.matrix import attack_list, left_out_list
 from art_disc.report.kinds import zoo
-from studies.common import RESULTS
+from studies.common import RESULTS, made_at
 
 
 def attacks() -> list[str]:
@@ -25,7 +25,8 @@ def matrix(name: str) -> list[str]:
     """Return a matrix with what it is of."""
     record = ZooRecord.load(RESULTS / f"{name}.json")
     parts = (part.markdown() for part in zoo.matrix(record).parts)
-    return ["\n\n".join((about(record), *parts))]
+    made = f"(`studies/zoo_digits.py`; {made_at(record)})"
+    return ["\n\n".join((about(record), *parts, made))]
 
 
 def about(record: ZooRecord) -> str:

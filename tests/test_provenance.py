@@ -29,6 +29,18 @@ def test_the_page_names_every_result_file_with_its_script():
         assert (ROOT / made_there).exists()
 
 
+def test_the_page_that_shows_a_result_names_its_script():
+    rows = re.findall(r"^\| `([\w/.]+)`[^|]*\| (.*?) \| (.*?) \|$", PAGE, re.M)
+    assert len(rows) == len(ROWS)
+    for name, made_there, shown in rows:
+        script = re.search(r"`((?:studies|art_disc)/[\w/.]+|art-disc \w+)`", made_there)[1]
+        pages = re.findall(r"\]\(([^)]*)\)", shown)
+        assert pages, name
+        for page in pages:
+            text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+            assert script in text or f"results/{name}" in text, (name, page)
+
+
 def test_a_result_rests_on_what_its_script_reaches():
     found = rests_on("studies.mnist_checks")
     assert {"studies/mnist_checks.py", "studies/mnist_two_codes.py", "studies/common.py"} <= set(
