@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check format notebooks zoo kmedoids docs pages results bench wheel clean
+.PHONY: demo test check format notebooks zoo kmedoids docs pages tables results bench wheel clean
 
 demo: $(INSTALLED)
 	$(BIN)/art-disc codebook --dataset digits
@@ -53,6 +53,10 @@ docs: .venv/.docs
 # what README and docs show of the result files, between their marks
 pages: $(INSTALLED)
 	$(BIN)/python -m studies.pages
+
+# the published tables, what is missing or older than its code: days of two cores in all
+tables: $(INSTALLED)
+	$(BIN)/python -m studies.queue
 
 # each result file with the commit that it was made at, and what it rests on that changed since
 results: $(INSTALLED)

@@ -29,6 +29,7 @@ from studies import (
     randomised_page,
     summary,
     tables,
+    verdicts,
 )
 from studies.architecture import ROOT
 
@@ -54,6 +55,7 @@ PARTS: dict[str, Part] = {
     "hardness": summary.hardness,
     "printed-counts": printed_page.counts,
     "printed-numbers": printed_page.numbers,
+    "verdicts": verdicts.summary,
     "reproduction": tables.lines,
     "randomised-mnist": partial(randomised_page.attacked, "mnist"),
     "randomised-cifar10": partial(randomised_page.attacked, "cifar10"),

@@ -121,13 +121,22 @@ def made(path: Path, root: Path = ROOT) -> Made:
     noted = commit != UNKNOWN
     if not noted:
         commit = _text(git(root, "log", "-1", "--format=%H", "--", str(path)))
-    below = rests_on(made_by(path))
-    changed = changed_since(commit, root)
-    if changed is not None:
-        changed = tuple(
-            name for name in changed if any(Path(name).is_relative_to(b) for b in below)
-        )
-    return Made(path, commit, noted, bool(dirty), changed)
+    return Made(path, commit, noted, bool(dirty), changed(commit, made_by(path), root))
+
+
+def changed(commit: str, module: str, root: Path = ROOT) -> tuple[str, ...] | None:
+    """Return what a result of a module rests on and is not what it was at a commit; None: unknown.
+
+    Args:
+        commit: At which it was made.
+        module: Which makes it.
+        root: The checkout.
+    """
+    below = rests_on(module)
+    every = changed_since(commit, root)
+    if every is None:
+        return None
+    return tuple(name for name in every if any(Path(name).is_relative_to(b) for b in below))
 
 
 @cache

@@ -128,7 +128,16 @@ def lines() -> list[str]:
     tables = [record for record in records if isinstance(record, TableRecord)]
     protocols = [record for record in records if isinstance(record, ProtocolTableRecord)]
     said = [*conclusions(tables), *protocol_conclusions(protocols)]
-    return [*said, *(line for r in records for line in (f"#{as_markdown(r)}", _made(r)))]
+    return [*said, *(line for r in records for line in folded(f"#{as_markdown(r)}", _made(r)))]
+
+
+def folded(table: str, made: str) -> list[str]:
+    """Return a table's lines with its notes, and where it was made, folded away."""
+    found = table.splitlines()
+    notes = [line for line in found if line.startswith("- ")]
+    shown = [line for line in found if not line.startswith("- ")]
+    many = f"<details><summary>{len(notes)} settings and differences</summary>"
+    return ["\n".join(shown).rstrip(), "", many, "", *notes, "", made, "</details>", ""]
 
 
 def _made(record: Any) -> str:

@@ -73,9 +73,10 @@ def _how_much(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--attacks",
         type=names,
-        help="names joined by commas; default sign_adam,pgd,apgd_ce,apgd_dlr,square, of panda2019 "
-        "pgd,apgd_ce,apgd_dlr,square,code_space beside FGSM; of kyatham2020 the rows of these "
-        "alone, in table 7 those beside FGSM, default pgd,apgd_ce,apgd_dlr,square",
+        help="names joined by commas; default sign_adam,pgd,apgd_ce,apgd_dlr,square and, where a "
+        "codebook is first, code_space; of panda2019 pgd,apgd_ce,apgd_dlr,square,code_space beside "
+        "FGSM; of kyatham2020 the rows of these alone, in table 7 those beside FGSM, default "
+        "pgd,apgd_ce,apgd_dlr,square",
     )
     parser.add_argument(
         "--protocol",

@@ -24,7 +24,7 @@ from art_disc.defences import CodebookPreprocessor
 from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation import evaluate
 from art_disc.networks.sign_gradient import has_signs
-from art_disc.reproduction.rows import bits_of, worst_of
+from art_disc.reproduction.rows import bits_of, fitting, worst_of
 from art_disc.surrogates import SurrogateLike
 
 # under `raw`, beside FGSM: the suite for such networks but for its attack by decisions alone; the
@@ -119,7 +119,7 @@ class Attack:
                 out=out / f"{protocol}-fgsm", **shared,
             ).record
         ]  # fmt: skip
-        names = self._fitting(classifier)
+        names = fitting(self.attacks, classifier)
         if protocol == "raw" and names:
             records.append(
                 evaluate(
@@ -133,10 +133,6 @@ class Attack:
             value: _outcome(records, value, protocol, start, _free(classifier, begun, value))
             for value in eps
         }
-
-    def _fitting(self, classifier: DefendedClassifier) -> list[str]:
-        """Return the attacks that there is something for: those on codes need codes."""
-        return [n for n in self.attacks if classifier.defences or not attacks.ATTACKS[n].behind]
 
     def _settings(self, names: Sequence[str]) -> dict[str, Any]:
         every = {**SETTINGS, **self.settings}

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from art_disc import attacks
 from art_disc.core.errors import InputError
 from art_disc.core.records import AttackOutcome, EvaluationRecord, Share
 from art_disc.core.records.outcomes import WHITE_BOX
 from art_disc.core.records.published import TableRow
 from art_disc.defences import CodebookPreprocessor, parse_defences
+from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation import evaluate
 from art_disc.reproduction.published import Published
 from art_disc.reproduction.recipes import Experiment, Stage
@@ -144,7 +146,12 @@ def bits_of(flags: Iterable[bool]) -> str:
     return "".join("1" if flag else "0" for flag in flags)
 
 
-ATTACKS = ("sign_adam", "pgd", "apgd_ce", "apgd_dlr", "square")
+ATTACKS = ("sign_adam", "pgd", "apgd_ce", "apgd_dlr", "square", "code_space")
+
+
+def fitting(names: Iterable[str], classifier: DefendedClassifier) -> list[str]:
+    """Return the attacks that there is something for: those on codes need codes."""
+    return [name for name in names if classifier.defences or not attacks.ATTACKS[name].behind]
 
 
 @dataclass(frozen=True)
@@ -209,8 +216,8 @@ def _settings(row: Published, how: Experiment, request: RowRequest) -> dict[str,
         "apgd_dlr.max_iter": 50,
         "square.max_iter": how.queries,
     }
-    kept = {key: value for key, value in own.items() if key.split(".")[0] in request.attacks}
-    return kept | dict(request.settings or {})
+    every = own | dict(request.settings or {})
+    return {key: value for key, value in every.items() if key.split(".")[0] in request.attacks}
 
 
 def _surrogates(setting: Trained, how: Experiment) -> tuple[SurrogateLike, ...]:
@@ -224,13 +231,14 @@ def _surrogates(setting: Trained, how: Experiment) -> tuple[SurrogateLike, ...]:
 def _attacked(
     setting: Trained, row: Published, stage: Stage, request: RowRequest
 ) -> EvaluationRecord:
+    own = replace(request, attacks=fitting(request.attacks, setting.classifier))
     return evaluate(
         setting.classifier,
         stage.data,
         eps=request.eps,
-        attacks=list(request.attacks),
+        attacks=list(own.attacks),
         surrogates=_surrogates(setting, stage.experiment),
-        settings=_settings(row, stage.experiment, request),
+        settings=_settings(row, stage.experiment, own),
         checks=request.checks,
         n_ex=request.n_ex,
         seed=request.seed,

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from art_disc.reproduction import printed, standings
 from art_disc.reproduction.printed import measures
 from art_disc.reproduction.published import Published, every_row
 from art_disc.reproduction.standing import MEASURED, OUT_OF_REACH, TO_RUN
+from studies.verdicts import certified, judged, of_row
 
 # numbers of each table, and their sum: a digit that is wrong changes it
 PRINTED = {
@@ -145,3 +147,43 @@ def test_what_was_not_measured_says_why(word):
     assert all((one.minutes is None) == (word == OUT_OF_REACH) for one in found)
     away = {one.printed.dataset for one in found} & {"imagenet", "celeba"}
     assert bool(away) == (word == OUT_OF_REACH)
+
+
+@pytest.mark.parametrize(
+    ("printed", "left", "word"),
+    [
+        (90.0, Share(900, 1000), "held"),
+        (80.0, Share(900, 1000), "held"),
+        (95.0, Share(900, 1000), "did not hold"),
+        # within 8 points either way nothing is said of 100 images
+        (90.0, Share(90, 100), "undecided"),
+        (99.9, Share(90, 100), "did not hold"),
+    ],
+)
+def test_a_printed_accuracy_holds_where_it_is_not_above_what_is_left(printed, left, word):
+    assert judged(printed, left)[0] == word
+
+
+def test_no_row_holds_whose_codes_were_not_attacked():
+    row = row_of(alive="1" * 1000, printed_robust=50.0, worst_of="pgd; code_space")
+    assert of_row(row) == ("held", "our attacks left more")
+    assert of_row(replace(row, worst_of="pgd")) == ("undecided", "attack on codes not run")
+    # a break counts whatever it was found by
+    broken = replace(row, alive="1" * 400 + "0" * 600, worst_of="pgd")
+    assert of_row(broken)[0] == "did not hold"
+    assert of_row(replace(row, defence="")) == ()
+    assert of_row(replace(row, printed_robust=None)) == ()
+
+
+@pytest.mark.parametrize(
+    ("printed", "certified_images", "falsified", "word"),
+    [(96.0, 990, 5, "held"), (99.9, 900, 90, "did not hold"), (96.0, 900, 20, "undecided")],
+)
+def test_a_printed_certificate_holds_between_certified_and_falsified(
+    printed, certified_images, falsified, word
+):
+    left = 1000 - certified_images - falsified
+    row = SimpleNamespace(
+        certified=certified_images, falsified=falsified, undecided=left, total=1000
+    )
+    assert certified(printed, row)[0] == word

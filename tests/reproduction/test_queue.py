@@ -1,0 +1,182 @@
+"""The queue of published tables: what it runs, in which order, and that a stop loses nothing."""
+
+import dataclasses
+import pickle
+from functools import partial
+
+import numpy as np
+import pytest
+from torch import nn
+
+from art_disc.core.records import load_record
+from art_disc.core.records.published import TableRecord
+from art_disc.reproduction import recipes, standings
+from art_disc.reproduction.published import (
+    Published,
+    PublishedNetwork,
+    PublishedPurifier,
+    PublishedRandomised,
+    published,
+)
+from art_disc.reproduction.recipes import Stage
+from art_disc.reproduction.rows import RowRequest, run_row
+from art_disc.reproduction.standing import TO_RUN
+from studies import queue
+from studies.queue_plan import FIGURES, HEADLINE, Cell, Sheet, key_of, plan, trainings
+from tests.reproduction.test_printed import row_of
+
+SMALL = {
+    "sign_adam.max_iter": 3, "sign_adam.eps_step": 0.1, "pgd.max_iter": 3, "apgd_ce.max_iter": 3,
+    "apgd_dlr.max_iter": 3, "square.max_iter": 5, "code_space.max_iter": 2,
+    "code_space.num_random_init": 1,
+}  # fmt: skip
+ROWS = [row for row in published("chen2018", "3") if row.setting in ("nat_pre", "disc_nat_pre")]
+
+
+class Fragile(nn.Sequential):
+    """A tiny network that stops everything after so many calls."""
+
+    left = float("inf")
+
+    def __init__(self, input_shape=(1, 28, 28), nb_classes=10):
+        super().__init__(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(49, nb_classes))
+
+    def forward(self, x):
+        Fragile.left -= 1
+        if Fragile.left < 0:
+            raise KeyboardInterrupt
+        return super().forward(x)
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch, digits):
+    """mnist.npz with digits of 28x28, a network of its own and a cache."""
+    large = {}
+    for part in ("train", "test"):
+        levels = np.rint(255 * getattr(digits, f"x_{part}")[:, 0]).astype(np.uint8)
+        wide = np.kron(levels, np.ones((1, 3, 3), np.uint8))
+        large[f"x_{part}"] = np.pad(wide, ((0, 0), (2, 2), (2, 2)))
+        large[f"y_{part}"] = getattr(digits, f"y_{part}")
+    np.savez(tmp_path / "mnist.npz", **large)
+    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path / "cache"))
+    own = dataclasses.replace(recipes.EXPERIMENTS["mnist"], network=Fragile)
+    monkeypatch.setitem(recipes.EXPERIMENTS, "mnist", own)
+    monkeypatch.setattr(Fragile, "left", float("inf"))
+    return tmp_path
+
+
+def attack(row, place):
+    stage = Stage.of("mnist", place.data_dir, 30)
+    request = RowRequest(n_ex=6, out=place.work, settings=SMALL, verbose=False)
+    return run_row(row, stage, request)
+
+
+def sheet(name, rows):
+    cells, printed = [], {}
+    for row in rows:
+        key = row.dataset, row.setting, row.defence, row.n_codes
+        cells.append(Cell("/".join(map(str, key)), key, HEADLINE, 1.0, partial(attack, row)))
+        printed[key] = row
+    return Sheet(name, "a title", TableRecord, tuple(cells), len(cells), printed)
+
+
+def go(folder, out, sheets, *more):
+    words = ("--data-dir", str(folder), "--work", str(folder / out / "work"), "--jobs", "1")
+    queue.main([*words, "--out", str(folder / out), "--quiet", *more], sheets)
+
+
+def told(folder, name):
+    record = load_record(folder / f"{name}.json")
+    assert record.complete
+    return [dataclasses.replace(row, seconds=0) for row in record.rows], record.settings
+
+
+def test_stopped_anywhere_and_taken_up_again_it_ends_with_the_same_tables(tiny, monkeypatch):
+    other = [dataclasses.replace(row, clean=50.0) for row in ROWS[::-1]]
+    sheets = [sheet("chen2018-table3", ROWS), sheet("chen2019-table2", other)]
+    go(tiny, "whole", sheets)
+    stops = 0
+    for calls in (20, 60, 1, 400):
+        monkeypatch.setattr(Fragile, "left", calls)
+        try:
+            go(tiny, "parts", sheets)
+        except KeyboardInterrupt:
+            stops += 1
+    assert stops >= 3
+    monkeypatch.setattr(Fragile, "left", float("inf"))
+    go(tiny, "parts", sheets)
+    names = [one.name for one in sheets]
+    for name in names:
+        assert told(tiny / "parts", name) == told(tiny / "whole", name)
+    # each table has its own order and its own printed numbers; its rows were run once
+    first, second = (told(tiny / "whole", name)[0] for name in names)
+    assert [row.setting for row in first] == [row.setting for row in ROWS]
+    assert [row.setting for row in second] == [row.setting for row in ROWS[::-1]]
+    assert {row.printed_clean for row in second} == {50.0}
+    assert [row.alive for row in first] == [row.alive for row in second[::-1]]
+    # nothing is left to do
+    monkeypatch.setattr(Fragile, "left", 0)
+    go(tiny, "parts", sheets)
+
+
+def test_rows_older_than_their_code_or_of_other_sizes_are_run_again(tmp_path, monkeypatch):
+    ran = []
+    row = row_of()
+    cell = Cell("a", key_of(row), HEADLINE, 1.0, lambda _: ran.append(1) or [row])
+    printed = {cell.key: ROWS[0]}
+    sheets = [Sheet("chen2018-table3", "", TableRecord, (cell,), 1, printed)]
+    go(tmp_path, "out", sheets)
+    go(tmp_path, "out", sheets)
+    assert len(ran) == 1
+    file = tmp_path / "out" / "chen2018-table3.json"
+    made = TableRecord.load(file)
+    old = dataclasses.replace(made.environment, commit="0" * 40)
+    dataclasses.replace(made, environment=old).save(file)
+    go(tmp_path, "out", sheets, "--keep-old")
+    assert len(ran) == 1
+    go(tmp_path, "out", sheets)
+    assert len(ran) == 2
+    monkeypatch.setitem(queue.SETTINGS, "images of mnist", 7)
+    go(tmp_path, "out", sheets, "--keep-old")
+    assert len(ran) == 3
+    go(tmp_path, "out", sheets, "--list")
+    go(tmp_path, "none", sheets, "--hours", "0")
+    assert len(ran) == 3
+    assert not list((tmp_path / "none").glob("*.json"))
+
+
+def test_what_shares_a_training_waits_for_it_and_the_headline_comes_first():
+    cells = queue.missing([queue.Table(one, None, {}, None) for one in plan()])
+    ranks = [cell.rank for cell in cells]
+    assert ranks == sorted(ranks)
+    assert {0, FIGURES} <= set(ranks)
+    names = [cell.name for cell in cells]
+    assert len(set(names)) == len(names)
+    there = set()
+    for batch in queue.batches(cells):
+        assert all(set(cell.first) <= there for cell in batch)
+        there |= {cell.name for cell in batch}
+    assert set(names) <= there <= set(names) | set(trainings())
+    first = {cell.key[:2] for cell in cells if cell.rank == HEADLINE}
+    six = ("nat_pre", "adv_pre", "disc_nat_pre", "disc_adv_pre", "disc_nat_re", "disc_adv_re")
+    assert {(d, s) for d in ("mnist", "fashion_mnist") for s in six} <= first
+    # they go to other processes
+    assert pickle.loads(pickle.dumps(cells[0])).name == names[0]  # noqa: S301 - our own
+
+
+def test_every_printed_number_that_can_be_run_is_in_the_plan():
+    keys = {one.name: {cell.key for cell in one.cells} for one in plan()}
+    for one in standings({}):
+        row = one.printed.published
+        if one.word != TO_RUN or isinstance(row, PublishedRandomised) or one.minutes == 0:
+            continue
+        there = keys[one.printed.name]
+        if isinstance(row, Published):
+            assert (row.dataset, row.setting, row.defence, row.n_codes) in there
+        elif isinstance(row, PublishedNetwork):
+            assert (row.dataset, row.model) in there
+        elif isinstance(row, PublishedPurifier):
+            # table 7 names no classifier: all are run
+            assert (row.dataset, row.setting or "A") in there
+        else:
+            assert there == {()}
