@@ -1,6 +1,6 @@
 """What became of every number that the papers print, by the committed result files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import groupby
 
@@ -18,7 +18,8 @@ WORDS = (MEASURED, TO_RUN, OUT_OF_REACH)
 def randomised(record: StudyRecord) -> Iterator[Measure]:
     """Yield what the study of randomised discretisation measured, as `printed` tells it."""
     for row in record["rows"]:
-        same = "mnist", "nat_pre", record["settings"]["defences"][row["defence"]], 0
+        defence = record["settings"]["defences"][row["defence"]]
+        same = "mnist", "nat_pre" if defence == "none" else "disc_nat_pre", defence, 0
         yield from ((*same, None), (*same, row["eps"]))
 
 
@@ -34,21 +35,21 @@ def found() -> tuple[Standing, ...]:
 
 
 def counts() -> list[str]:
-    """Return the lines that stand at the top of the tables' page: how many of each."""
-    rows = []
-    for paper, numbers in groupby(found(), lambda one: one.printed.paper):
-        for table, own in groupby(numbers, lambda one: one.printed.table):
-            rows.append((paper, table, tuple(own)))
-    every = [one for *_, numbers in rows for one in numbers]
-    cells = [(paper, table, *_counted(numbers)) for paper, table, numbers in rows]
-    heads = ("paper", "table", "printed", *WORDS, "core-minutes left")
+    """Return the lines that stand at the top of the tables' page: how many of each paper's."""
+    every = found()
     measured = sum(one.word == MEASURED for one in every)
     return [
         f"{measured} of the {len(every)} numbers that the papers print were measured here; "
         "[every printed number](printed_numbers.md) says by which result file, or why not.",
         "",
-        *markdown(heads, [*cells, ("all", "", *_counted(every))]),
+        *_table("paper", every, lambda one: one.printed.paper),
     ]
+
+
+def _table(head: str, numbers: Sequence[Standing], name: Callable[[Standing], str]) -> list[str]:
+    cells = [(of, *_counted(own)) for of, own in groupby(numbers, name)]
+    heads = (head, "printed", *WORDS, "core-minutes left")
+    return markdown(heads, [*cells, ("all", *_counted(numbers))])
 
 
 def _counted(numbers: Iterable[Standing]) -> tuple[str, ...]:
@@ -65,7 +66,7 @@ def left(numbers: Iterable[Standing]) -> float:
 
 def numbers() -> list[str]:
     """Return a table for each table of the papers: every number and where it stands."""
-    lines = []
+    lines = _table("table", found(), lambda one: one.printed.name)
     for name, own in groupby(found(), lambda one: one.printed.name):
         heads = ("data", "row", "printed", "stands", "core-minutes")
         lines += [f"## {name}", "", *markdown(heads, _rows(own))]

@@ -21,12 +21,14 @@ import torch
 from tqdm import tqdm
 
 from art_disc.core.errors import ArtDiscError
+from art_disc.core.journal import only_one
 from art_disc.core.processes import in_processes
 from art_disc.core.provenance import commit
 from art_disc.core.records import Environment, load_record
 from art_disc.reproduction.costs import IMAGES
 from studies import common, provenance
-from studies.queue_plan import Cell, Place, Sheet, key_of, plan, trainings
+from studies.queue_cells import Cell, Place, trainings
+from studies.queue_plan import Sheet, key_of, plan
 
 SETTINGS = {"queue": True, "seed": 0, **{f"images of {name}": n for name, n in IMAGES.items()}}
 _BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed} so far, {remaining} left{postfix}"
@@ -202,7 +204,8 @@ def main(words: Sequence[str] | None = None, sheets: Sequence[Sheet] | None = No
     print("\n".join(told(tables, cells, options.jobs)))
     if not options.list:
         place = Place(common.work_folder(options, "tables"), options.data_dir)
-        run(cells, tables, place, options)
+        with only_one(place.work, "queue"):
+            run(cells, tables, place, options)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ that two tables print are one cell.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from art_disc.core.records import Record
@@ -21,6 +20,7 @@ from art_disc.reproduction import (
     FIGURE5,
     FIGURE6,
     PURIFIER_TABLES,
+    RANDOMISED_TABLES,
     TABLES,
     Published,
     reproduce_binarised,
@@ -29,61 +29,28 @@ from art_disc.reproduction import (
     reproduce_figure5,
     reproduce_figure6,
     reproduce_purifiers,
+    reproduce_randomised,
 )
-from art_disc.reproduction.costs import IMAGES, base_minutes, minutes_of
-from art_disc.reproduction.purifier_recipes import (
-    CLASSIFIERS,
-    TRAININGS,
-    trained_classifier,
-    trained_lqvae,
-)
-from art_disc.reproduction.recipes import Stage
+from art_disc.reproduction.costs import IMAGES, RANDOMISED_MINUTES, minutes_of
+from art_disc.reproduction.printed import kind_of
+from art_disc.reproduction.purifier_recipes import TRAININGS
+from art_disc.reproduction.randomised_tables import word_of
 from art_disc.reproduction.rows import RowRequest, run_row
 from art_disc.reproduction.tables import OWN_DATA, chosen_rows
+from studies.queue_cells import (
+    FIGURES,
+    HEADLINE,
+    OTHERS,
+    SAME_TABLES,
+    Cell,
+    Place,
+    base_name,
+    classifier_name,
+    filter_name,
+    stage,
+)
 
-# what is run first: the printed headline settings, then what else their tables print, then the rest
-HEADLINE, SAME_TABLES, OTHERS, FIGURES = range(4)
 _HEADLINE_CODES = (0, 2, 10, 50, 300)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where cells run.
-
-    Attributes:
-        work: Folder of evaluations and adversarial images of this very code.
-        data_dir: Where data sets are looked for first.
-    """
-
-    work: Path
-    data_dir: str | None
-
-
-@cache
-def _stage(dataset: str, data_dir: str | None) -> Stage:
-    """Return a data set's images and recipe, read once in a process."""
-    return Stage.of(dataset, data_dir, None)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One piece of work; `key` is of its rows, as `key_of` tells it.
-
-    Attributes:
-        name: Unique.
-        key: Of the rows that it makes.
-        rank: One of `HEADLINE` to `FIGURES`.
-        minutes: Of one core, about.
-        run: Makes the rows, or the whole record.
-        first: Names of trainings that are to be there before.
-    """
-
-    name: str
-    key: tuple[Any, ...]
-    rank: int
-    minutes: float
-    run: Callable[[Place], Any]
-    first: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,69 +90,18 @@ class Sheet:
 def key_of(row: Any) -> tuple[Any, ...]:
     """Return what tells the cell that made a row of a table."""
     if hasattr(row, "setting"):
-        return row.dataset, row.setting, row.defence.partition(",")[0] or "none", row.n_codes
+        return row.dataset, row.setting, kind_of(row.defence), row.n_codes
     return row.dataset, row.model
 
 
 def plan() -> tuple[Sheet, ...]:
     """Return every table and figure that the data at hand allow."""
-    return (*_accuracies(), *_protocols(), *_purifiers(), *_whole())
-
-
-def trainings() -> dict[str, Cell]:
-    """Return the trainings that cells share, by their names."""
-    bases = [
-        Cell(
-            _base(dataset, base), (), HEADLINE, base_minutes(dataset, base),
-            partial(_train, dataset, "nat_pre" if base == "natural" else "adv_pre"),
-        )
-        for dataset in IMAGES
-        for base in ("natural", "adversarial")
-    ]  # fmt: skip
-    classifiers = [
-        Cell(
-            _classifier(dataset, model, training), (), OTHERS, 10.0,
-            partial(_classify, dataset, model, training),
-        )
-        for dataset in ("mnist", "fashion_mnist")
-        for model in CLASSIFIERS
-        for training in TRAININGS
-    ]  # fmt: skip
-    filters = [
-        Cell(_filter(dataset), (), OTHERS, 30.0, partial(_fit, dataset))
-        for dataset in ("mnist", "fashion_mnist")
-    ]
-    return {cell.name: cell for cell in (*bases, *classifiers, *filters)}
-
-
-def _base(dataset: str, base: str) -> str:
-    return f"{dataset}, {base} base"
-
-
-def _classifier(dataset: str, model: str, training: str) -> str:
-    return f"{dataset}, classifier {model}, {training}"
-
-
-def _filter(dataset: str) -> str:
-    return f"{dataset}, LQ-VAE"
-
-
-def _train(dataset: str, setting: str, place: Place) -> None:
-    _stage(dataset, place.data_dir).trained(setting, [], seed=0, verbose=False)
-
-
-def _classify(dataset: str, model: str, training: str, place: Place) -> None:
-    data = _stage(dataset, place.data_dir).data
-    trained_classifier(data, model, training, seed=0, verbose=False)
-
-
-def _fit(dataset: str, place: Place) -> None:
-    trained_lqvae(_stage(dataset, place.data_dir).data, seed=0, verbose=False)
+    return (*_accuracies(), *_protocols(), *_purifiers(), *_randomised(), *_whole())
 
 
 def _attack(row: Published, eps: tuple[float, ...], place: Place) -> list[Any]:
     request = RowRequest(n_ex=IMAGES[row.dataset], out=place.work, eps=eps, verbose=False)
-    return run_row(row, _stage(row.dataset, place.data_dir), request)
+    return run_row(row, stage(row.dataset, place.data_dir), request)
 
 
 def _accuracies() -> Iterator[Sheet]:
@@ -203,7 +119,7 @@ def _accuracy(row: Published, table: str, eps: tuple[float, ...]) -> Cell:
     at = "-".join(f"{value:.4g}" for value in eps) or "printed"
     minutes = minutes_of(row) * max(1, len(eps))
     name = f"{'/'.join(map(str, key))}/eps={at}"
-    first = (_base(row.dataset, row.base),)
+    first = (base_name(row.dataset, row.base),)
     return Cell(name, key, _rank(row, table), minutes, partial(_attack, row, eps), first)
 
 
@@ -253,13 +169,35 @@ def _purifiers() -> Iterator[Sheet]:
             yield Sheet(name, table.title, PurifierTableRecord, cells, planned)
 
 
+def _randomised() -> Iterator[Sheet]:
+    for name, table in RANDOMISED_TABLES.items():
+        dataset, base = table.datasets[-1], "nat" if table.base == "natural" else "adv"
+        cells = tuple(
+            Cell(
+                f"{name}/{dataset}/{word_of(defence)}",
+                (dataset, f"{'disc_' * (defence != 'none')}{base}_pre", defence, 0), OTHERS,
+                len(table.eps) * RANDOMISED_MINUTES,
+                partial(_drawn, name, defence), (base_name(dataset, table.base),),
+            )
+            for defence in table.defences
+        )  # fmt: skip
+        yield Sheet(name, table.title, TableRecord, cells, len(cells) * len(table.eps))
+
+
+def _drawn(name: str, defence: str, place: Place) -> list[Any]:
+    found = reproduce_randomised(
+        name, out=place.work, defences=(word_of(defence),), data_dir=place.data_dir, verbose=False
+    )
+    return [row for row in found.rows if (row.defence or "none") == defence]
+
+
 def _networks(dataset: str, setting: str) -> Iterator[str]:
     """Yield the trainings that a classifier's rows need, with its substitute's."""
     model, _, substitute = setting.partition("/")
-    yield _filter(dataset)
-    yield from (_classifier(dataset, model, training) for training in TRAININGS)
+    yield filter_name(dataset)
+    yield from (classifier_name(dataset, model, training) for training in TRAININGS)
     if substitute:
-        yield _classifier(dataset, substitute, "none")
+        yield classifier_name(dataset, substitute, "none")
 
 
 def _part(

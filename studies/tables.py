@@ -44,7 +44,9 @@ def conclusions(records: list[TableRecord]) -> list[str]:
             *(_line(*found[key], adjusted[key]) for key in sure),
         ]
         rows = [found[key][0] for key in keys]
-        masked = [row for row in rows if row.worst.count < row.white_box.count]
+        # some tables are of attacks that do not know the defence
+        known = [row for row in rows if "transfer" not in row.attack]
+        masked = [row for row in known if row.worst.count < row.white_box.count]
         if masked:
             words = "; ".join(
                 f"{row.setting}, {row.defence} ({row.white_box.value:.1%} white box, "

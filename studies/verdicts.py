@@ -109,7 +109,7 @@ def of_row(row: TableRow) -> tuple[str, str] | tuple[()]:
         return ()
     word, why = judged(row.printed_robust, row.worst)
     # on colours it breaks most of what the others leave
-    if word == HELD and "code_space" not in row.worst_of:
+    if word == HELD and row.n_codes and "code_space" not in row.worst_of:
         return OPEN, "attack on codes not run"
     return word, why
 

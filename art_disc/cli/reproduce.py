@@ -38,7 +38,7 @@ def _which_rows(parser: ArgumentParser) -> None:
         default=(),
         help="rows of these settings alone, and their bases: nat_pre, adv_pre, disc_nat_pre, "
         "disc_adv_pre, disc_nat_re, disc_adv_re; of panda2019 its models: BNN-2b, Full-2b, ...; of "
-        "kyatham2020 classifiers, A, or with a substitute, A/B",
+        "kyatham2020 classifiers, A, or with a substitute, A/B; of zhang2019 defences, randdisc",
     )
     parser.add_argument(
         "--network",
@@ -61,8 +61,8 @@ def _how_much(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--n-ex",
         type=int,
-        help="test images attacked or certified; default 200, of panda2019 500, of kyatham2020 and "
-        "for chen2019-figure5 1000",
+        help="test images attacked or certified; default 200, of zhang2019 300, of panda2019 500, "
+        "of kyatham2020 and for chen2019-figure5 1000",
     )
     parser.add_argument(
         "--train-steps",

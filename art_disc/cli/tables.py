@@ -29,6 +29,7 @@ def known_tables() -> Known:
         FIGURE5,
         FIGURE6,
         PURIFIER_TABLES,
+        RANDOMISED_TABLES,
         TABLES,
         figure3,
         figure5,
@@ -51,6 +52,10 @@ def known_tables() -> Known:
         **{
             n: (_marked(t.title, t.rows), _purifiers, (*_unused(t), *_CERTIFY, *_BINARISED))
             for n, t in PURIFIER_TABLES.items()
+        },
+        **{
+            n: (t.title, _randomised, ("codes", "attacks", "checks", *_CERTIFY, *others))
+            for n, t in RANDOMISED_TABLES.items()
         },
         FIGURE3: (figure3.TITLE, _figure3, (*images, *_CERTIFY, *_BINARISED)),
         FIGURE5: (figure5.TITLE, _figure5, (*_ROWS, *_CERTIFY, *others, "train_steps")),
@@ -126,6 +131,17 @@ def _purifiers(options: Namespace) -> Path:
     # in table 7 they are no rows
     rows = () if PURIFIER_TABLES[options.table].attacker == "all" else options.attacks or ()
     return _written(record, options, *rows)
+
+
+def _randomised(options: Namespace) -> Path:
+    """Run a table of randomised defences; return its JSON."""
+    from art_disc.report import check_extra
+    from art_disc.reproduction import reproduce_randomised
+
+    # budgets are drawn
+    check_extra()
+    record = reproduce_randomised(options.table, defences=options.setting, **_asked(options))
+    return _written(record, options)
 
 
 def _written(record: "Record", options: Namespace, *rows: str) -> Path:

@@ -21,6 +21,8 @@ from art_disc.reproduction.published import (
 )
 from art_disc.reproduction.purifier_run import reproduce_purifiers
 from art_disc.reproduction.purifier_tables import PURIFIER_TABLES
+from art_disc.reproduction.randomised_run import reproduce_randomised
+from art_disc.reproduction.randomised_tables import RANDOMISED_TABLES
 from art_disc.reproduction.run import reproduce
 from art_disc.reproduction.standing import Standing, standings
 from art_disc.reproduction.tables import TABLES
@@ -32,6 +34,7 @@ __all__ = [
     "FIGURE5",
     "FIGURE6",
     "PURIFIER_TABLES",
+    "RANDOMISED_TABLES",
     "TABLES",
     "Printed",
     "Published",
@@ -53,5 +56,6 @@ __all__ = [
     "reproduce_figure5",
     "reproduce_figure6",
     "reproduce_purifiers",
+    "reproduce_randomised",
     "standings",
 ]

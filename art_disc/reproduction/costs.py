@@ -33,8 +33,8 @@ _NETWORK = {"mnist": (5, 0.6), "cifar10": (40, 3.0)}
 # an attack's images, classifiers trained against one among them; table 7 is attacked end to end
 _PURIFIER, _END_TO_END = {"fgsm": 1, "deepfool": 30, "cw_l2": 45}, 60
 _CERTIFICATE = 30
-# RandMix under 20 gradients a step and 100 votes
-_RANDOMISED = 8.0
+# a defence that draws at one budget, 300 images
+RANDOMISED_MINUTES = 40.0
 
 
 Row = Published | PublishedCertificate | PublishedNetwork | PublishedPurifier | PublishedRandomised
@@ -55,7 +55,7 @@ def minutes_of(row: Row) -> float:
     if isinstance(row, PublishedPurifier):
         return _purifiers(row)
     if isinstance(row, PublishedRandomised):
-        return 300 * _RANDOMISED / 60 if row.eps else 1
+        return RANDOMISED_MINUTES if row.eps else 1
     return _CERTIFICATE
 
 

@@ -81,6 +81,15 @@ def measures(record: Record) -> frozenset[Measure]:
     return frozenset()
 
 
+def kind_of(defence: str) -> str:
+    """Return the kind of a table row's defence, which its words begin with.
+
+    >>> kind_of("density, 2 codes"), kind_of("tv:weight=0.1,steps=20"), kind_of("")
+    ('density', 'tv:weight=0.1,steps=20', 'none')
+    """
+    return defence if ":" in defence else defence.partition(",")[0] or "none"
+
+
 def budget(eps: float) -> str:
     """Return a budget in words: grey levels of 255 where it is a whole number of them."""
     levels = round(255 * eps, 6)
@@ -121,6 +130,8 @@ def _purifiers(row: PublishedPurifier) -> Iterator[Number]:
 
 def _randomised(row: PublishedRandomised) -> Iterator[Number]:
     setting = "adv_pre" if row.base == "adversarial" else "nat_pre"
+    if row.defence != "none":
+        setting = f"disc_{setting}"
     words = ", ".join(filter(None, (setting if row.base else "", row.defence, row.attack)))
     eps = _exact(row.eps) if row.eps else None
     column = f"{row.metric} at {budget(row.eps)}" if row.eps else row.metric
@@ -142,8 +153,7 @@ _NUMBERS: dict[Any, Any] = {
 
 def _table(record: TableRecord) -> Iterator[Measure]:
     for row in record.rows:
-        kind = row.defence.partition(",")[0] or "none"
-        same = row.dataset, row.setting, kind, row.n_codes
+        same = row.dataset, row.setting, kind_of(row.defence), row.n_codes
         yield from ((*same, None), (*same, _exact(row.eps)))
 
 

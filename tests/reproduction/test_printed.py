@@ -168,6 +168,8 @@ def test_no_row_holds_whose_codes_were_not_attacked():
     row = row_of(alive="1" * 1000, printed_robust=50.0, worst_of="pgd; code_space")
     assert of_row(row) == ("held", "our attacks left more")
     assert of_row(replace(row, worst_of="pgd")) == ("undecided", "attack on codes not run")
+    # defences that draw have no codes to attack
+    assert of_row(replace(row, n_codes=0, worst_of="pgd"))[0] == "held"
     # a break counts whatever it was found by
     broken = replace(row, alive="1" * 400 + "0" * 600, worst_of="pgd")
     assert of_row(broken)[0] == "did not hold"

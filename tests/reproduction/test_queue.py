@@ -22,7 +22,8 @@ from art_disc.reproduction.recipes import Stage
 from art_disc.reproduction.rows import RowRequest, run_row
 from art_disc.reproduction.standing import TO_RUN
 from studies import queue
-from studies.queue_plan import FIGURES, HEADLINE, Cell, Sheet, key_of, plan, trainings
+from studies.queue_cells import FIGURES, HEADLINE, Cell, trainings
+from studies.queue_plan import Sheet, key_of, plan
 from tests.reproduction.test_printed import row_of
 
 SMALL = {

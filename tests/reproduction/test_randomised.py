@@ -1,0 +1,120 @@
+"""Tables of randomised defences run again, on digits in the papers' clothes."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from torch import nn
+
+from art_disc.cli import main
+from art_disc.core.errors import DataNotFoundError, InputError
+from art_disc.core.records.published import TableRecord
+from art_disc.report import as_markdown
+from art_disc.reproduction import randomised_run, recipes, reproduce_randomised
+from art_disc.reproduction.printed import measures
+from art_disc.reproduction.randomised_tables import (
+    PROTOCOLS,
+    RANDOMISED_TABLES,
+    Protocol,
+    chosen_defences,
+)
+
+FEW = {
+    "n_ex": 6, "train_steps": 30, "attack_settings": {"square.max_iter": 5}, "verbose": False,
+}  # fmt: skip
+
+
+def tiny(input_shape, nb_classes):
+    inputs = int(np.prod(input_shape)) // 16
+    return nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(inputs, nb_classes))
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, digits):
+    """mnist.npz and cifar10.npz with digits, few steps and few draws."""
+    for name, size, channels in (("mnist", 28, 1), ("cifar10", 32, 3)):
+        found = {}
+        for part in ("train", "test"):
+            levels = np.rint(255 * getattr(digits, f"x_{part}")[:300, 0]).astype(np.uint8)
+            side = size // 8
+            wide = np.kron(levels, np.ones((1, side, side), np.uint8))
+            edge = (size - 8 * side) // 2
+            grey = np.pad(wide, ((0, 0), (edge, edge), (edge, edge)))
+            found[f"x_{part}"] = grey if channels == 1 else np.stack([grey] * 3, axis=-1)
+            found[f"y_{part}"] = getattr(digits, f"y_{part}")[:300]
+        np.savez(tmp_path / f"{name}.npz", **found)
+        own = dataclasses.replace(recipes.EXPERIMENTS[name], network=tiny)
+        monkeypatch.setitem(recipes.EXPERIMENTS, name, own)
+    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(PROTOCOLS, "mnist", Protocol(2, 0.5, 3))
+    monkeypatch.setattr(randomised_run, "COLOUR", Protocol(2, 0.5, 3))
+    monkeypatch.setattr(randomised_run, "VOTES", 5)
+    return tmp_path
+
+
+def test_the_papers_attack_is_on_the_relaxed_defence_and_the_worst_counts_ours(place, capsys):
+    words = [
+        "reproduce", "zhang2019-figure2", "--setting", "randdisc", "--eps", "0.1", "0.2", "--n-ex",
+        "6", "--train-steps", "30", "--set", "square.max_iter=5", "--data-dir", str(place), "--out",
+        str(place), "--quiet",
+    ]  # fmt: skip
+    assert main(words) == 0
+    record = TableRecord.load(place / "zhang2019-figure2-randdisc.json")
+    assert [(r.defence, r.eps) for r in record.rows] == [
+        ("", 0.1), ("", 0.2), ("randdisc:preset=mnist", 0.1), ("randdisc:preset=mnist", 0.2)
+    ]  # fmt: skip
+    base, far, row, _ = record.rows
+    assert (base.printed_clean, base.printed_robust, row.printed_robust) == (99.2, 12.0, 94.4)
+    assert far.printed_robust is None
+    assert row.attack.startswith("ProjectedGradientDescent")
+    assert base.attack.startswith("pgd")
+    for words in ("pgd", "square", "ProjectedGradientDescent", "transfer from the base"):
+        assert words in row.worst_of
+    for one in record.rows:
+        assert one.worst.count <= min(one.papers_attack.count, one.white_box.count)
+        assert one.worst.count <= one.correct.count("1")
+    # three gradients a step of each white box, one of the base
+    assert row.gradients > 2 * base.gradients
+    assert record.base_of(row) == base
+    assert "94.4%" in as_markdown(record)
+    wanted = {("mnist", "disc_nat_pre", "randdisc:preset=mnist", 0, 0.1),
+              ("mnist", "nat_pre", "none", 0, None)}  # fmt: skip
+    assert wanted <= measures(record)
+    # all of it is on the disk
+    capsys.readouterr()
+    again = reproduce_randomised(
+        "zhang2019-figure2", out=place, defences=["randdisc"], eps=[0.1, 0.2], data_dir=place, **FEW
+    )
+    assert again.rows == record.rows
+
+
+def test_what_stands_in_for_imagenet_has_nothing_printed_beside_it(place):
+    record = reproduce_randomised(
+        "zhang2019-table2b", out=place, defences=["bitdepth"], data_dir=place, **FEW
+    )
+    base, row = record.rows
+    assert (row.dataset, row.setting, row.defence) == ("cifar10", "disc_adv_pre", "bitdepth:bits=2")
+    assert (base.printed_robust, row.printed_robust) == (None, None)
+    assert any("cifar10 stands in for imagenet" in words for words in row.differs)
+    # made on the undefended network alone
+    assert "transfer from the base" in row.worst_of
+    assert "square" not in row.worst_of
+    assert row.white_box.count == row.correct.count("1")
+    with pytest.raises(DataNotFoundError, match=r"put imagenet\.npz"):
+        reproduce_randomised("zhang2019-table2a", out=place, datasets=["imagenet"], **FEW)
+    table = RANDOMISED_TABLES["zhang2019-table2a"]
+    assert table.printed("imagenet", "randmix:preset=imagenet", "robust", 2 / 255) == 48.3
+    table = RANDOMISED_TABLES["zhang2019-table2b"]
+    assert table.printed("imagenet", "randdisc:preset=competition", "robust", 8 / 255) == 72.4
+
+
+def test_what_a_table_lacks_is_refused(tmp_path):
+    assert chosen_defences("zhang2019-table2b", defences=["jpeg"]) == ("none", "jpeg:ratio=4")
+    for words, match in (
+        ({"name": "zhang2019-table9"}, "unknown table"),
+        ({"defences": ["lqvae"]}, "has no setting"),
+        ({"datasets": ["mnist"]}, "dataset must"),
+        ({"attack_settings": {"deepfool.max_iter": 1}}, "deepfool"),
+    ):
+        with pytest.raises(InputError, match=match):
+            reproduce_randomised(**({"name": "zhang2019-table2a", "out": tmp_path} | words))
