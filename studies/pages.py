@@ -111,6 +111,7 @@ def main() -> None:
     made = {page: made_again(page.read_text(encoding="utf-8"), PARTS).encode() for page in PAGES}
     made |= {path: text().encode() for path, text in FILES.items()}
     made |= {IMAGES / f"{name}.svg": draw(paint, height=4.2) for name, paint in PICTURES.items()}
+    made |= {IMAGES / f"{name}.svg": picture for name, picture in tables.pictures().items()}
     for path, content in made.items():
         if not path.is_file() or path.read_bytes() != content:
             print(replace_file(path, content))

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from art_disc.core.errors import ArtDiscError
+from art_disc.core.errors import ArtDiscError, FolderBusyError
 from art_disc.core.journal import only_one
 from art_disc.core.processes import in_processes
 from art_disc.core.provenance import commit
@@ -161,10 +161,14 @@ def _results(
 
 def _run_one(place: Place, until: float, cell: Cell) -> tuple[str, Any] | None:
     """Run a cell unless it is too late: joblib takes cells ahead of their turn."""
-    if time.time() >= until:
-        return None
     torch.set_num_threads(1)
-    return cell.name, cell.run(place)
+    while time.time() < until:
+        try:
+            return cell.name, cell.run(place)
+        except FolderBusyError:
+            # two tables may print one network: the other cell's attacks are taken over then
+            time.sleep(30)
+    return None
 
 
 def told(tables: Sequence[Table], cells: Sequence[Cell], jobs: int) -> list[str]:

@@ -6,7 +6,8 @@ from art_disc.core.intervals import holm
 from art_disc.core.records import load_record
 from art_disc.core.records.protocols import ProtocolOutcome, ProtocolRow, ProtocolTableRecord
 from art_disc.core.records.published import Gain, TableRecord, TableRow
-from art_disc.report import as_markdown
+from art_disc.report import as_markdown, eps_figures
+from art_disc.report.kinds.protocols import plots_over_eps
 from art_disc.report.kinds.published import eps_words
 from studies.common import RESULTS
 
@@ -126,11 +127,33 @@ def _twins(rows: list[ProtocolRow]) -> list[str]:
 
 def lines() -> list[str]:
     """Return what the rows say, and all tables."""
-    records = [load_record(path) for path in sorted(TABLES.glob("*.json"))]
+    records = list(_records().values())
     tables = [record for record in records if isinstance(record, TableRecord)]
     protocols = [record for record in records if isinstance(record, ProtocolTableRecord)]
     said = [*conclusions(tables), *protocol_conclusions(protocols)]
-    return [*said, *(line for r in records for line in folded(f"#{as_markdown(r)}", _made(r)))]
+    return [*said, *(line for name, r in _records().items() for line in _shown(name, r))]
+
+
+def _records() -> dict[str, Any]:
+    """Return the committed tables by the names of their files."""
+    return {path.stem: load_record(path) for path in sorted(TABLES.glob("*.json"))}
+
+
+def _shown(name: str, record: Any) -> list[str]:
+    pictures = [
+        f"![Accuracy over eps, {dataset}, ours and printed](images/{name}-{dataset}.svg)\n"
+        for dataset in plots_over_eps(record)
+    ]
+    return [*folded(f"#{as_markdown(record)}", _made(record)), *pictures]
+
+
+def pictures() -> dict[str, bytes]:
+    """Return the drawings of tables over eps, by the names of their files."""
+    return {
+        f"{name}-{dataset}": picture
+        for name, record in _records().items()
+        for dataset, picture in eps_figures(record).items()
+    }
 
 
 def folded(table: str, made: str) -> list[str]:

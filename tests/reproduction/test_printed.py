@@ -9,6 +9,7 @@ import pytest
 from art_disc.core.records.base import Environment, Share
 from art_disc.core.records.published import TableRecord, TableRow
 from art_disc.core.records.purifiers import PurifierCell, PurifierRow, PurifierTableRecord
+from art_disc.report.kinds.published import eps_plots
 from art_disc.reproduction import printed, standings
 from art_disc.reproduction.printed import measures
 from art_disc.reproduction.published import Published, every_row
@@ -83,7 +84,10 @@ def row_of(**changed):
         worst_of="",
         network="",
     )
-    return replace(row, **changed)
+    alive = changed.get("alive", row.alive)
+    share = Share.of_bits(alive)
+    same = {"papers_attack": share, "white_box": share, "correct": "1" * len(alive)}
+    return replace(row, **(same | changed))
 
 
 def table_of(*rows):
@@ -171,7 +175,7 @@ def test_no_row_holds_whose_codes_were_not_attacked():
     # defences that draw have no codes to attack
     assert of_row(replace(row, n_codes=0, worst_of="pgd"))[0] == "held"
     # a break counts whatever it was found by
-    broken = replace(row, alive="1" * 400 + "0" * 600, worst_of="pgd")
+    broken = row_of(alive="1" * 400 + "0" * 600, printed_robust=50.0, worst_of="pgd")
     assert of_row(broken)[0] == "did not hold"
     assert of_row(replace(row, defence="")) == ()
     assert of_row(replace(row, printed_robust=None)) == ()
@@ -189,3 +193,25 @@ def test_a_printed_certificate_holds_between_certified_and_falsified(
         certified=certified_images, falsified=falsified, undecided=left, total=1000
     )
     assert certified(printed, row)[0] == word
+
+
+def test_printed_points_are_drawn_beside_ours():
+    from matplotlib.figure import Figure
+
+    rows = [row_of(eps=0.1, printed_clean=98.0), row_of(eps=0.3, printed_robust=75.0)]
+    (plot,) = eps_plots(table_of(*rows)).values()
+    figure = Figure()
+    plot.paint(figure)
+    crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
+    assert [list(line.get_ydata()) for line in crosses] == [[98.0, 75.0]]
+    # of defences without codewords each has a line of its own
+    others = [
+        row_of(eps=eps, defence=word, n_codes=0)
+        for word in ("noise:sigma=0.1", "jpeg:ratio=4")
+        for eps in (0.1, 0.3)
+    ]
+    (plot,) = eps_plots(table_of(*others)).values()
+    figure = Figure()
+    plot.paint(figure)
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert labels == ["noise:sigma=0.1", "jpeg:ratio=4"]

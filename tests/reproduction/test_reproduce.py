@@ -41,6 +41,8 @@ SMALL = {
         "apgd_ce.max_iter": 5,
         "apgd_dlr.max_iter": 5,
         "square.max_iter": 10,
+        "code_space.max_iter": 2,
+        "code_space.num_random_init": 1,
     },
     "verbose": False,
 }
@@ -199,6 +201,9 @@ def test_ours_stands_beside_theirs(table3):
         for through in ("soft(alpha=10)", "soft(alpha=10, leak=1)", "identity", "transfer"):
             assert re.search(rf"{attack} \([^)]*\) {re.escape(through)}", pre.worst_of), through
     assert "square (max_iter 10" in pre.worst_of
+    # and on the codes themselves, where there are some
+    assert "code_space (max_iter 2" in pre.worst_of
+    assert "code_space" not in base.worst_of
     # PGD is the papers' on the base; ours takes no step over a quarter of the budget
     assert "eps_step 0.01)" in base.attack
     assert pre.worst.count <= pre.white_box.count

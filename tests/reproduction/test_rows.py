@@ -131,7 +131,7 @@ def test_a_row_is_run_with_the_papers_settings_and_goes_on(monkeypatch, tmp_path
     monkeypatch.setattr(
         rows, "evaluate", lambda *a, **k: asked.update(k) or SimpleNamespace(record=1)
     )
-    classifier = SimpleNamespace(input_shape=(1, 28, 28))
+    classifier = SimpleNamespace(input_shape=(1, 28, 28), defences=[object()])
     setting, stage = SimpleNamespace(classifier=classifier, training="t"), ran().stage
     request = rows.RowRequest(n_ex=20, out=tmp_path, seed=5)
     own = rows._of_row(request, ROW, stage, (0.3,))
@@ -143,10 +143,15 @@ def test_a_row_is_run_with_the_papers_settings_and_goes_on(monkeypatch, tmp_path
         "pgd.eps_step": 0.01, "pgd.num_random_init": 1, "apgd_ce.max_iter": 50,
         "apgd_dlr.max_iter": 50, "square.max_iter": 1000,
     }  # fmt: skip
-    assert asked["attacks"] == ["sign_adam", "pgd", "apgd_ce", "apgd_dlr", "square"]
+    usual = ["sign_adam", "pgd", "apgd_ce", "apgd_dlr", "square"]
+    # where codes are, they are attacked
+    assert asked["attacks"] == [*usual, "code_space"]
     assert [getattr(s, "name", s) for s in asked["surrogates"]] == [
         "identity", "soft(alpha=10, leak=1)"
     ]  # fmt: skip
+    classifier.defences = []
+    rows._attacked(setting, ROW, stage, own)
+    assert asked["attacks"] == usual
 
 
 def test_rows_that_differ_in_anything_have_folders_of_their_own(tmp_path):

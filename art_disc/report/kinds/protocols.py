@@ -122,13 +122,14 @@ def eps_plots(record: ProtocolTableRecord) -> dict[str, Drawing]:
             continue
         clean = Share.of_bits(row.correct)
         lines = plots.setdefault(row.dataset, {})
-        line = lines.setdefault(f"{row.model}, {row.base}", [(0.0, clean, clean)])
-        line.append((row.eps, full.worst, dashed.after_fgsm))
+        start = [(0.0, clean, clean, row.printed_clean)]
+        line = lines.setdefault(f"{row.model}, {row.base}", start)
+        line.append((row.eps, full.worst, dashed.after_fgsm, row.printed_robust))
     return drawings(
         plots,
         "Full lines are the per-example worst of all attacks from the raw images with 95 % Wilson "
         "intervals, dashed ones FGSM from the cell centres, as in the paper; eps 0 is the clean "
-        "accuracy of the attacked examples.",
+        "accuracy of the attacked examples. Crosses are printed.",
     )
 
 
@@ -138,12 +139,14 @@ def eps_figures(record: Record) -> dict[str, bytes]:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    plots: dict[str, Drawing] = {}
+    return {name: draw(plot.paint) for name, plot in plots_over_eps(record).items()}
+
+
+def plots_over_eps(record: Record) -> dict[str, Drawing]:
+    """Return what `eps_figures` draws, by data set; empty for other kinds and single budgets."""
     if isinstance(record, ProtocolTableRecord):
-        plots = eps_plots(record)
-    elif isinstance(record, TableRecord):
-        plots = published.eps_plots(record)
-    return {name: draw(plot.paint) for name, plot in plots.items()}
+        return eps_plots(record)
+    return published.eps_plots(record) if isinstance(record, TableRecord) else {}
 
 
 def _norms(record: ActivationRecord) -> Table:

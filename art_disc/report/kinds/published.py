@@ -67,8 +67,8 @@ _CLASSES: dict[str, Callable[[ClassesRow], str]] = {
     "log_k classes": lambda row: f"{row.exponent:.1f}",
 }
 
-# by label: budget, what all attacks left, what the papers' own left
-Lines = dict[str, list[tuple[float, Share, Share]]]
+# by label: budget, what all attacks left, what the papers' own left, what is printed
+Lines = dict[str, list[tuple[float, Share, Share, float | None]]]
 Plots = dict[str, Lines]
 
 
@@ -164,12 +164,16 @@ def eps_plots(record: TableRecord) -> dict[str, Drawing]:
     plots: Plots = {}
     for row in record.rows:
         clean = Share.of_bits(row.correct)
-        line = plots.setdefault(row.dataset, {}).setdefault(row.setting, [(0.0, clean, clean)])
-        line.append((row.eps, row.worst, row.papers_attack))
+        # defences without codewords share a setting
+        label = row.setting if row.n_codes or not row.defence else row.defence
+        start = [(0.0, clean, clean, row.printed_clean)]
+        line = plots.setdefault(row.dataset, {}).setdefault(label, start)
+        line.append((row.eps, row.worst, row.papers_attack, row.printed_robust))
     return drawings(
         plots,
         "Full lines are the per-example worst of all attacks with 95 % Wilson intervals, dashed "
-        "ones the papers' attack alone; eps 0 is the clean accuracy of the attacked examples.",
+        "ones the papers' attack alone; eps 0 is the clean accuracy of the attacked examples. "
+        "Crosses are printed.",
     )
 
 
@@ -191,13 +195,17 @@ def _paint(figure: Any, *, title: str, lines: Lines) -> None:
     width = max(eps for line in lines.values() for eps, *_ in line)
     looks = zip(lines.items(), COLOURS, cycle(MARKERS), strict=False)
     for place, ((label, unsorted), colour, marker) in enumerate(looks):
-        budgets, full, dashed = zip(*sorted(unsorted, key=lambda point: point[0]), strict=True)
+        points = sorted(unsorted, key=lambda point: point[0])
+        budgets, full, dashed, theirs = zip(*points, strict=True)
         # bars that stand a little apart can be told from each other
         at = [eps + 0.006 * width * (place - 2.5) for eps in budgets]
         look = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.2}
         error_bars(axes, at, full, elinewidth=0.8, label=label, **look)
         alone = [100 * share.value for share in dashed]
         axes.plot(at, alone, color=colour, linestyle="--", linewidth=0.9)
+        there = [(x, y) for x, y in zip(at, theirs, strict=True) if y is not None]
+        if there:
+            axes.plot(*zip(*there, strict=True), color=colour, linestyle="", marker="x")
     axes.set(xlabel="eps in [0, 1]", ylabel="accuracy (%)", ylim=(-3, 103), title=title)
     axes.legend(fontsize=8, ncols=2)
 
