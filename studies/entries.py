@@ -344,9 +344,9 @@ READERS: dict[str, Reader] = {
     "mnist_two_codes": two_codes,
     "randomised_attack_cifar10": randomised,
     "randomised_attack_mnist": randomised,
-    "tables/": lambda record: OF_TABLES[type(record)](record),
     "verified_binarised/": verified,
 }
+# published tables, by kind of record
 OF_TABLES: dict[type, Reader] = {
     TableRecord: published,
     CertificateTableRecord: certificates,
@@ -385,11 +385,12 @@ def entries() -> list[Entry]:
         name = name_of(path)
         if name in NO_ENTRY:
             continue
-        reader = READERS.get(name) or READERS.get(f"{name.partition('/')[0]}/")
+        record = load_record(path)
+        folder = f"{name.partition('/')[0]}/"
+        reader = READERS.get(name) or READERS.get(folder) or OF_TABLES.get(type(record))
         if reader is None:
             msg = f"{name}.json: name it in READERS of studies/entries.py, or in NO_ENTRY"
             raise ValueError(msg)
-        record = load_record(path)
         made = record.environment
         about = {"file": f"{name}.json", "commit": made.commit, "created": made.created[:10]}
         found += [replace(entry, **about) for entry in reader(record)]

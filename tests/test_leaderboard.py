@@ -28,13 +28,14 @@ def test_every_result_file_has_rows_or_a_reason_to_have_none():
     assert read | NO_ENTRY.keys() == names
     assert not read & NO_ENTRY.keys()
     used = {name if name in READERS else f"{name.partition('/')[0]}/" for name in read}
-    assert used == READERS.keys(), "a reader of files that are not there"
+    assert used - {"tables/"} == READERS.keys(), "a reader of files that are not there"
 
 
 def test_a_file_that_nothing_is_said_of_is_named(monkeypatch):
-    monkeypatch.setattr(board, "NO_ENTRY", {})
-    with pytest.raises(ValueError, match=r"binarised_cost\.json"):
-        entries()
+    for name in ("binarised_cost", "tables/chen2019-figure5"):
+        monkeypatch.setattr(board, "NO_ENTRY", NO_ENTRY.keys() - {name})
+        with pytest.raises(ValueError, match=f"^{name}\\.json: name it"):
+            entries()
 
 
 def test_rows_say_what_the_records_say():
