@@ -30,6 +30,7 @@ notebooks: $(INSTALLED)
 zoo: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -e ".[zoo]" -c constraints.txt
 	OMP_NUM_THREADS=1 $(BIN)/art-disc zoo --tier smoke --quiet --out runs/zoo
+	OMP_NUM_THREADS=1 $(BIN)/python -m studies.zoo_digits --purifier --check --n-ex 2
 
 # scikit-learn-extra's wheel is built for NumPy 1: it is compiled here (a minute, a C compiler), so
 # that the tests beside it run; without it they skip and say why
