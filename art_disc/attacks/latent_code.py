@@ -1,6 +1,7 @@
 """An attack on what an LQ-VAE leaves of an image: the bits of its latent code."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,6 +52,8 @@ class LatentCodeAttack(OwnAttack):
         targeted: Move towards `y` instead of away from it.
         max_iter: Steps towards each code.
         n_codes: Codes aimed at, one after the other.
+        aims: Codes (n, latent) of -1 and +1, one an image, that are aimed at before those; None:
+            none is known.
         batch_size: Images at once.
         seed: Of the attack's own stream; None: from NumPy's global stream, as ART's attacks.
         verbose: Show a progress bar.
@@ -63,6 +66,7 @@ class LatentCodeAttack(OwnAttack):
     targeted: bool = False
     max_iter: int = 20
     n_codes: int = 8
+    aims: Any = None
     batch_size: int = 128
     seed: int | None = None
     verbose: bool = True
@@ -72,9 +76,15 @@ class LatentCodeAttack(OwnAttack):
     def _check_params(self) -> None:
         super()._check_params()
         check_count(self.n_codes, "n_codes")
-        _map_of(as_classifier(self.estimator))
+        latent = _map_of(as_classifier(self.estimator)).network.latent
+        if self.aims is not None and np.shape(self.aims)[1:] != (latent,):
+            msg = f"aims must be codes of shape (n, {latent}), got {np.shape(self.aims)}"
+            raise InputError(msg)
 
     def _run(self, x: Float32Array, labels: NDArray[np.int64], free: BoolArray) -> Float32Array:
+        if self.aims is not None and len(self.aims) != len(x):
+            msg = f"aims must be one code an image, {len(x)}, got {len(self.aims)}"
+            raise InputError(msg)
         rng, classifier = own_stream(self.seed), as_classifier(self.estimator)
         step = _map_of(classifier)
         view = _view(classifier, step, self.batch_size)
@@ -91,6 +101,9 @@ class LatentCodeAttack(OwnAttack):
                 labels[part],
                 targeted=self.targeted,
             )
+            if self.aims is not None:
+                of = hunt.open
+                hunt.drive(of, _bits_of(self.aims[part])[of], self.max_iter)
             for _ in range(self.n_codes):
                 hunt.drive(*hunt.wanted(rng), self.max_iter)
             parts.append(step.leave(hunt.best).numpy(force=True))
@@ -111,16 +124,21 @@ def _map_of(classifier: WhiteBoxClassifier) -> MeanMap:
     return step
 
 
+def _bits_of(codes: Any) -> IntArray:
+    """Return the bits of codes of -1 and +1, 0 and 1."""
+    return (np.asarray(codes) > 0).astype(np.int64)
+
+
 def _view(classifier: WhiteBoxClassifier, step: MeanMap, batch_size: int) -> CodeView:
     """Return what is behind H, as a search among codes sees it: a code is an image of its bits."""
-    base, network = classifier.base, step.network
+    base = classifier.base
 
     def behind(bits: Tensor) -> Tensor:
-        scores: Tensor = base.graph_logits(step.leave(network.decode(2 * bits.flatten(1) - 1)))
+        scores: Tensor = base.graph_logits(step.of_bits(bits))
         return scores
 
     bits = Codebook([0.0, 1.0])
-    return CodeView(behind, bits, (1, 1, network.latent), base.device, batch_size)
+    return CodeView(behind, bits, (1, 1, step.network.latent), base.device, batch_size)
 
 
 class LatentHunt:

@@ -222,6 +222,8 @@ class _Builder:
     def _add_layer(self, node: fx.Node, kind: Any, module: Any) -> None:
         if kind not in LAYERS:
             refuse(kind.__name__)
+        if node.op == "call_module" and (len(node.args) > 1 or node.kwargs):
+            refuse(f"{kind.__name__} of several arguments")
         given = node.args[0] if node.args else None
         if not isinstance(given, fx.Node) or given not in self.values:
             refuse(f"{kind.__name__} of anything but one value of the network")

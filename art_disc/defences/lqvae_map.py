@@ -124,6 +124,10 @@ class MeanMap(StepMap):
         """Return their stand-in."""
         return soft(self.network, self.surrogate, images)
 
+    def of_bits(self, bits: Tensor) -> Tensor:
+        """Return what leaves the map of codes given as bits (n, ...), 0 for -1 and 1 for +1."""
+        return self.leave(self.network.decode(2 * bits.flatten(1) - 1))
+
 
 class SampledMap(RandomMap):
     """Images purified from one draw of their latent variables."""

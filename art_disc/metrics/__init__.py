@@ -36,7 +36,8 @@ from art_disc.certificates.divergence.models import (
 )
 from art_disc.certificates.divergence.votes import votes_for_gap, votes_needed
 from art_disc.certificates.front import certified_accuracy, certify, check_certifiable
-from art_disc.certificates.latent import LatentCertificate, certify_codes, reachable_bits
+from art_disc.certificates.latent import LatentCertificate, certify_codes
+from art_disc.certificates.latent_bits import reachable_bits
 from art_disc.certificates.printed import printed_proposition2_limit, printed_rule, reference_rule
 from art_disc.certificates.solver.twin import integer_classifier
 from art_disc.certificates.spend import Spend

@@ -251,8 +251,10 @@ class LQVAENet(nn.Module):
 
         The product of upper bounds of the layers' norms (`norm_bound`), which real arithmetic
         keeps, and of leaky ReLUs' slopes. It holds for any weights, and means little for those that
-        were not trained to have a small one; infinite where there is another layer.
+        were not trained to have a small one; infinite where there is another layer or encoder.
         """
+        if type(self.encoder) is not LatentEncoder or type(self.encoder.body) is not nn.Sequential:
+            return math.inf
         layers = [*self.encoder.body, self.encoder.mean]
         bound = 2.0
         for layer in layers:

@@ -106,6 +106,36 @@ def test_codes_that_are_reached_are_driven_at(x):
     assert (after == goals).all(axis=1).mean() > 0.8
 
 
+def test_codes_that_are_known_to_be_wrong_are_aimed_at_before_any_search(x, monkeypatch):
+    net, head, _ = by_bits(8)
+    classifier = classifier_of(net, head)
+    # the first bit alone is read, and the goals flip it: codes of images within the budget
+    head[-1].weight.data[1, 0], head[-1].bias.data[0] = 2.0, 1.0
+    images, eps = torch.tensor(x), 0.15
+    moved = (images + eps * (2 * torch.rand(images.shape) - 1).sign()).clamp(0, 1)
+    with torch.no_grad():
+        goals, own = (net.hard(net.encode(each)[0]) for each in (moved, images))
+    flipped = (goals != own)[:, 0]
+    x, goals = x[flipped.numpy()], goals[flipped]
+    assert len(x) > 4
+    y = classifier.predict(x).argmax(axis=1)
+    monkeypatch.setattr(LatentHunt, "wanted", lambda self, _: (np.zeros(0, int), own[:0].numpy()))
+    options = {"eps": eps, "max_iter": 30, "seed": 0, "verbose": False}
+    broken = [
+        classifier.predict(LatentCodeAttack(classifier, aims=aims, **options).generate(x, y))
+        for aims in (None, goals.numpy())
+    ]
+    before, after = ((scores.argmax(axis=1) != y).mean() for scores in broken)
+    assert before == 0
+    assert after > 0.7
+    for aims, told in (
+        (goals[:, :3], r"shape \(n, 8\), got"),
+        (goals[:4], "one code an image"),
+    ):
+        with pytest.raises(InputError, match=told):
+            LatentCodeAttack(classifier, aims=aims.numpy(), **options).generate(x, y)
+
+
 def test_it_breaks_what_the_filter_holds_and_keeps_the_budget(digits, digits_net, digits_lqvae):
     x, y = digits.x_test[:60], digits.y_test[:60]
     classifier = build_classifier(digits_net, data=digits, defences=[LQVAEFilter(digits_lqvae)])

@@ -76,6 +76,17 @@ def of_its_own(name, value):
     return nn.Sequential(layer)
 
 
+class Sized(nn.Module):
+    """A layer that is told more than its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.up = nn.ConvTranspose2d(2, 2, 3, 2, 1)
+
+    def forward(self, x):
+        return self.up(x, output_size=(10, 10))
+
+
 class Broadcast(nn.Module):
     """A sum of two values and one."""
 
@@ -107,6 +118,8 @@ def hooked():
         (nn.LeakyReLU(-0.1), "negative_slope=-0.1"),
         (nn.Linear(5, 3), "Linear on images"),
         (hooked(), "Linear with hooks"),
+        (Sized(), "ConvTranspose2d of several arguments"),
+        (nn.Unflatten(0, (2, 2)), "leave the batch axis"),
         (Calls(torch.sigmoid), "sigmoid"),
         (Calls(lambda x: functional.leaky_relu(x, 0.1)), "leaky_relu"),
         (Calls(lambda x: x * x), "mul of what is not constant"),

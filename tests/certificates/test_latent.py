@@ -1,16 +1,20 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
 import art_disc as ad
-from art_disc.certificates import latent
-from art_disc.certificates.latent import certify_codes, reachable_bits
+from art_disc.certificates import latent_bits, latent_boxes
+from art_disc.certificates.latent import certify_codes
+from art_disc.certificates.latent_bits import reachable_bits
+from art_disc.core.budget import BUDGET_TOLERANCE
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.defences import LQVAEFilter
-from art_disc.networks import LQVAENet, Stack
+from art_disc.networks import LatentEncoder, LQVAENet, Stack
 from tests.lqvae_file import lqvae_net
 
 SHAPE, BITS, ETA = (1, 2, 3), 6, 0.4
@@ -45,10 +49,11 @@ class Head(nn.Module):
     def __init__(self):
         super().__init__()
         generator = torch.Generator().manual_seed(5)
-        self.weight = nn.Parameter(8 * torch.randn(3, BITS, generator=generator))
+        self.linear = nn.Linear(BITS, 3, bias=False)
+        self.linear.weight.data = 8 * torch.randn(3, BITS, generator=generator)
 
     def forward(self, x):
-        return (x - 0.5).flatten(1) @ self.weight.T
+        return self.linear((x - 0.5).flatten(1))
 
 
 def around(*defences, shape=SHAPE):
@@ -71,20 +76,33 @@ def by_force(classifier, image, eps):
     return [len(side) for side in sides], set(found.tolist())
 
 
-def test_on_six_bits_it_is_brute_force(toy):
+def is_broken(classifier, image, label, witness, eps):
+    """Whether a witness lies within the budget and its purified image is misclassified."""
+    inside = np.abs(witness.astype(np.float64) - image).max() <= eps + BUDGET_TOLERANCE
+    legal = inside and witness.min() >= 0 and witness.max() <= 1
+    return legal and classifier.predict(witness[None]).argmax() != label
+
+
+@pytest.mark.parametrize("method", ["complete", "enumeration"])
+def test_on_six_bits_it_is_brute_force(toy, method):
     classifier = around(LQVAEFilter(toy))
     x = np.random.default_rng(0).random((60, *SHAPE)).astype(np.float32)
     y = classifier.predict(x).argmax(axis=1)
-    seen = set()
+    seen = []
     for eps in (0.02, 0.1, 0.25):
-        found = certify_codes(classifier, x, y, eps=eps)
+        found = certify_codes(classifier, x, y, eps=eps, method=method, verbose=False)
         for i, image in enumerate(x):
             sides, classes = by_force(classifier, image, eps)
             assert found.free[i] == sides.count(2)
             assert (found.verdicts[i] == "certified") == (classes == {y[i]})
-            assert found.evaluated[i] == 2 ** found.free[i]
-        seen |= set(zip(found.verdicts, found.free.tolist(), strict=True))
-    assert {verdict for verdict, _ in seen} == {"certified", "undecided"}
+            assert (found.verdicts[i] == "falsified") == (i in found.witnesses)
+            if i in found.witnesses:
+                assert is_broken(classifier, image, y[i], found.witnesses[i], eps)
+        seen += zip(found.verdicts, found.free.tolist(), strict=True)
+    # every code is met by some image here
+    kinds = [verdict for verdict, _ in seen]
+    assert kinds.count("falsified") > 10 * kinds.count("undecided")
+    assert kinds.count("certified") > 10
     assert max(free for _, free in seen) >= 5
 
 
@@ -98,6 +116,20 @@ def test_a_bit_is_free_from_the_budget_on_that_reaches_a_threshold(toy, threshol
         # 1 % too small a budget, and it is what the image's own bit is
         assert free[0] == (1 if abs(x[0, 0, 0, 0] - 0.5) < 0.2 else -1)
         assert (reachable_bits(toy, x, 0.0505)[0, 1:] == 1).all()
+
+
+def test_what_an_attack_may_exceed_the_budget_by_is_within_reach(toy, monkeypatch):
+    """Also where no rounding error is charged that would cover it."""
+    x = torch.full((1, *SHAPE), 0.5)
+    x[0, 0, 0, 0] = 0.65
+    exact = latent_bits.magnitudes
+    monkeypatch.setattr(
+        latent_bits, "magnitudes", lambda *given: replace(exact(*given), error=torch.zeros(1))
+    )
+    monkeypatch.setattr(latent_bits, "_ROUNDED", 0.0)
+    share = 0.9 * BUDGET_TOLERANCE
+    assert reachable_bits(toy, x.double(), 0.05 - share)[0, 0] == 0
+    assert reachable_bits(toy, x.double(), 0.05 - 2e-6)[0, 0] == 1
 
 
 def test_at_a_threshold_a_bit_may_be_both(toy):
@@ -140,19 +172,23 @@ def test_a_wrong_prediction_falsifies_and_too_many_bits_are_undecided(toy):
     classifier = around(LQVAEFilter(toy))
     x = np.random.default_rng(1).random((20, *SHAPE)).astype(np.float32)
     y = (classifier.predict(x).argmax(axis=1) + 1) % 3
-    found = certify_codes(classifier, x, y, eps=0.1)
+    found = certify_codes(classifier, x, y, eps=0.1, verbose=False)
     assert set(found.verdicts) == {"falsified"}
-    found = certify_codes(classifier, x, eps=0.25, max_free=1)
-    many = found.free > 1
-    assert many.any()
-    for i in np.flatnonzero(many):
-        assert (found.verdicts[i], found.reasons[i]) == ("undecided", "more than 2^1 codes")
+    assert set(found.reasons) == {"misclassified without perturbation"}
+    assert all(np.array_equal(found.witnesses[i], image) for i, image in enumerate(x))
+    options = {"method": "enumeration", "verbose": False}
+    found = certify_codes(classifier, x[:8], eps=0.25, max_free=1, **options)
+    left = (found.free > 1) & (np.array(found.verdicts) != "falsified")
+    assert left.any()
+    for i in np.flatnonzero(left):
+        assert (found.verdicts[i], found.reasons[i]) == ("undecided", "more than 2^1 code images")
         assert found.evaluated[i] == 0
 
 
 def test_another_range_and_layout_change_nothing(toy):
     x = np.random.default_rng(0).random((12, *SHAPE)).astype(np.float32)
-    expected = certify_codes(around(LQVAEFilter(toy)), x, eps=0.1)
+    options = {"method": "enumeration", "verbose": False}
+    expected = certify_codes(around(LQVAEFilter(toy)), x, eps=0.1, **options)
 
     class Scaled(Head):
         def forward(self, images):
@@ -162,21 +198,26 @@ def test_another_range_and_layout_change_nothing(toy):
         Scaled().eval(), input_shape=(2, 3, 1), nb_classes=3, clip_values=(0, 255),
         channels_first=False, defences=[LQVAEFilter(toy)],
     )  # fmt: skip
-    found = certify_codes(last, np.moveaxis(x, 1, -1) * np.float32(255), eps=25.5)
+    x = np.moveaxis(x, 1, -1) * np.float32(255)
+    found = certify_codes(last, x, eps=25.5, **options)
     assert found.verdicts == expected.verdicts
+    assert {"certified", "falsified"} <= set(found.verdicts)
+    assert max(witness.max() for witness in found.witnesses.values()) > 1
+    with pytest.raises(CertificateError, match="no bounds for movedim"):
+        certify_codes(last, x, eps=25.5)
     assert np.array_equal(found.free, expected.free)
 
 
 def test_other_classifiers_are_refused(toy):
     x = np.zeros((1, *SHAPE), np.float32)
-    told = "whose one defence is an LQVAEFilter with inference='mean', got"
+    told = "whose one defence is an LQVAEFilter with inference='mean', got a"
     for chain, names in (
         ([], "none"),
         ([ad.ColorDepthReduction(2)], "ColorDepthReduction"),
         ([LQVAEFilter(toy), ad.ColorDepthReduction(2)], "LQVAEFilter, ColorDepthReduction"),
         ([LQVAEFilter(toy, inference="sampled").frozen(1)], "LQVAEFilter"),
     ):
-        with pytest.raises(CertificateError, match=f"{told} {names}$"):
+        with pytest.raises(CertificateError, match=rf"{told} \w+ with {names}$"):
             certify_codes(around(*chain), x, eps=0.1)
     hooked = around(LQVAEFilter(toy))
     hooked.defences[0].map.network.encoder.register_forward_hook(lambda *_: None)
@@ -186,8 +227,16 @@ def test_other_classifiers_are_refused(toy):
     exchanged.defences[0].map.network.hard = lambda z: z
     with pytest.raises(CertificateError, match="hard of this LQVAENet was exchanged"):
         certify_codes(exchanged, x, eps=0.1)
+    arts = PyTorchClassifier(
+        Head(), nn.CrossEntropyLoss(), SHAPE, 3, clip_values=(0, 1),
+        preprocessing_defences=[LQVAEFilter(toy)],
+    )  # fmt: skip
+    with pytest.raises(CertificateError, match="got a PyTorchClassifier with LQVAEFilter"):
+        certify_codes(arts, x, eps=0.1)
     with pytest.raises(InputError, match="eps"):
         certify_codes(around(LQVAEFilter(toy)), x, eps=25)
+    with pytest.raises(InputError, match="method must be one of complete, enumeration"):
+        certify_codes(around(LQVAEFilter(toy)), x, eps=0.1, method="bounds")
 
 
 class Company(nn.Module):
@@ -212,15 +261,38 @@ def test_every_code_that_is_classified_must_be_steady(toy):
         head, input_shape=SHAPE, nb_classes=3, defences=[LQVAEFilter(toy)]
     )
     x = np.full((1, *SHAPE), 0.31, np.float32)
-    (row,) = reachable_bits(toy, torch.tensor(x), 0.02)
+    (row,) = reachable_bits(toy, torch.tensor(x), 0.02).numpy()
     assert (row == 0).sum() > 1
-    codes = latent._choices(row)
-    certify_codes(classifier, x, eps=0.02)
-    for code in codes:
+    codes = latent_boxes._choices(row)
+    options = {"method": "enumeration", "verbose": False}
+    certify_codes(classifier, x, eps=0.02, **options)
+    # of all that are measured, the first, the last and some between
+    for code in (*codes[::11], codes[-1]):
         with torch.no_grad():
-            head.at = toy.decode(torch.tensor(code[None]))
-        with pytest.raises(CertificateError, match="no codes can be certified"):
-            certify_codes(classifier, x, eps=0.02)
+            head.at = toy.decode(torch.tensor(2 * code[None] - 1))
+        with pytest.raises(CertificateError, match="needs scores that are an image's own"):
+            certify_codes(classifier, x, eps=0.02, **options)
+
+
+class Tilted(LatentEncoder):
+    """Runs the same layers, and moves what they make."""
+
+    def forward(self, x):
+        means, log_variances = super().forward(x)
+        return 3 * means + 0.5, log_variances
+
+
+def test_the_encoder_that_runs_is_the_one_that_is_bounded(toy):
+    own = toy.encoder
+    toy.encoder = Tilted(SHAPE, BITS, STACK)
+    toy.encoder.load_state_dict(own.state_dict())
+    x = torch.rand(40, *SHAPE, generator=torch.Generator().manual_seed(0))
+    bits = reachable_bits(toy, x, 1e-3)
+    with torch.no_grad():
+        codes = toy.hard(toy.encode(x)[0])
+    assert (bits != 0).any()
+    assert (bits[bits != 0] == codes[bits != 0]).all()
+    assert np.isinf(toy.lipschitz_bound())
 
 
 @pytest.mark.parametrize(
