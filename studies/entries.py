@@ -363,6 +363,7 @@ NO_ENTRY = {
     "hardness": "code boxes, no network",
     "idealized": "a model of images, no network",
     "kmedoids_colour": "times",
+    "lqvae_theorem": "probabilities by a formula, no network",
     "mnist_free_pixels": "code boxes, no network",
     "overhead": "times",
     "soundness": "networks drawn at random",

@@ -25,6 +25,7 @@ from studies import (
     code_space_page,
     decided_page,
     leaderboard,
+    lqvae_theorem,
     printed_page,
     randomised_page,
     summary,
@@ -43,6 +44,7 @@ Part = Callable[[], Sequence[str]]
 PARTS: dict[str, Part] = {
     "headline": leaderboard.headline,
     "leaderboard": leaderboard.board,
+    "lqvae-theorem": lqvae_theorem.table,
     "mnist-attacks": summary.attacks,
     "mnist-checks": summary.checks,
     "mnist-decided": decided_page.decided,
