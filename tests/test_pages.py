@@ -67,6 +67,14 @@ def test_the_page_on_builds_that_fail_runs(capsys):
     assert all("points below" in line for line in lines)
 
 
+def test_the_page_on_exports_runs(capsys):
+    run_page("docs/exports.md")
+    said = capsys.readouterr().out
+    assert re.search(r"defended +fgsm +0\.1 +[01]\.\d+", said)
+    assert re.search(r"^0\.\d+$", said, re.M), "clean accuracy"
+    assert re.search(r"^\d+ +(True|False) +0\.\d+$", said, re.M), "an example a row"
+
+
 def test_the_page_on_sweeps_runs(capsys):
     # starting processes, and attacks of this size, are tested elsewhere
     quick = {"jobs=2": "jobs=1", "n_ex=50": 'n_ex=10, tier="smoke"', "max_iter=500": "max_iter=20"}

@@ -15,6 +15,7 @@ from art_disc.certificates.spend import check_spend
 from art_disc.core.budget import check_norm
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
+from art_disc.core.records import EvaluationRecord
 from art_disc.data import as_dataset
 from art_disc.estimators import as_classifier
 from art_disc.estimators.contract import top_of
@@ -60,6 +61,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     resume: bool = False,
     export: str | None = None,
     training: str = "",
+    callback: Callable[[EvaluationRecord], object] | None = None,
     announce: Callable[[str], None] | None = None,
     verbose: bool = True,
 ) -> Evaluation:
@@ -115,6 +117,9 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
         export: `npz`: write every adversarial set into `out`, exact and on the 8-bit grid; `png`:
             as pictures too.
         training: One line on how the network was trained, for the record.
+        callback: Called with the record after every attack, with `complete` False, and once at the
+            end; `report.MLflowCallback` and `report.WandbCallback` are such. What it raises ends
+            the evaluation; with `out` nothing is lost.
         announce: Called before the first attack with a line on each check and attack that cannot
             run, and one on the cost; None: the first of these go to stderr where `verbose`.
         verbose: Show one progress bar.
@@ -147,7 +152,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own
     )
     models = models_of(classifier, reference, seed)
     run = Runner(models, x, y, data.test_ids, upper, check_count(batch_size, "batch_size"), seed)
-    run.draws = check_count(draws, "draws")
+    run.draws, run.callback = check_count(draws, "draws"), callback
     method = "enumeration" if certify is True else certify or None
     check_spend(spend, method)
     certificate = {"method": method, "max_free": max_free, "spend": spend}

@@ -1,6 +1,6 @@
 """Running the trials of a plan one by one, and keeping what they found."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ class Runner:
         facts: Fields of the record that no attack decides.
         out: Folder to keep the state in.
         export: `npz`, or `png` for pictures too: every adversarial set is written.
+        callback: Called with the record whenever it is kept.
         scorers: What examines each model on the images and on what attacks make of them.
     """
 
@@ -49,6 +50,7 @@ class Runner:
     facts: dict[str, Any] = field(default_factory=dict)
     out: Path | None = None
     export: str | None = None
+    callback: Callable[[EvaluationRecord], object] | None = None
     outcomes: list[AttackOutcome] = field(default_factory=list)
     scorers: dict[str, Scorer] = field(default_factory=dict)
     finished: FinishedTrials = field(default_factory=FinishedTrials)
@@ -104,6 +106,8 @@ class Runner:
         record = self.record(complete=complete)
         if self.out is not None:
             record.save(self.out / "record.json")
+        if self.callback is not None:
+            self.callback(record)
         return Evaluation(record, self.gallery.pictures)
 
     def record(self, *, complete: bool) -> EvaluationRecord:

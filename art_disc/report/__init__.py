@@ -9,16 +9,20 @@ from art_disc.report.pictures import Pictures
 from art_disc.report.run import read_evaluation, read_run, render_run, write_report
 from art_disc.report.shortfalls import shortfalls
 from art_disc.report.table import Table
+from art_disc.report.tracking import MLflowCallback, Tracker, WandbCallback
 from art_disc.report.views import View, as_markdown, as_text, register_view, summarise
 
 __all__ = [
     "Comparison",
     "Document",
+    "MLflowCallback",
     "Paragraph",
     "Pictures",
     "Section",
     "Table",
+    "Tracker",
     "View",
+    "WandbCallback",
     "as_markdown",
     "as_text",
     "check_extra",

@@ -5,12 +5,12 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from art_disc.core.errors import MissingExtraError
+from art_disc.core import extras
 from art_disc.core.records.base import Share
 from art_disc.report.document import Part
 
@@ -66,21 +66,8 @@ class Drawing(Part):
         return data_uri(draw(self.paint, height=self.height), "image/svg+xml")
 
 
-def need(module: str) -> Any:
-    """Import a module of the `report` extra.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
-        msg = (
-            f"the HTML report needs {package}, which is not installed; "
-            'run: pip install "art-disc[report]"'
-        )
-        raise MissingExtraError(msg) from error
+# imports a module of the extra, or raises a MissingExtraError
+need = partial(extras.need, extra="report", what="the HTML report")
 
 
 def check_extra() -> None:

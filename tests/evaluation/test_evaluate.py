@@ -538,3 +538,24 @@ def test_images_of_many_channels_are_evaluated_and_shown(channels, channels_firs
     )
     with pytest.raises(InputError, match=r"in data\.x_test; the layout is the wrong way round"):
         ad.evaluate(classifier, swapped, eps=0.1, verbose=False)
+
+
+def test_a_callback_sees_the_record_after_every_attack_and_once_whole(digits, defended):
+    seen = []
+    result = run(defended, digits, n_ex=10, eps=0.1, attacks=["fgsm"], callback=seen.append)
+    assert [record.complete for record in seen] == [False] * (len(seen) - 1) + [True]
+    counts = [len(record.outcomes) for record in seen]
+    assert counts == sorted(counts)
+    assert counts[0] > 0
+    assert len(seen) > 2
+    assert seen[-1] is result.record
+
+
+def test_what_a_callback_raises_ends_the_run_and_loses_nothing(digits, defended, tmp_path):
+    def refuse(record):
+        msg = "no connection"
+        raise OSError(msg)
+
+    with pytest.raises(OSError, match="no connection"):
+        run(defended, digits, n_ex=10, eps=0.1, attacks=["fgsm"], callback=refuse, out=tmp_path)
+    assert len(EvaluationRecord.load(tmp_path / "record.json").outcomes) > 0

@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_disc.core.errors import FileFormatError, FileVersionError
+from art_disc.core.extras import need
 from art_disc.core.files import read_json, write_json
 from art_disc.core.intervals import wilson_interval
 from art_disc.core.provenance import UNKNOWN, commit
 from art_disc.core.records.checked import Checked, decode
 from art_disc.core.records.fields import Count
+from art_disc.core.records.frames import rows_of
 from art_disc.core.records.rules import most
 
 SCHEMA_VERSION = 3
@@ -50,6 +52,11 @@ class Share(Checked):
     def interval(self) -> tuple[float, float]:
         """Two-sided 95% Wilson limits in [0, 1]."""
         return wilson_interval(self.count, self.total)
+
+    def in_columns(self) -> dict[str, Any]:
+        """Return value, count and total, without a value where there is nothing to count."""
+        value = self.value if self.total else None
+        return {"": value, "_count": self.count, "_total": self.total}
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -113,6 +120,7 @@ class Record(Checked):
 
     __slots__ = ()
     kind: ClassVar[str]
+    whole: ClassVar[bool] = True
 
     def __init_subclass__(cls, *, kind: str | None = None) -> None:
         super().__init_subclass__()
@@ -128,6 +136,30 @@ class Record(Checked):
     def save(self, path: str | Path) -> Path:
         """Write the record as JSON, in one step: a reader never sees half a file."""
         return write_json(path, self.to_dict())
+
+    def to_frame(self, rows: str | None = None) -> Any:
+        """Return the record as a `DataFrame` of pandas (extra `pandas`).
+
+        A share is three columns: its value in [0, 1], `..._count` and `..._total`. A list in a row
+        stays a tuple in its cell; `DataFrame.explode` makes rows of it.
+
+        Args:
+            rows: Name of the field that has a row for each entry: `outcomes` (each attack; what
+                is taken without a name), `labels` (each example), `checks` or `certificates` of an
+                evaluation, `verdicts` of a certificate, `cells` of a sweep, ...
+
+        Raises:
+            InputError: No such field has rows; the message names those that do.
+            MissingExtraError: pandas is not installed.
+        """
+        return need("pandas", "pandas", "to_frame").DataFrame(rows_of(self, rows, self.counted))
+
+    def counted(self, rows: str, i: int) -> Sequence[dict[str, Any]]:  # noqa: ARG002 - of others
+        """Return what the record counts for entry `i` of the field `rows`: several make rows.
+
+        For `to_frame`; of most records an entry has all there is to say of it.
+        """
+        return ({},)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

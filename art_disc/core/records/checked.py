@@ -32,6 +32,8 @@ class Checked(Shown):
     """
 
     __slots__ = ()
+    # a file of its own, and so no cell in a row of another record
+    whole: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         shape, rules = _fields(type(self))  # type: ignore[arg-type]  # classes do hash
@@ -48,6 +50,10 @@ class Checked(Shown):
 
     def check(self) -> None:
         """Refuse what no rule of one field can tell; a class with such fields has its own."""
+
+    def in_columns(self) -> dict[str, Any] | None:
+        """Return it as columns of a frame, by the ends of their names; None: its fields are."""
+        return None
 
 
 def _python(value: Any) -> Any:

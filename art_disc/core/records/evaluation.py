@@ -51,7 +51,7 @@ class EvaluationRecord(Record, kind="evaluation"):
     clip_values: Annotated[tuple[Finite, ...], rising]
     seed: int
     base_correct: Annotated[tuple[bool, ...], like("labels", optional=True)]
-    defended_correct: tuple[bool, ...]
+    defended_correct: Annotated[tuple[bool, ...], like("labels", optional=True)]
     outcomes: tuple[AttackOutcome, ...]
     environment: Environment
     complete: bool = True

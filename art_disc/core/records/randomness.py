@@ -1,7 +1,8 @@
 """What attacking a classifier that draws leaves behind: its gradients, and PGD through them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -56,6 +57,11 @@ class AgreementRecord(Record, kind="gradient agreement"):
         """Share of estimates without a direction."""
         place = self._place(draws)
         return ExactShare(self.zeros[place], 2 * len(self.cosines[place]))
+
+    def counted(self, rows: str, i: int) -> Sequence[dict[str, Any]]:  # noqa: ARG002 - draws alone
+        """Add the quartiles of the cosines."""
+        names = ("lower_quartile", "median", "upper_quartile")
+        return (dict(zip(names, self.quartiles(self.draws[i]), strict=True)),)
 
     def _place(self, draws: int) -> int:
         return self.draws.index(check_choice(draws, "draws", self.draws))

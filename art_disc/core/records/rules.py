@@ -7,6 +7,7 @@ field, what was expected and what is there.
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass
 from typing import Any
 
 from art_disc.core.checks import check_choice
@@ -37,15 +38,23 @@ def most(limit: str) -> Rule:
     return rule
 
 
-def like(other: str, *, optional: bool = False) -> Rule:
+@dataclass(frozen=True, slots=True)
+class Like:
     """Rule: the list, or text, has as many entries as another field, or none where optional."""
 
-    def rule(part: Any, name: str) -> None:
-        values = getattr(part, name)
-        if values or not optional:
-            check_length(values, len(getattr(part, other)), name, other)
+    other: str
+    optional: bool = False
 
-    return rule
+    def __call__(self, part: Any, name: str) -> None:
+        """Refuse a list of another length."""
+        values = getattr(part, name)
+        if values or not self.optional:
+            check_length(values, len(getattr(part, self.other)), name, self.other)
+
+
+def like(other: str, *, optional: bool = False) -> Like:
+    """Return the rule that a field has as many entries as another one."""
+    return Like(other, optional)
 
 
 def rising(part: Any, name: str) -> None:

@@ -1,7 +1,8 @@
 """What scoring images that were made elsewhere leaves behind: transfers, and supplied images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from art_disc.core.records.base import Environment, Record
 from art_disc.core.records.checked import Checked
 from art_disc.core.records.draws import ExactShare
 from art_disc.core.records.fields import Count, NonNegative, Setting
+from art_disc.core.records.frames import columns_of
 from art_disc.core.records.rules import check_equal, check_length, check_most, like, one_of, rising
 
 
@@ -121,6 +123,11 @@ class TransferRecord(Record, kind="transfer"):
         """Accuracy that the examples of one source leave the target."""
         return ExactShare.of(self.correct(source))
 
+    def counted(self, rows: str, i: int) -> Sequence[dict[str, Any]]:
+        """Add what the examples of each source leave the target."""
+        done = rows == "rows" and self.rows[i].status == "done"
+        return (columns_of("left", self.share(self.rows[i].source) if done else None),)
+
     @property
     def worst(self) -> ExactShare:
         """Images that no source's example broke."""
@@ -208,6 +215,16 @@ class SuppliedRecord(Record, kind="supplied images"):
             for name in ("clean_right", "right"):
                 known = getattr(found, name).keys()
                 check_equal(known, self.defences.keys(), f"names of sets[{i}].{name}")
+
+    def counted(self, rows: str, i: int) -> Sequence[dict[str, Any]]:  # noqa: ARG002 - sets alone
+        """Give each set a row for each defence, with what it has right before and after."""
+        name = self.sets[i].name
+        return [
+            {"defence": defence}
+            | columns_of("clean", self.clean(name, defence))
+            | columns_of("left", self.share(name, defence))
+            for defence in self.defences
+        ]
 
     def set_of(self, name: str) -> SuppliedSet:
         """Return one set."""

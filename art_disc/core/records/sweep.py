@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from art_disc.core.checks import check_choice
 from art_disc.core.errors import FileFormatError
-from art_disc.core.records.base import Environment, Record
+from art_disc.core.records.base import Environment, Record, Share
 from art_disc.core.records.checked import Checked
 from art_disc.core.records.evaluation import EvaluationRecord
 from art_disc.core.records.fields import Count, NonNegative
@@ -45,6 +45,11 @@ class SweepCell(Checked):
     gradients: Count = 0
     queries: Count = 0
     seconds: NonNegative = 0.0
+
+    @property
+    def left(self) -> Share | None:
+        """Examples that the cell's attack did not break; None where it did not finish."""
+        return self.record.worst(self.eps) if self.record else None
 
     @property
     def group(self) -> Group:
