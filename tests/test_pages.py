@@ -67,6 +67,12 @@ def test_the_page_on_builds_that_fail_runs(capsys):
     assert all("points below" in line for line in lines)
 
 
+def test_the_page_on_one_image_runs(capsys, tmp_path):
+    run_page("docs/one_image.md")
+    assert capsys.readouterr().out == "12 free pixels of 64\n"
+    assert (tmp_path / "three.png").is_file()
+
+
 def test_the_page_on_exports_runs(capsys):
     run_page("docs/exports.md")
     said = capsys.readouterr().out
@@ -86,7 +92,8 @@ def test_the_page_on_sweeps_runs(capsys):
 
 
 @pytest.mark.parametrize(
-    ("page", "least"), [("tutorial", 2), ("own_network", 1), ("continuous_integration", 2)]
+    ("page", "least"),
+    [("tutorial", 2), ("own_network", 1), ("continuous_integration", 2), ("one_image", 1)],
 )
 def test_the_commands_of_the_pages_parse(page, least):
     from art_disc.cli.main import make_parser

@@ -10,13 +10,17 @@ from art_disc.data.idealized import IdealizedImages as IdealizedImages
 from art_disc.data.lemma1 import Lemma1 as Lemma1
 from art_disc.data.loading import DATASETS as DATASETS
 from art_disc.data.loading import load_dataset as load_dataset
+from art_disc.data.one_image import OneImage as OneImage
+from art_disc.data.one_image import load_image as load_image
 
 __all__ = [
     "DATASETS",
     "Dataset",
     "IdealizedImages",
     "Lemma1",
+    "OneImage",
     "as_dataset",
     "from_arrays",
     "load_dataset",
+    "load_image",
 ]

@@ -2,6 +2,7 @@
 
 from art_disc.core.records.draws import persistent_curve
 from art_disc.evaluation.checks import Checks, Thresholds
+from art_disc.evaluation.one_image import image_panels
 from art_disc.evaluation.randomness import eot_convergence, score_draws
 from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
 from art_disc.evaluation.run import evaluate
@@ -15,6 +16,7 @@ __all__ = [
     "Thresholds",
     "eot_convergence",
     "evaluate",
+    "image_panels",
     "persistent_curve",
     "score_draws",
     "score_images",

@@ -60,7 +60,9 @@ class Gallery:
         order = np.argsort(~((clean == self.y) & (after != self.y)), kind="stable")[:_PICTURES]
         return Pictures(
             clean=self._nchw(self.x[order]),
-            discretised=self._nchw(_discretise(self.classifier, self.x[order])),
+            discretised=self._nchw(
+                discretised(self.classifier.defences, self.x[order], top_of(self.classifier))
+            ),
             adversarial=self._nchw(adversarial[order]),
             labels=self.y[order],
             clean_predictions=clean[order],
@@ -76,8 +78,9 @@ class Gallery:
         return np.asarray(images / upper, dtype=np.float32)
 
 
-def _discretise(classifier: WhiteBoxClassifier, x: Float32Array) -> Float32Array:
-    for defence, made in stages(classifier.defences, x):
+def discretised(defences: Iterable[Any], x: Float32Array, upper: float = 1) -> Float32Array:
+    """Return what defences make of images in [0, upper], as pictures of the same shape."""
+    for defence, made in stages(defences, x):
         if made.shape != x.shape:
             # codes are no picture; their levels are, where there are any
             picture = traits(defence).decode(made)
@@ -85,4 +88,4 @@ def _discretise(classifier: WhiteBoxClassifier, x: Float32Array) -> Float32Array
             break
         x = made
     # noise may leave the range
-    return np.clip(x, 0, np.float32(top_of(classifier)))
+    return np.clip(x, 0, np.float32(upper))

@@ -5,6 +5,7 @@ from art_disc.report.comparison_page import write_comparison
 from art_disc.report.document import Document, Paragraph, Section
 from art_disc.report.drawing import check_extra
 from art_disc.report.kinds.protocols import eps_figures
+from art_disc.report.panels import ImagePanels
 from art_disc.report.pictures import Pictures
 from art_disc.report.run import read_evaluation, read_run, render_run, write_report
 from art_disc.report.shortfalls import shortfalls
@@ -15,6 +16,7 @@ from art_disc.report.views import View, as_markdown, as_text, register_view, sum
 __all__ = [
     "Comparison",
     "Document",
+    "ImagePanels",
     "MLflowCallback",
     "Paragraph",
     "Pictures",
