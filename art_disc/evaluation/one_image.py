@@ -44,7 +44,7 @@ def image_panels(
         verbose: Show a progress bar.
 
     Returns:
-        The panels: `save(path)` writes a PNG.
+        The panels, whose `save(path)` writes a PNG.
 
     Raises:
         InputError: An argument does not fit, or the attack made no image; the message says why.
