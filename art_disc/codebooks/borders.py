@@ -31,14 +31,15 @@ class Borders:
         return bool((values.min() >= -_LIMIT) & (values.max() <= _LIMIT))
 
     def find(self, values: Any, xp: Any) -> Any:
-        """Return the index of the codeword nearest to each value, int64; see `nearest`."""
-        index = xp.zeros_like(values, dtype=xp.int64)
+        """Return the index of the codeword nearest to each value, uint8 or int64; see `nearest`."""
+        # bytes, which are added fastest
+        index = xp.zeros_like(values, dtype=xp.uint8)
         for border in self.first:
-            index += values >= border
+            index += (values >= border).view(xp.uint8)
         if self.order is None:
             return index
         order = self.order if xp is np else xp.as_tensor(self.order, device=values.device)
-        return picked(order, index)
+        return picked(order, xp.asarray(index, dtype=xp.int64))
 
 
 def borders(levels: Float32Array, ties: str) -> Borders | None:

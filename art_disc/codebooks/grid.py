@@ -37,7 +37,7 @@ class Grid:
         metric: As for `nearest`.
         table: For each cell its only codeword, or -1 (try all), or -2 - the number of its list.
         listed: The codewords of all lists, in the order of `steps`.
-        columns: Their values on the 255 scale, a channel after the other.
+        columns: Values of the codewords on the 255 scale, one vector (k,) a channel.
         steps: Which of them belong to which list.
         is_open: Whether there are cells where all have to be tried.
     """
@@ -72,7 +72,7 @@ class Grid:
             metric,
             table,
             listed.astype(np.int32),
-            tuple(np.ascontiguousarray(column[listed]) for column in levels.T),
+            tuple(np.ascontiguousarray(column) for column in levels.T),
             steps,
             bool((table == _OPEN).any()),
         )
@@ -141,19 +141,20 @@ class Grid:
                 )
             place = (row - step.first) * step.size + step.begin
             for _ in range(step.size):
-                centre = [picked(column, place) for column in self.columns]
+                code = picked(self.listed, place)
+                centre = [picked(column, code) for column in self.columns]
                 away = distance(pixel, centre, self.metric, xp)
                 if best is None:
-                    nearest, best = place, away
+                    nearest, best = code, away
                 else:
-                    nearest, best = nearer(nearest, best, place, away, ties, xp)
+                    nearest, best = nearer(nearest, best, code, away, ties, xp)
                 place = place + 1
             if where is None:
                 # all of them, on the device that they are on
                 found, where = nearest, places(row >= 0, xp)
             else:
                 found[where] = nearest
-        return picked(self.listed, found)
+        return found
 
 
 def _distinct(several: Lists, rows: IntArray, longest: int) -> tuple[IntArray, IntArray]:

@@ -9,9 +9,11 @@ What comes out is what `nearest` finds by trying all of them, ties and rounding 
 - all else (more channels, far outside, NaN): all codewords are tried.
 
 A grid is made after 2^25 distances, less than what one of thousands of colours costs. Its cells and
-lists are bounded (`cell_lists`); a search holds at most 16 MB beside them, its pixels and indices.
+lists are bounded (`cell_lists`); a search holds at most 16 MB a thread beside them, its pixels and
+indices. Pixels of torch are shared among as many threads as torch's own work.
 """
 
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Self
@@ -24,9 +26,10 @@ from art_disc.codebooks.grid import Grid
 from art_disc.codebooks.nearest import nearest, picked
 from art_disc.core.checks import Float32Array
 from art_disc.core.showing import Shown
+from art_disc.core.threads import in_threads
 
-# pixels at once, some 60 bytes of each
-_CHUNK = 1 << 16
+# pixels at once, some 60 bytes of each, and those that are worth a thread
+_CHUNK, _SHARE = 1 << 16, 1 << 15
 # scalar codewords whose borders are compared with one after the other
 _FEW = 8
 _MOST_CHANNELS = 3
@@ -54,6 +57,8 @@ class Search(Shown):
         self._levels = np.float32(255) * codewords
         self._spent = [0] * len(_CUBES)
         self._grids: dict[Any, Grid] = {}
+        # only one thread makes a grid
+        self._making = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.codewords, self.metric, self.ties)
@@ -84,17 +89,24 @@ class Search(Shown):
         if xp is not np and flat[0].device.type == "cpu":
             # NumPy has less to do before it begins, and never waits for other threads
             flat = [values.detach().numpy() for values in flat]
-            return xp.from_numpy(self._all_found(flat, np)).reshape(pixel[0].shape)
-        return self._all_found(flat, xp).reshape(pixel[0].shape)
+            index = xp.from_numpy(self._all_found(flat, np, xp.get_num_threads()))
+        else:
+            index = self._all_found(flat, xp)
+        return index.reshape(pixel[0].shape)
 
-    def _all_found(self, pixel: Sequence[Any], xp: Any) -> Any:
-        index = xp.zeros_like(pixel[0], dtype=xp.int64)
-        for start in range(0, len(index), _CHUNK):
-            part = slice(start, start + _CHUNK)
+    def _all_found(self, pixel: Sequence[Any], xp: Any, threads: int = 1) -> Any:
+        index = xp.empty_like(pixel[0], dtype=xp.int64)
+        # an equal share for each thread
+        size = min(_CHUNK, max(_SHARE, -(-len(index) // threads)))
+
+        def work(start: int) -> None:
+            part = slice(start, start + size)
             some = [values[part] for values in pixel]
             if xp is np:
                 some = [np.ascontiguousarray(values) for values in some]
             index[part] = self._found(some, xp)
+
+        in_threads(work, range(0, len(index), size), threads)
         return index
 
     def _found(self, pixel: Sequence[Any], xp: Any, cube: int = 0) -> Any:
@@ -125,10 +137,11 @@ class Search(Shown):
         if self._spent[cube] < _WORTH:
             return None
         place = cube, None if xp is np else str(values.device)
-        if place not in self._grids:
-            if (cube, None) not in self._grids:
-                self._grids[cube, None] = self._made(cube)
-            self._grids[place] = self._grids[cube, None].placed(values, xp)
+        with self._making:
+            if place not in self._grids:
+                if (cube, None) not in self._grids:
+                    self._grids[cube, None] = self._made(cube)
+                self._grids[place] = self._grids[cube, None].placed(values, xp)
         return self._grids[place]
 
     def _made(self, cube: int) -> Grid:

@@ -55,8 +55,9 @@ class CodebookMap(StepMap):
         flat, columns = index.flatten(), torch.tensor(book.codewords_.T, device=images.device)
         chosen = [column.index_select(0, flat).view_as(index) for column in columns]
         codes = from_channels(chosen, book)
-        lost = images.isnan()
-        if lost.any():
+        if not images.sum().isfinite():
+            # some may be NaN
+            lost = images.isnan()
             lost = lost if book.per_channel else lost.any(dim=1, keepdim=True)
             codes = codes.masked_fill(lost, torch.nan)
         return codes

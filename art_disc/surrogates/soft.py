@@ -67,5 +67,6 @@ class _SoftMean(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         (slopes,) = ctx.saved_tensors
-        pulled = (slopes * torch.stack(grads).flatten(1)).sum(dim=1)
-        return (None, None, *pulled.view(-1, *grads[0].shape))
+        wanted = torch.stack(grads).flatten(1)
+        # a channel after the other, so that no copy of all slopes is made
+        return (None, None, *((some * wanted).sum(dim=0).view_as(grads[0]) for some in slopes))

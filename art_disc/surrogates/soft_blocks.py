@@ -6,13 +6,13 @@ code for NumPy and torch.
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from art_disc.codebooks import distance
+from art_disc.core.threads import in_threads
 
 # pairs of pixel and codeword at once, and pixels: fewer where weights reach few codewords
 _PAIRS, _PIXELS, _FEWER = 1 << 15, 1 << 13, 1 << 9
@@ -46,7 +46,7 @@ class SoftBlocks:
     sloped: bool
     xp: Any
 
-    def of(self, pixels: Any, workers: int) -> tuple[Any, Any]:
+    def of(self, pixels: Any, threads: int) -> tuple[Any, Any]:
         """Return the means (c, n) of pixels (c, n), and their slopes, (c, c, n) or (c, c, 0).
 
         Slopes are by the channel of the pixel, then by that of the mean.
@@ -66,13 +66,7 @@ class SoftBlocks:
             for row, slope in zip(slopes, made, strict=False):
                 row[:, part] = slope
 
-        starts = range(0, n, size)
-        if workers > 1 and len(starts) > 1:
-            with ThreadPoolExecutor(min(workers, len(starts))) as pool:
-                list(pool.map(work, starts))
-        else:
-            for start in starts:
-                work(start)
+        in_threads(work, range(0, n, size), threads)
         return means, slopes
 
     def _reach(self) -> float:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import time
 import tracemalloc
 
 import numpy as np
@@ -213,3 +214,39 @@ def test_memory_does_not_grow_with_the_pixels(at_once):
         tracemalloc.stop()
     assert max(peaks) < 16 << 20
     assert peaks[1] < 1.2 * peaks[0]
+
+
+@pytest.mark.parametrize(("channels", "k"), [(1, 5), (3, 60)])
+def test_threads_find_what_one_finds(at_once, monkeypatch, channels, k):
+    monkeypatch.setattr(search, "_SHARE", 100)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    seen, plain = set(), search.Search._found
+
+    def watched(self, pixel, xp, cube=0):
+        seen.add(len(pixel[0]))
+        return plain(self, pixel, xp, cube)
+
+    monkeypatch.setattr(search.Search, "_found", watched)
+    rng = np.random.default_rng(0)
+    codes = codes_of(rng, k, channels, grid=True)
+    pixels = pixels_of(rng, codes, 500)
+    assert same_as_all(codes, pixels, "l_inf", "lowest")
+    # a third of them at once, and all where one thread works
+    assert {-(-len(pixels) // 3), len(pixels)} <= seen
+
+
+def test_a_grid_is_made_by_one_thread(at_once, monkeypatch):
+    monkeypatch.setattr(search, "_SHARE", 100)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    made, plain = [], search.Search._made
+
+    def slowly(self, cube):
+        made.append(cube)
+        time.sleep(0.05)
+        return plain(self, cube)
+
+    monkeypatch.setattr(search.Search, "_made", slowly)
+    rng = np.random.default_rng(0)
+    some = search.Search(codes_of(rng, 30, 3, grid=False), "l_inf", "lowest")
+    some.find(list(255 * torch.rand((3, 2000))), torch)
+    assert made == [0]
