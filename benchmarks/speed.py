@@ -156,6 +156,9 @@ def equalities(scale: float) -> Iterator[list[str]]:
 
 def page(options: argparse.Namespace) -> Iterator[str]:
     """Yield the lines of the page, and do what they report."""
+    # not where memory is measured
+    from benchmarks.calls import call_rows
+
     begun = os.getloadavg()
     # first: a process begins with the peak of the one that starts it
     grown = {which: memory_apart(which) for which in ("ours", "peer")}
@@ -168,6 +171,9 @@ def page(options: argparse.Namespace) -> Iterator[str]:
     timed = list(rows(CLOCKS[options.clock]))
     yield from markdown(("", "ours", "peer", "peer / ours", "#runs"), timed)
     yield from (f"- {name}: the peer is {peer}." for name, peer in PEERS.items())
+    yield from ("", "Whole calls, wall seconds where not said otherwise, medians:", "")
+    head = ("", "beside", "#ours", "#peer", "#ours / peer", "#runs")
+    yield from markdown(head, call_rows(options.runs))
     yield from ("", "Growth of the process through one gradient of the surrogate, 300 colours:", "")
     ratio = grown["peer"] / max(grown["ours"], 0.1)
     row = [f"{grown['ours']:.0f} MB", f"{grown['peer']:.0f} MB", f"{ratio:.0f}"]
@@ -185,6 +191,7 @@ def main() -> None:
     words.add_argument("--threads", type=int, default=2)
     words.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: of all threads")
     words.add_argument("--scale", type=float, default=1.0, help="of the counts of equality")
+    words.add_argument("--runs", type=int, default=5, help="of each whole call")
     words.add_argument("--memory", choices=("ours", "peer"), help=argparse.SUPPRESS)
     words.add_argument("--out", type=Path, default=Path(__file__).parent / "RESULTS.md")
     options = words.parse_args()
