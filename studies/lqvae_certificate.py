@@ -27,7 +27,7 @@ from art_disc.core.budget import Budget
 from art_disc.core.files import replace_file
 from art_disc.metrics import Spend, certify_codes
 from art_disc.reproduction.purifier_bench import Bench, Judged
-from art_disc.trials import predict_labels
+from art_disc.trials.score import predict_labels
 from art_disc.trials.trial import Trial, run_trial
 from studies import common
 
