@@ -12,6 +12,7 @@ from art.attacks.evasion import ProjectedGradientDescent
 from art_disc.attacks import attack_table
 from art_disc.core.checks import check_choice, check_count
 from art_disc.core.errors import InputError
+from art_disc.core.files import replace_file
 from art_disc.core.records import AttackOutcome, EvaluationRecord, Share
 from art_disc.core.records.base import Environment
 from art_disc.core.records.fields import Setting
@@ -41,6 +42,7 @@ from art_disc.trials.score import predict_labels
 VOTES = 100
 # beside PGD, where the defence may be known: no gradients, which draws would hide
 ATTACKS = ("square",)
+_FINISHED = "finished"
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class _Request(Shown):
         """Return where an evaluation is kept: that of these very weights and words."""
         asked = (
             defence, weights, self.n_ex, self.seed, eps, self.table.through,
-            sorted(self.settings.items()),
+            sorted((name, str(value)) for name, value in self.settings.items()),
         )  # fmt: skip
         key = hashlib.sha256(repr(asked).encode()).hexdigest()[:8]
         return self.out / "rows" / f"{dataset}-{word_of(defence)}-eps{eps:.4g}-{key}"
@@ -70,6 +72,19 @@ class _Kept(Shown):
 
     folder: Path
     training: str
+
+    def record(self) -> EvaluationRecord | None:
+        """Return the evaluation if it is finished: attack objects are never taken from the disk."""
+        if not (self.folder / _FINISHED).is_file():
+            return None
+        record = EvaluationRecord.load(self.folder / "record.json")
+        now = Environment.here(threads=torch.get_num_threads())
+        return record if record.environment.decisive == now.decisive else None
+
+    def finish(self, record: EvaluationRecord) -> EvaluationRecord:
+        """Note that the evaluation is finished, and return it."""
+        replace_file(self.folder / _FINISHED, b"")
+        return record
 
 
 def reproduce_randomised(  # noqa: PLR0913 - each is a choice of its own
@@ -154,7 +169,8 @@ def run_randomised(defence: str, eps: float, stage: Stage, request: _Request) ->
         drawn = derive_seed(request.seed, defence)
         classifier = classifier.with_samples(eot=how.draws, vote=VOTES).with_seed(drawn)
     folder = request.folder(dataset, defence, eps, made.result.weights)
-    record = _attacked(classifier, eps, stage, how, request, _Kept(folder, made.training))
+    place = _Kept(folder, made.training)
+    record = place.record() or _attacked(classifier, eps, stage, how, request, place)
     papers = _papers(record, defence)
     right = predict_labels(classifier, stage.data.part(request.n_ex).x_test)
     white_box = record.survives(eps, knowledge=WHITE_BOX)
@@ -200,7 +216,7 @@ def _attacked(
         attacks += ATTACKS
         twin = relaxed_twin(classifier)
         attacks += [] if twin is None else [_pgd(twin[1], eps, settings)]
-    return evaluate(
+    found = evaluate(
         classifier,
         stage.data,
         eps=eps,
@@ -214,7 +230,8 @@ def _attacked(
         training=place.training,
         verbose=request.verbose,
         **options,
-    ).record
+    )
+    return place.finish(found.record)
 
 
 def _pgd(source: Any, eps: float, settings: Mapping[str, Any]) -> ProjectedGradientDescent:
