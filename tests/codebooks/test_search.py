@@ -218,25 +218,25 @@ def test_memory_does_not_grow_with_the_pixels(at_once):
 
 @pytest.mark.parametrize(("channels", "k"), [(1, 5), (3, 60)])
 def test_threads_find_what_one_finds(at_once, monkeypatch, channels, k):
-    monkeypatch.setattr(search, "_SHARE", 100)
+    monkeypatch.setattr(search, "_CHUNK", 100)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    seen, plain = set(), search.Search._found
+    counts, plain = set(), search.in_threads
 
-    def watched(self, pixel, xp, cube=0):
-        seen.add(len(pixel[0]))
-        return plain(self, pixel, xp, cube)
+    def counted(work, pieces, count):
+        assert len(pieces) > 3
+        counts.add(count)
+        plain(work, pieces, count)
 
-    monkeypatch.setattr(search.Search, "_found", watched)
+    monkeypatch.setattr(search, "in_threads", counted)
     rng = np.random.default_rng(0)
     codes = codes_of(rng, k, channels, grid=True)
     pixels = pixels_of(rng, codes, 500)
     assert same_as_all(codes, pixels, "l_inf", "lowest")
-    # a third of them at once, and all where one thread works
-    assert {-(-len(pixels) // 3), len(pixels)} <= seen
+    assert counts == {1, 3}
 
 
 def test_a_grid_is_made_by_one_thread(at_once, monkeypatch):
-    monkeypatch.setattr(search, "_SHARE", 100)
+    monkeypatch.setattr(search, "_CHUNK", 100)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     made, plain = [], search.Search._made
 
