@@ -17,6 +17,7 @@ _PUBLIC = {
     "DensityCodebook": "art_disc.codebooks",
     "KMedoidsCodebook": "art_disc.codebooks",
     "KMeansCodebook": "art_disc.codebooks",
+    "MarginCodebook": "art_disc.codebooks",
     "UniformCodebook": "art_disc.codebooks",
     "BitDepthCodebook": "art_disc.codebooks",
     "SoftAssignment": "art_disc.surrogates",
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from art_disc.codebooks import DensityCodebook as DensityCodebook
     from art_disc.codebooks import KMeansCodebook as KMeansCodebook
     from art_disc.codebooks import KMedoidsCodebook as KMedoidsCodebook
+    from art_disc.codebooks import MarginCodebook as MarginCodebook
     from art_disc.codebooks import PixelCounts as PixelCounts
     from art_disc.codebooks import UniformCodebook as UniformCodebook
     from art_disc.data import Dataset as Dataset

@@ -1,6 +1,7 @@
 """Certified training on the code box: a preset trained, then certified by bounds and completely.
 
 python -m studies.certified_training --eps 0.3 --data-dir DIR [--seed 0] [--jobs 2]
+python -m studies.certified_training --eps 0.1 --dataset fashion_mnist --defence margin:eps=0.1
 
 Goes on where it was stopped. 5,000 training images are held out to look at on the way; test images
 are seen by the certificates alone. `--smoke` is the same on the digits in a minute, and writes its
@@ -19,13 +20,14 @@ import torch
 import art_disc as ad
 from art_disc.certificates.spend import Spend
 from art_disc.core.journal import Journal
-from art_disc.defences import traits
+from art_disc.defences import parse_defence, traits
 from art_disc.networks import save_weights
 from art_disc.networks.certified import SIZES
 from art_disc.training import Preset, certified_preset, train, watched
 from studies import common
 
 HELD_OUT = 5000
+DEFENCE = "density:n_codes=2,radius=0.6"
 SPEND = Spend(nodes=5000, seconds=60)
 SMOKE: dict[str, Any] = {"epochs": 8, "learning_rate": 3e-3, "batch_size": 64}
 
@@ -59,11 +61,15 @@ def certified(
 def study(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Train, certify, and return what was found."""
     preset = certified_preset(options.eps)
-    data = ad.load_dataset("digits" if options.smoke else "mnist", data_dir=options.data_dir)
+    data = ad.load_dataset(
+        "digits" if options.smoke else options.dataset, data_dir=options.data_dir
+    )
     if options.n_ex is not None:
         data = data.subset(n_test=options.n_ex, stratified=True)
     inner = data.held_out(200 if options.smoke else HELD_OUT)
-    defence = ad.PixelDiscretization(ad.DensityCodebook(n_codes=2, radius=0.6))
+    defence = parse_defence(options.defence)
+    if options.size is not None:
+        preset = replace(preset, network=preset.network | {"size": options.size})
     if options.smoke:
         preset = replace(preset, network={"size": "small"}, settings=preset.settings | SMOKE)
     if options.epochs is not None:
@@ -91,6 +97,7 @@ def study(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     codebook: Any = traits(classifier.defences[0]).codebook
     return {
         "dataset": {"name": data.name, "fingerprint": data.fingerprint, "test": len(data.x_test)},
+        "defence": repr(classifier.defences[0]),
         "network": {"name": "CertifiedNet", **preset.network, "weights": result.weights},
         "codewords_255": [level[0] for level in codebook.levels],
         "objective": preset.objective.describe(),
@@ -105,11 +112,19 @@ def study(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     }
 
 
+def name_of(options: argparse.Namespace) -> str:
+    """Return the result's name: data, budget and seed, and what is not as it is by default."""
+    words = ["" if options.dataset == "mnist" else options.dataset, f"{options.eps:g}"]
+    words += [] if options.defence == DEFENCE else [options.defence.partition(":")[0]]
+    words += [options.size or "", "" if options.epochs is None else f"{options.epochs}epochs"]
+    return "_".join(["certified_training", *filter(None, words), f"seed{options.seed}"])
+
+
 def seconds_a_step(data: ad.Dataset, preset: Preset, size: str, steps: int) -> float:
     """Return processor seconds of a training step after the ramp, a mean over `steps`."""
     batch = preset.settings["batch_size"]
     few = data.subset(n_train=batch * steps, n_test=10)
-    defence = ad.PixelDiscretization(ad.DensityCodebook(n_codes=2, radius=0.6).fit(few.x_train))
+    defence = parse_defence(DEFENCE).fit(few.x_train)
     objective = replace(preset.objective, warm_up=0.0, ramp=0.0)
     settings = {**preset.settings, "epochs": 1, "population_statistics": False, "verbose": False}
     ends: list[float] = []
@@ -129,6 +144,9 @@ def seconds_a_step(data: ad.Dataset, preset: Preset, size: str, steps: int) -> f
 def main(words: list[str] | None = None) -> None:
     parser = common.parser(str(__doc__).splitlines()[0])
     parser.add_argument("--eps", type=float, default=0.3)
+    parser.add_argument("--dataset", default="mnist", choices=("mnist", "fashion_mnist"))
+    parser.add_argument("--defence", default=DEFENCE, help="a codebook map, as art-disc names it")
+    parser.add_argument("--size", choices=SIZES, help="of the network; None: the preset's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, help="None: the preset's")
     parser.add_argument("--n-ex", type=int, help="test images that are certified; None: all")
@@ -144,7 +162,7 @@ def main(words: list[str] | None = None) -> None:
             minutes = step * 55_000 / preset.settings["batch_size"] / 60
             print(f"{size}: {step:.3f} s a step, {minutes:.2f} core-minutes an epoch")
         return
-    name = f"certified_training_{options.eps:g}_seed{options.seed}"
+    name = name_of(options)
     work = common.work_folder(options, name)
     work.mkdir(parents=True, exist_ok=True)
     found = study(options, work)

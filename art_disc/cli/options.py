@@ -104,8 +104,8 @@ SHARED: dict[str, dict[str, Any]] = {
         "metavar": "SPEC",
         "help": "density:n_codes=2,radius=0.6 | colordepth:n_codes=8 | bitdepth:bits=2 | "
         "noise:sigma=0.1 | randdisc:preset=mnist | jpeg:quality=75 | a codebook file (.npz) | "
-        "none; also kmedoids, kmeans, thermometer, randmix, maxpool, bilinear, tv, resizepad, "
-        "lqvae:file=NAME.npz; "
+        "none; also kmedoids, kmeans, margin:n_codes=2,eps=0.1, thermometer, randmix, maxpool, "
+        "bilinear, tv, resizepad, lqvae:file=NAME.npz; "
         "surrogate=soft or identity may be added to a codebook; 'A + B' applies several in order; "
         "default: density, two codewords for grey images and ten for colour",
     },

@@ -5,6 +5,7 @@ from art_disc.codebooks.counts import PixelCounts, channel_histograms
 from art_disc.codebooks.density import DensityCodebook
 from art_disc.codebooks.given import check_codebook
 from art_disc.codebooks.kmeans import KMeansCodebook
+from art_disc.codebooks.margin import MarginCodebook
 from art_disc.codebooks.medoids import KMedoidsCodebook
 from art_disc.codebooks.nearest import METRICS, distance, nearest
 from art_disc.codebooks.uniform import BitDepthCodebook, UniformCodebook
@@ -16,6 +17,7 @@ __all__ = [
     "DensityCodebook",
     "KMeansCodebook",
     "KMedoidsCodebook",
+    "MarginCodebook",
     "PixelCounts",
     "UniformCodebook",
     "channel_histograms",

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from art_disc.codebooks import Codebook, DensityCodebook, KMeansCodebook, KMedoidsCodebook
+from art_disc.codebooks import (
+    Codebook,
+    DensityCodebook,
+    KMeansCodebook,
+    KMedoidsCodebook,
+    MarginCodebook,
+)
 from art_disc.core.checks import check_choice
 from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
@@ -113,6 +119,11 @@ DEFENCES: dict[str, DefenceRow] = {
     ),
     "kmeans": DefenceRow(
         PixelDiscretization, _CLUSTERED, partial(_learned, KMeansCodebook, random_state=0)
+    ),
+    "margin": DefenceRow(
+        PixelDiscretization,
+        {"n_codes": int, "eps": float, "least_share": float, "per_channel": bool},
+        partial(_learned, MarginCodebook),
     ),
     "colordepth": DefenceRow(ColorDepthReduction, {"n_codes": int}),
     "bitdepth": DefenceRow(InputBitDepth, {"bits": int, "centred": bool}),

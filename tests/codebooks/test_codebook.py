@@ -14,6 +14,7 @@ from art_disc.codebooks import (
     DensityCodebook,
     KMeansCodebook,
     KMedoidsCodebook,
+    MarginCodebook,
     PixelCounts,
     UniformCodebook,
     distance,
@@ -70,6 +71,7 @@ LEARNED = {
         X
     ),
     "means": lambda: KMeansCodebook(np.int64(3), per_channel=True, random_state=1).fit(X),
+    "margin": lambda: MarginCodebook(3, 8 / 255, per_channel=True).fit(X),
 }
 
 

@@ -20,6 +20,7 @@ from art_disc.codebooks import (
     DensityCodebook,
     KMeansCodebook,
     KMedoidsCodebook,
+    MarginCodebook,
     PixelCounts,
     UniformCodebook,
 )
@@ -29,6 +30,7 @@ LEARNED = {
     "density": lambda: DensityCodebook(4, 0.1),
     "medoids": lambda: KMedoidsCodebook(3, random_state=0),
     "means": lambda: KMeansCodebook(3, random_state=0),
+    "margin": lambda: MarginCodebook(3, per_channel=True),
 }
 FIXED = {
     "given": lambda: Codebook([[0.1, 0.2, 0.3], [0.9, 0.5, 0.1]], metric="l2"),

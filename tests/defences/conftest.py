@@ -18,6 +18,7 @@ OPTIONS = {
     "density": {"n_codes": 20, "radius": 0.02},
     "kmedoids": {"n_codes": 20},
     "kmeans": {"n_codes": 20},
+    "margin": {"n_codes": 20, "least_share": 0.01, "per_channel": True},
     "colordepth": {"n_codes": 20},
     "bitdepth": {"bits": 4},
     "thermometer": {"n_levels": 20},

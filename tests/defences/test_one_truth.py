@@ -20,6 +20,7 @@ from art_disc.codebooks import (
     Codebook,
     DensityCodebook,
     KMeansCodebook,
+    MarginCodebook,
     UniformCodebook,
 )
 from art_disc.core.errors import CertificateError, InputError, SealedError
@@ -143,7 +144,7 @@ def in_place(array):
 def change_codebook(book, refused=None):
     set_everything(book, book.get_params(), refused)
     tried(in_place, book.codewords_, refused=ValueError)
-    if isinstance(book, DensityCodebook | KMeansCodebook):
+    if isinstance(book, DensityCodebook | KMeansCodebook | MarginCodebook):
         tried(book.fit, images(9), refused=refused)
 
 

@@ -12,6 +12,7 @@ from art_disc.codebooks import (
     DensityCodebook,
     KMeansCodebook,
     KMedoidsCodebook,
+    MarginCodebook,
     UniformCodebook,
 )
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
@@ -66,6 +67,7 @@ def test_a_line_becomes_the_defence_that_it_names(text, kind, params, surrogate)
         ),
         ("kmedoids:per_channel=true", KMedoidsCodebook, {"per_channel": True}),
         ("kmeans:n_init=2,random_state=5", KMeansCodebook, {"n_init": 2, "random_state": 5}),
+        ("margin:eps=0.2,least_share=.1", MarginCodebook, {"eps": 0.2, "least_share": 0.1}),
         ("colordepth:n_codes=3", UniformCodebook, {"n_codes": 3}),
         ("bitdepth:bits=1", BitDepthCodebook, {"bits": 1, "centred": False}),
         ("bitdepth:bits=3,centred=true", BitDepthCodebook, {"bits": 3, "centred": True}),
@@ -124,8 +126,8 @@ def test_a_codebook_file_is_used(tmp_path):
     [
         (
             "webp",
-            "unknown defence 'webp'; known: density, kmedoids, kmeans, colordepth, bitdepth, "
-            "thermometer, noise",
+            "unknown defence 'webp'; known: density, kmedoids, kmeans, margin, colordepth, "
+            "bitdepth, thermometer, noise",
         ),
         ("", "unknown defence ''"),
         ("density:colour=3", "density takes n_codes.*got 'colour=3'"),
