@@ -3,8 +3,8 @@
 python -m studies.certified_training --eps 0.3 --data-dir DIR [--seed 0] [--jobs 2]
 python -m studies.certified_training --eps 0.1 --dataset fashion_mnist --defence margin:eps=0.1
 
-Goes on where it was stopped. 5,000 training images are held out to look at on the way; test images
-are seen by the certificates alone. `--smoke` is the same on the digits in a minute, and writes its
+Goes on where it was stopped. Training images are held out to look at on the way; test images are
+seen by the certificates alone. `--smoke` is the same on the digits in a minute, and writes its
 result into the work folder; `--time` tells what an epoch costs.
 """
 
@@ -20,13 +20,14 @@ import torch
 import art_disc as ad
 from art_disc.certificates.spend import Spend
 from art_disc.core.journal import Journal
+from art_disc.core.words import parse_number
 from art_disc.defences import parse_defence, traits
 from art_disc.networks import save_weights
 from art_disc.networks.certified import SIZES
 from art_disc.training import Preset, certified_preset, train, watched
 from studies import common
 
-HELD_OUT = 5000
+HELD_OUT = {"mnist": 5000, "fashion_mnist": 5000, "cifar10": 2000}
 DEFENCE = "density:n_codes=2,radius=0.6"
 SPEND = Spend(nodes=5000, seconds=60)
 SMOKE: dict[str, Any] = {"epochs": 8, "learning_rate": 3e-3, "batch_size": 64}
@@ -66,7 +67,7 @@ def study(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     )
     if options.n_ex is not None:
         data = data.subset(n_test=options.n_ex, stratified=True)
-    inner = data.held_out(200 if options.smoke else HELD_OUT)
+    inner = data.held_out(200 if options.smoke else HELD_OUT[options.dataset])
     defence = parse_defence(options.defence)
     if options.size is not None:
         preset = replace(preset, network=preset.network | {"size": options.size})
@@ -112,6 +113,11 @@ def study(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     }
 
 
+def budget(word: str) -> float:
+    """Return a budget as commands write it."""
+    return float(parse_number(word, float, "--eps"))
+
+
 def name_of(options: argparse.Namespace) -> str:
     """Return the result's name: data, budget and seed, and what is not as it is by default."""
     words = ["" if options.dataset == "mnist" else options.dataset, f"{options.eps:g}"]
@@ -143,8 +149,8 @@ def seconds_a_step(data: ad.Dataset, preset: Preset, size: str, steps: int) -> f
 
 def main(words: list[str] | None = None) -> None:
     parser = common.parser(str(__doc__).splitlines()[0])
-    parser.add_argument("--eps", type=float, default=0.3)
-    parser.add_argument("--dataset", default="mnist", choices=("mnist", "fashion_mnist"))
+    parser.add_argument("--eps", type=budget, default=0.3, help="0.3 or 2/255, for example")
+    parser.add_argument("--dataset", default="mnist", choices=tuple(HELD_OUT))
     parser.add_argument("--defence", default=DEFENCE, help="a codebook map, as art-disc names it")
     parser.add_argument("--size", choices=SIZES, help="of the network; None: the preset's")
     parser.add_argument("--seed", type=int, default=0)

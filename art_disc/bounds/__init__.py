@@ -7,9 +7,11 @@ layer of torch becomes which, and another one is refused by its name; `live.live
 a network that is being trained, whose weights bounds then teach. `interval` makes boxes (IBP)
 and `linear` lines (CROWN-IBP and CROWN); `margins` folds the margin of a label into the last
 layer. Where few inputs are free, `choices` says what each can be, `tables` holds the exact values
-of neurons that few of these decide, and `tabled` bounds the others by `sums` of them.
+of neurons that few of these decide, and `tabled` bounds the others by `sums` of them. Pixels that
+are one of few colours are `alternatives`.
 """
 
+from art_disc.bounds.alternatives import Alternatives
 from art_disc.bounds.choices import Choices, Patterns
 from art_disc.bounds.graph import Graph
 from art_disc.bounds.interval import boxes_of, ibp
@@ -26,6 +28,7 @@ from art_disc.bounds.trace import trace
 
 __all__ = [
     "LAYERS",
+    "Alternatives",
     "Bounds",
     "Choices",
     "Graph",

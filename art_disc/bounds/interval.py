@@ -4,22 +4,28 @@ import torch
 from torch import Tensor, nn
 
 from art_disc.bounds.affine import Affine, Box
+from art_disc.bounds.alternatives import Alternatives, first_boxes
 from art_disc.bounds.graph import Graph
 from art_disc.bounds.trace import trace
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
 
 
-def boxes_of(graph: Graph, low: Tensor, high: Tensor) -> list[Box]:
+def boxes_of(
+    graph: Graph, low: Tensor, high: Tensor, pixels: Alternatives | None = None
+) -> list[Box]:
     """Return the boxes of all values of a graph, for inputs between `low` and `high` (n, ...).
 
-    They can be differentiated with respect to the box.
+    They can be differentiated with respect to the box. With `pixels` inputs are only those.
 
     Source: Gowal et al. 2018.
     """
     boxes: list[Box] = [(low, high)]
-    for _, step, taken in graph:
-        if isinstance(step, Affine):
+    first = first_boxes(graph, pixels)
+    for made, step, taken in graph:
+        if made in first:
+            boxes.append(first[made])
+        elif isinstance(step, Affine):
             boxes.append(step.interval(*[boxes[i] for i in taken]))
         else:
             boxes.append(step.interval(boxes[taken[0]]))

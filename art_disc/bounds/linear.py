@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from art_disc.bounds.affine import Affine, Box
+from art_disc.bounds.alternatives import Alternatives, first_boxes
 from art_disc.bounds.graph import Graph, Step
 from art_disc.bounds.maxima import MaximaLines
 from art_disc.bounds.piecewise import Lines
@@ -33,12 +34,14 @@ class Bounds(Shown):
         boxes: A box for each value known so far, each end of shape (n, ...).
         lines: For steps that are not affine, by the value made, linear functions around them.
         inputs: Linear functions of the input around single values, which hold on the whole boxes.
+        pixels: What pixels of the input can be, where that is less than the first box.
     """
 
     graph: Graph
     boxes: list[Box]
     lines: dict[int, Lines | MaximaLines] = field(default_factory=dict)
     inputs: list["InputLines"] = field(default_factory=list)
+    pixels: Alternatives | None = None
 
     def lower(self, rows: Tensor, value: int = -1) -> Tensor:
         """Bound rows (n, r, ...) of a value, the output unless told, from below, shape (n, r).
@@ -74,7 +77,9 @@ class Bounds(Shown):
         return parts, (rows.new_zeros(len(flat)) + step.constant(flat)).unflatten(0, size)
 
     def _lowest(self, source: int, rows: Tensor) -> Tensor:
-        return lowest(rows, self.boxes[source], self._error(source))
+        if source or self.pixels is None:
+            return lowest(rows, self.boxes[source], self._error(source))
+        return self.pixels.lowest(rows) - self._error(0) * sizes(rows, self.boxes[0])
 
     def _error(self, value: int) -> float:
         """Relative error of a sum over a value; 0 where rounding is not charged."""
@@ -100,13 +105,13 @@ class Bounds(Shown):
         """Return how large a value can be, shape (n, ...)."""
         return torch.maximum(*(end.abs() for end in self.boxes[value]))
 
-    def add(self, step: Step, taken: tuple[int, ...]) -> None:
-        """Append the box of one more value, from those of the values taken."""
+    def add(self, step: Step, taken: tuple[int, ...], known: Box | None = None) -> None:
+        """Append the box of one more value: a known one, or from those of the values taken."""
         boxes = [self.boxes[i] for i in taken]
         if not isinstance(step, Affine):
             self.boxes.append(step.interval(boxes[0]))
             return
-        low, high = step.interval(*boxes)
+        low, high = step.interval(*boxes) if known is None else known
         if self.graph.rigorous:
             size = step.size(*[self.largest(i) for i in taken])
             error = relative_error(self.graph, step.terms) * size
@@ -155,9 +160,13 @@ def lowest(rows: Tensor, box: Box, error: float) -> Tensor:
     low, high = (end.flatten(1)[..., None] for end in box)
     flat = rows.flatten(2)
     least = (flat.clamp(min=0) @ low + flat.clamp(max=0) @ high)[..., 0]
-    if not error:
-        return least
-    return least - error * (flat.abs() @ torch.maximum(low.abs(), high.abs()))[..., 0]
+    return least - error * sizes(rows, box) if error else least
+
+
+def sizes(rows: Tensor, box: Box) -> Tensor:
+    """Bound the sums of sizes of terms (n, r) of rows (n, r, ...) on boxes (n, ...)."""
+    largest = torch.maximum(*(end.abs() for end in box)).flatten(1)[..., None]
+    return (rows.flatten(2).abs() @ largest)[..., 0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +208,13 @@ def _chosen(unstable: Tensor, size: int) -> Iterator[Tensor]:
         yield from order.split(size, dim=1)
 
 
-def crown_ibp(graph: Graph, low: Tensor, high: Tensor, within: Bounds | None = None) -> Bounds:
+def crown_ibp(
+    graph: Graph,
+    low: Tensor,
+    high: Tensor,
+    within: Bounds | None = None,
+    pixels: Alternatives | None = None,
+) -> Bounds:
     """Boxes by IBP, and lines on them; differentiable with respect to the box.
 
     Args:
@@ -208,14 +223,16 @@ def crown_ibp(graph: Graph, low: Tensor, high: Tensor, within: Bounds | None = N
         high: Upper ends.
         within: Bounds on one box that holds all of these: its boxes, and its functions of the input
             on the smaller boxes, are used as well.
+        pixels: What pixels of these inputs can be, within the boxes.
 
     Source: Zhang et al. 2020 (CROWN-IBP).
     """
-    bounds = Bounds(graph, [(low, high)])
+    bounds = Bounds(graph, [(low, high)], pixels=pixels)
+    first = first_boxes(graph, pixels)
     for made, step, taken in graph:
         if not isinstance(step, Affine):
             bounds.lines[made] = step.lines(bounds.boxes[taken[0]])
-        bounds.add(step, taken)
+        bounds.add(step, taken, first.get(made))
         if within is not None:
             bounds.meet(made, within.boxes[made])
             for lines in (lines for lines in within.inputs if lines.value == made):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from art_disc.bounds.affine import Affine
+from art_disc.bounds.alternatives import Alternatives
 from art_disc.bounds.graph import Graph
 from art_disc.bounds.interval import boxes_of
 from art_disc.bounds.linear import UNIT, Bounds
@@ -33,9 +34,11 @@ def margin_rows(labels: Tensor, classes: int) -> Tensor:
     return eye[labels][:, None] - eye[torch.tensor(others).reshape(len(labels), -1)]
 
 
-def interval_margins(graph: Graph, low: Tensor, high: Tensor, rows: Tensor) -> Tensor:
+def interval_margins(
+    graph: Graph, low: Tensor, high: Tensor, rows: Tensor, pixels: Alternatives | None = None
+) -> Tensor:
     """Bound rows (n, r, classes) of the output by IBP, the last affine steps folded in, (n, r)."""
-    return Bounds(graph, boxes_of(graph, low, high)).lower(rows)
+    return Bounds(graph, boxes_of(graph, low, high, pixels), pixels=pixels).lower(rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,24 @@ class CodeBox(Shown):
         values = self.codewords[self.codes]
         return values.min(axis=2), values.max(axis=2)
 
+    def colours(self, most: int) -> Float32Array:
+        """Return what each unit's value can be: the same number m <= max(most, 2^d) for all.
+
+        Shape (rows, units, m, d), some repeated. A unit of more than `most` codes has the 2^d
+        corners of its hull instead, which hold all of them between them.
+        """
+        width = self.codes.shape[2]
+        if width <= most:
+            return np.asarray(self.codewords[self.codes])
+        ends = np.stack(self.hull(), axis=-2)
+        d = ends.shape[-1]
+        corners = np.indices((2,) * d).reshape(d, -1)
+        made = np.take_along_axis(ends, np.broadcast_to(corners.T, (*ends.shape[:2], 2**d, d)), 2)
+        again = np.minimum(np.arange(max(most, 2**d)), 2**d - 1)
+        listed = self.codewords[self.codes[:, :, : len(again)]]
+        few = np.take(listed, np.minimum(np.arange(len(again)), listed.shape[2] - 1), axis=2)
+        return np.where((self.counts <= most)[..., None, None], few, made[:, :, again])
+
     def take(self, rows: IntArray | BoolArray) -> Self:
         """Return these rows alone; one may come several times."""
         return replace(self, codes=self.codes[rows], counts=self.counts[rows])

@@ -7,12 +7,12 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from art_disc.bounds import Bounds, Graph, boxes_of, live, margin_rows
+from art_disc.bounds import Alternatives, Bounds, Graph, boxes_of, live, margin_rows
 from art_disc.bounds.affine import Box
 from art_disc.bounds.trace import Followed, follow
 from art_disc.codebooks import Codebook
 from art_disc.codebox import CodeBox, Threat, from_units, to_units
-from art_disc.core.checks import check_positive
+from art_disc.core.checks import Float32Array, check_positive
 from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
 from art_disc.defences import traits
@@ -26,6 +26,8 @@ from art_disc.training.regularisers import relu_balance, tightness
 
 # of the smoothed ramp: the share of it that rises by a power, and the power
 _MIDDLE, _POWER = 0.25, 4
+# of a pixel that are told apart
+_MOST_COLOURS = 8
 # how each module's network was read; a loop makes one module an epoch
 _FOLLOWED: WeakKeyDictionary[nn.Module, Followed] = WeakKeyDictionary()
 
@@ -117,7 +119,7 @@ class Certified(Shown, Objective):
         share, eps = self.share_at(progress), self.eps_at(progress)
         if not share:
             return concrete
-        boxes = boxes_of(graph, *code_ends(defended, x, eps))
+        boxes = boxes_of(graph, *reached(defended, x, eps))
         worst = worst_cross_entropy(margins(graph, boxes, y))
         weight = (1 - self.kappa) * share
         loss = (1 - weight) * concrete + weight * worst
@@ -188,14 +190,27 @@ def coded(module: DefendedModule, x: Tensor) -> Tensor:
     return made.to(next(module.base.parameters()).dtype)
 
 
-def code_ends(module: DefendedModule, x: Tensor, eps: float) -> Box:
-    """Return the box around all code images that a budget reaches, each end as `coded` gives it."""
+def reached(
+    module: DefendedModule, x: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Alternatives | None]:
+    """Return the box around all code images that a budget reaches, each end as `coded` gives it.
+
+    And, where colours are more than that box says, what each pixel can be.
+    """
     book: Any = traits(module.preprocessors[0]).codebook
     units = to_units(x.numpy(force=True), book)
-    ends = CodeBox.within(units, book, Threat(eps)).hull()
+    boxes = CodeBox.within(units, book, Threat(eps))
     like = next(module.base.parameters())
-    low, high = (torch.from_numpy(from_units(end, x.shape[1:], book)).to(like) for end in ends)
-    return low, high
+
+    def images(values: Float32Array) -> Tensor:
+        return torch.from_numpy(from_units(values, x.shape[1:], book)).to(like)
+
+    low, high = (images(end) for end in boxes.hull())
+    if book.codewords_.shape[1] == 1:
+        return low, high, None
+    colours = boxes.colours(_MOST_COLOURS)
+    made = [images(colours[:, :, i]) for i in range(colours.shape[2])]
+    return low, high, Alternatives(torch.stack(made, dim=1))
 
 
 def margins(graph: Graph, boxes: list[Box], y: Tensor) -> Tensor:
@@ -234,7 +249,7 @@ def ibp_accuracy(
     with evaluating(model), torch.no_grad():
         for images, labels in zip(x.split(batch_size), y.split(batch_size), strict=True):
             graph, _ = _live(defended, images)
-            least = margins(graph, boxes_of(graph, *code_ends(defended, images, eps)), labels)
+            least = margins(graph, boxes_of(graph, *reached(defended, images, eps)), labels)
             right += int((least > 0).all(dim=1).sum())
     return right / max(1, len(x))
 

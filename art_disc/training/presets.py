@@ -1,4 +1,4 @@
-"""What a certified training of MNIST's size is begun with, for three budgets."""
+"""What a certified training of small images is begun with, for four budgets."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -111,6 +111,7 @@ def _preset(eps: float, kappa: float) -> Preset:
 
 # by the budget that is to be certified; trained at a little more, or, where it is small, much more
 PRESETS: Mapping[float, Preset] = {
+    2 / 255: _preset(2.2 / 255, 0.5),
     0.1: _preset(0.15, 0.5),
     0.2: _preset(0.22, 0.4),
     0.3: _preset(0.31, 0.3),
@@ -118,13 +119,15 @@ PRESETS: Mapping[float, Preset] = {
 
 
 def certified_preset(eps: float) -> Preset:
-    """Return the training to begin with for a budget, 0.1, 0.2 or 0.3 on the [0, 1] scale.
+    """Return the training to begin with for a budget on the [0, 1] scale.
+
+    They are 0.1, 0.2 and 0.3, for MNIST and its like, and 2/255, for colour images.
 
     Raises:
         InputError: Another budget.
     """
     if (found := PRESETS.get(number_of(eps))) is None:
-        known = ", ".join(f"{budget:g}" for budget in PRESETS)
-        msg = f"there are presets for eps {known}, got {eps!r}; write a Certified(...) of your own"
+        known = ", ".join(f"{budget:g}" for budget in PRESETS if budget >= 0.1)
+        msg = f"there are presets for eps 2/255, {known}, got {eps!r}; write a Certified(...) of your own"
         raise InputError(msg)
     return found

@@ -102,7 +102,7 @@ def test_its_bounds_are_those_of_the_certificate(classifier, digits, monkeypatch
     x, y = torch.tensor(digits.x_test[index]), torch.tensor(digits.y_test[index])
     module = certified.checked(classifier.model)
     with torch.no_grad():
-        ends = [end.to(dtype) for end in certified.code_ends(module, x, ASKED)]
+        ends = [end.to(dtype) for end in certified.reached(module, x, ASKED)[:2]]
         network = BehindMaps(module).to(dtype)
         graph, _ = live(network, ends[0])
         least = certified.margins(graph, boxes_of(graph, *ends), y).amin(dim=1)
@@ -125,7 +125,7 @@ def test_the_loss_is_the_sum_that_it_says(classifier, digits):
         clean = nn.functional.cross_entropy(module(x), y)
         graph, _ = live(BehindMaps(module), certified.coded(module, x))
         for progress, weight in ((0.1, 0.0), (0.2, 0.0), (0.4, 0.3), (0.6, 0.6), (0.9, 0.6)):
-            ends = certified.code_ends(module, x, objective.eps_at(progress))
+            ends = certified.reached(module, x, objective.eps_at(progress))[:2]
             low, high = boxes_of(graph, *ends)[-1]
             least = certified.margins(graph, boxes_of(graph, *ends), y)
             worst = (-least).exp().sum(dim=1).log1p().mean()

@@ -25,5 +25,5 @@ def test_it_trains_certifies_and_goes_on_where_it_was(tmp_path, monkeypatch):
 
 
 def test_another_budget_has_no_preset():
-    with pytest.raises(Exception, match=r"presets for eps 0.1, 0.2, 0.3, got 0.25"):
+    with pytest.raises(Exception, match=r"presets for eps 2/255, 0.1, 0.2, 0.3, got 0.25"):
         certified_training.certified_preset(0.25)

@@ -39,7 +39,8 @@ def frame_of(region: Region, megabytes: float, pause: Callable[[], object]) -> F
     # no network of its own for what is enumerated at once
     graph, room = region.scene.graph, 0 if is_leaf(region.root.log2[0]) else megabytes
     most = min(int(room * 2**20 / 2 / _BYTES), _MOST_NUMBERS)
-    small = reduced(graph, boxes_of(graph, region.low, region.high), most)
+    boxes = boxes_of(graph, region.low, region.high, region.pixels)
+    small = reduced(graph, boxes, most)
     return CrownFrame(region, small, megabytes)
 
 

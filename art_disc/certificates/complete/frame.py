@@ -26,6 +26,7 @@ class Region:
         rows: The label's margins as rows (1, r, classes) of the logits.
         low: Least input of the graph, shape (1, ...).
         high: Largest input.
+        pixels: What pixels can be, where that is less than the box.
         places: Places of the free units' values in the flattened input, unit by unit.
     """
 
@@ -38,6 +39,7 @@ class Region:
         )
         self.rows = scene.rows([index])
         self.low, self.high = scene.ends(whole)
+        self.pixels = scene.pixels(whole)
         self.places = torch.from_numpy(scene.places[self.units].reshape(-1))
 
     def values_at(self, values: Float32Array) -> Tensor:
@@ -79,7 +81,7 @@ class CrownFrame:
         self.places, order = region.places.sort()
         if small is None:
             self.base, self.inputs, self.chosen = region.low, self.places, order
-            self.known = crown_ibp(self.graph, region.low, region.high)
+            self.known = crown_ibp(self.graph, region.low, region.high, pixels=region.pixels)
         else:
             self.inputs = torch.arange(len(small.free))
             # values of units in the order of the graph's inputs

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from art_disc.bounds import Graph, float_tolerance, magnitudes, margin_rows
+from art_disc.bounds import Alternatives, Graph, float_tolerance, magnitudes, margin_rows
 from art_disc.certificates.complete.network import graph_of
 from art_disc.certificates.jobs import in_batches
 from art_disc.certificates.problem import Problem
@@ -17,6 +17,8 @@ from art_disc.core.errors import CertificateError
 from art_disc.estimators.steadiness import SAME
 
 _SAMPLE, _MIXED = 32, 64
+# of a pixel that are told apart
+_MOST_COLOURS = 16
 # numbers in the largest values of the images bounded at once, and in their masks
 _MOST_VALUES = 1 << 22
 # float32 ends at 3e38
@@ -99,6 +101,14 @@ class Scene:
         """Return boxes of images (n, ...) around code boxes of all units, in float64."""
         low, high = (self.entered(self._images(end)) for end in boxes.hull())
         return low, high
+
+    def pixels(self, boxes: CodeBox) -> Alternatives | None:
+        """Return what pixels of code boxes of all units can be; None where that is their hull."""
+        if self.codewords.shape[1] == 1 or not self.problem.target.channels_first:
+            return None
+        colours = boxes.colours(_MOST_COLOURS)
+        images = [self.entered(self._images(colours[:, :, i])) for i in range(colours.shape[2])]
+        return Alternatives(torch.stack(images, dim=1))
 
     def entered(self, values: Tensor, places: Tensor | None = None) -> Tensor:
         """Return inputs of the graph for images, or for values (n, p) at places of them."""
