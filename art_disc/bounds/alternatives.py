@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from art_disc.bounds.affine import Affine, Box, Convolution, Scale
+from art_disc.bounds.affine import Affine, Box, Scale
+from art_disc.bounds.convolutions import Convolution
 from art_disc.bounds.graph import Graph
 from art_disc.core.showing import Shown
 

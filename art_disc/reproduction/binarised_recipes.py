@@ -112,7 +112,9 @@ RECIPES: dict[str, BinarisedRecipe] = {
         ),
         BinarisedRecipe(
             "fcn1", "mnist", fcn1, "FCN1 (784-6144x4-10)", 60_000,
-            _both(1e-2, 1e-3, epochs=5, batch_size=100), _GREY,
+            _both(
+                1e-2, 1e-3, epochs=5, batch_size=200, optimizer="fused_adam", precision="bfloat16"
+            ), _GREY,
         ),
         BinarisedRecipe(
             "cifar_small", "cifar10", partial(binarynet_cifar, widths=_SMALL, hidden=(256,)),

@@ -107,7 +107,8 @@ def train(  # noqa: PLR0913 - each is a setting of its own
         adversary: Moves the images before the loss sees them; None: nobody does.
         defences: What `as_defences` takes, applied in order before the network; one that is not
             fitted learns from the training images first.
-        optimizer: `adam`, or `sgd` with momentum 0.9.
+        optimizer: `adam`; `fused_adam`, the same in one pass over the weights (torch's `fused`),
+            rounded otherwise and faster for wide layers; or `sgd` with momentum 0.9.
         weight_decay: The optimiser's, >= 0.
         warm_up: Share of the steps, in [0, 1), over which the learning rate rises from 0 first.
         augment: None, `crop` (moved by up to two pixels), `crop_flip` (mirrored too), or `shift`

@@ -128,6 +128,9 @@ def certified_preset(eps: float) -> Preset:
     """
     if (found := PRESETS.get(number_of(eps))) is None:
         known = ", ".join(f"{budget:g}" for budget in PRESETS if budget >= 0.1)
-        msg = f"there are presets for eps 2/255, {known}, got {eps!r}; write a Certified(...) of your own"
+        msg = (
+            f"there are presets for eps 2/255, {known}, got {eps!r}; write a Certified(...) of "
+            "your own"
+        )
         raise InputError(msg)
     return found

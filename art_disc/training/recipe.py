@@ -13,7 +13,7 @@ from art_disc.core.checks import check_choice, check_count, check_positive, numb
 from art_disc.core.errors import InputError
 from art_disc.networks import clamp_after_steps
 
-OPTIMIZERS = ("adam", "sgd")
+OPTIMIZERS = ("adam", "fused_adam", "sgd")
 # how far images are moved
 _MARGINS = {"crop": 2, "crop_flip": 2, "shift": 1}
 AUGMENTATIONS = tuple(_MARGINS)
@@ -98,7 +98,8 @@ class Recipe:
         if self.optimizer == "sgd":
             made = torch.optim.SGD(weights, lr=rate, momentum=0.9, weight_decay=decay)
         else:
-            made = torch.optim.Adam(weights, lr=rate, weight_decay=decay)
+            fused = self.optimizer == "fused_adam"
+            made = torch.optim.Adam(weights, lr=rate, weight_decay=decay, fused=fused or None)
         clamp_after_steps(made, model)
         return made
 
