@@ -197,7 +197,7 @@ def _chen2018() -> Iterator[str]:
         f"{HELD if gain.significant and gain.difference > 0 else OPEN}."
     )
     printed = next(r for r in published_certificates("chen2018", "2") if r.eps == 0.1)
-    found = _decided("disc_adv_pre-1000-0.1")
+    found = _decided("disc_adv_pre-10000-0.1")
     word, why = certified(printed.success, SimpleNamespace(**found))
     yield (
         f"{printed.success:g} % are certified at 0.1 (table 2): by the complete method it is "
