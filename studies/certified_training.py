@@ -10,6 +10,7 @@ result into the work folder; `--time` tells what an epoch costs.
 
 import argparse
 import json
+import re
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -121,8 +122,9 @@ def budget(word: str) -> float:
 def name_of(options: argparse.Namespace) -> str:
     """Return the result's name: data, budget and seed, and what is not as it is by default."""
     words = ["" if options.dataset == "mnist" else options.dataset, f"{options.eps:g}"]
-    words += [] if options.defence == DEFENCE else [options.defence.partition(":")[0]]
+    words += [] if options.defence == DEFENCE else [re.sub(r"[^\w.]+", "-", options.defence)]
     words += [options.size or "", "" if options.epochs is None else f"{options.epochs}epochs"]
+    words += ["" if options.n_ex is None else f"{options.n_ex}images"]
     return "_".join(["certified_training", *filter(None, words), f"seed{options.seed}"])
 
 

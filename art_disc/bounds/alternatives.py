@@ -44,8 +44,9 @@ class Alternatives(Shown):
         largest, products of pixels.
         """
         n, m = self.values.shape[:2]
-        images = self.values.flatten(0, 1)
         stride, padding, dilation = (step.options[k] for k in ("stride", "padding", "dilation"))
+        around = (padding[1],) * 2 + (padding[0],) * 2
+        images = functional.pad(self.values.flatten(0, 1), around)
         kernel = step.weight.shape[2:]
         sides = [
             (size + 2 * p - d * (k - 1) - 1) // s
@@ -56,16 +57,15 @@ class Alternatives(Shown):
         total: list[Tensor | float] = [0.0, 0.0]
         for i in range(kernel[0]):
             for j in range(kernel[1]):
+                down, right = (
+                    slice(at * d, at * d + side * s + 1, s)
+                    for at, d, side, s in zip((i, j), dilation, sides, stride, strict=True)
+                )
                 weight = step.weight[:, :, i : i + 1, j : j + 1]
-                made = functional.conv2d(images, weight, groups=step.options["groups"])
+                seen = images[:, :, down, right]
+                made = functional.conv2d(seen, weight, groups=step.options["groups"])
                 colours = made.unflatten(0, (n, m))
-                for end, part in enumerate((colours.amin(dim=1), colours.amax(dim=1))):
-                    around = functional.pad(part, (padding[1],) * 2 + (padding[0],) * 2)
-                    down, right = (
-                        slice(at * d, at * d + side * s + 1, s)
-                        for at, d, side, s in zip((i, j), dilation, sides, stride, strict=True)
-                    )
-                    total[end] = total[end] + around[:, :, down, right]
+                total = [total[0] + colours.amin(dim=1), total[1] + colours.amax(dim=1)]
         low, high = (torch.as_tensor(end) for end in total)
         return (low, high) if step.offset is None else (low + step.offset, high + step.offset)
 

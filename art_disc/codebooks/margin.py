@@ -40,8 +40,9 @@ class MarginCodebook(LearnedCodebook):
     Attributes:
         codewords_: Shape (k', 1), rising; k' < k, with a `CodebookWarning`, if no k codewords leave
             each its share.
-        free_share_: Boundaries that `eps` reaches, a mean over the pixels that were learned from.
-        cost_: Mean squared distance to the nearest codeword, on the [0, 1] scale.
+        free_share_: Boundaries that `eps` reaches, a mean over the pixels that were learned from;
+            with `per_channel` over all channel values.
+        cost_: Mean squared distance to the nearest codeword, on the [0, 1] scale, over the same.
 
     Raises:
         InputError: In `fit`: a colour's channels together; take `per_channel=True`.
@@ -77,15 +78,16 @@ class MarginCodebook(LearnedCodebook):
             )
             raise InputError(msg)
         pixels = _Pixels(counts.per_channel().sum(axis=0), self.eps, self.least_share)
-        codes = next(filter(len, map(pixels.codewords, range(self.n_codes, 0, -1))))
+        codes = pixels.codewords(min(self.n_codes, 256))
         self._warn_of_few(
             len(codes), f"no more leave each {self.least_share:g} of the pixels; lower least_share"
         )
         self._adopt((codes / 255).astype(np.float32)[:, None])
         sums = codes[1:] + codes[:-1]
-        self.free_share_ = float(pixels.near[sums].sum() / counts.total)
+        total = pixels.histogram.sum()
+        self.free_share_ = float(pixels.near[sums].sum() / total)
         away = np.abs(_LEVELS[:, None] - codes).min(axis=1)
-        self.cost_ = float(pixels.histogram @ away**2 / counts.total / unit("sqeuclidean"))
+        self.cost_ = float(pixels.histogram @ away**2 / total / unit("sqeuclidean"))
 
 
 class _Pixels:
@@ -111,28 +113,24 @@ class _Pixels:
         self.right = (squares * (_LEVELS[:, None] > _LEVELS)).T @ histogram
 
     def codewords(self, k: int) -> NDArray[np.int64]:
-        """Return the k codewords of fewest free pixels, rising; none if no k have their share."""
-        if k == 1:
-            return np.array([np.argmin(self.left + self.right)])
+        """Return codewords of fewest free pixels, rising: k, or as many as have their share."""
+        best = np.array([np.argmin(self.left + self.right)])
         total = self.histogram.sum()
         pairs = np.triu(np.ones((256, 256), dtype=bool), 1)
-        near = self.near[_SUMS].astype(np.float64)
-        free = np.where(pairs & (self.below[_SUMS] >= self.least), near, np.inf)
+        near = np.where(pairs, self.near[_SUMS], np.inf)
+        free = np.where(self.below[_SUMS] >= self.least, near, np.inf)
         away = self.left[:, None] + self.between
         before: list[NDArray[np.int64]] = []
-        for _ in range(k - 2):
+        for length in range(2, k + 1):
+            ends = np.where(total - self.below[_SUMS] >= self.least, free, np.inf)
+            if np.isfinite(ends).any():
+                best = _followed(ends, away + self.right, before)
+            if length == k or not np.isfinite(free).any():
+                break
             free, away, chosen = self._longer(free, away)
             before.append(chosen)
-            free = free + np.where(pairs, near, np.inf)
-            away = away + self.between
-        free = np.where(total - self.below[_SUMS] >= self.least, free, np.inf)
-        if not np.isfinite(free).any():
-            return np.empty(0, dtype=np.int64)
-        best = np.where(free == free.min(), away + self.right, np.inf)
-        codes = [int(i) for i in np.unravel_index(int(best.argmin()), best.shape)]
-        for chosen in reversed(before):
-            codes.insert(0, int(chosen[codes[0], codes[1]]))
-        return np.array(codes)
+            free, away = free + near, away + self.between
+        return best
 
     def _longer(self, free: _Sums, away: _Sums) -> tuple[_Sums, _Sums, NDArray[np.int64]]:
         """Return, of pairs (b, c), the best of all that ends with (a, b), and that a."""
@@ -146,3 +144,12 @@ class _Pixels:
             chosen[middle] = distances.argmin(axis=0)
             least_away[middle] = distances.min(axis=0)
         return least, least_away, chosen
+
+
+def _followed(free: _Sums, away: _Sums, before: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return the codewords that end with the best pair, each found from the two after it."""
+    best = np.where(free == free.min(), away, np.inf)
+    codes = [int(i) for i in np.unravel_index(int(best.argmin()), best.shape)]
+    for chosen in reversed(before):
+        codes.insert(0, int(chosen[codes[0], codes[1]]))
+    return np.array(codes)

@@ -93,22 +93,22 @@ class CodeBox(Shown):
         values = self.codewords[self.codes]
         return values.min(axis=2), values.max(axis=2)
 
-    def colours(self, most: int) -> Float32Array:
-        """Return what each unit's value can be: the same number m <= max(most, 2^d) for all.
+    def colours(self, most: int) -> Float32Array | None:
+        """Return what each unit's value can be, the same number m <= most of values for all.
 
         Shape (rows, units, m, d), some repeated. A unit of more than `most` codes has the 2^d
-        corners of its hull instead, which hold all of them between them.
+        corners of its hull instead, which hold all of them between them. None: these are too many.
         """
-        width = self.codes.shape[2]
+        width, d = self.codes.shape[2], self.codewords.shape[1]
         if width <= most:
             return np.asarray(self.codewords[self.codes])
+        if 2**d > most:
+            return None
         ends = np.stack(self.hull(), axis=-2)
-        d = ends.shape[-1]
         corners = np.indices((2,) * d).reshape(d, -1)
         made = np.take_along_axis(ends, np.broadcast_to(corners.T, (*ends.shape[:2], 2**d, d)), 2)
-        again = np.minimum(np.arange(max(most, 2**d)), 2**d - 1)
-        listed = self.codewords[self.codes[:, :, : len(again)]]
-        few = np.take(listed, np.minimum(np.arange(len(again)), listed.shape[2] - 1), axis=2)
+        again = np.minimum(np.arange(most), 2**d - 1)
+        few = self.codewords[self.codes[:, :, :most]]
         return np.where((self.counts <= most)[..., None, None], few, made[:, :, again])
 
     def take(self, rows: IntArray | BoolArray) -> Self:

@@ -206,9 +206,9 @@ def reached(
         return torch.from_numpy(from_units(values, x.shape[1:], book)).to(like)
 
     low, high = (images(end) for end in boxes.hull())
-    if book.codewords_.shape[1] == 1:
+    colours = None if book.codewords_.shape[1] == 1 else boxes.colours(_MOST_COLOURS)
+    if colours is None:
         return low, high, None
-    colours = boxes.colours(_MOST_COLOURS)
     made = [images(colours[:, :, i]) for i in range(colours.shape[2])]
     return low, high, Alternatives(torch.stack(made, dim=1))
 

@@ -107,6 +107,10 @@ class State:
         for room, network in self._networks().items():
             network.load_state_dict(parts[room])
         self.optimizer.load_state_dict({"state": entries, "param_groups": header["groups"]})
+        for weight, state in self.optimizer.state.items():
+            # a fused step goes over memory, whose order a file does not keep
+            like = {k: v for k, v in state.items() if getattr(v, "shape", None) == weight.shape}
+            state.update((k, torch.empty_like(weight).copy_(v)) for k, v in like.items())
         functions = self.schedule.state_dict().get("lr_lambdas")
         own = {} if functions is None else {"lr_lambdas": [None] * len(functions)}
         self.schedule.load_state_dict({**header["schedule"], **own})

@@ -96,11 +96,19 @@ def test_fewer_codewords_where_no_more_have_their_share():
     assert book.n_codes_ == 2
 
 
+def test_more_codewords_than_can_have_their_share_are_asked_for_once():
+    levels = np.random.default_rng(2).integers(0, 256, 300)
+    with pytest.warns(CodebookWarning, match="only"):
+        book = MarginCodebook(1000, least_share=0.2).fit(as_images(levels))
+    assert 2 <= book.n_codes_ <= 5
+
+
 def test_channels_are_counted_together_where_codewords_are_scalars():
     colours = np.random.default_rng(1).integers(0, 256, (2, 3, 4, 4)).astype(np.uint8)
     book = MarginCodebook(2, per_channel=True).fit(colours)
     grey = MarginCodebook(2).fit(as_images(colours))
     assert np.array_equal(book.codewords_, grey.codewords_)
+    assert (book.cost_, book.free_share_) == (grey.cost_, grey.free_share_)
     with pytest.raises(InputError, match="per_channel=True"):
         MarginCodebook(2).fit(colours)
 

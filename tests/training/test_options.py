@@ -107,8 +107,9 @@ class StopError(Exception):
         {"adversary": Adversary(0.1, steps=2, ramp=0.5), "augment": "crop_flip"},
         {"defences": [ad.GaussianNoise(0.1, seed=3)]},
         {"averaging": 0.6, "milestones": (0.5,), "l1": 1e-4, "gradient_clip": 1.0},
+        {"optimizer": "fused_adam", "layout": torch.channels_last},
     ],
-    ids=["plain", "sgd", "adversary", "noise", "averaged"],
+    ids=["plain", "sgd", "adversary", "noise", "averaged", "fused"],
 )
 @pytest.mark.parametrize("at", [1, 2])
 def test_interrupted_and_resumed_gives_the_weights_of_an_uninterrupted_run(
@@ -116,7 +117,13 @@ def test_interrupted_and_resumed_gives_the_weights_of_an_uninterrupted_run(
 ):
     monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     file = tmp_path / "half.npz"
-    whole = train(fresh(), small, **FAST, **options)
+    options = dict(options)
+    layout = options.pop("layout", torch.contiguous_format)
+
+    def begun():
+        return fresh().to(memory_format=layout)
+
+    whole = train(begun(), small, **FAST, **options)
 
     def stop(epoch, _):
         # the epoch that is under way is lost, those before it are not
@@ -124,11 +131,11 @@ def test_interrupted_and_resumed_gives_the_weights_of_an_uninterrupted_run(
             raise StopError
 
     with pytest.raises(StopError):
-        train(fresh(), small, checkpoint=file, on_epoch=stop, **FAST, **options)
+        train(begun(), small, checkpoint=file, on_epoch=stop, **FAST, **options)
     assert file.is_file()
     epochs = []
     again = train(
-        fresh(), small, checkpoint=file, on_epoch=lambda e, _: epochs.append(e), **FAST, **options
+        begun(), small, checkpoint=file, on_epoch=lambda e, _: epochs.append(e), **FAST, **options
     )
     assert epochs == list(range(at + 1, 4))
     assert again == whole

@@ -81,7 +81,9 @@ class Scene:
     def parts(self, images: Sequence[int]) -> Iterator[tuple[int, ...]]:
         """Yield as many images at a time as are to be bounded at once."""
         codes = self.problem.target.codebook.n_codes_ * self.places.shape[0]
-        widest = max(codes, *(self.classes * shape.numel() for shape in self.graph.shapes))
+        # of each value a row for every class, or a number for every colour
+        rows = max(self.classes, min(self.problem.target.codebook.n_codes_, _MOST_COLOURS))
+        widest = max(codes, *(rows * shape.numel() for shape in self.graph.shapes))
         size = max(1, _MOST_VALUES // widest)
         return in_batches(images, size)
 
@@ -107,6 +109,8 @@ class Scene:
         if self.codewords.shape[1] == 1 or not self.problem.target.channels_first:
             return None
         colours = boxes.colours(_MOST_COLOURS)
+        if colours is None:
+            return None
         images = [self.entered(self._images(colours[:, :, i])) for i in range(colours.shape[2])]
         return Alternatives(torch.stack(images, dim=1))
 
