@@ -364,6 +364,7 @@ NO_ENTRY = {
     "idealized": "a model of images, no network",
     "kmedoids_colour": "times",
     "lqvae_theorem": "probabilities by a formula, no network",
+    "margin_codebook": "code boxes, no network",
     "mnist_free_pixels": "code boxes, no network",
     "overhead": "times",
     "soundness": "networks drawn at random",

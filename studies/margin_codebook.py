@@ -55,6 +55,25 @@ def row(data: ad.Dataset, book: ad.Codebook, eps: float) -> dict[str, Any]:
     }
 
 
+def table() -> list[str]:
+    """Return the lines of docs/certified_training.md that show what was found."""
+    found: dict[tuple[str, int, float], dict[str, dict[str, Any]]] = {}
+    for each in common.load("margin_codebook")["rows"]:
+        key = each["dataset"], each["n_codes"], each["eps"]
+        found.setdefault(key, {})[each["codebook"]] = each
+    heads = ("data", "k", "eps", "density", "k-medoids", "margin", "its codewords, of 255")
+    kinds = ("density", "k-medoids", "margin")
+    rows = [
+        (
+            *(str(part) for part in key),
+            *(f"{books[kind]['mean_crossed']:.1f}" if kind in books else "" for kind in kinds),
+            ", ".join(f"{level:g}" for level in books["margin"]["codewords_255"]),
+        )
+        for key, books in found.items()
+    ]
+    return common.markdown(heads, rows)
+
+
 def main() -> None:
     options = common.parser(str(__doc__).splitlines()[0]).parse_args()
     rows, sets = [], []
