@@ -122,7 +122,10 @@ def together(rows: list[dict[str, Any]]) -> Share:
     return Share(rows[0]["count"] - rows[0]["missed"], rows[0]["total"])
 
 
-def _settings(training: dict[str, Any]) -> str:
+def _settings(training: dict[str, Any] | str) -> str:
+    """Say the settings of a training, which later records tell in words."""
+    if isinstance(training, str):
+        return training
     return ", ".join(f"{name} {value}" for name, value in training.items())
 
 
@@ -334,6 +337,7 @@ Reader = Callable[[Any], Iterator[Entry]]
 
 READERS: dict[str, Reader] = {
     "binarised_attacks_bare": signs,
+    "binarised_attacks_two_bits": signs,
     "code_space": code_space,
     "code_space_cifar10": code_space,
     "decided/": decided,
