@@ -50,7 +50,7 @@ class MarginCodebook(LearnedCodebook):
     >>> x = np.array([0, 0, 90, 150, 200, 255], dtype=np.uint8).reshape(1, 1, 2, 3)
     >>> book = MarginCodebook(2, eps=0.1).fit(x)
     >>> np.rint(book.levels).ravel().tolist(), book.free_share_
-    ([10.0, 230.0], 0.0)
+    ([30.0, 202.0], 0.0)
     """
 
     metric = "l_inf"
