@@ -100,5 +100,5 @@ def test_untrained_weights_are_named_at_the_start_and_in_the_report(tmp_path, mo
     assert "give --weights FILE" in err
     assert "network DigitsNet: the user's own network, untrained weights" in out
     page = (tmp_path / "run" / "report.html").read_text()
-    top = page[: page.index("Accuracy over eps")]
+    top = page[: page.index('<h2 id="accuracy-over-eps')]
     assert "untrained weights" in top

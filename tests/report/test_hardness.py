@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import art_disc as ad
+from art_disc.core import extras
 from art_disc.core.errors import MissingExtraError
 from art_disc.metrics import equivalence_classes, neighbourhood_sizes, separability
-from art_disc.report import drawing
 from art_disc.report.drawing import new_axes
 from art_disc.report.hardness import cdf_plot, history_plot, png
 
@@ -147,6 +147,6 @@ def test_without_matplotlib_the_message_says_what_to_install(grey, monkeypatch):
     def missing(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(drawing, "import_module", missing)
+    monkeypatch.setattr(extras, "import_module", missing)
     with pytest.raises(MissingExtraError, match=r"art-disc\[report\]"):
         separability(grey, BOOK, eps=0.1).plot()

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from art_disc.core import extras
 from art_disc.core.errors import MissingExtraError
 from art_disc.core.records.base import Environment
 from art_disc.core.records.draws import DrawsRecord, persistent_curve
 from art_disc.core.records.randomness import AgreementRecord, ConvergencePoint, ConvergenceRecord
 from art_disc.core.records.supplied import SuppliedRecord, SuppliedSet, TransferRecord, TransferRow
-from art_disc.report import as_text, drawing
+from art_disc.report import as_text
 from art_disc.report.hardness import png
 from art_disc.report.randomness import (
     agreement_plot,
@@ -169,6 +170,6 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     def missing(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(drawing, "import_module", missing)
+    monkeypatch.setattr(extras, "import_module", missing)
     with pytest.raises(MissingExtraError, match="report"):
         agreement_plot(AGREEMENT)
