@@ -85,7 +85,10 @@ def test_a_natural_training_is_that_of_other_commands(cached, capsys):
         (["--eps", "0.1"], "--eps is of --objective pgd"),
         (["--held-out", "9"], "--held-out is of --objective certified"),
         (["--objective", "certified"], "needs --eps, the budget that is to be certified"),
-        (["--objective", "certified", "--eps", "0.25"], "presets for eps 2/255, 0.1, 0.2, 0.3, got 0.25"),
+        (
+            ["--objective", "certified", "--eps", "0.25"],
+            "presets for eps 2/255, 0.1, 0.2, 0.3, got 0.25",
+        ),
         (
             ["--objective", "certified", "--eps", "0.1", "--network", "fcn2"],
             "network must be certified:small or certified:medium, got 'fcn2'",

@@ -41,9 +41,11 @@ NO_CHECKS = (
 def _document(record: EvaluationRecord, pictures: Pictures | None = None) -> Document:
     examples, steps = example_table(record), step_plot(record)
     strip = make_strip(pictures, grey_levels=in_unit_range(record)) if pictures else None
+    # how it was trained, and above all that it was not, is read before any number
+    trained = f" ({told})" if (told := training_line(record)) else ""
     return Document.of(
         f"Evaluation on {dataset_name(record)}",
-        ", ".join((network_name(record), *map(short_defence, record.defences))),
+        ", ".join((network_name(record) + trained, *map(short_defence, record.defences))),
         Section.of("Verdict", banner(record), *notices(record)),
         Section.of("Checks", *(check_tables(record) or [Paragraph(NO_CHECKS)])),
         Section.of(
