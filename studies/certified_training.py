@@ -36,8 +36,8 @@ SMOKE: dict[str, Any] = {"epochs": 8, "learning_rate": 3e-3, "batch_size": 64}
 
 def certified(
     classifier: ad.DefendedClassifier, data: ad.Dataset, options: argparse.Namespace, work: Path
-) -> dict[str, Any]:
-    """Return what bounds prove of the test images, and what the complete method decides."""
+) -> tuple[dict[str, Any], list[str]]:
+    """Return what bounds prove of the test images, what the complete method decides, and how."""
     found = {}
     for method in ("bounds", "complete"):
         record = ad.metrics.certify(
@@ -52,11 +52,40 @@ def certified(
         ).record
         found[method] = {
             **{v: record.count(v) for v in ("certified", "falsified", "undecided")},
+            "wrong_when_clean": record.correct.count(False),
             "certified_accuracy": record.certified_accuracy,
             "lower_limit_99": record.lower_limit(0.99),
             "seconds": round(record.seconds, 1),
         }
         print(method, found[method], flush=True)
+    return found, list(record.verdicts)
+
+
+def attacked(
+    classifier: ad.DefendedClassifier,
+    data: ad.Dataset,
+    verdicts: list[str],
+    options: argparse.Namespace,
+    work: Path,
+) -> dict[str, Any]:
+    """Return what attacks leave of the first test images, and how many certified ones they break.
+
+    There must be none of these.
+    """
+    some = data.subset(n_test=min(options.attacked, len(data.x_test)))
+    record = ad.evaluate(
+        classifier, some, eps=[options.eps], attacks=options.suite, checks=None,
+        out=work / options.suite, resume=True,
+    ).record  # fmt: skip
+    survives = record.survives(options.eps)
+    broken = [v for v, left in zip(verdicts, survives, strict=False) if not left]
+    found = {
+        "suite": options.suite,
+        "images": len(some.x_test),
+        "unbroken": sum(map(bool, survives)),
+        "certified_and_broken": broken.count("certified"),
+    }
+    print(found, flush=True)
     return found
 
 
@@ -76,13 +105,15 @@ def study(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         preset = replace(preset, network={"size": "small"}, settings=preset.settings | SMOKE)
     if options.epochs is not None:
         preset = replace(preset, settings=preset.settings | {"epochs": options.epochs})
-    clock = common.Clock()
     with Journal(work / "epochs.jsonl") as journal:
+        clock = common.Clock()
 
         def tell(epoch: int, clean: float, ibp: float) -> None:
-            row = {"epoch": epoch, "clean": round(clean, 4), "ibp": round(ibp, 4)}
+            nonlocal clock
+            row = {"epoch": epoch, "clean": round(clean, 4), "ibp": round(ibp, 4), **clock.facts()}
             print(row, flush=True)
             journal.append(json.dumps(row) + "\n")
+            clock = common.Clock()
 
         network, result = preset.trained(
             inner,
@@ -91,10 +122,10 @@ def study(options: argparse.Namespace, work: Path) -> dict[str, Any]:
             on_epoch=watched(inner, options.eps, tell),
             cache=work / "weights",
         )
-    spent = clock.facts()
     epochs = {row["epoch"]: row for _, row in Journal(work / "epochs.jsonl").lines()}
     classifier = ad.build_classifier(network, data=data, defences=[defence])
-    found = certified(classifier, data, options, work)
+    found, verdicts = certified(classifier, data, options, work)
+    left = attacked(classifier, data, verdicts, options, work)
     save_weights(network, work / "network.npz", header={"weights": result.weights, "found": found})
     codebook: Any = traits(classifier.defences[0]).codebook
     return {
@@ -108,9 +139,9 @@ def study(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         "eps": options.eps,
         "held_out": len(inner.x_test),
         "epochs": [epochs[number] for number in sorted(epochs)],
-        "training": {**spent, "cached": result.cached},
         "spend": asdict(SPEND),
         "certificates": found,
+        "attacks": left,
     }
 
 
@@ -125,7 +156,7 @@ def name_of(options: argparse.Namespace) -> str:
     words += [] if options.defence == DEFENCE else [re.sub(r"[^\w.]+", "-", options.defence)]
     words += [options.size or "", "" if options.epochs is None else f"{options.epochs}epochs"]
     words += ["" if options.n_ex is None else f"{options.n_ex}images"]
-    return "_".join(["certified_training", *filter(None, words), f"seed{options.seed}"])
+    return "certified_training/" + "_".join([*filter(None, words), f"seed{options.seed}"])
 
 
 def seconds_a_step(data: ad.Dataset, preset: Preset, size: str, steps: int) -> float:
@@ -158,6 +189,8 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, help="None: the preset's")
     parser.add_argument("--n-ex", type=int, help="test images that are certified; None: all")
+    parser.add_argument("--attacked", type=int, default=1000, help="first test images attacked")
+    parser.add_argument("--suite", default="standard", help="of these attacks")
     parser.add_argument("--jobs", type=int, default=1, help="processes of the complete method")
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--time", type=int, metavar="STEPS", help="time so many steps, and end")

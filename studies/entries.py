@@ -266,11 +266,12 @@ def signs(found: Any) -> Iterator[Entry]:
 
 
 def verified(found: Any) -> Iterator[Entry]:
+    kind = "dense" if "dense" in found.name else "of local connections"
     for row in found["rows"]:
         said = verdicts(row, found["images"], "solver")
         yield Entry(
             "mnist", row["eps"], "codes 0 and 1", "against flips of codes, network of signs",
-            f"{found['network'].partition('(')[0]} of local connections: {found['training']}",
+            f"{found['network'].partition('(')[0]}, {kind}: {found['training']}",
             attacks=", ".join(found["attacks"]["names"]),
             **said,
         )  # fmt: skip

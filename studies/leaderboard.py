@@ -26,7 +26,7 @@ HEADS = (
 SHOWN = (
     ("decided/", TWO_CODES, "adversarial"),
     ("decided/", TWO_CODES, "natural"),
-    ("verified_binarised/", "codes 0 and 1", "against flips of codes, network of signs"),
+    ("verified_binarised/windows", "codes 0 and 1", "against flips of codes, network of signs"),
     ("tables/chen2018-table3", "none", "adversarial"),
     ("tables/chen2019-table2-fashion_mnist", "none", "adversarial"),
     ("tables/chen2019-table2-fashion_mnist", TWO_CODES, "adversarial"),

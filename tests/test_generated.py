@@ -6,7 +6,7 @@ import pytest
 
 from art_disc.core.records.zoo import ZooRecord
 from studies.architecture import ROOT
-from studies.common import about, load, timed_ratio
+from studies.common import RESULTS, about, load, timed_ratio
 from studies.pages import FILES, PAGES, PARTS, made_again
 
 DOCS = ROOT / "docs"
@@ -72,14 +72,20 @@ def test_one_fgsm_overstates_a_network_of_signs():
 
 def test_the_figures_of_the_page_on_binarised_networks_are_those_of_the_results():
     page = (DOCS / "binarised.md").read_text(encoding="utf-8")
-    verified = load("verified_binarised/windows-200")
-    assert f"{100 * verified['accuracy_10000']:.1f} % of all test images are right" in page
-    for row in verified["rows"]:
-        proved, left = (f"{row[k]} ({row[k] / 2:.1f} %)" for k in ("certified", "attacks_leave"))
-        cells = (row["eps"], proved, row["falsified"], row["undecided"], left)
-        assert f"| {' | '.join(map(str, cells))} | {row['seconds']:.0f} |" in page
-    alone = verified["rows"][-1]["falsified_by_the_solver_alone"]
-    assert f"together break {alone} images fewer" in page
+    paths = sorted((RESULTS / "verified_binarised").glob("*.json"))
+    assert any(path.stem.startswith("windows") for path in paths)
+    for path in paths:
+        verified, name = load(f"verified_binarised/{path.stem}"), path.stem.partition("-")[0]
+        assert f"`{name}`: {100 * verified['accuracy_10000']:.1f} %" in page
+        total = verified["images"]
+        for row in verified["rows"]:
+            proved, left = (
+                f"{row[k]:,} ({100 * row[k] / total:.1f} %)" for k in ("certified", "attacks_leave")
+            )
+            counts = proved, f"{row['falsified']:,}", f"{row['undecided']:,}", left
+            cells = f"`{name}`, {total:,}", f"{row['eps']:g}", *counts, f"{row['seconds']:.0f}"
+            assert f"| {' | '.join(cells)} |" in page
+            assert row["certified_and_broken"] == 0
     cost = load("binarised_cost")
     for one in cost["milliseconds_of_networks"]:
         times = (f"{float(f'{one[k]:.3g}'):,g}" for k in ("latent", "signs", "int8"))
