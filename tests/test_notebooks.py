@@ -9,7 +9,6 @@ from art_disc.core.records import Environment
 from art_disc.core.records.study import StudyRecord
 from studies.notebooks import MOST_BYTES, digest, faults, notebooks, read, words
 
-
 # still to be executed at full size, by `make executed`
 NOT_YET = {"02", "03", "04", "05", "06", "07"}
 
