@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check format notebooks executed zoo kmedoids docs pages tables results bench wheel clean
+.PHONY: demo test check format notebooks executed zoo kmedoids docs pages tables results bench \
+	versions wheel clean
 
 demo: $(INSTALLED)
 	$(BIN)/art-disc codebook --dataset digits
@@ -70,6 +71,11 @@ results: $(INSTALLED)
 # the hot paths beside the plain lines of torch, on an idle machine: benchmarks/RESULTS.md
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.speed
+
+# the tests with other versions of Python, ART, torch and NumPy: an environment each, 6 GB and minutes
+versions: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python -m studies.versions
 
 wheel: $(INSTALLED)
 	$(BIN)/python -m build --wheel

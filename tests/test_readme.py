@@ -1,10 +1,12 @@
 """The README's Python runs as it stands."""
 
+import ast
+import builtins
 from pathlib import Path
 
 import pytest
 
-from tests.pages import commands_of, run_page
+from tests.pages import commands_of, python_of, run_page
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -41,6 +43,20 @@ def test_the_commands_of_the_readme_parse(page, least):
     assert len(commands) >= least
     for words in commands:
         make_parser().parse_args(words.split())
+
+
+@pytest.mark.parametrize("page", sorted(README.parent.glob("docs/*.md")), ids=lambda p: p.stem)
+def test_a_page_imports_the_classes_that_it_uses(page):
+    tree = ast.parse(python_of(page))
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    made = {node.id for node in names if isinstance(node.ctx, ast.Store)} | set(dir(builtins))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            made |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ClassDef):
+            made.add(node.name)
+    # what stands for a reader's own is small
+    assert {node.id for node in names if node.id[0].isupper()} <= made
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -40,7 +40,8 @@ class SweepPlan(Shown):
         attacks: Names of the table, with settings if need be (`pgd:max_iter=20`), or a suite.
         tier: Of the settings that are not given: `smoke`, `standard` or `strong`.
         trainings: `natural`, `natural:epochs=5,seed=1`, `pgd:eps=0.1`, `single_step:eps=0.1`, each
-            with `network=fcn2` for a binarised network.
+            with `network=fcn2` for a binarised network; `given:model=MODULE:FACTORY,weights=FILE`
+            is the user's own.
         surrogates: Where gradients come from: `own` (the defence as written), `base` (the
             undefended network), `identity`, `soft:ALPHA`; of a binarised network's signs
             `ste_identity:16`. What a classifier has no use for is `own`.

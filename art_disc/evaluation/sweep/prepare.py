@@ -3,7 +3,7 @@
 import hashlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -71,7 +71,8 @@ def make_jobs(
     jobs = []
     for cell in cells:
         network, mark = networks[cell.dataset, cell.training], fingerprints[cell.dataset]
-        own = {"data": mark, "weights": network.weights, "codebook": _file_hash(cell.defence)}
+        book = _digest(codebook_files(cell.defence))
+        own = {"data": mark, "weights": network.weights, "codebook": book}
         jobs.append(CellJob(cell, cell.content_hash(own | shared), network, mark, place))
     return tuple(jobs)
 
@@ -79,21 +80,23 @@ def make_jobs(
 def _network(training: str, data: Dataset, place: Workplace, *, verbose: bool) -> TrainedNetwork:
     """Return the run folder's own network: a cache that is emptied must not change a sweep."""
     name = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"{data.name}-{training}")[:60]
-    mark = hashlib.sha256(f"{data.fingerprint} {training}".encode()).hexdigest()[:8]
+    words = parse_training(training)
+    known = f"{data.fingerprint} {training}{_digest([words.weights] if words.weights else [])}"
+    mark = hashlib.sha256(known.encode()).hexdigest()[:8]
     file = Path("networks") / f"{name}-{mark}.npz"
-    path, words = place.folder / file, parse_training(training)
+    path, made = place.folder / file, NetworkWords(model=words.model, network=words.network)
     if path.is_file():
-        network, line = make_network(NetworkWords(network=words.network, weights=path), data)
+        network, line = make_network(replace(made, weights=path), data)
     else:
         words = replace(words, device=here(place.device), verbose=verbose)
         network, line = make_network(words, data)
         save_weights(network, path, header={"line": line})
-    return TrainedNetwork(words.network, file, line, weights_hash(network))
+    return TrainedNetwork(made, file, line, weights_hash(network))
 
 
-def _file_hash(defence: str) -> str:
-    """Return the hash of the codebook files, which their names alone do not tell."""
-    digests = [hashlib.sha256(Path(file).read_bytes()).digest() for file in codebook_files(defence)]
+def _digest(files: Iterable[str | Path]) -> str:
+    """Return the hash of files, which their names alone do not tell; empty: of none."""
+    digests = [hashlib.sha256(Path(file).read_bytes()).digest() for file in files]
     return hashlib.sha256(b"".join(digests)).hexdigest()[:16] if digests else ""
 
 

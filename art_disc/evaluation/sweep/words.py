@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from art_disc.attacks import SUITES, AttackSpec, attack_table
 from art_disc.core import words
-from art_disc.core.errors import ArtDiscError, InputError
+from art_disc.core.errors import ArtDiscError, DataNotFoundError, InputError
 from art_disc.core.words import parse_number
 from art_disc.defences import MapPreprocessor, parse_defences
 from art_disc.defences.meaning import change, check_known
@@ -85,10 +86,15 @@ def parse_attacks(words: Sequence[str], tier: str) -> tuple[PlannedAttack, ...]:
 
 
 def parse_training(text: str) -> NetworkWords:
-    """Return the network of `natural:epochs=5` or `pgd:eps=0.1,steps=10,network=fcn2`."""
+    """Return the network of `natural:epochs=5`, `pgd:eps=0.1,network=fcn2` or `given:...`."""
     method, words = split_word(text)
+    if method == "given":
+        return _given(text, words)
     if method not in ("natural", *METHODS):
-        msg = f"training must be natural, pgd:eps=... or single_step:eps=..., got {text!r}"
+        msg = (
+            "training must be natural, pgd:eps=..., single_step:eps=... or "
+            f"given:model=MODULE:FACTORY,weights=FILE, got {text!r}"
+        )
         raise InputError(msg)
     network = words.pop("network", "default")
     named_network(network)
@@ -103,6 +109,17 @@ def parse_training(text: str) -> NetworkWords:
     own = {key: values.pop(key) for key in _TRAINING if key in values}
     adversary = None if method == "natural" else Adversary(method=method, **values)
     return NetworkWords(network=network, adversary=adversary, name=text, **own)
+
+
+def _given(text: str, words: Mapping[str, str]) -> NetworkWords:
+    """Return the user's own network; it is not trained, so it comes with weights."""
+    if set(words) != {"model", "weights"}:
+        msg = f"a network of your own is given:model=MODULE:FACTORY,weights=FILE, got {text!r}"
+        raise InputError(msg)
+    if not Path(words["weights"]).is_file():
+        msg = f"no such weight file: {words['weights']}"
+        raise DataNotFoundError(msg)
+    return NetworkWords(model=words["model"], weights=words["weights"], name=text)
 
 
 _SIDES = (28, 32)

@@ -50,9 +50,9 @@ class Workplace:
 
 @dataclass(frozen=True, slots=True)
 class TrainedNetwork:
-    """A network in the run folder: its word, file there, how it was trained, its weights' hash."""
+    """A network in the run folder: what makes it, file there, how it was trained, weights' hash."""
 
-    name: str
+    made: words.NetworkWords
     file: Path
     line: str
     weights: str
@@ -92,9 +92,9 @@ load_part = lru_cache(maxsize=1)(words.load_part)
 
 @lru_cache(maxsize=1)
 def _built(
-    data: Dataset, name: str, weights: Path, defence: str, device: str
+    data: Dataset, made: words.NetworkWords, weights: Path, defence: str, device: str
 ) -> DefendedClassifier:
-    network = words.NetworkWords(network=name, weights=weights, device=device)
+    network = replace(made, weights=weights, device=device)
     return words.make_classifier(network, data, words.fitted_defences(defence, data))[0]
 
 
@@ -114,7 +114,7 @@ def classifier_of(job: CellJob, device: str) -> tuple[DefendedClassifier, Datase
         )
         raise InputError(msg)
     weights = place.folder / job.network.file
-    classifier = copy.deepcopy(_built(data, job.network.name, weights, cell.defence, device))
+    classifier = copy.deepcopy(_built(data, job.network.made, weights, cell.defence, device))
     if classifier.is_random:
         classifier = classifier.with_seed(derive_seed(cell.seed, "draws", *classifier.seeds))
     return classifier, data

@@ -74,6 +74,7 @@ def test_a_suite_stands_for_its_members_in_its_own_tier(tiny):
         ({"trainings": ["magic"]}, "'trainings'.*natural"),
         ({"trainings": ["natural:speed=3"]}, "'trainings'.*epochs"),
         ({"trainings": ["pgd"]}, "'trainings'.*eps"),
+        ({"trainings": ["given:model=mine:make"]}, "'trainings'.*weights=FILE"),
         ({"surrogates": ["cubic"]}, "'surrogates'.*identity"),
         ({"seeds": [-1]}, "'seeds'"),
         ({"seeds": [0.5]}, "'seeds'"),
@@ -93,6 +94,11 @@ def test_a_suite_stands_for_its_members_in_its_own_tier(tiny):
 def test_an_error_names_the_key(tiny, changes, told):
     with pytest.raises(InputError, match=told):
         tiny(**changes)
+
+
+def test_weights_that_are_not_there_are_told_before_anything_is_trained(tiny, tmp_path):
+    with pytest.raises(DataNotFoundError, match=r"'trainings'.*no such weight file"):
+        tiny(trainings=["natural", f"given:model=mine:make,weights={tmp_path / 'w.npz'}"])
 
 
 def test_a_missing_key_and_a_bad_file_are_told(tmp_path):

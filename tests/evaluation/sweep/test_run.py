@@ -1,11 +1,13 @@
 """Small sweeps in this process: stopping, going on, failing, growing."""
 
+import importlib
 import json
 import shutil
 import threading
 from contextlib import nullcontext
 
 import pytest
+import torch
 
 from art_disc.codebooks import Codebook
 from art_disc.core.errors import ArtDiscError, FileFormatError, FolderBusyError, InputError
@@ -269,6 +271,36 @@ def test_other_weights_are_another_sweep(tiny, tmp_path):
     save_weights(DigitsNet(), file)
     with pytest.raises(InputError, match="data, weights"):
         go(plan, tmp_path)
+
+
+def test_a_network_of_ones_own_is_swept_with_its_weights(tiny, digits, tmp_path, monkeypatch):
+    from art_disc.networks import save_weights
+
+    (tmp_path / "swept.py").write_text(
+        "from torch import nn\n\n\n"
+        "def make():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    network = importlib.import_module("swept").make()
+    save_weights(network, "w.npz", header={"line": "by hand"})
+    plan = tiny(trainings=["given:model=swept:make,weights=w.npz"], attacks=["fgsm"], eps=[0.3])
+    record = go(plan, tmp_path / "out")
+    part = digits.part(8, stratified=True)
+    right = network(torch.from_numpy(part.x_test)).argmax(1).numpy() == part.y_test
+    bare = next(cell.record for cell in record.cells if cell.defence == "none")
+    assert bare.defended_correct == tuple(right)
+    assert [cell.record.network["training"] for cell in record.cells] == ["by hand"] * 3
+    assert go(plan, tmp_path / "out").cells == record.cells, "and goes on"
+    save_weights(swapped(network), "w.npz")
+    with pytest.raises(InputError, match="data, weights"):
+        go(plan, tmp_path / "out")
+
+
+def swapped(network):
+    with torch.no_grad():
+        network[1].bias.add_(1)
+    return network
 
 
 def test_a_busy_folder_and_a_foreign_one_are_refused(tiny, tmp_path):
