@@ -52,5 +52,5 @@ def test_a_row_and_its_remarks_hide_nothing():
     for word in ("test_a", "no package", "from 7 to 5", "refused (no)"):
         assert word in said
     missing = {"python": "3.12", "not_run": "no interpreter"}
-    assert row(missing) == ("3.12", *["not run"] * (len(SHOWN) + 3))
-    assert remarks(missing) == ["not run, no interpreter"]
+    assert row(missing) == ("3.12", *["not run"] * len(SHOWN), "", "", "")
+    assert remarks(missing) == ["not run: no interpreter"]

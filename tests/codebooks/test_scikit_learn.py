@@ -40,6 +40,7 @@ FIXED = {
 BOOKS = LEARNED | FIXED
 X = (np.random.default_rng(0).integers(0, 256, (6, 3, 5, 5)) / 255).astype(np.float32)
 
+TAGS = hasattr(BaseEstimator, "__sklearn_tags__")
 # checks that take the estimator alone, or tables of two axes that a codebook may refuse
 API = (
     "check_estimator_cloneable",
@@ -71,6 +72,8 @@ NOT_APPLYING = {
 def test_the_checks_of_scikit_learn_that_apply_pass(name, check):
     if not hasattr(estimator_checks, check):
         pytest.skip("another version of scikit-learn has no such check")
+    if not TAGS and (name, check) == ("given", "check_parameters_default_constructible"):
+        pytest.skip("before 1.6 it takes the class alone, and a codebook needs its codewords")
     reason = NOT_APPLYING.get((name, check))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -87,7 +90,7 @@ def book(request):
     return BOOKS[request.param]()
 
 
-@pytest.mark.skipif(not hasattr(BaseEstimator, "__sklearn_tags__"), reason="no tags before 1.6")
+@pytest.mark.skipif(not TAGS, reason="no tags before 1.6")
 def test_check_estimator_sees_that_tables_are_no_input(book):
     with pytest.warns(SkipTestWarning, match="Can't test estimator"):
         check_estimator(book)

@@ -9,7 +9,7 @@ from typing import Any
 
 from art_disc.attacks import SUITES, AttackSpec, attack_table
 from art_disc.core import words
-from art_disc.core.errors import ArtDiscError, DataNotFoundError, InputError
+from art_disc.core.errors import ArtDiscError, InputError
 from art_disc.core.words import parse_number
 from art_disc.defences import MapPreprocessor, parse_defences
 from art_disc.defences.meaning import change, check_known
@@ -117,8 +117,8 @@ def _given(text: str, words: Mapping[str, str]) -> NetworkWords:
         msg = f"a network of your own is given:model=MODULE:FACTORY,weights=FILE, got {text!r}"
         raise InputError(msg)
     if not Path(words["weights"]).is_file():
-        msg = f"no such weight file: {words['weights']}"
-        raise DataNotFoundError(msg)
+        msg = f"no such weight file: {words['weights']}; art_disc.networks.save_weights writes one"
+        raise InputError(msg)
     return NetworkWords(model=words["model"], weights=words["weights"], name=text)
 
 

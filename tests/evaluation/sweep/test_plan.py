@@ -97,7 +97,7 @@ def test_an_error_names_the_key(tiny, changes, told):
 
 
 def test_weights_that_are_not_there_are_told_before_anything_is_trained(tiny, tmp_path):
-    with pytest.raises(DataNotFoundError, match=r"'trainings'.*no such weight file"):
+    with pytest.raises(InputError, match=r"'trainings'.*no such weight file"):
         tiny(trainings=["natural", f"given:model=mine:make,weights={tmp_path / 'w.npz'}"])
 
 
