@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check format notebooks zoo kmedoids docs pages tables results bench wheel clean
+.PHONY: demo test check format notebooks executed zoo kmedoids docs pages tables results bench wheel clean
 
 demo: $(INSTALLED)
 	$(BIN)/art-disc codebook --dataset digits
@@ -26,6 +26,10 @@ format: $(INSTALLED)
 notebooks: $(INSTALLED)
 	ART_DISC_SMOKE=1 $(BIN)/python -m pytest -o addopts="" -p no:randomly --nbmake \
 		--nbmake-timeout=600 notebooks
+
+# the notebooks at full size, on MNIST and CIFAR-10, with what they show: those whose code has changed
+executed: $(INSTALLED)
+	$(BIN)/python -m studies.notebooks
 
 zoo: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -e ".[zoo]" -c constraints.txt
