@@ -185,9 +185,7 @@ def execute(path: Path) -> None:
         kernel_name="python3",
         coalesce_streams=True,
         record_timing=False,
-        on_cell_executed=lambda cell_index, **_: print(
-            f"{path.stem}: cell {cell_index}", flush=True
-        ),
+        on_cell_executed=_progress,
     )
     client.execute(cwd=str(FOLDER), env=_full_size())
     spent = os.times()
@@ -213,10 +211,24 @@ def execute(path: Path) -> None:
     print(f"{path.name}: {facts['seconds']:.0f} s, {facts['cpu_seconds']:.0f} s of CPU", flush=True)
 
 
+def _progress(cell: Cell, cell_index: int, **_: Any) -> None:
+    """Say that a cell is done, and stop at once where it shows what it should not."""
+    found = [what for output in cell.outputs for what in _unwanted(output)]
+    if found:
+        msg = "; ".join((f"expected cell {cell_index} to show nothing of this", *found))
+        raise InputError(msg)
+    print(f"cell {cell_index} done", flush=True)
+
+
 def _full_size() -> dict[str, str]:
     """Return the environment of a kernel: this checkout, one thread, not in smoke mode."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    changed = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    changed = {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "OMP_NUM_THREADS": "1",
+        # tqdm's where ipywidgets is not installed; no notebook shows a bar
+        "PYTHONWARNINGS": "ignore:IProgress not found",
+    }
     return {k: v for k, v in os.environ.items() if k != "ART_DISC_SMOKE"} | changed
 
 
