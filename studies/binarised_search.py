@@ -33,12 +33,13 @@ def found(classifier: Any, x: np.ndarray, y: np.ndarray, eps: float) -> list[dic
             classifier, eps, num_random_init=starts, neighbours=64, annealing=flips,
             batch_size=1024, seed=seed, verbose=False,
         )  # fmt: skip
-        adversarial = attack.generate(x, y) if len(x) else x
-        if np.abs(adversarial - x).max(initial=0) > eps + 1e-6:
-            msg = f"the attack left its budget of {eps}"
-            raise RuntimeError(msg)
-        stands = classifier.predict(adversarial).argmax(axis=1) == y
-        x, y = x[stands], y[stands]
+        if len(x):
+            adversarial = attack.generate(x, y)
+            if np.abs(adversarial - x).max() > eps + 1e-6:
+                msg = f"the attack left its budget of {eps}"
+                raise RuntimeError(msg)
+            stands = classifier.predict(adversarial).argmax(axis=1) == y
+            x, y = x[stands], y[stands]
         rows.append({"starts": starts, "flips": flips, "left": len(x), **clock.facts()})
         print(eps, rows[-1], flush=True)
     return rows
