@@ -1,4 +1,4 @@
-"""Whole calls beside the bare ones: an import, a gradient over draws, PGD through a defence.
+"""Whole calls beside the bare ones: an import, draws, PGD through a defence, divergences of orders.
 
 Networks have random weights and images are random: neither changes the time. `benchmarks.speed`
 runs these after its own.
@@ -21,6 +21,7 @@ from art.preprocessing.expectation_over_transformation.pytorch import EoTPyTorch
 from torch import Tensor, nn
 
 import art_disc as ad
+from art_disc.certificates.divergence.decide import ORDERS
 from art_disc.networks import MadryMnistNet, ResNet32
 
 DRAWS, IMAGES, COLOUR_IMAGES = 20, 128, 32
@@ -101,6 +102,17 @@ def of_pgd(*, colour: bool) -> tuple[Timed, Timed]:
     return attack(ad.PixelDiscretization(book, surrogate)), attack()
 
 
+def of_divergences() -> tuple[Timed, Timed]:
+    rng = np.random.default_rng(0)
+    codes, image, eps = rng.random((16, 3)), rng.random((1, 3, 32, 32)), 2 / 255
+    model = ad.metrics.ColourCodesModel(tuple(map(tuple, codes.tolist())), sigma=0.15)
+    asked = [(order, False) for order in ORDERS]
+    return (
+        timed(lambda: model.divergences(image, eps, asked)),
+        timed(lambda: [model.divergence(image, eps, order) for order in ORDERS]),
+    )
+
+
 def timed(work: Callable[[], object]) -> Timed:
     def seconds() -> float:
         start = time.perf_counter()
@@ -117,6 +129,10 @@ CALLS: dict[tuple[str, str], Callable[[], tuple[Timed, Timed]]] = {
     (EOT, "ART's `EoTPyTorch` around the same defence"): lambda: of_draws(beside_art=True),
     (f"PGD-20, Madry's network, two codes, {IMAGES} images", "bare"): lambda: of_pgd(colour=False),
     (f"PGD-20, ResNet-32, 300 codes, {COLOUR_IMAGES} images", "bare"): lambda: of_pgd(colour=True),
+    (
+        f"`kl_certify`: divergences of {len(ORDERS)} orders, 16 colours, one 32x32 image",
+        "order by order",
+    ): of_divergences,
 }
 
 

@@ -12,7 +12,17 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from art_disc.cli.exits import DONE, INTERRUPTED
-from art_disc.cli.options import METHOD, MODEL, ONLY, RUN, given, method_words, refuse, share
+from art_disc.cli.options import (
+    METHOD,
+    MODEL,
+    ONLY,
+    RUN,
+    given,
+    method_words,
+    refuse,
+    share,
+    spend_of,
+)
 
 # options of certificates of codewords, and of defences that draw
 CODES, DRAWN = ("method", "arithmetic", "rule", "domain", "jobs"), ("draws", "confidence")
@@ -104,13 +114,14 @@ def _certify_draws(options: Namespace, data: Any, classifier: Any, eps: list[flo
     from art_disc.report import as_text, write_report
 
     why = "is of certificates of code images; a defence that draws is certified by its votes"
-    refuse(options, (*CODES, "unable", *(dest for dests in ONLY.values() for dest in dests)), why)
+    refuse(options, (*CODES, "unable", *ONLY["enumeration"], "megabytes"), why)
     record = certified_accuracy_curve(
         classifier,
         data.x_test,
         data.y_test,
         eps=eps,
         seed=options.seed,
+        spend=spend_of(options),
         verbose=not options.quiet,
         **given(options, *DRAWN),
     )

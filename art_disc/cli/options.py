@@ -177,10 +177,14 @@ SHARED: dict[str, dict[str, Any]] = {
     },
     "--nodes": {
         "type": int,
-        "help": "most that the method complete spends on an image: boxes of code images bounded; "
-        "default 10000",
+        "help": "most that the method complete spends on an image: boxes of code images bounded, "
+        "default 10000; of a defence that draws, with colours that form no grid: different colours "
+        "that are bounded, all where neither this nor --seconds is given",
     },
-    "--seconds": {"type": float, "help": "time of its search, or of solver; default 20"},
+    "--seconds": {
+        "type": float,
+        "help": "time of its search, of solver, or of those bounds; default 20",
+    },
     "--megabytes": {"type": float, "help": "memory; default 500"},
     "--jobs": {
         "type": int,

@@ -8,7 +8,7 @@ from art_disc.certificates.certificate import Certificate
 from art_disc.certificates.complete.exact import rounded_classifier
 from art_disc.certificates.curve import CertificateCurve, CurveInterrupted, certificate_curve
 from art_disc.certificates.divergence.cells import codeword_divergence
-from art_disc.certificates.divergence.colour_cells import colour_divergence
+from art_disc.certificates.divergence.colour_images import colour_divergence
 from art_disc.certificates.divergence.curve import certified_accuracy_curve
 from art_disc.certificates.divergence.finding import divergence_model
 from art_disc.certificates.divergence.front import kl_certify

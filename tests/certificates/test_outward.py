@@ -190,7 +190,7 @@ def test_a_bar_stands_at_its_end_only_when_the_work_is_over(monkeypatch):
             events.append("work")
             return super().divergence(*rest, **options)
 
-    monkeypatch.setattr("art_disc.certificates.divergence.decide.tqdm", Bar)
+    monkeypatch.setattr("art_disc.certificates.divergence.shared.tqdm", Bar)
     limits = VoteLimits(np.array([0.9]), np.array([0.1]))
     decide(Working(), np.full((1, 1, 2, 2), 0.5), 0.01, limits, "tight", ORDERS, verbose=True)
     assert events[-2:] == [0, 0]

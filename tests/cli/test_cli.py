@@ -179,7 +179,8 @@ def test_methods_of_certificates_are_those_there_are():
         (("--method", "complete", "--max-free", "5"), "--max-free is of --method enumeration"),
         (("--method", "complete", "--nodes", "0"), "nodes must be"),
         (("--defence", "noise:sigma=0.1", "--method", "complete"), "--method is of certificates"),
-        (("--defence", "noise:sigma=0.1", "--nodes", "9"), "--nodes is of certificates"),
+        (("--defence", "noise:sigma=0.1", "--nodes", "9"), "GaussianModel searches nothing"),
+        (("--defence", "noise:sigma=0.1", "--megabytes", "9"), "--megabytes is of certificates"),
     ],
 )
 def test_options_of_another_certificate_are_refused(capsys, words, told):

@@ -11,8 +11,10 @@ import numpy as np
 from art_disc.attacks import AttackFactory
 from art_disc.certificates.divergence.decide import BOUNDS, ORDERS, check_orders, decide
 from art_disc.certificates.divergence.models import DivergenceModel
+from art_disc.certificates.divergence.shared import check_model_spend, spend_settings
 from art_disc.certificates.divergence.task import Ballot, Poll, Task
 from art_disc.certificates.divergence.votes import vote_limits
+from art_disc.certificates.spend import Spend
 from art_disc.core.budget import Budget, each_budget
 from art_disc.core.checks import BoolArray, check_choice, check_count, check_eps
 from art_disc.core.errors import InputError
@@ -41,6 +43,7 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
     bounds: Sequence[str] = tuple(BOUNDS),
     orders: Sequence[float] = ORDERS,
     model: DivergenceModel | None = None,
+    spend: Spend | None = None,
     attack: AttackFactory | None = None,
     attack_draws: int = 100,
     seed: int = 0,
@@ -68,6 +71,7 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
         bounds: Which of `tight`, `pinsker` and `smoothing`, as `kl_certify` has them.
         orders: Renyi orders >= 1 that `tight` tries; infinity is one.
         model: How far the law can move; None: found from the classifier's defences.
+        spend: What each bound of an image at each budget may take, as for `kl_certify`.
         attack: Makes an ART attack for (classifier, eps); None: no empirical line.
         attack_draws: Votes an attacked image, >= 1.
         seed: Of the draws and the attack.
@@ -82,17 +86,19 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
     eps = _asked(eps, bounds, y)
     task = Task.of(classifier, x, model)
     budgets = [task.budget(value) for value in eps]
+    check_model_spend(spend, task.model)
     poll = Poll(draws, confidence, seed, batch_size, verbose)
     votes = poll.ballot(task, y)
     limits = vote_limits(votes.counts, votes.labels, confidence)
     again = replace(poll, draws=check_count(attack_draws, "attack_draws"), verbose=False)
-    points, attacked = [], []
+    points, attacked, stopped = [], [], 0
     for value, budget in zip(eps, budgets, strict=True):
         proved = np.zeros(len(votes.labels), bool)
         for bound in bounds:
-            found = decide(
-                task.model, task.images, budget, limits, bound, orders, verbose=verbose
-            ).certified
+            decision = decide(
+                task.model, task.images, budget, limits, bound, orders, spend=spend, verbose=verbose
+            )
+            found, stopped = decision.certified, stopped + sum(map(bool, decision.spent))
             proved |= found
             number, total = int(found.sum()), len(found)
             limit = corrected_limit(number, total, confidence, 0.99)
@@ -107,7 +113,7 @@ def certified_accuracy_curve(  # noqa: PLR0913 - everything after the labels is 
         confidence=float(confidence),
         draws=draws,
         assumes=task.assumes,
-        settings=poll.settings(task, votes, orders),
+        settings=poll.settings(task, votes, orders) | spend_settings(spend, stopped),
         vacuous=tuple(filter(None, (task.vacuous(bound)[1] for bound in bounds))),
         seconds=time.perf_counter() - start,
         environment=environment_of(classifier),

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
+from art_disc.certificates.divergence.colour_images import Asked
 from art_disc.certificates.divergence.gaussian import (
     check_order,
     complement_below,
@@ -19,7 +19,9 @@ from art_disc.certificates.divergence.invert import (
     pinsker_needed,
 )
 from art_disc.certificates.divergence.models import DivergenceModel
+from art_disc.certificates.divergence.shared import divergences
 from art_disc.certificates.divergence.votes import VoteLimits
+from art_disc.certificates.spend import Spend
 from art_disc.core.checks import BoolArray, Float64Array, check_choice
 
 # KL, its neighbourhood, and on to the largest log ratio; finer grids gain nothing visible
@@ -35,6 +37,8 @@ class Decision:
         lowest: Lower bound of the label's probability under attack.
         gap: Lower bound of its lead over any other class, at least 0.
         kl: Bound of KL(clean || perturbed), in nats.
+        spent: For each image what was spent before the divergences that decide it were as small as
+            they can be.
 
     Images whose votes have lost already are not looked at: they have `lowest` 0 and `kl` infinite.
     """
@@ -43,6 +47,7 @@ class Decision:
     lowest: Float64Array
     gap: Float64Array
     kl: Float64Array
+    spent: list[str]
 
 
 def check_orders(orders: Sequence[float]) -> tuple[float, ...]:
@@ -58,18 +63,14 @@ def check_orders(orders: Sequence[float]) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What `decide` is given, and for each image a bound of KL(clean || perturbed), in nats.
-
-    `advance` is told of each order and direction that is done.
-    """
+    """What `decide` is given, and bounds `far` (asked, n) of the divergences `asked`, KL first."""
 
     model: DivergenceModel
     images: Float64Array
     budget: float
     limits: VoteLimits
-    orders: Sequence[float]
-    kl: Float64Array
-    advance: Callable[[], object]
+    asked: Sequence[Asked]
+    far: Float64Array
 
 
 # `certified`, `lowest` and the lead, which may be negative, of a `Decision`
@@ -84,12 +85,13 @@ def decide(  # noqa: PLR0913 - what is decided, and apart from it whether a bar 
     bound: str,
     orders: Sequence[float],
     *,
+    spend: Spend | None = None,
     verbose: bool = False,
 ) -> Decision:
     """Decide every image (n, c, h, w) in [0, 1] under a budget on that scale by one of `BOUNDS`.
 
-    Limits are those of the clean images' vote probabilities, orders come from `check_orders`. With
-    `verbose` a bar shows how many orders and directions are done.
+    Limits are those of the clean images' vote probabilities, orders come from `check_orders`; what
+    may be spent on an image is for those models that heed it. With `verbose` a bar shows progress.
 
     Raises:
         InputError: Another bound.
@@ -97,25 +99,29 @@ def decide(  # noqa: PLR0913 - what is decided, and apart from it whether a bar 
     """
     by_bound = BOUNDS[check_choice(bound, "bound", BOUNDS)]
     n, ahead = len(images), np.flatnonzero(limits.top > limits.other)
-    result = Decision(np.zeros(n, dtype=np.bool_), np.zeros(n), np.zeros(n), np.full(n, np.inf))
+    result = Decision(
+        np.zeros(n, dtype=np.bool_), np.zeros(n), np.zeros(n), np.full(n, np.inf), [""] * n
+    )
     if not len(ahead):
         return result
-    steps = 1 + (2 * len(orders) if bound == "tight" else 0)
+    asked = list(itertools.product(orders, (False, True))) if bound == "tight" else [(1.0, False)]
     images, limits = images[ahead], VoteLimits(limits.top[ahead], limits.other[ahead])
-    with tqdm(total=steps, desc=f"{bound} bound", leave=False, disable=not verbose) as bar:
-        kl = model.divergence(images, budget, 1.0)
-        case = Case(model, images, budget, limits, orders, kl, bar.update)
-        result.certified[ahead], result.lowest[ahead], gap = by_bound(case)
-        result.gap[ahead], result.kl[ahead] = np.clip(gap, 0.0, 1.0), kl
-        bar.update()
+    far, spent = divergences(model, images, budget, asked, spend=spend, verbose=verbose)
+    case = Case(model, images, budget, limits, asked, far)
+    result.certified[ahead], result.lowest[ahead], gap = by_bound(case)
+    result.gap[ahead], result.kl[ahead] = np.clip(gap, 0.0, 1.0), far[0]
+    if bound != "smoothing":
+        for image, why in zip(ahead, spent, strict=True):
+            result.spent[image] = why
     return result
 
 
 def _pinsker(case: Case) -> Found:
-    limits, lost = case.limits, np.sqrt(case.kl / 2)
+    limits, kl = case.limits, case.far[0]
+    lost = np.sqrt(kl / 2)
     lowest = np.maximum(0.0, limits.top - lost)
     gap = limits.top - limits.other - 2 * lost
-    return case.kl < pinsker_needed(limits.top, limits.other), lowest, gap
+    return kl < pinsker_needed(limits.top, limits.other), lowest, gap
 
 
 def _smoothing(case: Case) -> Found:
@@ -128,15 +134,11 @@ def _smoothing(case: Case) -> Found:
 def _tight(case: Case) -> Found:
     n, limits = len(case.images), case.limits
     certified, lowest, highest = np.zeros(n, dtype=np.bool_), np.zeros(n), np.ones(n)
-    for order, reverse in itertools.product(case.orders, (False, True)):
-        far = case.kl
-        if order > 1 or reverse:
-            far = case.model.divergence(case.images, case.budget, order, reverse=reverse)
+    for (order, reverse), far in zip(case.asked, case.far, strict=True):
         certified |= far < divergence_needed(limits.top, limits.other, order, reverse=reverse)
         both = np.stack([limits.top, complement_below(limits.other)])
         kept, lost = lowest_probability(both, far, order, reverse=reverse)
         lowest, highest = np.maximum(lowest, kept), np.minimum(highest, 1 - lost)
-        case.advance()
     gap = lowest - np.minimum(highest, 1 - lowest)
     return certified | (gap > 0), lowest, gap
 

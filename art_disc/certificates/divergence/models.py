@@ -7,7 +7,7 @@ most eps move by at most eps.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from art_disc.certificates.divergence.cells import codeword_divergence
-from art_disc.certificates.divergence.colour_cells import N_BOXES, colour_codes, colour_divergence
+from art_disc.certificates.divergence.colour_cells import colour_codes
+from art_disc.certificates.divergence.colour_images import N_BOXES, Asked, ColourImages
 from art_disc.certificates.divergence.gaussian import (
     gaussian_renyi,
     gaussian_shift,
     proposition1_kl,
 )
+from art_disc.certificates.spend import Spend
 from art_disc.core.checks import Float64Array, check_count, check_positive
 from art_disc.core.errors import CertificateError
 from art_disc.core.showing import Shown
@@ -161,11 +163,22 @@ class ColourCodesModel(Shown, _Noise):
         Raises:
             CertificateError: Images of another number of channels.
         """
+        bounds, _ = self.divergences(x, eps, [(order, reverse)])
+        return np.asarray(bounds[0])
+
+    def divergences(
+        self,
+        x: Float64Array,
+        eps: float,
+        asked: Sequence[Asked],
+        spend: Spend | None = None,
+        *,
+        verbose: bool = False,
+    ) -> tuple[Float64Array, Sequence[str]]:
+        """Bounds of several orders and directions at once; see `ColourImages.divergences`."""
         _check_channels(x, len(self.codewords[0]))
-        options = {"sigma": self.sigma, "eps": eps, "order": order}
-        return colour_divergence(
-            x, self.codewords, **options, reverse=reverse, n_boxes=self.n_boxes
-        )
+        images = ColourImages.of(x, self.codewords, sigma=self.sigma, eps=eps, n_boxes=self.n_boxes)
+        return images.divergences(asked, spend, verbose=verbose)
 
 
 def _check_channels(x: Float64Array, channels: int) -> None:

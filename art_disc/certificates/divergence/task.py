@@ -8,7 +8,8 @@ import numpy as np
 
 from art_disc.certificates.divergence.finding import divergence_model
 from art_disc.certificates.divergence.gaussian import vacuous_from
-from art_disc.certificates.divergence.models import AdaptiveModel, DivergenceModel, PooledModel
+from art_disc.certificates.divergence.models import AdaptiveModel, DivergenceModel
+from art_disc.certificates.divergence.shared import innermost
 from art_disc.certificates.divergence.votes import check_confidence, count_votes
 from art_disc.certificates.known import ESTIMATORS, check_known
 from art_disc.certificates.target import check_steady, input_top
@@ -77,9 +78,7 @@ class Task:
 
         Infinity and no words for other bounds and defences.
         """
-        model = self.model
-        while isinstance(model, PooledModel):
-            model = model.inner
+        model = innermost(self.model)
         if not isinstance(model, AdaptiveModel) or bound != "pinsker":
             return np.inf, ""
         q = self.images.shape[1]
