@@ -10,7 +10,7 @@ from art_disc.core.records.study import StudyRecord
 from studies.notebooks import MOST_BYTES, digest, faults, notebooks, read, words
 
 # still to be executed at full size, by `make executed`
-NOT_YET = {"03", "04", "06", "07"}
+NOT_YET = {"03", "06", "07"}
 
 
 @pytest.mark.parametrize("number", [path.stem[:2] for path in notebooks()])
