@@ -73,8 +73,7 @@ def attack_table(
         names, own_tier = tuple(word.strip() for word in words), "standard"
     for name in names:
         if name not in ATTACKS:
-            known = known_words(name, (*SUITES, *ATTACKS))
-            msg = f"unknown attack {name!r}; {known}, or ART attack objects"
+            msg = f"unknown attack {name!r}; {_cure(name)}"
             raise InputError(msg)
     changed = parse_settings(changes)
     if idle := sorted(set(changed) - set(names)):
@@ -90,6 +89,19 @@ def attack_table(
     for spec, settings in rows:
         _check_cost(spec, settings)
     return rows
+
+
+def _cure(name: str) -> str:
+    """Return what to write in the place of a name that there is not."""
+    attack, colon, rest = name.partition(":")
+    if colon and attack in ATTACKS:
+        setting, _, value = rest.partition("=")
+        dotted = f"{attack}.{setting}"
+        return (
+            f"plans of sweeps take such words; elsewhere settings stand beside the names: "
+            f"settings={{{dotted!r}: {value}}}, or --set {dotted}={value}"
+        )
+    return f"{known_words(name, (*SUITES, *ATTACKS))}, or ART attack objects"
 
 
 def _check_cost(spec: AttackSpec, settings: Mapping[str, float | int]) -> None:

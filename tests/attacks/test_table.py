@@ -168,6 +168,12 @@ def test_unknown_attacks_are_named(choice):
         attack_table(choice)
 
 
+def test_the_word_of_a_sweep_is_told_where_its_settings_go():
+    told = r"settings=\{'pgd\.max_iter': 5\}, or --set pgd\.max_iter=5"
+    with pytest.raises(InputError, match=told):
+        attack_table(["square", "pgd:max_iter=5"])
+
+
 @pytest.mark.parametrize(
     ("key", "value", "text"),
     [
