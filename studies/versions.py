@@ -98,11 +98,11 @@ def main() -> None:
     )
     parser.add_argument("--keep", action="store_true", help="do not delete the environments")
     options = parser.parse_args()
-    folder = common.work_folder(options, NAME).resolve()
+    folder, places = common.work_folder(options, NAME), Path(options.work).resolve() / NAME
     pieces = {name: folder / f"{name}.json" for name in SETTINGS}
     for name in options.names or SETTINGS:
         if not pieces[name].is_file():
-            write_json(pieces[name], tried(SETTINGS[name], folder / name, keep=options.keep))
+            write_json(pieces[name], tried(SETTINGS[name], places / name, keep=options.keep))
         print(name, pieces[name].read_text())
     found = {
         name: read_json(piece)
