@@ -6,13 +6,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.core.checks import check_images
+from art_disc.core.checks import check_batch, check_images
 from art_disc.core.errors import InputError
 from art_disc.core.layouts import check_channels
 from art_disc.core.showing import Shown
 
 _CHUNK_PIXELS = 1 << 21
-_DENSE_PIXELS = 1 << 20
+# up to so many channels, and where it is no longer than this many times the pixels, a table of all
+# values costs less time and memory than sorting
+_DENSE_CHANNELS, _DENSE = 3, 16
 # a pixel is one whole number of 64 bits, 8 for each channel, and a sign
 _MOST_CHANNELS = 7
 
@@ -54,6 +56,8 @@ class PixelCounts(Shown):
     def update(self, x: Any, *, channels_first: bool = True) -> Self:
         """Add a batch of images and return self.
 
+        It is read in parts, so a memory-mapped one may be larger than the memory.
+
         Args:
             x: Shape (n, c, h, w), or (n, h, w, c); float in [0, 1] or uint8. A value off the 8-bit
                 grid counts for the nearest level.
@@ -62,27 +66,30 @@ class PixelCounts(Shown):
         Raises:
             InputError: Not such a batch; nothing is counted then.
         """
-        images = check_images(x)
+        images = check_batch(x)
         axis = 1 if channels_first else 3
         if images.shape[axis] != self.n_channels:
             msg = f"expected {self.n_channels} channel(s), got images of shape {images.shape}"
             raise InputError(msg)
         step = max(1, _CHUNK_PIXELS // max(1, images[0].size // self.n_channels))
         chunks = (
-            self._pack(np.moveaxis(images[start : start + step], axis, -1))
+            self._pack(np.moveaxis(_levels(images[start : start + step]), axis, -1))
             for start in range(0, len(images), step)
         )
-        many = images.size // self.n_channels > _DENSE_PIXELS and self.n_channels == 3
-        found = _tally_dense(chunks) if many else _tally_sorted(chunks)
+        values = 256**self.n_channels
+        dense = self.n_channels <= _DENSE_CHANNELS
+        if dense and values <= _DENSE * images.size // self.n_channels:
+            found = _tally_dense(chunks, values)
+        else:
+            found = _tally_sorted(chunks)
         self._merge([self._keys, *found[0]], [self._counts, *found[1]])
         return self
 
-    def _pack(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
-        levels = _levels(pixels)
-        wide = np.int32 if self.n_channels <= 3 else np.int64
-        packed = np.zeros(levels.shape[:-1], dtype=wide)
-        for i in range(self.n_channels):
-            packed = (packed << 8) | levels[..., i]
+    def _pack(self, levels: NDArray[np.uint8]) -> NDArray[np.int64]:
+        packed = levels[..., 0].astype(np.int64)
+        for i in range(1, self.n_channels):
+            packed <<= 8
+            packed |= levels[..., i]
         return packed.reshape(-1)
 
     def _merge(self, keys: list[NDArray[np.int64]], counts: list[NDArray[np.int64]]) -> None:
@@ -131,12 +138,15 @@ class PixelCounts(Shown):
 
 def channel_histograms(x: Any) -> NDArray[np.int64]:
     """Count the values of each channel of images (n, c, h, w), however many: shape (c, 256)."""
-    channels = np.moveaxis(check_images(x), 1, 0)
-    return np.stack([np.bincount(_levels(one).reshape(-1), minlength=256) for one in channels])
+    channels = np.moveaxis(_levels(check_batch(x)), 1, 0)
+    return np.stack([np.bincount(one.reshape(-1), minlength=256) for one in channels])
 
 
-def _levels(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    levels: NDArray[np.uint8] = np.rint(np.float32(255) * values).astype(np.uint8)
+def _levels(images: NDArray[Any]) -> NDArray[np.uint8]:
+    """Levels of images: uint8 as they are, floats in [0, 1] to the nearest."""
+    if images.dtype == np.uint8:
+        return images
+    levels: NDArray[np.uint8] = np.rint(np.float32(255) * check_images(images)).astype(np.uint8)
     return levels
 
 
@@ -152,11 +162,9 @@ def _tally_sorted(chunks: Iterable[NDArray[Any]]) -> _Tally:
     return keys, counts
 
 
-def _tally_dense(chunks: Iterable[NDArray[Any]]) -> _Tally:
-    """For millions of colours: one table of all 2^24 costs less time and memory than sorting."""
-    table = np.zeros(1 << 24, dtype=np.int32)
+def _tally_dense(chunks: Iterable[NDArray[Any]], size: int) -> _Tally:
+    table = np.zeros(size, dtype=np.int64)
     for packed in chunks:
-        part = np.bincount(packed)
-        table[: len(part)] += part.astype(np.int32)
+        np.add.at(table, packed, 1)
     values = np.flatnonzero(table)
-    return [values], [table[values].astype(np.int64)]
+    return [values], [table[values]]

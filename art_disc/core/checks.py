@@ -38,6 +38,19 @@ def check_images(
         InputError: Not four axes, no image, another shape, another integer type, NaN or infinity,
             values outside the range, or a range of [0, 255] of which none is used.
     """
+    array = check_batch(x, name=name)
+    if shape is not None:
+        check_shape(array.shape, shape, name=name)
+    floats = check_floats(array, upper, name=name).astype(np.float32, copy=False)
+    return check_range(floats, name=name, upper=upper)
+
+
+def check_batch(x: Any, *, name: str = "x") -> NDArray[Any]:
+    """Return a batch for `check_images` as it is: no value is looked at, a memory map stays unread.
+
+    Raises:
+        InputError: A data set, not four axes, or no image.
+    """
     if hasattr(x, "x_test"):
         kind = type(x).__name__
         msg = f"{name} must be images, got a {kind}; give its x_test, and its y_test as labels"
@@ -52,10 +65,7 @@ def check_images(
     if array.size == 0:
         msg = f"{name} must hold at least one image, got shape {array.shape}"
         raise InputError(msg)
-    if shape is not None:
-        check_shape(array.shape, shape, name=name)
-    floats = check_floats(array, upper, name=name).astype(np.float32, copy=False)
-    return check_range(floats, name=name, upper=upper)
+    return array
 
 
 def _as_array(x: Any, name: str) -> NDArray[Any]:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -78,6 +80,43 @@ def test_large_batches_are_counted_alike(chunk, monkeypatch):
     got = PixelCounts.of(columns)
     assert np.array_equal(got.values, values)
     assert np.array_equal(got.counts, amounts)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_memory_map_is_read_in_parts(channels, tmp_path, monkeypatch):
+    monkeypatch.setattr(counts, "_CHUNK_PIXELS", 1 << 14)
+    x = np.random.default_rng(0).integers(0, 8, (600, channels, 64, 64), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    PixelCounts.of(mapped[:5])  # what the first call loads is not its own
+    tracemalloc.start()
+    got = PixelCounts.of(mapped)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert_same(got, PixelCounts.of(x.astype(np.float32) / 255))
+    # beside the table of all values a part in whole numbers; the batch alone has 2.4 and 7.4 MB
+    assert peak - 8 * 256**channels < 2e6
+
+
+def test_a_later_part_that_is_refused_leaves_nothing_counted(monkeypatch):
+    monkeypatch.setattr(counts, "_CHUNK_PIXELS", 4)
+    x = np.zeros((3, 1, 2, 2))
+    x[2] = 3
+    got = PixelCounts(1)
+    with pytest.raises(InputError, match="divide 8-bit images by 255"):
+        got.update(x)
+    assert got.total == 0
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_a_table_of_all_values_counts_as_sorting_does(channels, monkeypatch):
+    # of four channels there is none
+    x = np.random.default_rng(0).integers(0, 256, (4, channels, 20, 20), dtype=np.uint8)
+    monkeypatch.setattr(counts, "_DENSE", 1 << 20)
+    dense = PixelCounts.of(x)
+    monkeypatch.setattr(counts, "_DENSE", 0)
+    assert_same(dense, PixelCounts.of(x))
+    assert np.array_equal(dense.values, tally(x)[0])
 
 
 def test_a_value_between_two_levels_counts_for_the_nearest():
