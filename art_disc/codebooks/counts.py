@@ -165,6 +165,10 @@ def _tally_sorted(chunks: Iterable[NDArray[Any]]) -> _Tally:
 def _tally_dense(chunks: Iterable[NDArray[Any]], size: int) -> _Tally:
     table = np.zeros(size, dtype=np.int64)
     for packed in chunks:
-        np.add.at(table, packed, 1)
+        if size < len(packed):
+            table += np.bincount(packed, minlength=size)
+        else:
+            # bincount would make a table for each part
+            np.add.at(table, packed, 1)
     values = np.flatnonzero(table)
     return [values], [table[values]]
