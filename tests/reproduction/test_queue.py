@@ -1,7 +1,10 @@
 """The queue of published tables: what it runs, in which order, and that a stop loses nothing."""
 
 import dataclasses
+import multiprocessing
+import os
 import pickle
+import signal
 from functools import partial
 
 import numpy as np
@@ -35,7 +38,7 @@ ROWS = [row for row in published("chen2018", "3") if row.setting in ("nat_pre", 
 
 
 class Fragile(nn.Sequential):
-    """A tiny network that stops everything after so many calls."""
+    """A tiny network that kills its process after so many calls."""
 
     left = float("inf")
 
@@ -45,7 +48,7 @@ class Fragile(nn.Sequential):
     def forward(self, x):
         Fragile.left -= 1
         if Fragile.left < 0:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGKILL)
         return super().forward(x)
 
 
@@ -60,10 +63,13 @@ def tiny(tmp_path, monkeypatch, digits):
         large[f"y_{part}"] = getattr(digits, f"y_{part}")
     np.savez(tmp_path / "mnist.npz", **large)
     monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path / "cache"))
-    own = dataclasses.replace(recipes.EXPERIMENTS["mnist"], network=Fragile)
-    monkeypatch.setitem(recipes.EXPERIMENTS, "mnist", own)
+    monkeypatch.setitem(recipes.EXPERIMENTS, "mnist", fragile())
     monkeypatch.setattr(Fragile, "left", float("inf"))
     return tmp_path
+
+
+def fragile():
+    return dataclasses.replace(recipes.EXPERIMENTS["mnist"], network=Fragile)
 
 
 def attack(row, place):
@@ -86,25 +92,33 @@ def go(folder, out, sheets, *more):
     queue.main([*words, "--out", str(folder / out), "--quiet", *more], sheets)
 
 
+def two_sheets():
+    other = [dataclasses.replace(row, clean=50.0) for row in ROWS[::-1]]
+    return [sheet("chen2018-table3", ROWS), sheet("chen2019-table2", other)]
+
+
+def killed(folder, out, calls):
+    """Run the queue in a process of its own; whether it was killed, after so many calls."""
+    recipes.EXPERIMENTS["mnist"], Fragile.left = fragile(), calls
+    go(folder, out, two_sheets())
+
+
 def told(folder, name):
     record = load_record(folder / f"{name}.json")
     assert record.complete
     return [dataclasses.replace(row, seconds=0) for row in record.rows], record.settings
 
 
-def test_stopped_anywhere_and_taken_up_again_it_ends_with_the_same_tables(tiny, monkeypatch):
-    other = [dataclasses.replace(row, clean=50.0) for row in ROWS[::-1]]
-    sheets = [sheet("chen2018-table3", ROWS), sheet("chen2019-table2", other)]
+def test_killed_anywhere_and_taken_up_again_it_ends_with_the_same_tables(tiny, monkeypatch):
+    sheets, spawn = two_sheets(), multiprocessing.get_context("spawn")
     go(tiny, "whole", sheets)
-    stops = 0
-    for calls in (20, 60, 1, 400):
-        monkeypatch.setattr(Fragile, "left", calls)
-        try:
-            go(tiny, "parts", sheets)
-        except KeyboardInterrupt:
-            stops += 1
-    assert stops >= 3
-    monkeypatch.setattr(Fragile, "left", float("inf"))
+    kills = 0
+    for calls in (20, 60, 90):
+        process = spawn.Process(target=killed, args=(tiny, "parts", calls))
+        process.start()
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
+    assert kills == 3
     go(tiny, "parts", sheets)
     names = [one.name for one in sheets]
     for name in names:
@@ -116,8 +130,9 @@ def test_stopped_anywhere_and_taken_up_again_it_ends_with_the_same_tables(tiny, 
     assert {row.printed_clean for row in second} == {50.0}
     assert [row.alive for row in first] == [row.alive for row in second[::-1]]
     # nothing is left to do
-    monkeypatch.setattr(Fragile, "left", 0)
+    monkeypatch.setattr(Fragile, "left", 1000)
     go(tiny, "parts", sheets)
+    assert Fragile.left == 1000
 
 
 def test_rows_older_than_their_code_or_of_other_sizes_are_run_again(tmp_path, monkeypatch):
