@@ -75,6 +75,29 @@ def verified() -> list[str]:
     ]
 
 
+def searched() -> list[str]:
+    """Return what the attack on codes overlooks of what the solver falsified."""
+    found = load("binarised_search")
+    budgets = [f"{one['eps']:g}" for one in found["rows"]]
+    rows = [
+        (
+            f"{levels[0]['starts']}",
+            f"{levels[0]['flips']:,}",
+            *(f"{one['left']} ({100 * one['left'] / found['images']:.1f} %)" for one in levels),
+        )
+        for levels in zip(*(one["levels"] for one in found["rows"]), strict=True)
+    ]
+    there = " and ".join(f"{one['falsified']} at {one['eps']:g}" for one in found["rows"])
+    heads = ("starts", "random flips each", *(f"left at {eps}" for eps in budgets))
+    return [
+        f"Of these {found['images']:,} images, {there} are right when clean and falsified. The "
+        "attack on codes alone, each line on what the lines above leave:",
+        "",
+        *markdown(heads, rows),
+        f"(`studies/binarised_search.py`; {where(found)})",
+    ]
+
+
 def cost() -> list[str]:
     """Return the times of networks of signs, and how small their files are."""
     found = load("binarised_cost")

@@ -360,6 +360,7 @@ OF_TABLES: dict[type, Reader] = {
 }
 NO_ENTRY = {
     "binarised_cost": "times and sizes",
+    "binarised_search": "images that can be broken, and no others",
     "certify_speed": "times",
     "check_calibration": "defences that are broken on purpose",
     "check_calibration_luck": "gradients that are broken on purpose",

@@ -69,6 +69,7 @@ PARTS: dict[str, Part] = {
     "code-space-cifar10": partial(code_space_page.tables, "code_space_cifar10"),
     "binarised-attacks": binarised_page.attacked,
     "binarised-verified": binarised_page.verified,
+    "binarised-search": binarised_page.searched,
     "binarised-cost": binarised_page.cost,
     "attacks": attacks_page.attacks,
     "attacks-left-out": attacks_page.left_out,
