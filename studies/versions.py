@@ -25,7 +25,7 @@ from studies.architecture import ROOT
 
 NAME = "versions"
 EXTRAS = ("brevitas", "dask", "mlflow", "pandas", "report", "verify", "zoo")
-TOOLS = ("hypothesis", "mpmath", "pytest")
+TOOLS = ("hypothesis", "mpmath", "pytest", "python-sat")
 # where the package meets Python, ART, torch, NumPy, SciPy, scikit-learn and the extras: minutes
 # of a core; the whole suite, which CI runs with pinned versions, takes hours
 TESTS = (
@@ -48,9 +48,12 @@ TESTS = (
     "tests/trials/test_trial.py",
 )
 # errors where versions are pinned; elsewhere other packages announce what others are to change
-TOLD = tuple(
-    f"-Wdefault::{kind}"
-    for kind in ("DeprecationWarning", "FutureWarning", "PendingDeprecationWarning")
+TOLD = (
+    "-Wdefault::DeprecationWarning",
+    "-Wdefault::FutureWarning",
+    "-Wdefault::PendingDeprecationWarning",
+    # old torch, of what Brevitas calls
+    "-Wdefault:Named tensors:UserWarning",
 )
 PATCHES = (
     *("--attacks", "patch,patch_torch,patch_numpy"),
