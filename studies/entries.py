@@ -376,6 +376,7 @@ NO_ENTRY = {
     "soundness": "networks drawn at random",
     "tables/chen2019-figure5": "code boxes, no network",
     "thermometer_speed": "times",
+    "versions": "which tests pass",
     "zoo_digits": "says what runs, on 16 images",
     "zoo_digits_binarised": "says what runs, on 16 images",
 }

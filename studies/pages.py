@@ -32,6 +32,7 @@ from studies import (
     summary,
     tables,
     verdicts,
+    versions,
 )
 from studies.architecture import ROOT
 
@@ -71,6 +72,7 @@ PARTS: dict[str, Part] = {
     "binarised-verified": binarised_page.verified,
     "binarised-search": binarised_page.searched,
     "binarised-cost": binarised_page.cost,
+    "versions": versions.table,
     "attacks": attacks_page.attacks,
     "attacks-left-out": attacks_page.left_out,
     "attacks-matrix": partial(attacks_page.matrix, "zoo_digits"),
