@@ -65,7 +65,7 @@ def cdf_plot(
         rising, places = np.unique(values, return_inverse=True)
         shares = np.bincount(places, weights).cumsum()
         shares = shares / shares[-1]
-        middle = float(rising[np.searchsorted(shares, 0.5)])
+        middle = _median(rising, shares)
         axes.step(
             np.append(rising[:1], rising),
             np.append([0.0], shares),
@@ -85,6 +85,17 @@ def cdf_plot(
         axes.set_xlim(0, 1)
     axes.legend(loc="best", fontsize=9)
     return axes
+
+
+def _median(rising: Floats, shares: Floats) -> float:
+    """Return the median of a step function; between two values, as `numpy.median`, their mean.
+
+    >>> _median(np.array([1.0, 2.0, 5.0]), np.array([0.25, 0.5, 1.0]))
+    3.5
+    """
+    at = int(np.searchsorted(shares, 0.5))
+    between = at + 1 < len(rising) and shares[at] == 0.5
+    return float(rising[at : at + 1 + between].mean())
 
 
 def cell_borders(words: Floats) -> Floats:

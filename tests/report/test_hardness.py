@@ -58,6 +58,15 @@ def test_lines_differ_in_more_than_colour():
     assert len({style for _, style in looks}) == len({colour for colour, _ in looks}) == 2
 
 
+def test_a_median_between_two_images_is_the_one_that_is_told_elsewhere():
+    # one pixel of the first image is free, three of the second: neither is the median
+    images = np.array([[[[0, 0, 0, 120]]], [[[0, 120, 120, 120]]]], dtype=np.uint8)
+    found = equivalence_classes(images, BOOK, eps=0.1)
+    assert found.median == 0.5
+    (label,) = (line.get_label() for line in found.plot().lines if "median" in line.get_label())
+    assert label.endswith("median 0.5")
+
+
 def test_axes_that_are_given_are_drawn_on(grey, colour):
     results = (
         equivalence_classes(grey, BOOK, eps=0.1),
