@@ -139,6 +139,7 @@ def study(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         "eps": options.eps,
         "held_out": len(inner.x_test),
         "epochs": [epochs[number] for number in sorted(epochs)],
+        "cached": result.cached,
         "spend": asdict(SPEND),
         "certificates": found,
         "attacks": left,
