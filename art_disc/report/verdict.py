@@ -53,8 +53,7 @@ def banner(record: EvaluationRecord) -> Banner:
         "before any of them.",
         "incomplete": "No check failed, but the evaluation is not whole: what is missing may "
         "lower the numbers below.",
-        "complete": f"{_checks(record)} passed. That is no proof: a stronger attack may still "
-        "lower the numbers below.",
+        "complete": "That is no proof: a stronger attack may still lower the numbers below.",
         "unchecked": "Nothing here says whether the attacks really saw the defence. Run the "
         "evaluation with checks.",
     }
@@ -118,8 +117,9 @@ def notices(record: EvaluationRecord) -> Iterator[Notice]:
     yield from _unfinished(record, "skipped", "remark")
 
 
-def headlines(record: EvaluationRecord) -> Iterator[str]:
+def headlines(record: EvaluationRecord) -> list[str]:
     """Word the result at each budget as what it is: what these attacks failed to break."""
+    told = []
     for eps in record.eps:
         share, at = record.worst(eps), f"at eps {budget(record, eps)}"
         if share is None:
@@ -128,7 +128,12 @@ def headlines(record: EvaluationRecord) -> Iterator[str]:
             said = f"{share.count} of {share.total} images survived every attack tried here {at}."
         else:
             said = f"The attacks tried here left none of {share.total} images correct {at}."
-        yield f"{said} That is an upper estimate of robust accuracy, not a proof."
+        told.append(said)
+    if told:
+        one = len(told) == 1
+        what = "That is an upper estimate" if one else "These are upper estimates"
+        told[-1] += f" {what} of robust accuracy, not {'a proof' if one else 'proofs'}."
+    return told
 
 
 def _incomplete(record: EvaluationRecord) -> Iterator[Notice]:

@@ -49,7 +49,7 @@ def test_the_verdict_is_the_first_thing_on_the_page(show, make, checks, complete
 
 def test_a_complete_evaluation_still_claims_no_more(show, make):
     text = show(make.record(checks=(make.check(1),), checks_tier="")).text
-    assert "1 check passed. That is no proof" in text
+    assert "No flaw found by 1 check That is no proof" in text
 
 
 def test_each_check_is_told_with_its_status_cure_and_examples(show, everything):
