@@ -11,13 +11,15 @@ from torch import nn
 from art_disc import build_classifier
 from art_disc.certificates.divergence import colour_cells, colour_images
 from art_disc.certificates.divergence.decide import ORDERS, decide
+from art_disc.certificates.divergence.shared import check_model_spend, divergences
 from art_disc.certificates.divergence.votes import VoteLimits
-from art_disc.core.errors import InputError
+from art_disc.core.errors import CertificateError, InputError
 from art_disc.defences import GaussianNoise, RandDisc
 from art_disc.defences.pooling import MaxPoolDownsample
 from art_disc.metrics import (
     ColourCodesModel,
     GaussianModel,
+    PooledModel,
     Spend,
     certified_accuracy_curve,
     colour_divergence,
@@ -268,3 +270,48 @@ def test_progress_is_shown_where_it_is_asked_for(images, capsys):
     assert capsys.readouterr().err == ""
     decide(*words, verbose=True)
     assert "colours:" in capsys.readouterr().err
+
+
+TRIANGLE = ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.5, 1.0, 0.5))
+
+
+class Wary(ColourCodesModel):
+    """Bounds of one's own, twenty times as large."""
+
+    def divergence(self, x, eps, order, *, reverse=False):
+        return 20 * super().divergence(x, eps, order, reverse=reverse)
+
+
+class Wide(PooledModel):
+    """A model that resizes, of three times the budget."""
+
+    def divergence(self, x, eps, order, *, reverse=False):
+        return super().divergence(x, 3 * eps, order, reverse=reverse)
+
+
+@pytest.mark.parametrize("make", [Wary, lambda *how: Wide(lambda x: x, ColourCodesModel(*how))])
+def test_a_bound_of_a_subclass_is_the_one_that_decides(make):
+    model, image = make(TRIANGLE, 0.25), np.full((1, 3, 1, 1), 0.4)
+    found, _ = divergences(model, image, 0.05, [(1.0, False), (2.0, False)])
+    own = [model.divergence(image, 0.05, order) for order in (1.0, 2.0)]
+    np.testing.assert_array_equal(found, own)
+    assert (found > 2 * ColourCodesModel(TRIANGLE, 0.25).divergence(image, 0.05, 1.0)).all()
+    with pytest.raises(InputError, match="searches nothing"):
+        check_model_spend(Spend(), model)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.float16, np.float32])
+def test_orders_of_any_number_type_are_the_same_order(kind):
+    model = ColourCodesModel(((1.0, 0, 0), (0, 0, 0), (0.5, 1e4, 0)), 0.97)
+    image = np.reshape([0.65, 0.7, 0.29], (1, 3, 1, 1))
+    assert model.divergence(image, 0.29, kind(12)) == model.divergence(image, 0.29, 12.0) > 0.2251
+
+
+def test_codewords_that_rounding_could_mix_up_are_refused():
+    near = [[0.3, 0.5, 0.5], [0.1 + 0.2, 0.5, 0.5], [0.3, 1.0, 0.5]]
+    with pytest.raises(CertificateError, match="merge them"):
+        colour_divergence([[0.3, 0.4, 0.5]], near, sigma=0.1, eps=0.1)
+    with pytest.raises(InputError, match="moderate"):
+        colour_divergence([[0.3, 0.4, 0.5]], 1e160 * np.eye(3), sigma=0.1, eps=0.1)
+    with pytest.raises(InputError, match="moderate"):
+        colour_divergence([[0.3, 0.4, 0.5]], [[0, 0, 0], [1e-170, -1e-170, 0]], sigma=0.1, eps=0.1)

@@ -37,6 +37,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.spatial import cKDTree
 
 from art_disc.certificates.divergence.colour_boxes import Boxes, interior_boxes
 from art_disc.core.checks import Float64Array
@@ -44,6 +45,8 @@ from art_disc.core.errors import CertificateError, InputError
 
 # the least order above 1 that rounding leaves something of
 _LEAST = 1 + 1e-4
+# the least distance of two codewords, of the largest one
+_APART = 2.0**-32
 # channels above this have cells that no boxes are made for
 CHANNELS = 3
 
@@ -60,6 +63,7 @@ def colour_codes(codewords: ArrayLike) -> Float64Array:
         msg = f"expected finite codewords of shape (k, channels), got an array of {codes.shape}"
         raise InputError(msg)
     codes = np.unique(codes, axis=0)
+    _check_apart(codes)
     if codes.shape[1] > CHANNELS and line_of(codes) is None:
         msg = (
             f"codewords of {codes.shape[1]} channels that form neither a grid nor a line: no "
@@ -70,16 +74,36 @@ def colour_codes(codewords: ArrayLike) -> Float64Array:
     return codes
 
 
+def _check_apart(codes: Float64Array) -> None:
+    """Refuse codewords whose cells rounding could mix up: borders tilt where they nearly meet."""
+    if len(codes) < 2:
+        return
+    scale = np.abs(codes - codes[0]).max()
+    if not 2.0**-512 < scale < 2.0**512:
+        msg = f"expected codewords of moderate size, got some that are {scale:g} apart"
+        raise InputError(msg)
+    nearest = cKDTree(codes / scale).query(codes / scale, k=2)[0][:, 1].min()
+    if nearest < _APART * (1 + np.abs(codes).max() / scale):
+        msg = (
+            f"two codewords are {scale * nearest:g} apart, others {scale:g}: no divergence of "
+            "their cells is proven in float64; merge them"
+        )
+        raise CertificateError(msg)
+
+
 def line_of(codes: Float64Array) -> Float64Array | None:
     """Return the unit vector along codewords (k, c) on one line; None where they are on none."""
     way = codes - codes[0]
-    length = np.linalg.norm(way, axis=1)
-    if not length.any():
+    scale = np.abs(way).max()
+    if not scale:
         # a single one: any direction will do
         return np.full(codes.shape[1], codes.shape[1] ** -0.5)
+    # lengths of what is scaled neither overflow nor vanish
+    way = way / scale
+    length = np.linalg.norm(way, axis=1)
     unit: Float64Array = way[length.argmax()] / length.max()
     off = np.abs(way - (way @ unit)[:, None] * unit).max()
-    return unit if off <= 2.0**-48 * (length.max() + np.abs(codes).max()) else None
+    return unit if off <= 2.0**-48 * (length.max() + np.abs(codes).max() / scale) else None
 
 
 def noise_divergence(shift: Float64Array, order: float) -> Float64Array:

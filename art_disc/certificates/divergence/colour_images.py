@@ -136,8 +136,8 @@ class ColourImages:
         Raises:
             InputError: An order below 1.
         """
-        for order, _ in asked:
-            check_order(order)
+        # numbers of a narrow type would overflow, or round
+        asked = [(check_order(order), reverse) for order, reverse in asked]
         closed = [self.closed_form(order, reverse=reverse) for order, reverse in asked]
         bounds = np.stack([single[self.place].sum(axis=1) for single in closed])
         spent = [""] * len(self.place)

@@ -12,10 +12,17 @@ from art_disc.core.checks import Float64Array
 from art_disc.core.errors import InputError
 from art_disc.core.records.fields import Setting
 
+Own = type[PooledModel] | type[ColourCodesModel]
+
+
+def _bounds_as(model: DivergenceModel, kind: Own) -> bool:
+    """Whether a model bounds as this kind does, and not, in a subclass, in its own way."""
+    return getattr(type(model), "divergence", None) is kind.divergence
+
 
 def innermost(model: DivergenceModel) -> DivergenceModel:
     """Return the model behind all resizing."""
-    while isinstance(model, PooledModel):
+    while isinstance(model, PooledModel) and _bounds_as(model, PooledModel):
         model = model.inner
     return model
 
@@ -30,7 +37,7 @@ def check_model_spend(spend: Spend | None, model: DivergenceModel) -> None:
         return
     as_spend(spend)
     inner = innermost(model)
-    if not isinstance(inner, ColourCodesModel):
+    if not _bounds_as(inner, ColourCodesModel):
         msg = (
             "spend is what divergences of fixed colours that form no grid (ColourCodesModel) may "
             f"take, and {type(inner).__name__} searches nothing; leave it out"
@@ -61,9 +68,9 @@ def divergences(
     Raises:
         CertificateError: The model refuses the images.
     """
-    while isinstance(model, PooledModel):
+    while isinstance(model, PooledModel) and _bounds_as(model, PooledModel):
         images, model = model.pool(images), model.inner
-    if isinstance(model, ColourCodesModel):
+    if isinstance(model, ColourCodesModel) and _bounds_as(model, ColourCodesModel):
         return model.divergences(images, budget, asked, spend, verbose=verbose)
     found = []
     with tqdm(total=len(asked), desc="divergences", leave=False, disable=not verbose) as bar:
