@@ -56,7 +56,8 @@ class PixelCounts(Shown):
     def update(self, x: Any, *, channels_first: bool = True) -> Self:
         """Add a batch of images and return self.
 
-        It is read in parts, so a memory-mapped one may be larger than the memory.
+        It is read in parts, so a memory-mapped one of up to three channels may be larger than the
+        memory; of more channels the different pixels of each part are kept until the end.
 
         Args:
             x: Shape (n, c, h, w), or (n, h, w, c); float in [0, 1] or uint8. A value off the 8-bit

@@ -65,7 +65,8 @@ def colour_divergence(  # noqa: PLR0913 - everything after the codewords is a ke
 
     Raises:
         InputError: An argument does not fit.
-        CertificateError: More than three channels.
+        CertificateError: More than three channels, or codewords so close together that rounding
+            could mix up their cells.
 
     >>> red_or_blue = [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.5, 1.0, 0.5]]
     >>> colour_divergence([[0.4, 0.3, 0.5]], red_or_blue, sigma=0.25, eps=0.05).round(3).tolist()
@@ -102,7 +103,7 @@ class ColourImages:
 
         Raises:
             InputError: One does not fit.
-            CertificateError: More than three channels.
+            CertificateError: As there.
         """
         codes, images = colour_codes(codewords), np.asarray(x, dtype=np.float64)
         sigma, n_boxes = check_positive(sigma, "sigma"), check_count(n_boxes, "n_boxes")
