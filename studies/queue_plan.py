@@ -19,6 +19,7 @@ from art_disc.reproduction import (
     FIGURE3,
     FIGURE5,
     FIGURE6,
+    PIXEL_FIGURES,
     PURIFIER_TABLES,
     RANDOMISED_TABLES,
     TABLES,
@@ -28,6 +29,7 @@ from art_disc.reproduction import (
     reproduce_figure3,
     reproduce_figure5,
     reproduce_figure6,
+    reproduce_pixels,
     reproduce_purifiers,
     reproduce_randomised,
 )
@@ -222,6 +224,7 @@ def _whole() -> Iterator[Sheet]:
             for name in CERTIFICATES
         },
         **{name: (FIGURES, 20.0, call) for name, call in figures.items()},
+        **{name: (FIGURES, 1.0, partial(reproduce_pixels, name)) for name in PIXEL_FIGURES},
     }  # fmt: skip
     for name, (rank, minutes, call) in calls.items():
         yield Sheet(name, name, None, (Cell(name, (), rank, minutes, partial(_all, call)),))

@@ -4,11 +4,15 @@ from typing import Any
 
 from art_disc.core.intervals import holm
 from art_disc.core.records import load_record
+from art_disc.core.records.pixels import PixelFigureRecord
 from art_disc.core.records.protocols import ProtocolOutcome, ProtocolRow, ProtocolTableRecord
-from art_disc.core.records.published import Gain, TableRecord, TableRow
-from art_disc.report import as_markdown, eps_figures
+from art_disc.core.records.published import CertificateTableRecord, Gain, TableRecord, TableRow
+from art_disc.report import as_markdown
+from art_disc.report.drawing import Drawing, draw
+from art_disc.report.kinds.pixels import pixel_plots
 from art_disc.report.kinds.protocols import plots_over_eps
 from art_disc.report.kinds.published import eps_words
+from art_disc.reproduction import TABLES as OF_ACCURACIES
 from studies.common import RESULTS
 
 TABLES = RESULTS / "tables"
@@ -141,19 +145,32 @@ def _records() -> dict[str, Any]:
 
 def _shown(name: str, record: Any) -> list[str]:
     pictures = [
-        f"![Accuracy over eps, {dataset}, ours and printed](images/{name}-{dataset}.svg)\n"
-        for dataset in plots_over_eps(record)
+        f"![{plot.alt}](images/{name}-{dataset}.svg)\n" for dataset, plot in _plots(record).items()
     ]
     return [*folded(f"#{as_markdown(record)}", _made(record)), *pictures]
 
 
 def pictures() -> dict[str, bytes]:
-    """Return the drawings of tables over eps, by the names of their files."""
+    """Return the drawings of tables and figures, by the names of their files."""
     return {
-        f"{name}-{dataset}": picture
+        f"{name}-{dataset}": draw(plot.paint, height=plot.height)
         for name, record in _records().items()
-        for dataset, picture in eps_figures(record).items()
+        for dataset, plot in _plots(record).items()
     }
+
+
+def _plots(record: Any) -> dict[str, Drawing]:
+    """Return the drawings of a committed figure, by data set."""
+    if isinstance(record, PixelFigureRecord):
+        return pixel_plots(record)
+    return plots_over_eps(record, _certificates(record))
+
+
+def _certificates(record: Any) -> CertificateTableRecord | None:
+    """Return the committed certificates that a figure shows too, if there are any."""
+    known = OF_ACCURACIES.get(getattr(record, "table", ""))
+    path = TABLES / f"{known.certificates}.json" if known else TABLES
+    return CertificateTableRecord.load(path) if path.is_file() else None
 
 
 def folded(table: str, made: str) -> list[str]:

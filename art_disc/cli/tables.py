@@ -9,6 +9,7 @@ from art_disc.cli.options import given, method_words, say, settings_of
 
 if TYPE_CHECKING:
     from art_disc.core.records import Record
+    from art_disc.core.records.published import CertificateTableRecord
     from art_disc.reproduction import Published, PublishedNetwork, PublishedPurifier
     from art_disc.reproduction.purifier_tables import PurifierTable
 
@@ -28,6 +29,7 @@ def known_tables() -> Known:
         FIGURE3,
         FIGURE5,
         FIGURE6,
+        PIXEL_FIGURES,
         PURIFIER_TABLES,
         RANDOMISED_TABLES,
         TABLES,
@@ -59,6 +61,10 @@ def known_tables() -> Known:
         },
         FIGURE3: (figure3.TITLE, _figure3, (*images, *_CERTIFY, *_BINARISED)),
         FIGURE5: (figure5.TITLE, _figure5, (*_ROWS, *_CERTIFY, *others, "train_steps")),
+        **{
+            n: (f.title, _pixels, (*_ROWS, *_CERTIFY, *others, "n_ex", "train_steps"))
+            for n, f in PIXEL_FIGURES.items()
+        },
         FIGURE6: (figure6.TITLE, _figure6, (*no_rows, *_CERTIFY, "protocol", *_PURIFIERS)),
     }
 
@@ -105,7 +111,21 @@ def _accuracies(options: Namespace) -> Path:
         n_codes=options.codes,
         **_asked(options, checks=True),
     )
-    return _written(record, options)
+    return _written(record, options, certificates=_beside(options))
+
+
+def _beside(options: Namespace) -> "CertificateTableRecord | None":
+    """Return the certificates that a figure shows too, or say how to get them; None: none."""
+    from art_disc.core.records.published import CertificateTableRecord
+    from art_disc.reproduction import TABLES
+
+    name = TABLES[options.table].certificates
+    file = Path(options.out) / f"{name}.json"
+    if name and file.is_file():
+        return CertificateTableRecord.load(file)
+    if name:
+        say(options, f"no certificates in the figure: art-disc reproduce {name} writes {file}")
+    return None
 
 
 def _protocols(options: Namespace) -> Path:
@@ -144,10 +164,16 @@ def _randomised(options: Namespace) -> Path:
     return _written(record, options)
 
 
-def _written(record: "Record", options: Namespace, *rows: str) -> Path:
+def _written(
+    record: "Record",
+    options: Namespace,
+    *rows: str,
+    certificates: "CertificateTableRecord | None" = None,
+) -> Path:
     """Print a table, write its figures and its Markdown; return its JSON.
 
-    `rows` are words of what was kept of it, beside those of data sets, settings and codes.
+    `rows` are words of what was kept of it, beside those of data sets, settings and codes;
+    `certificates` are drawn into its figures.
     """
     from art_disc.core.files import replace_file
     from art_disc.report import as_markdown, as_text, eps_figures
@@ -156,7 +182,7 @@ def _written(record: "Record", options: Namespace, *rows: str) -> Path:
     print(as_text(record))
     out = Path(options.out)
     name = file_name(options.table, options.dataset, (*options.setting, *rows), options.codes)
-    for dataset, picture in eps_figures(record).items():
+    for dataset, picture in eps_figures(record, certificates).items():
         print(f"figure: {replace_file(out / f'{name}-{dataset}.svg', picture)}")
     print(f"table: {replace_file(out / f'{name}.md', as_markdown(record).encode())}")
     return out / f"{name}.json"
@@ -208,3 +234,13 @@ def _figure6(options: Namespace) -> Path:
         words["eps"] = options.eps
     print(as_text(reproduce_figure6(verbose=not options.quiet, **words)))
     return Path(options.out) / f"{FIGURE6}.json"
+
+
+def _pixels(options: Namespace) -> Path:
+    """Count the pixels of the figure; return its JSON."""
+    from art_disc.report import as_text
+    from art_disc.reproduction import reproduce_pixels
+
+    words = given(options, "out", "seed", "data_dir")
+    print(as_text(reproduce_pixels(options.table, **words)))
+    return Path(options.out) / f"{options.table}.json"

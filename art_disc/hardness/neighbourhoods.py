@@ -91,19 +91,23 @@ class NeighbourhoodSizes(Shown):
         weights = None if self.distinct else self.counts
         return cdf_plot({label: self.pixels}, ax, labels=words, weights=weights, log=True)
 
-    def scatter(self, ax: Any = None, *, sample: int = 40_000, seed: int = 0) -> Any:
-        """Draw colours in the cube, coloured by the logarithm of their size, and return the Axes.
+    def scatter(
+        self, ax: Any = None, *, sample: int = 40_000, seed: int = 0, log: bool = True
+    ) -> Any:
+        """Draw colours in the cube, coloured by their size, and return the Axes.
 
         Args:
             ax: Matplotlib 3-D Axes to draw on; None: a new figure.
             sample: Distinct colours to draw, at random without replacement; all if there are fewer.
             seed: Of that draw.
+            log: Colour by the logarithm of the size over that of the largest, or by the size over
+                the largest.
 
         Raises:
             InputError: Not three channels, or a bad sample.
             MissingExtraError: matplotlib is not installed.
 
-        Source: Chen et al. 2019, Figure 6b.
+        Source: Chen et al. 2019, Figure 6; a is linear, b logarithmic.
         """
         from art_disc.report.hardness import colour_scatter
 
@@ -115,7 +119,7 @@ class NeighbourhoodSizes(Shown):
         # the largest last, or the many small ones hide them
         rows = rows[np.argsort(self.pixels[rows], kind="stable")]
         largest = int(self.pixels.max())
-        return colour_scatter(self.values[rows], self.pixels[rows], ax, largest=largest)
+        return colour_scatter(self.values[rows], self.pixels[rows], ax, largest=largest, log=log)
 
 
 def neighbourhood_sizes(data: Any, *, eps: float, distinct: bool = True) -> NeighbourhoodSizes:

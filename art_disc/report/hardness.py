@@ -184,27 +184,34 @@ def _mark_colours(
 
 
 def colour_scatter(
-    colours: NDArray[np.uint8], sizes: NDArray[np.int64], ax: Any = None, *, largest: int
+    colours: NDArray[np.uint8],
+    sizes: NDArray[np.int64],
+    ax: Any = None,
+    *,
+    largest: int,
+    log: bool = True,
 ) -> Any:
-    """Draw colours in the cube, coloured by log size over log of the largest; return the Axes.
+    """Draw colours in the cube, coloured by size over the largest; return the Axes.
 
     Args:
         colours: 0..255, shape (m, 3), drawn in this order.
         sizes: Neighbourhood sizes, >= 1, shape (m,).
         ax: 3-D Axes to draw on; None: new ones.
         largest: Size at the top of the colour scale, >= 1.
+        log: Whether both are their logarithms.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
     axes = ax or new_axes(solid=True)
-    shade = np.log(sizes) / np.log(max(largest, 2))
+    shade = np.log(sizes) / np.log(max(largest, 2)) if log else sizes / largest
+    word = "log " if log else ""
     points = axes.scatter(
         *(colours.T / 255), c=shade, cmap="cividis", vmin=0, vmax=1, s=1.5, linewidths=0
     )
     axes.set(xlim=(0, 1), ylim=(0, 1), zlim=(0, 1), xlabel="red", ylabel="green", zlabel="blue")
     axes.figure.colorbar(
-        points, ax=axes, shrink=0.7, pad=0.12, label=f"log neighbourhood size / log {largest:,}"
+        points, ax=axes, shrink=0.7, pad=0.12, label=f"{word}neighbourhood size / {word}{largest:,}"
     )
     return axes
 

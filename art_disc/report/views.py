@@ -78,6 +78,7 @@ VIEWS: dict[str, str | View] = {
     "gradient agreement": "randomness:AGREEMENT",
     "hardness": "hardness:VIEW",
     "persistent attacker": "randomness:PERSISTENT",
+    "pixel figure": "pixels:VIEW",
     "protocol table": "protocols:TABLES",
     "purifier table": "purifiers:TABLES",
     "scored draws": "randomness:DRAWS",

@@ -6,6 +6,7 @@ from art_disc.reproduction.certificates import CERTIFICATES, reproduce_certifica
 from art_disc.reproduction.figure3 import FIGURE3, reproduce_figure3
 from art_disc.reproduction.figure5 import FIGURE5, reproduce_figure5
 from art_disc.reproduction.figure6 import FIGURE6, reproduce_figure6
+from art_disc.reproduction.pixel_figures import PIXEL_FIGURES, reproduce_pixels
 from art_disc.reproduction.printed import Printed, printed
 from art_disc.reproduction.published import (
     Published,
@@ -33,6 +34,7 @@ __all__ = [
     "FIGURE3",
     "FIGURE5",
     "FIGURE6",
+    "PIXEL_FIGURES",
     "PURIFIER_TABLES",
     "RANDOMISED_TABLES",
     "TABLES",
@@ -55,6 +57,7 @@ __all__ = [
     "reproduce_figure3",
     "reproduce_figure5",
     "reproduce_figure6",
+    "reproduce_pixels",
     "reproduce_purifiers",
     "reproduce_randomised",
     "standings",

@@ -26,6 +26,7 @@ from art_disc.core.records.hardness import (
     NeighbourhoodFacts,
     SeparabilityFacts,
 )
+from art_disc.core.records.pixels import PixelFact, PixelFigureRecord
 from art_disc.core.records.protocols import (
     ActivationRecord,
     ActivationRow,
@@ -234,6 +235,10 @@ RECORDS = (
         ), {"Boundary": "slow"}, HERE,
     ),
     ClassesRecord("f", "title", (ClassesRow("mnist", 2, 0.3, 9, 9, 0.06, 0.5, 0.5, 49.0),), HERE),
+    PixelFigureRecord(
+        "f", "title", "mnist", 9, 0.3, ((0.0,), (1.0,)), ((7, 0, 2),),
+        (PixelFact("black", 7.0, 8.0), PixelFact("white", 0.25, share=True)), HERE,
+    ),
     HardnessRecord(
         {"name": "toy"}, "density", ((0.0,), (255.0,)),
         (

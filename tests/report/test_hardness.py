@@ -106,7 +106,7 @@ def test_many_scalar_codewords_do_not_hide_the_histogram(grey):
     assert len(axes.lines[1].get_xdata()) == 40
 
 
-def test_the_scatter_shows_colours_by_their_logarithm(colour):
+def test_the_scatter_shows_colours_by_their_size_or_its_logarithm(colour):
     found = neighbourhood_sizes(colour, eps=10 / 255)
     axes = found.scatter()
     points = axes.collections[0]
@@ -115,6 +115,8 @@ def test_the_scatter_shows_colours_by_their_logarithm(colour):
     expected = [np.log(sizes[tuple(np.rint(row).astype(int))]) for row in drawn]
     shades = np.array(expected) / np.log(found.pixels.max())
     assert points.get_array().tolist() == pytest.approx(shades.tolist())
+    linear = found.scatter(log=False).collections[0].get_array()
+    assert linear.tolist() == pytest.approx((np.exp(expected) / found.pixels.max()).tolist())
     assert len(drawn) == len(found.values)
     assert axes.get_zlabel() == "blue"
     assert len(found.scatter(sample=7).collections[0]._offsets3d[0]) == 7

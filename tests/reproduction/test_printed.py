@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from art_disc.core.records.base import Environment, Share
-from art_disc.core.records.published import TableRecord, TableRow
+from art_disc.core.records.published import CertificateTableRecord, TableRecord, TableRow
 from art_disc.core.records.purifiers import PurifierCell, PurifierRow, PurifierTableRecord
 from art_disc.report.kinds.published import eps_plots
 from art_disc.reproduction import printed, standings
@@ -15,6 +15,7 @@ from art_disc.reproduction.printed import measures
 from art_disc.reproduction.published import Published, every_row
 from art_disc.reproduction.standing import MEASURED, OUT_OF_REACH, TO_RUN
 from studies.verdicts import certified, judged, of_row
+from tests.core.record_examples import RECORDS
 
 # numbers of each table, and their sum: a digit that is wrong changes it
 PRINTED = {
@@ -215,3 +216,28 @@ def test_printed_points_are_drawn_beside_ours():
     plot.paint(figure)
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels == ["noise:sigma=0.1", "jpeg:ratio=4"]
+
+
+def certificates_of(**changed):
+    (record,) = (r for r in RECORDS if isinstance(r, CertificateTableRecord))
+    return replace(record, rows=(replace(record.rows[0], **changed),))
+
+
+def test_certificates_are_drawn_into_the_figure_beside_the_printed_ones():
+    from matplotlib.figure import Figure
+
+    record = table_of(row_of(eps=0.1), row_of(eps=0.3, printed_robust=75.0))
+    certificates = certificates_of(eps=0.1, certified=80, falsified=10, undecided=10)
+    (plot,) = eps_plots(record, certificates).values()
+    figure = Figure()
+    plot.paint(figure)
+    found = {line.get_label(): line for line in figure.axes[0].lines}
+    assert list(found["certified"].get_xdata()) == [0.1]
+    assert list(found["certified"].get_ydata()) == [80.0]
+    (limit,) = found["certified, lower limit"].get_ydata()
+    assert limit == pytest.approx(100 * certificates.rows[0].limit)
+    assert 68 < limit < 70
+    crosses = [list(line.get_ydata()) for line in found.values() if line.get_marker() == "x"]
+    row = certificates.rows[0]
+    assert [[row.printed_success], [row.printed_limit]] == crosses[-2:]
+    assert "by enumeration" in plot.caption

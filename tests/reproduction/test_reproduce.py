@@ -30,6 +30,7 @@ from art_disc.reproduction.recipes import Stage, experiment
 from art_disc.reproduction.tables import chosen_rows
 from art_disc.surrogates import SoftAssignment
 from art_disc.training import cache
+from tests.core.record_examples import RECORDS
 
 SMALL = {
     "n_ex": 20,
@@ -254,6 +255,29 @@ def test_a_figure_over_eps_takes_the_same_networks(folder, tmp_path, capsys, mon
     with pytest.raises(InputError, match="pgd, sign_adam is left out"):
         reproduce("chen2018-table3", out=tmp_path, attacks=["square"], data_dir=folder, n_ex=5,
                   settings=["nat_pre"], train_steps=60, verbose=False)  # fmt: skip
+
+
+def test_a_figure_of_certificates_has_those_that_lie_beside_it(folder, tmp_path, capsys):
+    words = [
+        "reproduce", "chen2018-figure3", "--setting", "nat_pre", "--n-ex", "10", "--eps", "0.1",
+        "0.3", "--train-steps", "60", "--data-dir", str(folder), "--out", str(tmp_path),
+        "--attacks", "sign_adam,pgd", "--set", "sign_adam.max_iter=2", "--set", "pgd.max_iter=2",
+    ]  # fmt: skip
+    picture = tmp_path / "chen2018-figure3-nat_pre-mnist.svg"
+    assert main(words) == 0
+    assert "art-disc reproduce chen2018-table2 writes" in capsys.readouterr().err
+    alone = picture.read_bytes()
+    (record,) = (r for r in RECORDS if isinstance(r, CertificateTableRecord))
+    record.save(tmp_path / "chen2018-table2.json")
+    assert main(words) == 0
+    assert "no certificates" not in capsys.readouterr().err
+    assert len(picture.read_bytes()) > len(alone)
+    for name, of in (("chen2018-figure3", "chen2018"), ("chen2019-figure4", "chen2019")):
+        assert {row.paper for row in chosen_rows(name)} == {of}
+        assert [row.setting for row in chosen_rows(name)] == ["nat_pre", "adv_pre", "disc_adv_pre"]
+        (number,) = (t.removeprefix(f"{of}-table") for t in [TABLES[name].certificates])
+        budgets = tuple(row.eps for row in published_certificates(of, number) if row.eps)
+        assert TABLES[name].eps == budgets
 
 
 def test_text_and_markdown_say_the_same(table3):

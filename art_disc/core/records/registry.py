@@ -26,6 +26,7 @@ RECORDS: dict[str, str | type[Record]] = {
     "gradient agreement": "randomness:AgreementRecord",
     "hardness": "hardness:HardnessRecord",
     "persistent attacker": "draws:PersistentCurve",
+    "pixel figure": "pixels:PixelFigureRecord",
     "protocol table": "protocols:ProtocolTableRecord",
     "purifier table": "purifiers:PurifierTableRecord",
     "scored draws": "draws:DrawsRecord",

@@ -12,7 +12,7 @@ from art_disc.core.records.protocols import (
     ProtocolRow,
     ProtocolTableRecord,
 )
-from art_disc.core.records.published import TableRecord
+from art_disc.core.records.published import CertificateTableRecord, TableRecord
 from art_disc.report.document import Document, Notes, Section
 from art_disc.report.drawing import COLOURS, MARKERS, Drawing, draw
 from art_disc.report.kinds import published
@@ -133,20 +133,29 @@ def eps_plots(record: ProtocolTableRecord) -> dict[str, Drawing]:
     )
 
 
-def eps_figures(record: Record) -> dict[str, bytes]:
+def eps_figures(
+    record: Record, certificates: CertificateTableRecord | None = None
+) -> dict[str, bytes]:
     """Return the drawings over eps of a published table of any kind, by data set, as SVG.
+
+    Args:
+        record: The table.
+        certificates: What was certified of the same defence, drawn into those of a `TableRecord`.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    return {name: draw(plot.paint) for name, plot in plots_over_eps(record).items()}
+    plots = plots_over_eps(record, certificates)
+    return {name: draw(plot.paint) for name, plot in plots.items()}
 
 
-def plots_over_eps(record: Record) -> dict[str, Drawing]:
+def plots_over_eps(
+    record: Record, certificates: CertificateTableRecord | None = None
+) -> dict[str, Drawing]:
     """Return what `eps_figures` draws, by data set; empty for other kinds and single budgets."""
     if isinstance(record, ProtocolTableRecord):
         return eps_plots(record)
-    return published.eps_plots(record) if isinstance(record, TableRecord) else {}
+    return published.eps_plots(record, certificates) if isinstance(record, TableRecord) else {}
 
 
 def _norms(record: ActivationRecord) -> Table:

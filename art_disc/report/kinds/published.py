@@ -1,6 +1,7 @@
 """Published tables run again: their numbers beside ours."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from itertools import cycle
 from typing import Any
@@ -18,7 +19,7 @@ from art_disc.core.records.published import (
 )
 from art_disc.core.records.purifiers import PurifierRow
 from art_disc.report.document import Document, Notes, Section
-from art_disc.report.drawing import COLOURS, MARKERS, Drawing, error_bars
+from art_disc.report.drawing import COLOURS, GREY, INK, MARKERS, Drawing, error_bars
 from art_disc.report.reading import lower_percent
 from art_disc.report.table import Table
 from art_disc.report.views import View, settings_section
@@ -159,8 +160,13 @@ def _left_out(record: TableRecord) -> list[str]:
     return notes
 
 
-def eps_plots(record: TableRecord) -> dict[str, Drawing]:
-    """Return a figure over eps for each data set whose rows are at several budgets."""
+def eps_plots(
+    record: TableRecord, certificates: CertificateTableRecord | None = None
+) -> dict[str, Drawing]:
+    """Return a figure over eps for each data set whose rows are at several budgets.
+
+    Certificates are drawn into each: they are of a figure of one data set.
+    """
     plots: Plots = {}
     for row in record.rows:
         clean = Share.of_bits(row.correct)
@@ -169,12 +175,40 @@ def eps_plots(record: TableRecord) -> dict[str, Drawing]:
         start = [(0.0, clean, clean, row.printed_clean)]
         line = plots.setdefault(row.dataset, {}).setdefault(label, start)
         line.append((row.eps, row.worst, row.papers_attack, row.printed_robust))
-    return drawings(
+    found = drawings(
         plots,
         "Full lines are the per-example worst of all attacks with 95 % Wilson intervals, dashed "
         "ones the papers' attack alone; eps 0 is the clean accuracy of the attacked examples. "
         "Crosses are printed.",
     )
+    if certificates is None:
+        return found
+    return {name: _with_certificates(plot, certificates) for name, plot in found.items()}
+
+
+def _with_certificates(plot: Drawing, record: CertificateTableRecord) -> Drawing:
+    def paint(figure: Any) -> None:
+        plot.paint(figure)
+        _paint_certificates(figure.axes[0], record.rows)
+
+    caption = (
+        f"{plot.caption} Dotted: what is certified of {record.table}'s images by "
+        f"{record.rows[0].method}, and its 99 % lower limit; their crosses are printed."
+    )
+    return replace(plot, paint=paint, caption=caption)
+
+
+def _paint_certificates(axes: Any, rows: Iterable[CertificateTableRow]) -> None:
+    lines = {
+        "certified": [(r.eps, 100 * r.certified / r.total, r.printed_success) for r in rows],
+        "certified, lower limit": [(r.eps, 100 * r.limit, r.printed_limit) for r in rows],
+    }
+    for (label, points), colour, marker in zip(lines.items(), (INK, GREY), "Pv", strict=True):
+        at, ours, theirs = zip(*points, strict=True)
+        look = {"color": colour, "markersize": 4}
+        axes.plot(at, ours, marker=marker, linestyle=":", linewidth=1.2, label=label, **look)
+        axes.plot(at, theirs, marker="x", linestyle="", color=colour)
+    axes.legend(fontsize=8, ncols=2)
 
 
 def drawings(plots: Plots, caption: str) -> dict[str, Drawing]:

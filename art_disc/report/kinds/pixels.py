@@ -1,0 +1,49 @@
+"""Published figures of the pixels of a data set: their numbers beside ours, and a histogram."""
+
+from typing import Any
+
+import numpy as np
+
+from art_disc.core.records.pixels import PixelFact, PixelFigureRecord
+from art_disc.report.document import Notes
+from art_disc.report.drawing import Drawing
+from art_disc.report.hardness import level_histogram
+from art_disc.report.kinds.published import eps_words
+from art_disc.report.table import Table
+from art_disc.report.views import measured
+
+
+def _table(record: PixelFigureRecord) -> Table:
+    rows = (
+        (fact.words, _number(fact.printed, fact), _number(fact.ours, fact)) for fact in record.rows
+    )
+    caption = f"{record.title}, eps {eps_words(record.eps, record.dataset)}"
+    return Table.of("Theirs and ours", caption, ("of the pixels", "printed", "ours"), rows)
+
+
+def _number(value: float | None, fact: PixelFact) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2%}" if fact.share else f"{value:,.0f}"
+
+
+def _paint(record: PixelFigureRecord, axes: Any) -> None:
+    level_histogram(np.array(record.levels), np.array(record.codewords), axes, eps=record.eps)
+
+
+def pixel_plots(record: PixelFigureRecord) -> dict[str, Drawing]:
+    """Return the histogram of the levels, by data set."""
+    return {
+        record.dataset: Drawing(
+            lambda figure: _paint(record, figure.add_subplot()),
+            f"Histogram of the pixel levels of {record.dataset}, with the codewords.",
+            "Pixels of the training images at each level, on a logarithmic axis.",
+        )
+    }
+
+
+def _notes(record: PixelFigureRecord) -> tuple[Notes]:
+    return (Notes((f"pixels of {record.train_images} training images of {record.dataset}",)),)
+
+
+VIEW = measured("Published figure", _table, _paint, _notes)
