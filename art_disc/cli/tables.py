@@ -17,36 +17,32 @@ _CERTIFY = ("method", "max_free", "nodes", "seconds", "megabytes", "jobs", "samp
 _ROWS = ("dataset", "setting", "codes", "eps", "attacks", "set", "checks")
 _BINARISED = ("protocol", "network")
 _PURIFIERS = ("preset",)
+_OTHERS = (*_BINARISED, *_PURIFIERS)
 # title, what runs it, and the options that say nothing about it
 Known = dict[str, tuple[str, Callable[[Namespace], Path], tuple[str, ...]]]
 
 
 def known_tables() -> Known:
     """Return everything that can be run."""
+    return {**_tables(), **_figures()}
+
+
+def _tables() -> Known:
+    """Return what is one record of many rows, figures over eps among them."""
     from art_disc.reproduction import (
         BINARISED_TABLES,
         CERTIFICATES,
-        FIGURE3,
-        FIGURE5,
-        FIGURE6,
-        PIXEL_FIGURES,
         PURIFIER_TABLES,
         RANDOMISED_TABLES,
         TABLES,
-        figure3,
-        figure5,
-        figure6,
     )
 
-    others = (*_BINARISED, *_PURIFIERS)
-    no_rows = tuple(dest for dest in _ROWS if dest != "eps")
-    images = tuple(dest for dest in _ROWS if dest not in ("setting", "set"))
     return {
         **{
-            n: (_marked(t.title, t.rows()), _accuracies, (*_CERTIFY, *others))
+            n: (_marked(t.title, t.rows()), _accuracies, (*_CERTIFY, *_OTHERS))
             for n, t in TABLES.items()
         },
-        **{n: (t, _certificates, (*_ROWS, *others)) for n, t in CERTIFICATES.items()},
+        **{n: (t, _certificates, (*_ROWS, *_OTHERS)) for n, t in CERTIFICATES.items()},
         **{
             n: (_marked(t.title, t.rows()), _protocols, ("codes", "checks", *_CERTIFY, *_PURIFIERS))
             for n, t in BINARISED_TABLES.items()
@@ -56,16 +52,32 @@ def known_tables() -> Known:
             for n, t in PURIFIER_TABLES.items()
         },
         **{
-            n: (t.title, _randomised, ("codes", "attacks", "checks", *_CERTIFY, *others))
+            n: (t.title, _randomised, ("codes", "attacks", "checks", *_CERTIFY, *_OTHERS))
             for n, t in RANDOMISED_TABLES.items()
         },
+    }
+
+
+def _figures() -> Known:
+    """Return the figures that are records of their own."""
+    from art_disc.reproduction import (
+        FIGURE3,
+        FIGURE5,
+        FIGURE6,
+        PIXEL_FIGURES,
+        figure3,
+        figure5,
+        figure6,
+    )
+
+    no_rows = tuple(dest for dest in _ROWS if dest != "eps")
+    images = tuple(dest for dest in _ROWS if dest not in ("setting", "set"))
+    no_training = (*_ROWS, *_CERTIFY, *_OTHERS, "train_steps")
+    return {
         FIGURE3: (figure3.TITLE, _figure3, (*images, *_CERTIFY, *_BINARISED)),
-        FIGURE5: (figure5.TITLE, _figure5, (*_ROWS, *_CERTIFY, *others, "train_steps")),
-        **{
-            n: (f.title, _pixels, (*_ROWS, *_CERTIFY, *others, "n_ex", "train_steps"))
-            for n, f in PIXEL_FIGURES.items()
-        },
+        FIGURE5: (figure5.TITLE, _figure5, no_training),
         FIGURE6: (figure6.TITLE, _figure6, (*no_rows, *_CERTIFY, "protocol", *_PURIFIERS)),
+        **{n: (f.title, _pixels, (*no_training, "n_ex")) for n, f in PIXEL_FIGURES.items()},
     }
 
 
