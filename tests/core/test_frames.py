@@ -20,7 +20,8 @@ ROWS = {
     "certificate curve": "certificates", "certificate table": "rows", "certified curve": "points",
     "divergence certificate": "verdicts", "equivalence classes": "rows",
     "eot convergence": "points", "evaluation": "outcomes", "gradient agreement": "draws",
-    "hardness": "budgets", "persistent attacker": "submissions", "protocol table": "rows",
+    "hardness": "budgets", "persistent attacker": "submissions", "pixel figure": "rows",
+    "protocol table": "rows",
     "purifier table": "rows", "scored draws": "right", "supplied images": "sets",
     "sweep": "cells", "table": "rows", "transfer": "rows", "zoo": "cells",
 }  # fmt: skip
