@@ -73,6 +73,12 @@ def _checks(parser: ArgumentParser) -> None:
         help="how thoroughly the evaluation itself is checked; default quick",
     )
     parser.add_argument(
+        "--sequential",
+        action="store_true",
+        help="give each attack only what none before it broke, for the per-example worst alone; "
+        "with --checks none",
+    )
+    parser.add_argument(
         "--reference",
         default="auto",
         metavar="auto|none|FILE",
@@ -91,13 +97,15 @@ def _checks(parser: ArgumentParser) -> None:
     share(parser, "--max-free", *SPEND)
 
 
-def _certificate(options: Namespace) -> dict[str, Any]:
-    """Return what is to be certified; refuse what is of no method that is asked for."""
+def _judged(options: Namespace) -> dict[str, Any]:
+    """Return what is checked and certified; refuse what is of no method that is asked for."""
     for owner, dests in ONLY.items():
         others = tuple(dest for dest in dests if dest not in ONLY.get(options.certify, ()))
         refuse(options, others, f"is of --certify {owner}")
     words = given(options, *ONLY["enumeration"])
-    return {"certify": options.certify, "spend": spend_of(options), **words}
+    checks = None if options.checks == "none" else options.checks
+    how = {"sequential": options.sequential, "checks": checks}
+    return {**how, "certify": options.certify, "spend": spend_of(options), **words}
 
 
 def run(options: Namespace) -> int:
@@ -107,7 +115,7 @@ def run(options: Namespace) -> int:
     from art_disc.report import check_extra
 
     check_extra()
-    certificate = _certificate(options)
+    judged = _judged(options)
     data, settings = setup.load_data(options), setup.attack_settings(options)
     eps = setup.budgets(options, data)
     classifier, line = setup.make_classifier(options, data)
@@ -122,10 +130,9 @@ def run(options: Namespace) -> int:
             targeted=options.targeted,
             surrogates=options.surrogates,
             settings=settings,
-            checks=None if options.checks == "none" else options.checks,
             reference=setup.make_reference(options, data, classifier),
             draws=options.draws,
-            **certificate,
+            **judged,
             batch_size=options.batch_size,
             seed=options.seed,
             out=out,

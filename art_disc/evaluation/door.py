@@ -25,8 +25,16 @@ from art_disc.estimators.contract import (
 )
 
 
-def check_choices(*, out: str | Path | None, resume: bool, export: str | None) -> None:
-    """Refuse ways of keeping a run that are none."""
+def check_choices(
+    *, out: str | Path | None, resume: bool, export: str | None, sequential: bool, checks: Any
+) -> None:
+    """Refuse ways of keeping a run that are none, and checks of attacks on what others left."""
+    if sequential and checks is not None:
+        msg = (
+            "sequential gives most attacks a part of the examples, of which checks, which compare "
+            f"attacks, can tell nothing; got checks={checks!r}: give checks=None, or no sequential"
+        )
+        raise InputError(msg)
     if export not in (None, "npz", "png"):
         msg = f"export must be 'npz', 'png' or None, got {export!r}"
         raise InputError(msg)

@@ -18,6 +18,7 @@ from art_disc.estimators.contract import WhiteBoxClassifier
 from art_disc.evaluation.gallery import Gallery
 from art_disc.evaluation.planned import PlannedTrial, seed_names
 from art_disc.evaluation.result import Evaluation, EvaluationInterrupted
+from art_disc.evaluation.standing import NONE_STAND, standing
 from art_disc.evaluation.store import FinishedTrials, set_path, write_pictures
 from art_disc.trials import Score, Scorer, Trial, TrialResult, run_trial
 from art_disc.trials.grid import round_to_grid
@@ -36,6 +37,7 @@ class Runner:
         out: Folder to keep the state in.
         export: `npz`, or `png` for pictures too: every adversarial set is written.
         callback: Called with the record whenever it is kept.
+        sequential: Attack only examples that stand; see `evaluate`.
         scorers: What examines each model on the images and on what attacks make of them.
     """
 
@@ -51,6 +53,7 @@ class Runner:
     out: Path | None = None
     export: str | None = None
     callback: Callable[[EvaluationRecord], object] | None = None
+    sequential: bool = False
     outcomes: list[AttackOutcome] = field(default_factory=list)
     scorers: dict[str, Scorer] = field(default_factory=dict)
     finished: FinishedTrials = field(default_factory=FinishedTrials)
@@ -82,17 +85,36 @@ class Runner:
             try:
                 for trial in trials:
                     bar.set_description(f"{trial.attack} eps {trial.eps:.3g}")
-                    known = [] if self._lacks_set(trial) else self.finished.take(trial, len(self.x))
-                    self.outcomes += known or self._outcomes(trial, bar)
-                    if not known:
-                        self.keep()
-                        continue
-                    bar.update(round(trial.cost * self._count(trial)))
-                    if self._may_show(trial):
-                        self.gallery.remember(trial, known)
+                    self._next(trial, bar)
             except KeyboardInterrupt:
                 raise EvaluationInterrupted(self.keep()) from None
         self.outcomes += self.finished.left_over(self.outcomes)
+
+    def _next(self, trial: PlannedTrial, bar: Any) -> None:
+        """Run a trial, or take what an earlier run had found."""
+        at = self._attacked(trial)
+        known = []
+        if len(at) and not self._lacks_set(trial):
+            known = self.finished.take(trial, self._named(at))
+        self.outcomes += known or self._outcomes(trial, at, bar)
+        spared = self._count(trial) - (0 if known else len(at))
+        bar.update(round(trial.cost * spared))
+        if not known:
+            self.keep()
+        elif self._may_show(trial, at):
+            self.gallery.remember(trial, known)
+
+    def _attacked(self, trial: PlannedTrial) -> IntArray:
+        """Return the positions of the examples that a trial is to attack."""
+        at = np.arange(self._count(trial))
+        if not self.sequential:
+            return at
+        clean = {model: score.correct for model, score in self.clean.items()}
+        return at[standing(self.outcomes, trial, clean)]
+
+    def _named(self, at: IntArray) -> tuple[int, ...]:
+        """Return positions as records have them: none for all."""
+        return tuple(at.tolist()) if len(at) < len(self.x) else ()
 
     def _lacks_set(self, trial: PlannedTrial) -> bool:
         """Whether images are asked for that a finished trial has not left in the folder."""
@@ -118,11 +140,11 @@ class Runner:
     def _count(self, trial: PlannedTrial) -> int:
         return min(trial.first or len(self.x), len(self.x))
 
-    def _outcomes(self, trial: PlannedTrial, bar: Any) -> list[AttackOutcome]:
-        if trial.refusal:
-            return self._not_run(trial, "skipped", trial.refusal)
+    def _outcomes(self, trial: PlannedTrial, at: IntArray, bar: Any) -> list[AttackOutcome]:
+        if trial.refusal or not len(at):
+            return self._not_run(trial, "skipped", trial.refusal or NONE_STAND)
         try:
-            result = self._attack(trial, bar)
+            result = self._attack(trial, at, bar)
         # a package that ART needs for this attack alone
         except ImportError as error:
             reason = f"needs a package that is not installed: {error.name or error}"
@@ -131,19 +153,19 @@ class Runner:
             return self._not_run(trial, "failed", f"{type(error).__name__}: {error}")
         if trial.own is not None and not result.gradients:
             trial = replace(trial, knowledge="none", models=("defended",))
-        return self._scored(trial, result)
+        return self._scored(trial, at, result)
 
     def _not_run(self, trial: PlannedTrial, status: str, reason: str) -> list[AttackOutcome]:
         return [self._outcome(trial, m, status=status, reason=reason) for m in trial.models]
 
-    def _attack(self, trial: PlannedTrial, bar: Any) -> TrialResult:
-        count, budget = self._count(trial), self._budget(trial)
+    def _attack(self, trial: PlannedTrial, at: IntArray, bar: Any) -> TrialResult:
+        budget = self._budget(trial)
         return run_trial(
             Trial(
                 make=trial.maker(budget, self.batch_size),
                 source=trial.source,
-                x=self.x[:count],
-                y=self.y[:count],
+                x=self.x[at],
+                y=self.y[at],
                 budget=budget,
                 seeds=partial(derive_seed, self.seed, *seed_names(trial)),
                 batch_size=self.batch_size,
@@ -158,18 +180,21 @@ class Runner:
     def _budget(self, trial: PlannedTrial) -> Budget:
         return Budget(trial.eps, trial.norm, self.upper)
 
-    def _scored(self, trial: PlannedTrial, result: TrialResult) -> list[AttackOutcome]:
-        adversarial, n = result.images, len(result.images)
-        sizes = perturbation_norm(adversarial, self.x[:n], trial.norm)
-        rounded, inside = round_to_grid(adversarial, self.x[:n], self._budget(trial))
+    def _scored(
+        self, trial: PlannedTrial, at: IntArray, result: TrialResult
+    ) -> list[AttackOutcome]:
+        adversarial, x = result.images, self.x[at]
+        sizes = perturbation_norm(adversarial, x, trial.norm)
+        rounded, inside = round_to_grid(adversarial, x, self._budget(trial))
         done = []
         for model in trial.models:
             scorer = self.scorers[model]
-            clean = scorer.clean.correct[:n]
-            found, on_grid = scorer.score(adversarial), scorer.score(rounded)
+            clean = scorer.clean.correct[at]
+            found, on_grid = scorer.score(adversarial, at), scorer.score(rounded, at)
             outcome = self._outcome(
                 trial,
                 model,
+                positions=self._named(at),
                 correct=tuple((clean & found.correct).tolist()),
                 # what is wrong already needs no change
                 perturbation=tuple(np.round(np.where(clean, sizes, 0), 9).tolist()),
@@ -179,34 +204,34 @@ class Runner:
                 gradients=result.gradients,
                 queries=result.queries,
                 seconds=result.seconds,
-                **result.steps.fields(n),
+                **result.steps.fields(len(at)),
             )
-            if model == "defended" and self._may_show(trial):
+            if model == "defended" and self._may_show(trial, at):
                 self.gallery.offer(trial, adversarial, outcome.share.count, self.out)
             done.append(outcome)
-        self._export(trial, adversarial, rounded)
+        self._export(trial, at, adversarial, rounded)
         return done
 
     def _export(
-        self, trial: PlannedTrial, adversarial: Float32Array, rounded: Float32Array
+        self, trial: PlannedTrial, at: IntArray, adversarial: Float32Array, rounded: Float32Array
     ) -> None:
         """Write the images, if asked for: exact in the input range, and on the 8-bit grid."""
         if self.out is None or self.export is None:
             return
-        n, eight = len(adversarial), np.rint(rounded * (255 / self.upper)).astype(np.uint8)
-        arrays = {"x_adv": adversarial, "x_adv_8bit": eight, "x": self.x[:n], "y": self.y[:n]}
-        arrays["example_ids"] = self.ids[:n]
+        eight = np.rint(rounded * (255 / self.upper)).astype(np.uint8)
+        arrays = {"x_adv": adversarial, "x_adv_8bit": eight, "x": self.x[at], "y": self.y[at]}
+        arrays["example_ids"] = self.ids[at]
         path = write_npz(set_path(self.out, trial, self.seed), arrays)
         if self.export == "png":
             last = np.moveaxis(eight, 1, -1) if self.classifier.channels_first else eight
-            write_pictures(path.with_suffix(""), last, self.ids[:n])
+            write_pictures(path.with_suffix(""), last, self.ids[at])
 
-    def _may_show(self, trial: PlannedTrial) -> bool:
-        """Whether it is a picture of the evaluation: no budget or part of a check alone."""
-        return trial.eps <= max(self.facts.get("eps", (trial.eps,))) and not trial.first
+    def _may_show(self, trial: PlannedTrial, at: IntArray) -> bool:
+        """Whether it is a picture of the evaluation: no budget of a check alone, nor a part."""
+        within = trial.eps <= max(self.facts.get("eps", (trial.eps,)))
+        return within and len(at) == len(self.x)
 
     def _outcome(self, trial: PlannedTrial, model: str, **rest: Any) -> AttackOutcome:
-        count = self._count(trial)
         return AttackOutcome(
             attack=trial.attack,
             scored_on=model,
@@ -217,7 +242,6 @@ class Runner:
             targeted=trial.targeted,
             settings=trial.settings,
             seed=self.seed,
-            positions=tuple(range(count)) if count < len(self.x) else (),
             asked_by=trial.asked_by,
             tolerance=self._budget(trial).tolerance,
             **rest,

@@ -127,17 +127,16 @@ class FinishedTrials:
         there = {_row(o) for o in outcomes}
         return [o for known in self._by_key.values() for o in known if _row(o) not in there]
 
-    def take(self, trial: PlannedTrial, n: int) -> list[AttackOutcome]:
-        """Return the outcomes of a trial on `n` examples, or nothing if it has to run."""
+    def take(self, trial: PlannedTrial, positions: tuple[int, ...]) -> list[AttackOutcome]:
+        """Return the outcomes of a trial on these examples, or nothing if it has to run."""
         # an attack object of the user's own may differ in what its parameters do not tell
         if trial.own is not None:
             return []
-        first = trial.first if trial.first < n else 0
         found = [
             outcome
             for model in trial.models
             for outcome in self._by_key.get((identity_of(trial), model), [])
-            if len(outcome.positions) == first
+            if outcome.positions == positions
         ]
         if len(found) != len(trial.models):
             return []

@@ -32,6 +32,11 @@ _CAPTION = (
     "and failed runs last. \u201cOnly this attack\u201d counts the examples that no other "
     "attack broke at the same budget. Costs are per image attacked."
 )
+_SEQUENTIAL = (
+    " Sequential: the first attack of each kind of knowledge at each eps had all examples, every "
+    "other one only those that no attack before it had broken (part), so that its share compares "
+    "with no other's."
+)
 _DRAWN = (
     " Fresh draws of a randomised defence: mean is the share of right answers over all draws; "
     "vote, any and all are the shares of examples that more than half of the draws, at least one, "
@@ -48,7 +53,7 @@ def attack_table(record: EvaluationRecord) -> Table:
         runs = list(group)
         rows = (run_row(run, *(show(run) for show in columns.values())) for run in runs)
         bodies.append(body(rows, _title(record, runs[0])))
-    caption = _CAPTION + _DRAWN * ("Fresh draws" in columns)
+    caption = _CAPTION + _SEQUENTIAL * record.sequential + _DRAWN * ("Fresh draws" in columns)
     return Table.of("All attacks", caption, (*columns, "Status"), bodies)
 
 
@@ -57,7 +62,8 @@ def _columns(record: EvaluationRecord) -> dict[str, Callable[[AttackOutcome], Co
     breakers = {eps: record.breakers(eps) for eps in {run.eps for run in record.outcomes}}
 
     def alone(run: AttackOutcome) -> Cell:
-        judged = run.status == "done" and run.scored_on == "defended"
+        whole = run.status == "done" and not record.sequential
+        judged = whole and run.scored_on == "defended"
         return number_cell(breakers[run.eps].get(run.attack, 0) if judged else None)
 
     def cost(name: str) -> Callable[[AttackOutcome], Cell]:

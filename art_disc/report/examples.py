@@ -85,7 +85,11 @@ def _breakers(record: EvaluationRecord, eps: float) -> Body:
     broken = sum(bool(names) for names in hits)
     wrong = f"{len(hits) - sum(record.defended_correct)} wrong without any change"
     return body(
-        ((name, counts[name], alone.get(name, 0)) for name in ordered),
+        # what a later attack would have broken too is not known of a sequential evaluation
+        (
+            (name, counts[name], Cell() if record.sequential else alone.get(name, 0))
+            for name in ordered
+        ),
         f"eps {budget(record, eps)}: {broken} of {len(hits)} broken, {wrong}",
     )
 

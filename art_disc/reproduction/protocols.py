@@ -125,6 +125,7 @@ class Attack:
                 evaluate(
                     classifier, begun, attacks=names, settings=self._settings(names),
                     surrogates=self._surrogates(classifier), checks=self.checks,
+                    sequential=self.checks is None,
                     out=out / protocol, **shared,
                 ).record
             )  # fmt: skip

@@ -223,6 +223,7 @@ def _attacked(
         attacks=attacks,
         settings={k: v for k, v in settings.items() if k.split(".")[0] in attacks},
         checks=None,
+        sequential=True,
         n_ex=request.n_ex,
         seed=request.seed,
         out=place.folder,

@@ -107,9 +107,9 @@ def papers_outcome(record: EvaluationRecord, eps: float, *, defended: bool) -> A
     """
     for outcome in record.select(scored_on="defended", eps=eps):
         soft = outcome.surrogate is not None and outcome.surrogate.startswith("soft")
-        if defended and outcome.attack == "sign_adam" and soft:
+        if defended and outcome.attack == "sign_adam" and soft and not outcome.positions:
             return outcome
-        if not defended and outcome.attack == "pgd":
+        if not defended and outcome.attack == "pgd" and not outcome.positions:
             return outcome
     msg = f"the papers' attack did not finish at eps {eps:g}; run the row again"
     raise InputError(msg)
@@ -125,7 +125,12 @@ def _defence_words(row: Published, defence: CodebookPreprocessor | None) -> str:
 
 def worst_of(outcomes: Iterable[AttackOutcome]) -> str:
     """Return attacks, their settings and what their gradients go through, in words."""
-    return "; ".join(dict.fromkeys(_words(o, o.surrogate or _from(o.knowledge)) for o in outcomes))
+    done = list(outcomes)
+    words = dict.fromkeys(_words(o, o.surrogate or _from(o.knowledge)) for o in done)
+    return "; ".join([*words, *([_IN_SEQUENCE] if any(o.positions for o in done) else [])])
+
+
+_IN_SEQUENCE = "in sequence: all but the first of a kind on what stood before them"
 
 
 def _from(knowledge: str) -> str:
@@ -231,7 +236,10 @@ def _surrogates(setting: Trained, how: Experiment) -> tuple[SurrogateLike, ...]:
 def _attacked(
     setting: Trained, row: Published, stage: Stage, request: RowRequest
 ) -> EvaluationRecord:
-    own = replace(request, attacks=fitting(request.attacks, setting.classifier))
+    # the papers' attack goes first: of a sequential evaluation, it has all examples
+    papers = "sign_adam" if setting.classifier.defences else "pgd"
+    names = sorted(fitting(request.attacks, setting.classifier), key=lambda name: name != papers)
+    own = replace(request, attacks=names)
     return evaluate(
         setting.classifier,
         stage.data,
@@ -240,6 +248,7 @@ def _attacked(
         surrogates=_surrogates(setting, stage.experiment),
         settings=_settings(row, stage.experiment, own),
         checks=request.checks,
+        sequential=request.checks is None,
         n_ex=request.n_ex,
         seed=request.seed,
         out=request.out,

@@ -57,23 +57,24 @@ class Scorer(Shown):
         self._draws, self._seed = draws, seed
         self.clean = self.score(x)
 
-    def score(self, images: Float32Array) -> Score:
-        """Score what was made of the first images by fresh predictions.
+    def score(self, images: Float32Array, at: IntArray | None = None) -> Score:
+        """Score by fresh predictions what was made of the images at positions; None: of the first.
 
         A random model by draws that no attack saw, those that the images would meet among all; one
         that votes over more than were asked for, by as many as it votes over.
         """
-        n, classifier = len(images), self._classifier
+        at, classifier = np.arange(len(images)) if at is None else at, self._classifier
         # an ART classifier that is none of ours may be a source of transfers
         if not getattr(classifier, "is_random", False):
-            return Score(predict_labels(classifier, images) == self._y[:n])
+            return Score(predict_labels(classifier, images) == self._y[at])
         draws = max(self._draws, classifier.vote_samples)
-        whole = np.concatenate([images, self._x[n:]])
-        each = classifier.predict_draws(whole, draws, seed=self._seed)
+        whole = self._x.copy()
+        whole[at] = images
+        each = classifier.predict_draws(whole, draws, seed=self._seed)[:, at]
         # one prediction as the classifier makes it
         made = classifier.voting.count(torch.from_numpy(each[: classifier.vote_samples]))
-        correct = np.asarray(made.argmax(dim=1).numpy() == self._y)
-        return Score(correct[:n], draws, right_draws(each, self._y)[:n])
+        correct = np.asarray(made.argmax(dim=1).numpy() == self._y[at])
+        return Score(correct, draws, right_draws(each, self._y[at]))
 
 
 def right_draws(each: Float32Array, y: IntArray) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from art_disc.core.errors import ArtDiscError
 from art_disc.core.showing import Shown
 from art_disc.estimators.applied import applied
 from art_disc.trials.follower import Follower, Steps
+from art_disc.trials.frozen import frozen_parameters
 from art_disc.trials.ledger import Ledger
 from art_disc.trials.score import pick_targets, predict_labels
 from art_disc.trials.streams import global_streams, own_streams
@@ -117,7 +118,11 @@ def run_trial(trial: Trial) -> TrialResult:
     size = trial.batch_size or len(trial.x)
     parts, steps, ledger, name = [], Steps(), Ledger(), ""
     begun = time.perf_counter()
-    with ledger.watching(trial.network), time_limit(trial.seconds):
+    with (
+        ledger.watching(trial.network),
+        frozen_parameters(trial.module),
+        time_limit(trial.seconds),
+    ):
         for start in range(0, len(trial.x), size):
             x, y = trial.x[start : start + size], trial.y[start : start + size]
             follower = Follower(x, y, trial.budget)

@@ -26,11 +26,8 @@ PLANNED = PlannedTrial(
 
 def test_what_is_finished_is_taken_and_says_who_asks_now():
     finished = FinishedTrials((outcome("fgsm"), DONE))
-    assert finished.take(PLANNED, N) == [DONE]
-    assert finished.take(replace(PLANNED, asked_by="C9"), N) == [replace(DONE, asked_by="C9")]
-    # the first so many are all there are
-    for first in (N, N + 1):
-        assert finished.take(replace(PLANNED, first=first), N) == [DONE]
+    assert finished.take(PLANNED, ()) == [DONE]
+    assert finished.take(replace(PLANNED, asked_by="C9"), ()) == [replace(DONE, asked_by="C9")]
 
 
 @pytest.mark.parametrize(
@@ -45,22 +42,21 @@ def test_what_is_finished_is_taken_and_says_who_asks_now():
         {"settings": {**DONE.settings, "max_iter": 41}},
         {"models": ("base",)},
         {"models": ("defended", "base")},
-        {"first": 10},
         # an object may differ in what its parameters do not tell
         {"own": object()},
     ],
 )
 def test_other_work_runs(change):
-    assert FinishedTrials((DONE,)).take(replace(PLANNED, **change), N) == []
+    assert FinishedTrials((DONE,)).take(replace(PLANNED, **change), ()) == []
 
 
 def test_a_part_is_no_whole_and_what_failed_is_not_finished():
     part = outcome("pgd", (1, 2), n=10, positions=tuple(range(10)))
-    assert FinishedTrials((part,)).take(replace(PLANNED, first=10), N) == [part]
-    for first in (0, 9, 11):
-        assert FinishedTrials((part,)).take(replace(PLANNED, first=first), N) == []
+    assert FinishedTrials((part,)).take(PLANNED, tuple(range(10))) == [part]
+    for others in ((), tuple(range(9)), tuple(range(11)), tuple(range(1, 11))):
+        assert FinishedTrials((part,)).take(PLANNED, others) == []
     failed = replace(DONE, status="failed", reason="why", correct=(), perturbation=())
-    assert FinishedTrials((failed,)).take(PLANNED, N) == []
+    assert FinishedTrials((failed,)).take(PLANNED, ()) == []
 
 
 def facts_of(record):

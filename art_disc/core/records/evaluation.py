@@ -94,6 +94,11 @@ class EvaluationRecord(Record, kind="evaluation"):
             found += [(int(i), certificate.eps) for i in np.flatnonzero(sure & hit)]
         return tuple(found)
 
+    @property
+    def sequential(self) -> bool:
+        """Whether attacks had only the examples that stood before them; see `evaluate`."""
+        return bool(self.settings.get("sequential", False))
+
     def clean(self, model: str = "defended") -> Share:
         """Clean accuracy of `base`, `defended` or `reference`."""
         return Share.of(self._correct(model))
