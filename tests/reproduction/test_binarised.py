@@ -200,8 +200,14 @@ def test_the_worst_case_is_of_all_attacks_and_goes_through_signs(table5):
         assert raw.gradients > row.under("paper").gradients > 0
         assert raw.worst_of.startswith("fgsm")
         assert "pgd (max_iter 3" in raw.worst_of
-        assert ("ste_identity" in raw.worst_of) == (row.precision == "bnn")
-        assert ("code_space" in raw.worst_of) == (row.bits == 2)
+    # the attacks after the first have what stands
+    stand = [row for row in record.rows if row.under("raw").worst.count]
+    assert {(row.precision, row.bits) for row in stand} >= {("bnn", 2), ("real", 2)}
+    for row in stand:
+        words = row.under("raw").worst_of
+        assert ("ste_identity" in words) == (row.precision == "bnn")
+        assert ("code_space" in words) == (row.bits == 2)
+        assert "in sequence" in words
     assert any(row.under("raw").alive != row.under("raw").fgsm for row in record.rows)
 
 

@@ -248,6 +248,7 @@ def test_end_to_end_the_filter_is_known(place, tmp_path, capsys):
     record = load_record(tmp_path / "kyatham2020-table7-mnist-C.json")
     assert record.complete
     assert [row.eps for row in record.rows] == [0.1, 0.3]
+    tried = set()
     for row in record.rows:
         step, worst, vote, draw, fixed = (
             row.cell(*column)
@@ -266,8 +267,9 @@ def test_end_to_end_the_filter_is_known(place, tmp_path, capsys):
         assert "LatentCodeAttack" in codes.attacks
         assert draw.left.count <= vote.left.count
         assert fixed.left.count < 0.9 * 24
-        for surrogate in ("softcode(c=1)", "tent", "latent", "identity", "transfer from the base"):
-            assert surrogate in worst.attacks
+        tried.update(worst.attacks.split("; "))
+    for surrogate in ("softcode(c=1)", "tent", "latent", "identity", "transfer from the base"):
+        assert any(words.endswith(surrogate) for words in tried)
     small, large = (row.cell("lqvae", "end to end, worst").left.count for row in record.rows)
     assert large < small
     # most images that were right are not under an attack that knows the filter

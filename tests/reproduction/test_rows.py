@@ -151,7 +151,11 @@ def test_a_row_is_run_with_the_papers_settings_and_goes_on(monkeypatch, tmp_path
     ]  # fmt: skip
     classifier.defences = []
     rows._attacked(setting, ROW, stage, own)
-    assert asked["attacks"] == usual
+    # the paper's attack is the first, which has all examples
+    assert asked["attacks"] == ["pgd", "sign_adam", *usual[2:]]
+    assert asked["sequential"]
+    rows._attacked(setting, ROW, stage, dataclasses.replace(own, checks="quick"))
+    assert not asked["sequential"]
 
 
 def test_rows_that_differ_in_anything_have_folders_of_their_own(tmp_path):
