@@ -99,7 +99,13 @@ def test_the_report_says_what_parts_are(both, tmp_path, digits, defended):
         {"knowledge": "base"},
         {"scored_on": "base"},
         {"norm": "2"},
-        {"status": "failed", "reason": "why", "correct": (), "perturbation": ()},
+        {
+            "status": "failed",
+            "reason": "why",
+            "correct": (),
+            "perturbation": (),
+            "grid_correct": (),
+        },  # fmt: skip
         # broken, but not once rounded to the grid
         {"grid_correct": (True,) * N},
         # farther than the budget
