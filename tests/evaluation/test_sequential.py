@@ -105,7 +105,7 @@ def test_the_report_says_what_parts_are(both, tmp_path, digits, defended):
             "correct": (),
             "perturbation": (),
             "grid_correct": (),
-        },  # fmt: skip
+        },
         # broken, but not once rounded to the grid
         {"grid_correct": (True,) * N},
         # farther than the budget
