@@ -117,12 +117,14 @@ def _step_rows(record: EvaluationRecord) -> tuple[AttackOutcome, ...]:
     """The followed white-box attacks at the largest such budget, strongest first.
 
     Of each attack through each surrogate the longest run stands for all. Only budgets of the
-    evaluation count: a check may also attack far beyond them.
+    evaluation count: a check may also attack far beyond them. What had only those examples that
+    others had not broken compares with none.
     """
     rows = [
         row
         for row in record.select(scored_on="defended")
         if row.by_step and row.eps in record.eps and row.knowledge in white_box(record)
+        if not (record.sequential and row.positions)
     ]
     largest = max((row.eps for row in rows), default=0)
     longest: dict[tuple[str, str | None], AttackOutcome] = {}

@@ -10,6 +10,7 @@ from art_disc.core.errors import InputError
 from art_disc.core.records.outcomes import WHITE_BOX
 from art_disc.evaluation.planned import PlannedTrial
 from art_disc.evaluation.standing import NONE_STAND, standing
+from art_disc.report.curves import _step_rows
 from tests.report.conftest import N, outcome
 
 # no random start: what an attack finds of an image hangs on that image alone
@@ -91,6 +92,8 @@ def test_the_report_says_what_parts_are(both, tmp_path, digits, defended):
     page = ad.evaluate(defended, digits, **OPTIONS, sequential=True).report(tmp_path)
     text = page.read_text(encoding="utf-8")
     assert "no attack before it had broken (part)" in text
+    # curves over steps are of attacks on all examples alone
+    assert {len(row.correct) for row in _step_rows(both[1])} == {30}
 
 
 @pytest.mark.parametrize(
