@@ -5,13 +5,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import joblib
 from joblib.externals.loky.backend.reduction import dumps
 from tqdm import tqdm
 
 from art_disc.certificates.problem import Finding, Options
 from art_disc.core.errors import InputError
-from art_disc.core.processes import in_processes
+from art_disc.core.processes import in_processes, job_count
 
 # images, the job's size, and findings by their places among the images
 _Result = tuple[tuple[int, ...], int, Mapping[int, Finding]]
@@ -50,7 +49,7 @@ def run_jobs(jobs: Iterable[Job], options: Options, *, desc: str, total: int) ->
     Raises:
         WorkerLostError: A process died; what was kept is.
     """
-    count = joblib.effective_n_jobs(options.n_jobs)
+    count = job_count(options.n_jobs)
     found: dict[int, Finding] = {}
     with (
         tqdm(total=total, desc=desc, disable=not options.verbose) as bar,
@@ -81,7 +80,7 @@ def check_sendable(classifier: Any, n_jobs: int) -> None:
     Raises:
         InputError: It cannot be pickled.
     """
-    if joblib.effective_n_jobs(n_jobs) == 1:
+    if job_count(n_jobs) == 1:
         return
     try:
         dumps(classifier)

@@ -15,6 +15,7 @@ from art_disc.codebox.grid import is_on_grid
 from art_disc.core.budget import BUDGET_TOLERANCE
 from art_disc.core.checks import BoolArray, Float32Array, Float64Array, IntArray, check_count
 from art_disc.core.errors import CertificateError, InputError
+from art_disc.core.processes import job_count
 from art_disc.estimators.steadiness import FACTOR, SAME
 
 EXACT = (
@@ -66,12 +67,7 @@ class Options:
         if check_count(self.max_free, "max_free", least=0) > _MOST_FREE:
             msg = f"max_free must lie in 0..{_MOST_FREE}, got {self.max_free}"
             raise InputError(msg)
-        whole = isinstance(self.n_jobs, int | np.integer) and not isinstance(self.n_jobs, bool)
-        if not whole or not self.n_jobs:
-            msg = (
-                f"n_jobs must be a whole number other than 0, -1 for all cores, got {self.n_jobs!r}"
-            )
-            raise InputError(msg)
+        job_count(self.n_jobs)
 
 
 @dataclass(frozen=True, slots=True)

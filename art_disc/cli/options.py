@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, _ActionsContainer
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -199,7 +199,7 @@ SHARED: dict[str, dict[str, Any]] = {
 }
 
 
-def share(parser: ArgumentParser, *flags: str, **changes: Any) -> None:
+def share(parser: _ActionsContainer, *flags: str, **changes: Any) -> None:
     """Add options of `SHARED`, with `changes` to each."""
     for flag in flags:
         parser.add_argument(flag, **SHARED[flag] | changes)

@@ -1,6 +1,7 @@
 """Codebooks: codewords in pixel space and the exact nearest-codeword rule."""
 
 from art_disc.codebooks.codebook import Codebook
+from art_disc.codebooks.counting import count_files
 from art_disc.codebooks.counts import PixelCounts, channel_histograms
 from art_disc.codebooks.density import DensityCodebook
 from art_disc.codebooks.given import check_codebook
@@ -22,6 +23,7 @@ __all__ = [
     "UniformCodebook",
     "channel_histograms",
     "check_codebook",
+    "count_files",
     "distance",
     "nearest",
 ]

@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from art_disc.core.errors import InputError
+
 STANDARDISED = (
     "if they are standardised give them as they were: the classifier standardises with "
     "preprocessing=(mean, std)"
 )
 # of the values of a batch, farther outside a range than the range is wide
 _FAR_SHARE = 0.25
+# beyond rounding
+_ONE_LEVEL = 1.001 / 255
 
 
 def is_unit(high: float, upper: float) -> bool:
@@ -45,3 +49,13 @@ def doubt_of_range(x: NDArray[Any], upper: float) -> str:
     if ((some < -upper) | (some > 2 * upper)).mean() > _FAR_SHARE:
         return f"{got}; divide images of 0..255 by 255, and {STANDARDISED}"
     return ""
+
+
+def check_divided_once(top: float, name: str) -> None:
+    """Refuse floats that are `top` at most where that is one grey level of 255."""
+    if 0 < top <= _ONE_LEVEL:
+        msg = (
+            f"{name} must lie in [0, 1], got at most {top:.4g}, one grey level of 255: "
+            "divided by 255 twice? Give 8-bit images as uint8, or floats divided once"
+        )
+        raise InputError(msg)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 
 # bad zip, damaged or encrypted streams, unknown compression, broken npy headers, pickles
-_UNREADABLE = (
+UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
@@ -55,16 +55,27 @@ def make_folder(path: str | Path) -> Path:
     return folder
 
 
+def check_file(path: str | Path) -> Path:
+    """Return a path where a file can be written.
+
+    Raises:
+        InputError: It is a folder, or what it should lie in is none.
+    """
+    target = Path(path)
+    if target.is_dir():
+        msg = f"expected the path of a file, got the folder {target}; add a file's name"
+        raise InputError(msg)
+    check_folder(target.parent)
+    return target
+
+
 def replace_file(path: str | Path, content: bytes) -> Path:
     """Write `content` beside `path` and move it there in one step.
 
     Raises:
         InputError: The path is a folder, or what it should lie in is none.
     """
-    target = Path(path)
-    if target.is_dir():
-        msg = f"expected the path of a file, got the folder {target}; add a file's name"
-        raise InputError(msg)
+    target = check_file(path)
     make_folder(target.parent)
     scratch = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
@@ -136,7 +147,7 @@ def read_npz(path: str | Path, keys: tuple[str, ...] | None = None) -> dict[str,
             with archive:
                 wanted = [k for k in archive.files if keys is None or k in keys]
                 arrays: dict[str, Any] = {k: archive[k] for k in wanted}
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         if isinstance(error, FileFormatError):
             raise
         msg = f"{source} cannot be read as an npz of plain arrays (a pickle is never read): {error}"

@@ -1,8 +1,13 @@
 """Shapes of images that do not fit, and whether their layout is why."""
 
 from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
 
 from art_disc.core.errors import InputError
+
+_CHANNELS = (1, 3)
 
 
 def check_shape(
@@ -61,3 +66,33 @@ def check_channels(
             f"channels_first={not channels_first}, or images np.moveaxis(x, {axes[0]}, {axes[1]})"
         )
         raise InputError(msg) from error
+
+
+def channels_first(x: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return a batch in one of the usual layouts as (n, c, h, w), a view of it; c is 1 or 3.
+
+    Raises:
+        InputError: Another or an ambiguous layout; the message calls the array `name`.
+    """
+    if x.ndim == 3:
+        return x[:, None]
+    if x.ndim != 4:
+        msg = (
+            f"{name} must have shape (n, height, width), (n, height, width, channels) or "
+            f"(n, channels, height, width), got {x.shape}"
+        )
+        raise InputError(msg)
+    first, last = x.shape[1] in _CHANNELS, x.shape[3] in _CHANNELS
+    if first and last:
+        msg = (
+            f"the layout of {name} with shape {x.shape} is ambiguous: axis 1 and axis 3 could both "
+            "be the channels (size 1 or 3); build a Dataset from NCHW float32 arrays instead"
+        )
+        raise InputError(msg)
+    if not (first or last):
+        msg = (
+            f"{name} must have 1 or 3 channels in axis 1 or in the last one, got shape {x.shape}; "
+            "with other channels build a Dataset from NCHW float32 arrays"
+        )
+        raise InputError(msg)
+    return x if first else x.transpose(0, 3, 1, 2)

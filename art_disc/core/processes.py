@@ -6,17 +6,30 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import joblib
+import numpy as np
 from tqdm import tqdm
 
-from art_disc.core.errors import WorkerLostError
+from art_disc.core.errors import InputError, WorkerLostError
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _WATCHED: set[int] = set()
+
+
+def job_count(n_jobs: Any) -> int:
+    """Return how many processes `n_jobs` asks for, in joblib's meaning: -1 is one a core.
+
+    Raises:
+        InputError: It is 0, or no whole number.
+    """
+    if not isinstance(n_jobs, int | np.integer) or isinstance(n_jobs, bool) or not n_jobs:
+        msg = f"n_jobs must be a whole number other than 0, -1 for all cores, got {n_jobs!r}"
+        raise InputError(msg)
+    return int(joblib.effective_n_jobs(n_jobs))
 
 
 def in_processes(

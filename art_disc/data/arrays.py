@@ -3,16 +3,13 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from art_disc.core.checks import Float32Array, check_images, check_labels
+from art_disc.core.doubts import check_divided_once
 from art_disc.core.errors import InputError
 from art_disc.core.inputs import Inputs
+from art_disc.core.layouts import channels_first
 from art_disc.data.dataset import Dataset, Labels
-
-_CHANNELS = (1, 3)
-# beyond rounding
-_ONE_LEVEL = 1.001 / 255
 
 
 def from_arrays(  # noqa: PLR0913 - four arrays are one argument in four parts
@@ -129,7 +126,7 @@ def _kind_of(data: Any) -> str:
 
 def to_nchw(x: Any, name: str = "x") -> Float32Array:
     """Return images as contiguous float32 (n, c, h, w) in [0, 1]; `name` is for the messages."""
-    images = _channels_first(np.asarray(x), name)
+    images = channels_first(np.asarray(x), name)
     if images.dtype == np.uint8 and images.size:
         # one copy, in place: CIFAR-10 takes 600 MB as float32
         scaled = images.astype(np.float32, order="C")
@@ -137,38 +134,8 @@ def to_nchw(x: Any, name: str = "x") -> Float32Array:
         return scaled
     with np.errstate(over="ignore"):
         checked = np.ascontiguousarray(check_images(images, name=name))
-    if 0 < checked.max() <= _ONE_LEVEL:
-        msg = (
-            f"{name} must lie in [0, 1], got at most {checked.max():.4g}, one grey level of 255: "
-            "divided by 255 twice? Give 8-bit images as uint8, or floats divided once"
-        )
-        raise InputError(msg)
+    check_divided_once(float(checked.max()), name)
     return checked
-
-
-def _channels_first(x: NDArray[Any], name: str) -> NDArray[Any]:
-    if x.ndim == 3:
-        return x[:, None]
-    if x.ndim != 4:
-        msg = (
-            f"{name} must have shape (n, height, width), (n, height, width, channels) or "
-            f"(n, channels, height, width), got {x.shape}"
-        )
-        raise InputError(msg)
-    first, last = x.shape[1] in _CHANNELS, x.shape[3] in _CHANNELS
-    if first and last:
-        msg = (
-            f"the layout of {name} with shape {x.shape} is ambiguous: axis 1 and axis 3 could both "
-            "be the channels (size 1 or 3); build a Dataset from NCHW float32 arrays instead"
-        )
-        raise InputError(msg)
-    if not (first or last):
-        msg = (
-            f"{name} must have 1 or 3 channels in axis 1 or in the last one, got shape {x.shape}; "
-            "with other channels build a Dataset from NCHW float32 arrays"
-        )
-        raise InputError(msg)
-    return x if first else x.transpose(0, 3, 1, 2)
 
 
 def to_labels(y: Any, n: int, name: str = "y", nb_classes: int | None = None) -> tuple[Labels, int]:

@@ -1,24 +1,17 @@
 """Folders of images: one sub-folder a class."""
 
-import struct
-import warnings
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from art_disc.core.errors import FileFormatError, InputError, InputWarning
+from art_disc.core.errors import InputError
+from art_disc.core.pictures import SUFFIXES, looks_like_picture, read_picture, tell_skipped
 from art_disc.data.arrays import from_arrays
 from art_disc.data.dataset import Dataset, stratified_ids
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm")
-_FORMATS = ("PNG", "JPEG", "BMP", "PPM")
-# beside those that Pillow knows
-_OTHER_PICTURES = (".heic", ".heif", ".avif", ".jxl", ".svg")
-_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error)
 _TEST_SHARE = 0.2
 _SPLIT_SEED = 0
 
@@ -97,30 +90,20 @@ def _from_files(root: Path, train: _Files, test: _Files) -> Dataset:
 
 def warn_of_skipped(root: Path, read: Collection[Path]) -> None:
     """Warn of pictures under a folder that were not read; hidden ones do not count."""
-    from PIL import Image
-
-    looks = {*Image.registered_extensions(), *_OTHER_PICTURES}
     skipped = [
         path
         for path in sorted(root.rglob("*"))
-        if path.suffix.lower() in looks and path not in read and path.is_file()
+        if looks_like_picture(path) and path not in read and path.is_file()
         if not any(part.startswith(".") for part in path.relative_to(root).parts)
     ]
-    if not skipped:
-        return
     kinds = Counter(path.suffix.lower() for path in skipped)
-    counted = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
-    msg = (
-        f"{root.name}: skipped {len(skipped)} of {len(skipped) + len(read)} pictures ({counted}), "
-        f"{skipped[0].relative_to(root)} first; read are {', '.join(SUFFIXES)} in the folders of "
-        "classes or sets: convert or move the others"
-    )
-    warnings.warn(msg, InputWarning, stacklevel=2)
+    known = f"{', '.join(SUFFIXES)} in the folders of classes or sets"
+    tell_skipped(root, kinds, skipped[:1], len(read), known)
 
 
 def stack_images(paths: list[Path], root: Path) -> NDArray[np.uint8]:
     """Read 8-bit pictures of one size, shape (n, c, h, w); c is 1 if all are grey, else 3."""
-    images = [_read(path) for path in paths]
+    images = [read_picture(path) for path in paths]
     for path, image in zip(paths, images, strict=True):
         if image.shape[:2] != images[0].shape[:2]:
             sizes = [f"{i.shape[1]}x{i.shape[0]}" for i in (images[0], image)]
@@ -135,27 +118,3 @@ def stack_images(paths: list[Path], root: Path) -> NDArray[np.uint8]:
     for row, image in zip(batch, images, strict=True):
         row[...] = image.transpose(2, 0, 1)  # a grey image among colours fills all three
     return batch
-
-
-def _read(path: Path) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            if image.mode.startswith(("I", "F")):
-                msg = f"{path} is no 8-bit image (mode {image.mode}); save it with 8 bits a channel"
-                raise FileFormatError(msg)
-            return _to_array(image)
-    except FileFormatError:
-        raise
-    except (*_UNREADABLE, Image.DecompressionBombError) as error:
-        msg = f"{path} cannot be read as an image: {error}"
-        raise FileFormatError(msg) from error
-
-
-def _to_array(image: Any) -> NDArray[np.uint8]:
-    if image.mode in ("1", "L", "LA", "La"):
-        return np.asarray(image.convert("L"), np.uint8)[:, :, None]
-    # Pillow warns when a palette with transparency goes straight to RGB
-    opaque = image.convert("RGBA") if "transparency" in image.info else image
-    return np.asarray(opaque.convert("RGB"), np.uint8)

@@ -7,10 +7,11 @@ import numpy as np
 
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import FileFormatError, InputError
+from art_disc.core.pictures import SUFFIXES
 from art_disc.core.showing import Shown
 from art_disc.data.arrays import to_nchw
 from art_disc.data.dataset import Dataset
-from art_disc.data.folders import SUFFIXES, stack_images
+from art_disc.data.folders import stack_images
 from art_disc.data.loading import load_dataset
 
 

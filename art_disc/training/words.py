@@ -79,7 +79,12 @@ def load_part(
 
 def usual_defence(data: Dataset) -> str:
     """Return the papers' choice for grey images, and a small colour codebook otherwise."""
-    if data.input_shape[0] == 1:
+    return usual_codebook(data.input_shape[0])
+
+
+def usual_codebook(n_channels: int) -> str:
+    """Return the codebook of `usual_defence` for pixels of so many channels."""
+    if n_channels == 1:
         return "density:n_codes=2,radius=0.6"
     return "density:n_codes=10,radius=64/255,surrogate=soft:25.5"
 

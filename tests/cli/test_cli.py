@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from art_disc.attacks import ATTACKS
 from art_disc.certificates.complete import method as search_of
@@ -227,6 +229,66 @@ def test_codebook_prints_and_saves(capsys, tmp_path):
     assert sum(float(line.split()[-3][:-1]) for line in out.splitlines()[1:4]) == pytest.approx(
         100, abs=0.02
     )
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of colour pictures."""
+    x = np.random.default_rng(0).integers(0, 4, (6, 9, 8, 3), dtype=np.uint8) * 80
+    for i, image in enumerate(x):
+        file = tmp_path / "pictures" / f"{i % 2}" / f"{i}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(file)
+    return tmp_path / "pictures"
+
+
+def test_a_codebook_of_any_number_of_files(capsys, tmp_path, pictures):
+    for jobs in ([], ["--jobs", "2"]):
+        code, out, err = run(capsys, "codebook", "--data", pictures, *jobs, "--out", tmp_path / "b")
+        assert code == 0
+        assert "10 codewords" in out
+        assert "432 pixels" in err
+        assert "100%" in err
+    assert Codebook.load(tmp_path / "b.npz").origin_["pixels"] == 432
+    code, again, err = run(capsys, "codebook", "--data", pictures, "--quiet")
+    assert (code, err) == (0, "")
+    assert again.splitlines() == out.splitlines()[:-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--dataset", "mnist"], "not allowed with argument"),
+        (["--data-dir", "."], "--data-dir says where named data sets lie"),
+        (["--jobs", "0"], "n_jobs must be a whole number other than 0"),
+        (["--defence", "density:n_codez=2"], "n_codes"),
+        (["--defence", "jpeg"], "not one codebook"),
+        (["--out", "pictures/0/0.png/book"], "0.png is a file"),
+    ],
+)
+def test_a_codebook_is_refused_before_anything_is_counted(
+    capsys, monkeypatch, tmp_path, pictures, words, told
+):
+    monkeypatch.chdir(tmp_path)
+    (pictures / "0" / "0.png").write_bytes(b"read only in the end")
+    code, out, err = run(capsys, "codebook", "--data", pictures, *words)
+    assert (code, out) == (2, "")
+    assert re.search(told, err)
+    assert "cannot be counted" not in err
+
+
+def test_a_bad_file_leaves_the_codebook_as_it_was(capsys, tmp_path, pictures):
+    (tmp_path / "book.npz").write_bytes(b"an older one")
+    (pictures / "0" / "2.png").write_bytes(b"no image")
+    words = ("codebook", "--data", pictures, "--quiet", "--out", tmp_path / "book.npz")
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert "1 of 6 files cannot be counted" in err
+    assert "2.png" in err
+    assert (tmp_path / "book.npz").read_bytes() == b"an older one"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["book.npz", "pictures"]
+    code, _, err = run(capsys, "codebook", "--jobs", "2")
+    assert (code, "--jobs is of the files of --data" in err) == (2, True)
 
 
 def test_the_place_of_the_surrogate_does_not_matter(capsys):

@@ -1,3 +1,5 @@
+import copy
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -166,3 +168,75 @@ def test_many_channels_are_refused_and_a_layout_is_named(channels_first):
         PixelCounts.of(x, channels_first=channels_first)
     with pytest.raises(InputError, match=r"1\.\.7, got 8; .*UniformCodebook"):
         PixelCounts.of(np.zeros((2, 8, 9, 9), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_many_small_updates_are_one_large_one(channels, monkeypatch):
+    # sorted first, folded on the way, and of up to three channels in a table in the end
+    monkeypatch.setattr(counts, "_CHUNK_PIXELS", 300)
+    monkeypatch.setattr(counts, "_DENSE", 1 << 15)
+    x = np.random.default_rng(0).integers(0, 4, (200, channels, 3, 3), dtype=np.uint8) * 85
+    got, folds = PixelCounts(channels), []
+    for i, image in enumerate(x):
+        got.update(image[None])
+        if i == 150:
+            folds.append(got.values)
+        assert got.total == 9 * (i + 1)
+    assert_same(got, PixelCounts.of(x))
+    assert np.array_equal(folds[0], PixelCounts.of(x[:151]).values)
+
+
+def test_the_memory_of_many_updates_is_that_of_the_different_pixels():
+    x = np.random.default_rng(0).integers(0, 2, (1, 4, 64, 64), dtype=np.uint8)
+
+    def peak(times):
+        got = PixelCounts(4)
+        tracemalloc.start()
+        for _ in range(times):
+            got.update(x)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(1)
+    # sixteen different colours, 16 bytes each, an update
+    assert peak(2000) - peak(20) < 2000 * 16 * 16 + 1e6
+
+
+@pytest.mark.parametrize("shift", [0, 85])
+def test_counts_are_updated_by_counts(shift):
+    x = np.random.default_rng(0).integers(0, 3, (300, 3, 64, 64), dtype=np.uint8)
+    both = np.concatenate([x, x + np.uint8(shift)])
+    got, other = PixelCounts.of(x), PixelCounts.of(both[len(x) :])
+    assert got.update(other) is got
+    assert_same(got, PixelCounts.of(both))
+    assert_same(other, PixelCounts.of(both[len(x) :]))
+    doubled = PixelCounts.of(x)
+    assert np.array_equal(doubled.update(doubled).counts, 2 * PixelCounts.of(x).counts)
+    with pytest.raises(InputError, match="cannot add counts of 3 and 1 channels"):
+        got.update(PixelCounts(1))
+
+
+def test_copies_are_counts_of_their_own():
+    x = np.random.default_rng(0).integers(0, 256, (20, 3, 256, 256), dtype=np.uint8)
+    got = PixelCounts.of(x[:1])
+    sent = pickle.loads(pickle.dumps(got))  # noqa: S301 - our own
+    made = [copy.copy(got), copy.deepcopy(got), sent]
+    for one in made:
+        one.update(x[1:2])
+    assert_same(got, PixelCounts.of(x[:1]))
+    for one in made:
+        assert_same(one, PixelCounts.of(x[:2]))
+    # a table of all colours is not sent
+    assert len(pickle.dumps(PixelCounts(3).update(x).update(x))) < 24 * 20 * 256**2
+    few = PixelCounts.of(np.zeros_like(x))
+    assert len(pickle.dumps(few)) < 2000
+
+
+def test_greys_as_colours():
+    grey = np.random.default_rng(0).integers(0, 256, (4, 1, 5, 5), dtype=np.uint8)
+    got = PixelCounts.of(grey)
+    assert_same(got.as_colours(), PixelCounts.of(np.repeat(grey, 3, axis=1)))
+    assert_same(got, PixelCounts.of(grey))
+    with pytest.raises(InputError, match="3 and 1 channels"):
+        PixelCounts(3).as_colours()

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from art_disc.core.checks import Float32Array, IntArray, check_images
 from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError
 from art_disc.core.files import read_npz
-from art_disc.data.folders import SUFFIXES, stack_images, warn_of_skipped
+from art_disc.core.pictures import SUFFIXES
+from art_disc.data.folders import stack_images, warn_of_skipped
 
 Place = Path | NDArray[Any]
 Files = str | Place | Sequence[str | Path] | Mapping[str, str | Place]
