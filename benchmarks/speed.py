@@ -183,7 +183,7 @@ def page(options: argparse.Namespace) -> Iterator[str]:
     packages = here.packages
     yield f"{here.created[:10]}, commit {here.commit[:12]}, {platform.machine()}, {os.cpu_count()}"
     yield f"cores, load {begun[0]:.1f} at the start and {os.getloadavg()[0]:.1f} at the end; torch"
-    yield f"{packages['torch']}, NumPy {packages['numpy']}."
+    yield f"{packages['torch']}, NumPy {packages['numpy']}, numba {packages.get('numba', 'none')}."
 
 
 def main() -> None:

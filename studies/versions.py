@@ -24,7 +24,7 @@ from studies import common
 from studies.architecture import ROOT
 
 NAME = "versions"
-EXTRAS = ("brevitas", "dask", "mlflow", "pandas", "report", "verify", "zoo")
+EXTRAS = ("brevitas", "dask", "fast", "mlflow", "pandas", "report", "verify", "zoo")
 TOOLS = ("hypothesis", "mpmath", "pytest", "python-sat")
 # where the package meets Python, ART, torch, NumPy, SciPy, scikit-learn and the extras: minutes
 # of a core; the whole suite, which CI runs with pinned versions, takes hours

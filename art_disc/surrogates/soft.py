@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from art_disc.core.compiled import compiler
 from art_disc.surrogates.soft_blocks import SoftBlocks
 
 
@@ -26,7 +27,8 @@ def soft_mean(
     """Return sum_j c_j w_j for each channel, with w_j = softmax_j(-rate d(x, c_j)).
 
     Codewords are left out that together weigh less than a rounding of the whole: 2**-24 of all
-    weights in float32, 2**-53 in float64. Where several channels are equally far from a codeword
+    weights in float32, 2**-53 in float64. Loops that numba compiles, for float32 colours on a CPU,
+    leave out none and differ by rounding. Where several channels are equally far from a codeword
     under l_inf, each takes an equal part of the slope, as in the papers' TensorFlow. The means can
     be differentiated once.
 
@@ -53,13 +55,7 @@ class _SoftMean(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         pixels: Any = torch.stack([values.detach().flatten() for values in channels])
         codes: Any = pixels.new_tensor(levels).T.contiguous()
-        xp: Any = torch
-        if pixels.device.type == "cpu":
-            # it has less to do before it begins, and its threads do not wait for one another
-            xp, pixels, codes = np, pixels.numpy(), codes.numpy()
-        blocks = SoftBlocks(codes, *how, xp)
-        found = blocks.of(pixels, torch.get_num_threads() if xp is np else 1)
-        means, slopes = (torch.as_tensor(part) for part in found)
+        means, slopes = (torch.as_tensor(part) for part in _found(pixels, codes, how))
         ctx.save_for_backward(slopes)
         return tuple(means.view(-1, *channels[0].shape))
 
@@ -70,3 +66,17 @@ class _SoftMean(torch.autograd.Function):
         wanted = torch.stack(grads).flatten(1)
         # a channel after the other, so that no copy of all slopes is made
         return (None, None, *((some * wanted).sum(dim=0).view_as(grads[0]) for some in slopes))
+
+
+def _found(pixels: Tensor, codes: Tensor, how: tuple[str, float, bool, bool]) -> tuple[Any, Any]:
+    """Return means and slopes; see `SoftBlocks.of`."""
+    if pixels.device.type != "cpu":
+        return SoftBlocks(codes, *how, torch).of(pixels, 1)
+    # NumPy has less to do before it begins, and its threads do not wait for one another
+    threads = torch.get_num_threads()
+    if len(codes) == 3 and pixels.dtype == torch.float32 and compiler() is not None:
+        from art_disc.surrogates.soft_loops import colours
+
+        metric, rate, _, sloped = how
+        return colours(pixels.numpy(), codes.numpy(), (metric, rate, sloped), threads)
+    return SoftBlocks(codes.numpy(), *how, np).of(pixels.numpy(), threads)

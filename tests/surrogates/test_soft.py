@@ -9,8 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from art_disc.codebooks import METRICS, distance
+from art_disc.surrogates import soft
 from art_disc.surrogates.soft import soft_mean
 from art_disc.surrogates.soft_blocks import SoftBlocks
+
+
+@pytest.fixture(params=["arrays", "compiled"])
+def way(request, monkeypatch):
+    """Colours are worked out by NumPy, and by what numba compiles."""
+    if request.param == "arrays":
+        monkeypatch.setattr(soft, "compiler", lambda: None)
+    else:
+        # nothing else is to be called then
+        pytest.importorskip("numba")
+        monkeypatch.setattr(soft, "SoftBlocks", None)
+    return request.param
 
 
 def by_autograd(channels, levels, metric, rate):
@@ -48,25 +61,41 @@ def test_values_and_slopes_are_autograds(metric, data):
         assert torch.allclose(a, b, atol=1e-9)
 
 
-def test_equally_far_channels_share_the_slope():
+def test_equally_far_channels_share_the_slope(monkeypatch, way):
     # grey pixels between black and white: every channel is as far as the others
     channels = [torch.tensor([100.0]).requires_grad_() for _ in range(3)]
     codes = [[0.0] * 3, [255.0] * 3]
     found = soft_mean(channels, codes, "l_inf", 0.02)
     slopes = torch.stack(torch.autograd.grad(found[0].sum(), channels))
     alone = torch.tensor([100.0]).requires_grad_()
+    monkeypatch.undo()
     (whole,) = torch.autograd.grad(soft_mean([alone], [[0.0], [255.0]], "l1", 0.02)[0].sum(), alone)
     assert torch.allclose(slopes, whole / 3)
 
 
-def test_on_a_codeword_and_far_from_it_nothing_is_lost():
+def test_on_a_codeword_and_far_from_it_nothing_is_lost(way):
     on = [torch.tensor([10.0, 300.0, -40.0, 1e4]).requires_grad_() for _ in range(3)]
     for metric in ("l1", "l2", "l_inf"):
         found = soft_mean(on, [[10.0] * 3, [200.0, 0.0, 30.0]], metric, 1.0)
         slopes = torch.autograd.grad(sum(part.sum() for part in found), on)
         assert all(torch.isfinite(part).all() for part in (*found, *slopes))
-    lost = [torch.tensor([float("nan")]).requires_grad_()]
-    assert soft_mean(lost, [[0.0], [255.0]], "l1", 1.0)[0].isnan().all()
+
+
+def test_a_lost_pixel_is_lost_alone(way):
+    lost = torch.tensor([np.nan, np.inf, -np.inf])
+    pixels = torch.full((11, 3), 7.0)
+    for i in range(9):
+        pixels[i, i % 3] = lost[i // 3]
+    pixels[9] = 1e30
+    for metric in METRICS:
+        means, slopes = slopes_of(
+            soft_mean, pixels, torch.tensor([[9.0] * 3, [5.0] * 3]), metric, 1.0
+        )
+        assert means[:, :9].isnan().all()
+        assert slopes[:, :9].isnan().all()
+        # the square of the other one is too large
+        assert bool(means[:, 9].isfinite().all()) == (metric != "l2")
+        assert torch.allclose(means[:, 10], torch.tensor(7.0))
 
 
 def colours(n, k):
@@ -85,7 +114,7 @@ def slopes_of(mean, pixels, codes, *how):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("rate", [0.04, 0.1, 1.0, 8.0])
-def test_float32_gradients_are_those_of_float64(metric, rate):
+def test_float32_gradients_are_those_of_float64(way, metric, rate):
     # more pixels than are worked on at once, and of which some are taken in another order
     pixels, codes = colours(1200, 80)
     ours = slopes_of(soft_mean, pixels, codes, metric, rate)
@@ -104,7 +133,9 @@ def test_slopes_are_those_of_finite_differences(metric):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_what_is_left_out_weighs_less_than_a_rounding(metric):
+def test_what_is_left_out_weighs_less_than_a_rounding(monkeypatch, metric):
+    # compiled loops leave out none
+    monkeypatch.setattr(soft, "compiler", lambda: None)
     pixels, codes = colours(40, 500)
     # alike, so that few codewords are near to any of them
     pixels = 100 + pixels / 20
@@ -138,7 +169,34 @@ def test_torch_and_several_threads_find_the_same(metric):
         assert np.allclose(slopes, found[0][1], atol=1e-4, equal_nan=True)
 
 
-def test_no_pair_of_pixel_and_codeword_is_kept():
+@pytest.mark.parametrize("metric", METRICS)
+def test_what_is_compiled_finds_of_a_pixel_what_it_finds_of_it_alone(monkeypatch, metric):
+    loops = pytest.importorskip("art_disc.surrogates.soft_loops")
+    pytest.importorskip("numba")
+    monkeypatch.setattr(loops, "_PAIRS", 1 << 10)
+    pixels, codes = (part.T.contiguous().numpy() for part in colours(300, 70))
+    how = metric, 0.3, True
+    whole = loops.colours(pixels, codes, how, 1)
+    assert whole[0].dtype == whole[1].dtype == np.float32
+    for a, b in zip(whole, loops.colours(pixels, codes, how, 3), strict=True):
+        assert np.array_equal(a, b)
+    for i in range(0, 300, 60):
+        alone = loops.colours(pixels[:, i : i + 1].copy(), codes, how, 1)
+        for a, b in zip(whole, alone, strict=True):
+            assert np.array_equal(a[..., i], b[..., 0])
+
+
+def test_powers_of_two_are_right_to_a_rounding():
+    loops = pytest.importorskip("art_disc.surrogates.soft_loops")
+    exponents = -np.concatenate([np.linspace(0, 79, 2001), np.arange(81)]).astype(np.float32)
+    with np.errstate(over="ignore"):
+        found = np.array([loops._power(t) for t in exponents], dtype=np.float64)
+    expected = np.exp2(exponents.astype(np.float64))
+    assert (abs(found / expected - 1)).max() < 2**-22
+    assert loops._power(np.float32(-1e9)) == loops._power(np.float32(-80)) == 2.0**-80
+
+
+def test_no_pair_of_pixel_and_codeword_is_kept(way):
     pixels, codes = colours(1 << 14, 300)
     channels = [values.clone().requires_grad_() for values in pixels.unbind(1)]
     tracemalloc.start()
@@ -149,15 +207,19 @@ def test_no_pair_of_pixel_and_codeword_is_kept():
     assert peak < 4 * len(pixels) * len(codes) / 5
 
 
-def test_slopes_are_not_worked_out_where_none_asks(monkeypatch):
-    def refuse(self, apart, away):
-        raise NotImplementedError
+def test_slopes_are_not_worked_out_where_none_asks(monkeypatch, way):
+    kept, plain = [], soft._found
 
-    monkeypatch.setattr(SoftBlocks, "_turn_to_slopes", refuse)
+    def noted(*args):
+        found = plain(*args)
+        kept.append(found[1].size)
+        return found
+
+    monkeypatch.setattr(soft, "_found", noted)
     pixels, codes = colours(10, 5)
     soft_mean(list(pixels.unbind(1)), codes.tolist(), "l_inf", 0.1)
     with torch.no_grad():
         leaf = [values.clone().requires_grad_() for values in pixels.unbind(1)]
         soft_mean(leaf, codes.tolist(), "l_inf", 0.1)
-    with pytest.raises(NotImplementedError):
-        soft_mean(leaf, codes.tolist(), "l_inf", 0.1)
+    soft_mean(leaf, codes.tolist(), "l_inf", 0.1)
+    assert kept == [0, 0, 90]

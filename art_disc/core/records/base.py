@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from art_disc.core.compiled import compiler
 from art_disc.core.errors import FileFormatError, FileVersionError
 from art_disc.core.extras import need
 from art_disc.core.files import read_json, write_json
@@ -85,12 +86,16 @@ class Environment(Checked):
     def here(cls, *, device: str = "cpu", threads: int = 1) -> Self:
         """Describe this process."""
         names = ("adversarial-robustness-toolbox", "numpy", "scikit-learn", "scipy", "torch")
+        packages = {name: metadata.version(name) for name in names}
+        if (numba := compiler()) is not None:
+            # its loops round otherwise
+            packages["numba"] = numba.__version__
         return cls(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             art_disc=metadata.version("art-disc"),
             python=platform.python_version(),
             platform=f"{sys.platform} {platform.machine()}",
-            packages={name: metadata.version(name) for name in names},
+            packages=packages,
             device=device,
             threads=threads,
             commit=commit(),
