@@ -11,6 +11,7 @@ from typing import Any
 
 from art_disc.core.provenance import UNKNOWN
 from art_disc.core.records import Share, load_record
+from art_disc.core.records.certified import CertifiedFigureRecord
 from art_disc.core.records.protocols import ProtocolTableRecord
 from art_disc.core.records.published import CertificateTableRecord, TableRecord
 from art_disc.core.records.purifiers import PurifierTableRecord
@@ -254,6 +255,16 @@ def divergence(found: Any) -> Iterator[Entry]:
         )  # fmt: skip
 
 
+def certified_figure(record: Any) -> Iterator[Entry]:
+    for row in record.rows:
+        yield Entry(
+            row.dataset, row.eps, f"RandDisc, {row.defence}", "natural", row.network,
+            clean=row.clean, unbroken=row.attacked, certified=row.tight, limit=row.limit,
+            certificate="divergence, votes",
+            attacks="PGD, mean of gradients" if row.attacked else "", reported=row.printed,
+        )  # fmt: skip
+
+
 def signs(found: Any) -> Iterator[Entry]:
     rows = found["found"]["attacks"]
     yield Entry(
@@ -353,6 +364,7 @@ READERS: dict[str, Reader] = {
 }
 # published tables, by kind of record
 OF_TABLES: dict[type, Reader] = {
+    CertifiedFigureRecord: certified_figure,
     TableRecord: published,
     CertificateTableRecord: certificates,
     ProtocolTableRecord: protocols,

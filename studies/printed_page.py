@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import groupby
+from pathlib import Path
 
 from art_disc.core.records import Record, load_record
 from art_disc.core.records.study import StudyRecord
-from art_disc.reproduction import Standing, standings
+from art_disc.reproduction import FIGURES, PrintedFigure, Standing, standings
 from art_disc.reproduction.printed import Measure
 from art_disc.reproduction.standing import MEASURED, OUT_OF_REACH, TO_RUN
 from studies.common import RESULTS, load, markdown
+from studies.queue_plan import plan
 
 RANDOMISED = "randomised_attack_mnist"
 WORDS = (MEASURED, TO_RUN, OUT_OF_REACH)
@@ -43,6 +45,9 @@ def counts() -> list[str]:
         "[every printed number](printed_numbers.md) says by which result file, or why not.",
         "",
         *_table("paper", every, lambda one: one.printed.paper),
+        f"Of {len(FIGURES)} figures and panels {len(drawn())} are drawn again from committed "
+        f"results, {sum(not one.reason for one in FIGURES)} can be; "
+        "[the others](printed_numbers.md#figures) say why not.",
     ]
 
 
@@ -64,13 +69,34 @@ def left(numbers: Iterable[Standing]) -> float:
     return sum(rows.values())
 
 
+def drawn() -> tuple[PrintedFigure, ...]:
+    """Return the figures that are drawn again from a committed result file."""
+    return tuple(one for one in FIGURES if _file(one).is_file())
+
+
+def _file(figure: PrintedFigure) -> Path:
+    return RESULTS / "tables" / f"{figure.name}.json"
+
+
+def figures() -> list[str]:
+    """Return a table of the figures of the papers: what each shows and where it stands."""
+    minutes = {one.name: sum(cell.minutes for cell in one.cells) for one in plan()}
+    rows = []
+    for one in FIGURES:
+        there = _file(one).is_file()
+        stands = f"`tables/{one.name}.json`" if there else one.reason or "in the queue"
+        left = None if there else one.minutes if one.reason else minutes[one.name]
+        rows.append((one.name, one.shows, stands, "" if left is None else f"{left:.0f}"))
+    return ["## Figures", "", *markdown(("figure", "shows", "stands", "core-minutes"), rows)]
+
+
 def numbers() -> list[str]:
-    """Return a table for each table of the papers: every number and where it stands."""
+    """Return tables of every number and figure of the papers, and where each stands."""
     lines = _table("table", found(), lambda one: one.printed.name)
     for name, own in groupby(found(), lambda one: one.printed.name):
         heads = ("data", "row", "printed", "stands", "core-minutes")
         lines += [f"## {name}", "", *markdown(heads, _rows(own))]
-    return lines
+    return [*lines, *figures()]
 
 
 def _rows(numbers: Iterable[Standing]) -> Iterator[tuple[str, ...]]:

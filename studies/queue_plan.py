@@ -10,12 +10,14 @@ from functools import partial
 from typing import Any
 
 from art_disc.core.records import Record
+from art_disc.core.records.certified import CertifiedFigureRecord
 from art_disc.core.records.protocols import ProtocolTableRecord
 from art_disc.core.records.published import TableRecord
 from art_disc.core.records.purifiers import PurifierTableRecord
 from art_disc.reproduction import (
     BINARISED_TABLES,
     CERTIFICATES,
+    CERTIFIED_FIGURES,
     FIGURE3,
     FIGURE5,
     FIGURE6,
@@ -26,6 +28,7 @@ from art_disc.reproduction import (
     Published,
     reproduce_binarised,
     reproduce_certificates,
+    reproduce_certified,
     reproduce_figure3,
     reproduce_figure5,
     reproduce_figure6,
@@ -33,10 +36,10 @@ from art_disc.reproduction import (
     reproduce_purifiers,
     reproduce_randomised,
 )
-from art_disc.reproduction.costs import IMAGES, RANDOMISED_MINUTES, minutes_of
+from art_disc.reproduction.costs import IMAGES, RANDOMISED_MINUTES, VOTED_MINUTES, minutes_of
 from art_disc.reproduction.printed import kind_of
 from art_disc.reproduction.purifier_recipes import TRAININGS
-from art_disc.reproduction.randomised_tables import word_of
+from art_disc.reproduction.randomised_run import in_words
 from art_disc.reproduction.rows import RowRequest, run_row
 from art_disc.reproduction.tables import OWN_DATA, chosen_rows
 from studies.queue_cells import (
@@ -93,12 +96,14 @@ def key_of(row: Any) -> tuple[Any, ...]:
     """Return what tells the cell that made a row of a table."""
     if hasattr(row, "setting"):
         return row.dataset, row.setting, kind_of(row.defence), row.n_codes
+    if hasattr(row, "line"):
+        return row.dataset, row.defence
     return row.dataset, row.model
 
 
 def plan() -> tuple[Sheet, ...]:
     """Return every table and figure that the data at hand allow."""
-    return (*_accuracies(), *_protocols(), *_purifiers(), *_randomised(), *_whole())
+    return (*_accuracies(), *_protocols(), *_purifiers(), *_randomised(), *_certified(), *_whole())
 
 
 def _attack(row: Published, eps: tuple[float, ...], place: Place) -> list[Any]:
@@ -174,23 +179,51 @@ def _purifiers() -> Iterator[Sheet]:
 def _randomised() -> Iterator[Sheet]:
     for name, table in RANDOMISED_TABLES.items():
         dataset, base = table.datasets[-1], "nat" if table.base == "natural" else "adv"
+        rank = FIGURES if table.dataset in OWN_DATA and "-figure" in name else OTHERS
         cells = tuple(
             Cell(
-                f"{name}/{dataset}/{word_of(defence)}",
-                (dataset, f"{'disc_' * (defence != 'none')}{base}_pre", defence, 0), OTHERS,
-                len(table.eps) * RANDOMISED_MINUTES,
-                partial(_drawn, name, defence), (base_name(dataset, table.base),),
+                f"{name}/{dataset}/{in_words(defence, number)}",
+                (
+                    dataset, f"{'disc_' * (defence != 'none')}{base}_pre",
+                    in_words(defence, number), 0,
+                ), rank,
+                # queries cost what they cost
+                len(table.eps) * RANDOMISED_MINUTES * max(number or 100, 20) / 100,
+                partial(_drawn, name, defence, number), (base_name(dataset, table.base),),
             )
             for defence in table.defences
+            for number in table.numbers(defence)
         )  # fmt: skip
         yield Sheet(name, table.title, TableRecord, cells, len(cells) * len(table.eps))
 
 
-def _drawn(name: str, defence: str, place: Place) -> list[Any]:
+def _drawn(name: str, defence: str, number: int, place: Place) -> list[Any]:
     found = reproduce_randomised(
-        name, out=place.work, defences=(word_of(defence),), data_dir=place.data_dir, verbose=False
-    )
-    return [row for row in found.rows if (row.defence or "none") == defence]
+        name, out=place.work, defences=(defence,), gradients=(number,) if number else (),
+        data_dir=place.data_dir, verbose=False,
+    )  # fmt: skip
+    return [row for row in found.rows if (row.defence or "none") == in_words(defence, number)]
+
+
+def _certified() -> Iterator[Sheet]:
+    for name, figure in CERTIFIED_FIGURES.items():
+        minutes = VOTED_MINUTES[figure.dataset]
+        cells = tuple(
+            Cell(
+                f"{name}/{line.words}", (figure.dataset, line.words), FIGURES,
+                minutes[0] + len(line.eps) * minutes[1],
+                partial(_voted, name, line.words), (base_name(figure.dataset, "natural"),),
+            )
+            for line in figure.lines
+        )  # fmt: skip
+        planned = sum(len(line.eps) for line in figure.lines)
+        yield Sheet(name, figure.title, CertifiedFigureRecord, cells, planned)
+
+
+def _voted(name: str, words: str, place: Place) -> Sequence[Any]:
+    return reproduce_certified(
+        name, out=place.work, lines=(words,), data_dir=place.data_dir, verbose=False
+    ).rows
 
 
 def _networks(dataset: str, setting: str) -> Iterator[str]:

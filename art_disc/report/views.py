@@ -71,6 +71,7 @@ VIEWS: dict[str, str | View] = {
     "certificate curve": "certificate_curve:VIEW",
     "certificate table": "published:CERTIFICATES",
     "certified curve": "certified_curve:VIEW",
+    "certified figure": "certified_figure:VIEW",
     "divergence certificate": "certificate:DIVERGENCE",
     "eot convergence": "randomness:CONVERGENCE",
     "equivalence classes": "published:CLASSES",

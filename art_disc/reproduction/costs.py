@@ -35,6 +35,8 @@ _PURIFIER, _END_TO_END = {"fgsm": 1, "deepfool": 30, "cw_l2": 45}, 60
 _CERTIFICATE = 30
 # a defence that draws at one budget, 300 images
 RANDOMISED_MINUTES = 40.0
+# 1000 votes for each of 300 images, and on top each budget's attack, where there is one
+VOTED_MINUTES = {"mnist": (5.0, 10.0), "cifar10": (15.0, 0.0)}
 
 
 Row = Published | PublishedCertificate | PublishedNetwork | PublishedPurifier | PublishedRandomised

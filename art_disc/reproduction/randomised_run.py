@@ -56,10 +56,10 @@ class _Request(Shown):
     seed: int
     verbose: bool
 
-    def folder(self, dataset: str, defence: str, eps: float, weights: str) -> Path:
+    def folder(self, dataset: str, defence: str, eps: float, how: Protocol, weights: str) -> Path:
         """Return where an evaluation is kept: that of these very weights and words."""
         asked = (
-            defence, weights, self.n_ex, self.seed, eps, self.table.through,
+            defence, weights, repr(how), self.n_ex, self.seed, eps, self.table.through,
             sorted((name, str(value)) for name, value in self.settings.items()),
         )  # fmt: skip
         key = hashlib.sha256(repr(asked).encode()).hexdigest()[:8]
@@ -93,6 +93,7 @@ def reproduce_randomised(  # noqa: PLR0913 - each is a choice of its own
     out: str | Path = "runs/reproduce",
     datasets: Sequence[str] = (),
     defences: Sequence[str] = (),
+    gradients: Sequence[int] = (),
     eps: Sequence[float] = (),
     n_ex: int = 300,
     train_steps: int | None = None,
@@ -113,7 +114,8 @@ def reproduce_randomised(  # noqa: PLR0913 - each is a choice of its own
         out: Folder of the table, `NAME.json`, and of the evaluations' records.
         datasets: The table's own, `imagenet`, of the user's own images, or what stands in for it;
             empty: what is at hand.
-        defences: Keep these, by their first words, `randdisc`; empty: all.
+        defences: Keep these, whole or by their first words, `randdisc`; empty: all.
+        gradients: Of a figure over their number, keep these; empty: all.
         eps: Budgets in [0, 1] in place of the published ones.
         n_ex: The first so many test images are attacked; clean accuracy is counted on them too.
         train_steps: As for `reproduce`.
@@ -142,14 +144,20 @@ def reproduce_randomised(  # noqa: PLR0913 - each is a choice of its own
         "attack_settings": ",".join(f"{k}={v}" for k, v in (attack_settings or {}).items()),
         "eps": ",".join(f"{value:g}" for value in eps) or "as printed",
     }  # fmt: skip
-    planned = len(places) * len(chosen) * len(budgets)
+    lines = [
+        (defence, number)
+        for defence in chosen
+        for number in table.numbers(defence)
+        if not gradients or number in (*gradients, 0)
+    ]
+    planned = len(places) * len(lines) * len(budgets)
     environment = Environment.here(threads=torch.get_num_threads())
     record = TableRecord(name, table.title, (), planned, asked, environment)
     for dataset in places:
         stage = Stage.of(dataset, data_dir, train_steps)
-        for defence in chosen:
+        for defence, number in lines:
             for budget in budgets:
-                row = run_randomised(defence, budget, stage, request)
+                row = run_randomised(defence, budget, stage, request, gradients=number)
                 record = replace(record, rows=(*record.rows, row))
                 record.save(Path(out) / f"{file_name(name, datasets, defences, ())}.json")
                 if announce is not None:
@@ -157,18 +165,22 @@ def reproduce_randomised(  # noqa: PLR0913 - each is a choice of its own
     return record
 
 
-def run_randomised(defence: str, eps: float, stage: Stage, request: _Request) -> TableRow:
-    """Attack one defence at one budget and return its row."""
+def run_randomised(
+    defence: str, eps: float, stage: Stage, request: _Request, *, gradients: int = 0
+) -> TableRow:
+    """Attack one defence at one budget, by so many gradients (0: the paper's); return its row."""
     table, dataset = request.table, stage.data.name
     setting = ("disc_" * (defence != "none")) + ("nat" if table.base == "natural" else "adv")
     chain = parse_defences(defence)
     made = stage.trained(f"{setting}_pre", chain, seed=request.seed, verbose=request.verbose)
-    how = PROTOCOLS.get(dataset, COLOUR)
+    usual = PROTOCOLS.get(dataset, COLOUR)
+    how = replace(usual, draws=gradients or usual.draws)
+    as_printed = how == usual
     classifier: Any = made.classifier
     if isinstance(classifier, RandomizedClassifier):
         drawn = derive_seed(request.seed, defence)
         classifier = classifier.with_samples(eot=how.draws, vote=VOTES).with_seed(drawn)
-    folder = request.folder(dataset, defence, eps, made.result.weights)
+    folder = request.folder(dataset, defence, eps, how, made.result.weights)
     place = _Kept(folder, made.training)
     record = place.record() or _attacked(classifier, eps, stage, how, request, place)
     papers = _papers(record, defence)
@@ -178,11 +190,11 @@ def run_randomised(defence: str, eps: float, stage: Stage, request: _Request) ->
     return TableRow(
         dataset=dataset,
         setting=f"{setting}_pre",
-        defence="" if defence == "none" else defence,
+        defence="" if defence == "none" else in_words(defence, gradients),
         n_codes=0,
         eps=eps,
         printed_clean=table.printed(dataset, defence, "clean"),
-        printed_robust=table.printed(dataset, defence, "robust", eps),
+        printed_robust=table.printed(dataset, defence, "robust", eps) if as_printed else None,
         printed_steps=how.steps,
         clean=Share.of(right == stage.data.y_test[: request.n_ex]),
         papers_attack=papers.share,
@@ -203,10 +215,8 @@ def _attacked(
     classifier: Any, eps: float, stage: Stage, how: Protocol, request: _Request, place: _Kept
 ) -> EvaluationRecord:
     """Run the paper's attack, on the relaxed defence where there is one, and ours."""
-    usual: dict[str, Any] = {
-        "pgd.max_iter": how.steps, "pgd.eps_step": how.step * eps, "pgd.num_random_init": 1,
-        "square.max_iter": stage.experiment.queries,
-    }  # fmt: skip
+    usual: dict[str, Any] = {f"pgd.{name}": value for name, value in how.pgd(eps).items()}
+    usual["square.max_iter"] = stage.experiment.queries
     settings = usual | dict(request.settings)
     attacks: list[Any] = ["pgd"]
     # an undefended network has no other that an attack could be made on
@@ -215,7 +225,8 @@ def _attacked(
     if not blind:
         attacks += ATTACKS
         twin = relaxed_twin(classifier)
-        attacks += [] if twin is None else [_pgd(twin[1], eps, settings)]
+        own = {key.removeprefix("pgd."): v for key, v in settings.items() if key[:4] == "pgd."}
+        attacks += [] if twin is None else [papers_pgd(twin[1], eps, **own)]
     found = evaluate(
         classifier,
         stage.data,
@@ -235,9 +246,18 @@ def _attacked(
     return place.finish(found.record)
 
 
-def _pgd(source: Any, eps: float, settings: Mapping[str, Any]) -> ProjectedGradientDescent:
-    own = {key.removeprefix("pgd."): v for key, v in settings.items() if key.startswith("pgd.")}
-    return ProjectedGradientDescent(source, eps=eps, batch_size=100, verbose=False, **own)
+def papers_pgd(source: Any, eps: float, **settings: Any) -> ProjectedGradientDescent:
+    """Return the paper's attack on a classifier, by the settings of `Protocol.pgd`."""
+    return ProjectedGradientDescent(source, eps=eps, batch_size=100, verbose=False, **settings)
+
+
+def in_words(defence: str, gradients: int) -> str:
+    """Return what a row says of its defence, and of the gradients where they are its subject.
+
+    >>> in_words("randmix:preset=imagenet", 10)
+    'randmix:preset=imagenet, mean of 10 gradients'
+    """
+    return f"{defence}, mean of {gradients} gradients" if gradients else defence
 
 
 def _papers(record: EvaluationRecord, defence: str) -> AttackOutcome:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from art_disc.core.errors import InputError
 from art_disc.core.showing import Shown
@@ -23,6 +24,10 @@ class Protocol(Shown):
     step: float
     draws: int
 
+    def pgd(self, eps: float) -> dict[str, Any]:
+        """Return the settings of PGD within a budget: one start."""
+        return {"max_iter": self.steps, "eps_step": self.step * eps, "num_random_init": 1}
+
 
 PROTOCOLS = {"mnist": Protocol(40, 0.1, 20)}
 # of ImageNet, and of what stands in for it
@@ -41,6 +46,8 @@ class RandomisedTable(Shown):
         eps: Budgets in [0, 1].
         base: `natural` or `adversarial` training.
         through: What attacks know: all (`own`), or the undefended network alone (`base`).
+        gradients: Draws whose mean gradient is taken, one after the other, in place of the
+            protocol's, for a figure over their number.
     """
 
     title: str
@@ -50,6 +57,11 @@ class RandomisedTable(Shown):
     eps: tuple[float, ...]
     base: str = "natural"
     through: str = "own"
+    gradients: tuple[int, ...] = ()
+
+    def numbers(self, defence: str) -> tuple[int, ...]:
+        """Return of how many gradients means are taken; 0: as many as the protocol says."""
+        return (0,) if defence == "none" else self.gradients or (0,)
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -65,6 +77,16 @@ class RandomisedTable(Shown):
             if same and mean and row.metric == metric and abs(row.eps - eps) < 1e-9:
                 return row.value
         return None
+
+
+def _swept(name: str, *changes: str) -> tuple[str, ...]:
+    """Return a defence of the paper's ImageNet with some options changed, in order; empty: none."""
+    own = f"{name}:preset=imagenet"
+    return tuple(f"{own},{change}" if change else own for change in changes)
+
+
+_LEVELS = (8, 16, 32, 48, 64)
+_ONE = (1 / 255,)
 
 
 def _colour(*noisy: str) -> tuple[str, ...]:
@@ -102,6 +124,42 @@ RANDOMISED_TABLES: dict[str, RandomisedTable] = {
         base="adversarial",
         through="base",
     ),
+    "zhang2019-figure4a": RandomisedTable(
+        "ImageNet, the noise of Gaussian and RandMix; CIFAR-10 stands in for it",
+        "2a",
+        "imagenet",
+        (
+            "none",
+            *(f"noise:sigma={level}/255" for level in _LEVELS),
+            # as printed at 32
+            *_swept(
+                "randmix",
+                *(f"sigma={n}/255,tau={n}/255" if n != 32 else "" for n in (0, *_LEVELS)),
+            ),
+        ),
+        _ONE,
+    ),
+    "zhang2019-figure4b": RandomisedTable(
+        "ImageNet, the clusters of RandMix; CIFAR-10 stands in for it",
+        "2a",
+        "imagenet",
+        # as printed with 5
+        (
+            "none",
+            *_swept(
+                "randmix", "n_clusters=2", "n_clusters=3", "", "n_clusters=10", "n_clusters=20"
+            ),
+        ),
+        _ONE,
+    ),
+    "zhang2019-figure4c": RandomisedTable(
+        "ImageNet, how many gradients PGD takes the mean of; CIFAR-10 stands in for it",
+        "2a",
+        "imagenet",
+        ("none", "noise:sigma=32/255", "randmix:preset=imagenet"),
+        _ONE,
+        gradients=(1, 10, 100),
+    ),
 }
 
 
@@ -118,14 +176,15 @@ def randomised_table(name: str) -> RandomisedTable:
 
 
 def chosen_defences(name: str, *, defences: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the defences of a table that are asked for by their first words, with `none`.
+    """Return the defences of a table that are asked for, with `none`: whole, or by first words.
 
     Raises:
         InputError: The table lacks what is asked for.
     """
     every = randomised_table(name).defences
-    check_there(name, "setting", defences, {word_of(defence) for defence in every})
-    return tuple(d for d in every if not defences or word_of(d) in (*defences, "none"))
+    check_there(name, "setting", defences, {*every, *map(word_of, every)})
+    asked = {*defences, "none"} if defences else set(every)
+    return tuple(defence for defence in every if {defence, word_of(defence)} & asked)
 
 
 def word_of(defence: str) -> str:

@@ -1,5 +1,6 @@
 """A whole table: its rows one after the other, each kept as soon as it is there."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -114,8 +115,9 @@ def file_name(
     >>> file_name("chen2018-table4", (), ("disc_nat_pre",), (10, 300))
     'chen2018-table4-disc_nat_pre-10-300'
     """
-    # a classifier and its substitute, A/B
-    return "-".join([name, *datasets, *settings, *map(str, n_codes)]).replace("/", "-")
+    words = "-".join([name, *datasets, *settings, *map(str, n_codes)])
+    # a classifier and its substitute, A/B, or a defence with its options
+    return re.sub(r"[^\w.=-]+", "-", words)
 
 
 def _check_attacks(attacks: Sequence[str], settings: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from art_disc.core.records.certificate import (
     CertifiedCurve,
     CurvePoint,
 )
+from art_disc.core.records.certified import CertifiedFigureRecord, CertifiedRow
 from art_disc.core.records.draws import DrawsRecord, persistent_curve
 from art_disc.core.records.hardness import (
     ClassesFacts,
@@ -235,6 +236,15 @@ RECORDS = (
         ), {"Boundary": "slow"}, HERE,
     ),
     ClassesRecord("f", "title", (ClassesRow("mnist", 2, 0.3, 9, 9, 0.06, 0.5, 0.5, 49.0),), HERE),
+    CertifiedFigureRecord(
+        "f", "title",
+        (
+            CertifiedRow(
+                "mnist", "fixed", "codes", 0.1, Share(9, 10), Share(7, 10), Share(5, 10), 0.25,
+                Share(8, 10), 0, 94.4, "net", "noise",
+            ),
+        ), 2, {"n_ex": 10}, HERE,
+    ),
     PixelFigureRecord(
         "f", "title", "mnist", 9, 0.3, ((0.0,), (1.0,)), ((7, 0, 2),),
         (PixelFact("black", 7.0, 8.0), PixelFact("white", 0.25, share=True)), HERE,

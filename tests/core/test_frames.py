@@ -18,6 +18,7 @@ pytest.importorskip("pandas", reason="pandas is not installed: pip install 'art-
 ROWS = {
     "activation norms": "rows", "bit flips": "rows", "certificate": "verdicts",
     "certificate curve": "certificates", "certificate table": "rows", "certified curve": "points",
+    "certified figure": "rows",
     "divergence certificate": "verdicts", "equivalence classes": "rows",
     "eot convergence": "points", "evaluation": "outcomes", "gradient agreement": "draws",
     "hardness": "budgets", "persistent attacker": "submissions", "pixel figure": "rows",

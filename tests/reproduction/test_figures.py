@@ -1,16 +1,22 @@
 """Published figures of pixels, and of what is certified beside what attacks leave."""
 
+import re
+
 import numpy as np
 import pytest
 
 from art_disc.cli import main
+from art_disc.cli.tables import known_tables
 from art_disc.codebooks import Codebook
 from art_disc.core.errors import InputError
 from art_disc.core.records import load_record
 from art_disc.core.records.pixels import PixelFact
 from art_disc.metrics import neighbourhood_sizes, separability
-from art_disc.reproduction import PIXEL_FIGURES, reproduce_pixels
+from art_disc.reproduction import FIGURES, PIXEL_FIGURES, reproduce_pixels
 from art_disc.reproduction.pixel_figures import colour_facts, level_facts
+from studies import printed_page
+from studies.common import RESULTS
+from studies.queue_plan import plan
 
 
 def told(facts):
@@ -99,3 +105,36 @@ def test_both_figures_are_drawn_and_kept(tmp_path, capsys):
     for odd in (["--n-ex", "3"], ["--codes", "2"]):
         assert main(["reproduce", "chen2019-figure7", *odd, "--out", str(tmp_path)]) == 2
         assert "has no meaning for chen2019-figure7" in capsys.readouterr().err
+
+
+def test_every_figure_of_the_papers_stands_in_the_list_and_what_can_be_run_in_the_queue():
+    there = [re.fullmatch(r"(.*)-figure(\d)([a-d]?)", one.name) for one in FIGURES]
+    numbers = {(paper, int(n)) for paper, n, _ in (one.groups() for one in there)}
+    most = {"chen2018": 3, "chen2019": 7, "kyatham2020": 3, "panda2019": 8, "zhang2019": 4}
+    assert numbers == {(paper, n) for paper, last in most.items() for n in range(1, last + 1)}
+    assert len({one.name for one in FIGURES}) == len(FIGURES)
+    sheets = {one.name for one in plan() if "-figure" in one.name}
+    assert sheets == {one.name for one in FIGURES if not one.reason}
+    # the commands list what was not run here too, on images of the user's own
+    known = {name for name in known_tables() if "-figure" in name}
+    assert known >= sheets
+    assert known <= {one.name for one in FIGURES}
+    assert all(len(one.reason.split()) <= 5 for one in FIGURES)
+
+
+def test_the_page_says_of_each_figure_where_it_stands():
+    page = "\n".join(printed_page.numbers())
+    for one in FIGURES:
+        (line,) = re.findall(rf"^\| {one.name} \|.*$", page, re.M)
+        *_, stands, minutes = (cell.strip() for cell in line.strip("| ").split(" | "))
+        there = (RESULTS / "tables" / f"{one.name}.json").is_file()
+        if there:
+            assert f"tables/{one.name}.json" in line
+        elif one.reason:
+            assert one.reason in line
+        else:
+            assert stands == "in the queue"
+            assert int(minutes) > 0
+    counted = next(line for line in printed_page.counts() if "figures and panels" in line)
+    measured = sum((RESULTS / "tables" / f"{one.name}.json").is_file() for one in FIGURES)
+    assert f"Of {len(FIGURES)} figures and panels {measured} are drawn" in counted

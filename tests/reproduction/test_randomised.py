@@ -1,6 +1,7 @@
 """Tables of randomised defences run again, on digits in the papers' clothes."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -8,9 +9,18 @@ from torch import nn
 
 from art_disc.cli import main
 from art_disc.core.errors import DataNotFoundError, InputError
+from art_disc.core.records import load_record
 from art_disc.core.records.published import TableRecord
+from art_disc.defences import parse_defences
 from art_disc.report import as_markdown
-from art_disc.reproduction import randomised_run, recipes, reproduce_randomised
+from art_disc.reproduction import (
+    certified_figures,
+    published_randomised,
+    randomised_run,
+    recipes,
+    reproduce_certified,
+    reproduce_randomised,
+)
 from art_disc.reproduction.printed import measures
 from art_disc.reproduction.randomised_tables import (
     PROTOCOLS,
@@ -18,6 +28,7 @@ from art_disc.reproduction.randomised_tables import (
     Protocol,
     chosen_defences,
 )
+from studies.queue_plan import key_of
 
 FEW = {
     "n_ex": 10, "train_steps": 60, "attack_settings": {"square.max_iter": 5}, "verbose": False,
@@ -115,6 +126,81 @@ def test_what_stands_in_for_imagenet_has_nothing_printed_beside_it(place):
     assert table.printed("imagenet", "randdisc:preset=competition", "robust", 8 / 255) == 72.4
 
 
+def test_a_figure_over_gradients_has_a_row_for_each_number(place):
+    record = reproduce_randomised(
+        "zhang2019-figure4c", out=place, defences=["noise:sigma=32/255"], data_dir=place,
+        gradients=[1, 10], **FEW,
+    )  # fmt: skip
+    assert record.complete
+    words = "noise:sigma=32/255, mean of {} gradients"
+    assert [row.defence for row in record.rows] == ["", words.format(1), words.format(10)]
+    _, one, ten = record.rows
+    # as many draws more for each step of PGD; the queries and the base's gradients are the same
+    steps, base = 2, record.rows[0].gradients
+    assert ten.gradients - one.gradients == pytest.approx(steps * 9, rel=0.5)
+    assert one.gradients > base
+    assert [key_of(row)[2] for row in record.rows] == ["none", words.format(1), words.format(10)]
+    table = RANDOMISED_TABLES["zhang2019-figure4c"]
+    assert table.numbers("none") == (0,)
+    assert table.numbers("randmix:preset=imagenet") == (1, 10, 100)
+    assert RANDOMISED_TABLES["zhang2019-table2a"].numbers("resizepad") == (0,)
+
+
+def test_swept_figures_hold_the_printed_setting():
+    for name in ("zhang2019-figure4a", "zhang2019-figure4b"):
+        table = RANDOMISED_TABLES[name]
+        assert table.printed("imagenet", "randmix:preset=imagenet", "robust", 1 / 255) == 60.7
+        assert "randmix:preset=imagenet" in table.defences
+        assert len(set(table.defences)) == len(table.defences)
+        for defence in table.defences:
+            made = parse_defences(defence)
+            assert len(made) == (defence != "none")
+    sigmas = [255 * parse_defences(d)[0].sigma for d in
+              RANDOMISED_TABLES["zhang2019-figure4a"].defences if d != "none"]  # fmt: skip
+    assert sigmas == pytest.approx([8, 16, 32, 48, 64, 0, 8, 16, 32, 48, 64])
+    clusters = [parse_defences(d)[0].n_clusters for d in
+                RANDOMISED_TABLES["zhang2019-figure4b"].defences if d != "none"]  # fmt: skip
+    assert clusters == [2, 3, 5, 10, 20]
+    # one of several with the same first word
+    (_, only) = chosen_defences("zhang2019-figure4b", defences=["randmix:preset=imagenet"])
+    assert only == "randmix:preset=imagenet"
+    assert len(chosen_defences("zhang2019-figure4b", defences=["randmix"])) == 6
+
+
+def test_certificates_stand_beside_the_attack(place, capsys, monkeypatch):
+    monkeypatch.setattr(certified_figures, "VOTES", 5)
+    words = ["reproduce", "zhang2019-figure3", "--setting", "adaptive", "down-sampled", "--n-ex",
+             "6", "--train-steps", "60", "--data-dir", str(place), "--out", str(place)]  # fmt: skip
+    assert main([*words, "--quiet"]) == 0
+    record = load_record(place / "zhang2019-figure3-adaptive-down-sampled.json")
+    assert record.complete
+    adaptive = [row for row in record.rows if row.line == "adaptive"]
+    pooled = [row for row in record.rows if row.line == "down-sampled"]
+    assert [row.eps for row in adaptive] == [0.01, 0.02, 0.05, 0.07, 0.1]
+    # table 1 of the paper, down to what each budget's filter and stride are
+    found = {}
+    for row in pooled:
+        found[row.eps] = tuple(int(n) for n in re.findall(r"(?:pool|stride) (\d+)", row.defence))
+    assert {eps: pooling_of(eps) for eps in found} == found
+    # Proposition 1 proves nothing there, whatever the votes: the centres' own term
+    assert all(row.tight.count == row.pinsker.count == 0 for row in adaptive if row.eps >= 0.015)
+    assert [row.printed for row in adaptive] == [None, None, None, None, 94.4]
+    assert any(row.tight.count for row in pooled)
+    for row in record.rows:
+        assert row.contradicted == 0
+        assert row.pinsker.count <= row.tight.count <= row.attacked.count <= row.clean.count
+    assert "94.4%" in capsys.readouterr().out
+    assert (place / "zhang2019-figure3-adaptive-down-sampled-mnist.svg").is_file()
+
+
+def pooling_of(eps):
+    """Return filter and stride of table 1 for a budget."""
+    rows = published_randomised("1")
+    least = min(row.eps for row in rows if row.eps >= eps - 1e-9)
+    both = {row.metric: int(row.value) for row in rows if row.eps == least}
+    return both["filter"], both["stride"]
+
+
 def test_what_a_table_lacks_is_refused(tmp_path):
     assert chosen_defences("zhang2019-table2b", defences=["jpeg"]) == ("none", "jpeg:ratio=4")
     for words, match in (
@@ -125,3 +211,9 @@ def test_what_a_table_lacks_is_refused(tmp_path):
     ):
         with pytest.raises(InputError, match=match):
             reproduce_randomised(**({"name": "zhang2019-table2a", "out": tmp_path} | words))
+    for words, match in (
+        ({"name": "zhang2019-figure9"}, "name must"),
+        ({"lines": ["x"]}, "has no setting"),
+    ):
+        with pytest.raises(InputError, match=match):
+            reproduce_certified(**({"name": "zhang2019-figure3", "out": tmp_path} | words))

@@ -19,6 +19,7 @@ RECORDS: dict[str, str | type[Record]] = {
     "certificate curve": "certificate:CertificateCurveRecord",
     "certificate table": "published:CertificateTableRecord",
     "certified curve": "certificate:CertifiedCurve",
+    "certified figure": "certified:CertifiedFigureRecord",
     "divergence certificate": "certificate:DivergenceRecord",
     "equivalence classes": "published:ClassesRecord",
     "eot convergence": "randomness:ConvergenceRecord",

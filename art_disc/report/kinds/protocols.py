@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from art_disc.core.records.base import Record, Share
+from art_disc.core.records.certified import CertifiedFigureRecord
 from art_disc.core.records.protocols import (
     PROTOCOLS,
     ActivationRecord,
@@ -16,6 +17,7 @@ from art_disc.core.records.published import CertificateTableRecord, TableRecord
 from art_disc.report.document import Document, Notes, Section
 from art_disc.report.drawing import COLOURS, MARKERS, Drawing, draw
 from art_disc.report.kinds import published
+from art_disc.report.kinds.certified_figure import certified_plots
 from art_disc.report.kinds.published import (
     Plots,
     differences,
@@ -155,6 +157,8 @@ def plots_over_eps(
     """Return what `eps_figures` draws, by data set; empty for other kinds and single budgets."""
     if isinstance(record, ProtocolTableRecord):
         return eps_plots(record)
+    if isinstance(record, CertifiedFigureRecord):
+        return certified_plots(record)
     return published.eps_plots(record, certificates) if isinstance(record, TableRecord) else {}
 
 
