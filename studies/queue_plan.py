@@ -124,7 +124,7 @@ def _accuracies() -> Iterator[Sheet]:
 def _accuracy(row: Published, table: str, eps: tuple[float, ...]) -> Cell:
     key = row.dataset, row.setting, row.defence, row.n_codes
     at = "-".join(f"{value:.4g}" for value in eps) or "printed"
-    minutes = minutes_of(row) * max(1, len(eps))
+    minutes = minutes_of(row, max(1, len(eps)))
     name = f"{'/'.join(map(str, key))}/eps={at}"
     first = (base_name(row.dataset, row.base),)
     return Cell(name, key, _rank(row, table), minutes, partial(_attack, row, eps), first)
@@ -147,7 +147,7 @@ def _protocols() -> Iterator[Sheet]:
         cells = tuple(
             Cell(
                 f"{name}/{row.dataset}/{row.model}", (row.dataset, row.model), rank,
-                minutes_of(row),
+                minutes_of(row, len(table.budgets(row))),
                 partial(_part, reproduce_binarised, name, row.dataset, row.model),
             )
             for row in rows
@@ -247,7 +247,11 @@ def _part(
 
 
 def _whole() -> Iterator[Sheet]:
-    figures = {FIGURE3: reproduce_figure3, FIGURE5: reproduce_figure5, FIGURE6: reproduce_figure6}
+    figures: dict[str, tuple[float, Any]] = {
+        FIGURE3: (45.0, reproduce_figure3),
+        FIGURE5: (3.0, reproduce_figure5),
+        FIGURE6: (15.0, reproduce_figure6),
+    }
     calls: dict[str, tuple[int, float, Any]] = {
         **{
             name: (SAME_TABLES, 400.0, partial(
@@ -256,7 +260,7 @@ def _whole() -> Iterator[Sheet]:
             ))
             for name in CERTIFICATES
         },
-        **{name: (FIGURES, 20.0, call) for name, call in figures.items()},
+        **{name: (FIGURES, minutes, call) for name, (minutes, call) in figures.items()},
         **{name: (FIGURES, 1.0, partial(reproduce_pixels, name)) for name in PIXEL_FIGURES},
     }  # fmt: skip
     for name, (rank, minutes, call) in calls.items():

@@ -38,8 +38,8 @@ def _which_rows(parser: ArgumentParser) -> None:
         default=(),
         help="rows of these settings alone, and their bases: nat_pre, adv_pre, disc_nat_pre, "
         "disc_adv_pre, disc_nat_re, disc_adv_re; of panda2019 its models: BNN-2b, Full-2b, ...; of "
-        "kyatham2020 classifiers, A, or with a substitute, A/B; of zhang2019 defences, randdisc, or "
-        "lines, fixed",
+        "kyatham2020 classifiers, A, or with a substitute, A/B; of zhang2019 defences, randdisc, "
+        "or lines, fixed",
     )
     parser.add_argument(
         "--network",

@@ -47,13 +47,19 @@ def base_minutes(dataset: str, base: str) -> float:
     return _TRAININGS[dataset, base][0]
 
 
-def minutes_of(row: Row) -> float:
-    """Return about how many minutes of one core a published row costs, base networks aside."""
+def minutes_of(row: Row, budgets: int | None = None) -> float:
+    """Return about how many minutes of one core a published row costs, base networks aside.
+
+    Args:
+        row: As published.
+        budgets: At which it is attacked, of accuracies and networks; None: the printed ones.
+    """
     if isinstance(row, Published):
-        return _accuracies(row)
+        return _accuracies(row, 1 if budgets is None else budgets)
     if isinstance(row, PublishedNetwork):
         training, seconds = _NETWORK[row.dataset]
-        return training + len(row.robust) * IMAGES[row.dataset] * seconds / 60
+        attacked = len(row.robust) if budgets is None else budgets
+        return training + attacked * IMAGES[row.dataset] * seconds / 60
     if isinstance(row, PublishedPurifier):
         return _purifiers(row)
     if isinstance(row, PublishedRandomised):
@@ -61,11 +67,11 @@ def minutes_of(row: Row) -> float:
     return _CERTIFICATE
 
 
-def _accuracies(row: Published) -> float:
+def _accuracies(row: Published, budgets: int) -> float:
     bare, defended, each = _SECONDS.get(row.dataset, _COLOUR)
     seconds = bare if row.defence == "none" else defended + each * row.n_codes
     again = _TRAININGS[row.dataset, row.base][1] if row.training == "re" else 0
-    return again + IMAGES[row.dataset] * seconds / 60
+    return again + budgets * IMAGES[row.dataset] * seconds / 60
 
 
 def _purifiers(row: PublishedPurifier) -> float:

@@ -14,6 +14,7 @@ from torch import nn
 from art_disc.core.records import load_record
 from art_disc.core.records.published import TableRecord
 from art_disc.reproduction import recipes, standings
+from art_disc.reproduction.costs import minutes_of
 from art_disc.reproduction.published import (
     Published,
     PublishedNetwork,
@@ -198,3 +199,18 @@ def test_every_printed_number_that_can_be_run_is_in_the_plan():
             assert (row.dataset, row.setting or "A") in there
         else:
             assert there == {()}
+
+
+def test_a_cell_of_a_figure_costs_each_budget_that_it_attacks_at_and_its_training_once():
+    cells = {cell.name: cell for one in plan() for cell in one.cells}
+    (row,) = (r for r in published("chen2018", "3") if r.setting == "disc_nat_re")
+    once, thrice = minutes_of(row), minutes_of(row, 3)
+    images = minutes_of(next(r for r in ROWS if r.defence != "none"))
+    assert thrice - once == pytest.approx(2 * images)
+    figure = cells["mnist/disc_nat_re/density/2/eps=0.1-0.2-0.3"]
+    assert figure.minutes == thrice
+    # six budgets, none of them printed
+    bits = cells["panda2019-figure4/mnist/8b"]
+    assert bits.minutes > 6 * 1000 * 0.6 / 60
+    table = cells["panda2019-table2/mnist/8b"]
+    assert bits.minutes - table.minutes == pytest.approx(3 * 1000 * 0.6 / 60)
