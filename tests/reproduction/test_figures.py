@@ -74,6 +74,14 @@ def test_the_numbers_of_figure_7_are_those_of_a_count_by_hand():
     )
 
 
+def test_the_codebooks_and_budgets_of_the_figures_are_the_papers():
+    told = {n: (f.dataset, f.n_codes, f.radius, f.eps) for n, f in PIXEL_FIGURES.items()}
+    assert told == {
+        "chen2019-figure6": ("cifar10", 300, 16 / 255, 8 / 255),
+        "chen2019-figure7": ("mnist", 2, 0.6, 0.3),
+    }
+
+
 def test_a_share_above_one_is_refused():
     for values in ((1.5, None), (0.5, 1.5)):
         with pytest.raises(InputError, match="share"):
