@@ -68,8 +68,9 @@ tables: $(INSTALLED)
 results: $(INSTALLED)
 	$(BIN)/python -m studies.provenance
 
-# the hot paths beside the plain lines of torch, on an idle machine: benchmarks/RESULTS.md
+# the hot paths beside the plain lines of torch, on an idle machine: benchmarks/growth.svg, RESULTS.md
 bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.speed
 
 # the tests with other versions of Python, ART, torch and NumPy: an environment each, 6 GB and minutes

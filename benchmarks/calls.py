@@ -28,6 +28,8 @@ DRAWS, IMAGES, COLOUR_IMAGES = 20, 128, 32
 QUIET = {"verbose": False}
 
 Timed = Callable[[], float]
+# ours and, where there is one, what it is compared with
+Pair = tuple[Timed, Timed | None]
 
 
 class ByArt(EoTPyTorch):
@@ -67,39 +69,50 @@ def network(made: Callable[[], nn.Module], shape: tuple[int, int, int], n: int) 
     return made().eval(), images, labels, {"input_shape": shape, "nb_classes": 10}
 
 
-def of_draws(*, beside_art: bool) -> tuple[Timed, Timed]:
-    net, x, y, words = network(MadryMnistNet, (1, 28, 28), IMAGES)
+def of_draws(*, beside_art: bool, draws: int = DRAWS, images: int = IMAGES) -> tuple[Timed, Timed]:
+    net, x, y, words = network(MadryMnistNet, (1, 28, 28), images)
     defence = ad.RandDisc.preset("mnist")
-    ours = ad.build_classifier(net, defences=[defence], eot_samples=DRAWS, **words)
-    loop = [ByArt(defence, DRAWS)] if beside_art else None
+    ours = ad.build_classifier(net, defences=[defence], eot_samples=draws, **words)
+    loop = [ByArt(defence, draws)] if beside_art else None
     peer = PyTorchClassifier(
         net, nn.CrossEntropyLoss(), clip_values=(0.0, 1.0), preprocessing_defences=loop, **words
     )
 
     def of_peer() -> None:
-        for _ in range(1 if beside_art else DRAWS):
+        for _ in range(1 if beside_art else draws):
             peer.loss_gradient(x, y)
 
     return timed(lambda: ours.loss_gradient(x, y)), timed(of_peer)
 
 
-def of_pgd(*, colour: bool) -> tuple[Timed, Timed]:
+def defended(*, colour: bool, images: int) -> tuple[Any, Any, Any, Any]:
+    """Return a classifier behind codewords, the bare one, images and labels."""
     if colour:
-        net, x, y, words = network(ResNet32, (3, 32, 32), COLOUR_IMAGES)
+        net, x, y, words = network(ResNet32, (3, 32, 32), images)
         book = ad.Codebook(np.random.default_rng(1).random((300, 3), dtype=np.float32))
         surrogate = ad.SoftAssignment(25.5)
     else:
-        net, x, y, words = network(MadryMnistNet, (1, 28, 28), IMAGES)
+        net, x, y, words = network(MadryMnistNet, (1, 28, 28), images)
         book, surrogate = ad.Codebook([0.0, 1.0]), ad.SoftAssignment(10)
+    ours = ad.build_classifier(net, defences=[ad.PixelDiscretization(book, surrogate)], **words)
+    return ours, ad.build_classifier(net, defences=[], **words), x, y
 
-    def attack(*defences: Any) -> Timed:
-        classifier = ad.build_classifier(net, defences=defences, **words)
+
+def of_gradient(images: int) -> tuple[Timed, Timed]:
+    ours, bare, x, y = defended(colour=True, images=images)
+    return timed(lambda: ours.loss_gradient(x, y)), timed(lambda: bare.loss_gradient(x, y))
+
+
+def of_pgd(*, colour: bool) -> tuple[Timed, Timed]:
+    ours, bare, x, y = defended(colour=colour, images=COLOUR_IMAGES if colour else IMAGES)
+
+    def attack(classifier: Any) -> Timed:
         pgd = ProjectedGradientDescent(
             classifier, eps=0.1, eps_step=0.01, max_iter=20, batch_size=IMAGES, **QUIET
         )
         return timed(lambda: pgd.generate(x, y))
 
-    return attack(ad.PixelDiscretization(book, surrogate)), attack()
+    return attack(ours), attack(bare)
 
 
 def of_divergences() -> tuple[Timed, Timed]:
@@ -113,6 +126,39 @@ def of_divergences() -> tuple[Timed, Timed]:
     )
 
 
+class Sure(nn.Module):
+    """A network whose every image is of class 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits."""
+        return 9 * torch.eye(10)[:1].repeat(len(x), 1) + 0 * x.mean()
+
+
+def of_certificate() -> Pair:
+    rng = np.random.default_rng(0)
+    codes, image = rng.random((16, 3)), rng.random((1, 3, 32, 32), dtype=np.float32)
+    defence = ad.RandDisc(sigma=0.15, centres=codes)
+    classifier = ad.build_classifier(
+        Sure(), defences=[defence], input_shape=(3, 32, 32), nb_classes=10
+    )
+
+    def certified() -> None:
+        found = ad.metrics.kl_certify(classifier, image, [0], eps=2 / 255, **QUIET)
+        # images that the votes lose need no divergence
+        if not found.divergence[0]:
+            msg = "expected an image that the votes win"
+            raise ValueError(msg)
+
+    return timed(certified), None
+
+
+def of_free_pixels() -> Pair:
+    rng = np.random.default_rng(0)
+    book = ad.Codebook(rng.random((1000, 3), dtype=np.float32), metric="l2")
+    image = rng.integers(0, 256, (1, 3, 32, 32), dtype=np.uint8)
+    return timed(lambda: ad.metrics.free_pixels(image, book, eps=8 / 255)), None
+
+
 def timed(work: Callable[[], object]) -> Timed:
     def seconds() -> float:
         start = time.perf_counter()
@@ -123,7 +169,7 @@ def timed(work: Callable[[], object]) -> Timed:
 
 
 EOT = f"gradient over {DRAWS} draws of RandDisc, {IMAGES} MNIST-like images"
-CALLS: dict[tuple[str, str], Callable[[], tuple[Timed, Timed]]] = {
+CALLS: dict[tuple[str, str], Callable[[], Pair]] = {
     ("import of all public names, CPU seconds", "`import art, torch`"): of_import,
     (EOT, f"{DRAWS} gradients of the bare network"): lambda: of_draws(beside_art=False),
     (EOT, "ART's `EoTPyTorch` around the same defence"): lambda: of_draws(beside_art=True),
@@ -133,17 +179,20 @@ CALLS: dict[tuple[str, str], Callable[[], tuple[Timed, Timed]]] = {
         f"`kl_certify`: divergences of {len(ORDERS)} orders, 16 colours, one 32x32 image",
         "order by order",
     ): of_divergences,
+    ("`kl_certify`, 16 colours, one 32x32 image that the votes win", ""): of_certificate,
+    ("`free_pixels`, 1,000 colours, l2, one 32x32 image", ""): of_free_pixels,
 }
 
 
 def call_rows(runs: int) -> Iterator[list[str]]:
     """Yield for each call its seconds, the peer's and their ratio: medians, run in turn."""
     for (name, beside), made in CALLS.items():
-        both = made()
+        both = [call for call in made() if call]
         for call in both:
             call()
         spent = [[call() for call in both] for _ in range(runs)]
-        ours, peer = (median(column) for column in zip(*spent, strict=True))
-        row = [name, beside, f"{ours:.3g}", f"{peer:.3g}", f"{ours / peer:.2f}", str(runs)]
+        ours, *peer = (median(column) for column in zip(*spent, strict=True))
+        of_peer = [f"{peer[0]:.3g}", f"{ours / peer[0]:.2f}"] if peer else ["", ""]
+        row = [name, beside, f"{ours:.3g}", *of_peer, str(runs)]
         print(*row, sep=" | ", flush=True)
         yield row

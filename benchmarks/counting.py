@@ -82,6 +82,29 @@ def seconds(work: Any, path: Path) -> float:
     return time.perf_counter() - start
 
 
+HEADS = (
+    *("#pixels", "#channels", "#ours, s", "#reading and bincount, s", "#of its speed"),
+    *("#memory at most", "two Dask workers"),
+)
+
+
+def row(pixels: float, channels: int = 1, *, runs: int, dask: bool) -> list[str]:
+    """Return what one file takes, under `HEADS`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.npy"
+        made(path, int(pixels), channels)
+        memory = grown(path)
+        spent = [[seconds(work, path) for work in (summed, plain)] for _ in range(runs)]
+        ours, peer = (median(column) for column in zip(*spent, strict=True))
+        total, same = counted(path), "not asked"
+        if dask:
+            both = [(found.values, found.counts) for found in (by_dask(path), total)]
+            alike = all(np.array_equal(a, b) for a, b in zip(*both, strict=True))
+            same = "count the same" if alike else "count otherwise"
+    times = (f"{ours:.3g}", f"{peer:.3g}", f"{peer / ours:.0%}")
+    return [f"{total.total:,}", str(channels), *times, f"{memory:.0f} MB", same]
+
+
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words.add_argument("--pixels", type=float, default=1e9)
@@ -89,20 +112,10 @@ def main() -> None:
     words.add_argument("--runs", type=int, default=3)
     words.add_argument("--dask", action="store_true", help="count by two workers too")
     options = words.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "x.npy"
-        made(path, int(options.pixels), options.channels)
-        memory = grown(path)
-        spent = [[seconds(work, path) for work in (summed, plain)] for _ in range(options.runs)]
-        ours, peer = (median(column) for column in zip(*spent, strict=True))
-        print(f"{counted(path).total:,} pixels of {options.channels} channel(s): {ours:.3g} s,")
-        print(f"reading and bincounting {peer:.3g} s, {peer / ours:.0%} of its speed;")
-        print(f"at most {memory:.0f} MB of memory;")
-        if options.dask:
-            both = [(found.values, found.counts) for found in (by_dask(path), counted(path))]
-            same = all(np.array_equal(a, b) for a, b in zip(*both, strict=True))
-            print(f"two Dask workers count the same: {same};")
-        print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+    found = row(options.pixels, options.channels, runs=options.runs, dask=options.dask)
+    for head, value in zip(HEADS, found, strict=True):
+        print(f"{head.lstrip('#')}: {value}")
+    print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
 
 
 if __name__ == "__main__":

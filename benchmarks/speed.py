@@ -4,7 +4,7 @@ Ours and the peer run in turn in one process, after a first run of each that is 
 and their ratio. Colours are random in [0, 1]. Then equality with trying all codewords. `make bench`
 writes `benchmarks/RESULTS.md`.
 
-    python -m benchmarks.speed [--threads 2] [--clock wall]
+    python -m benchmarks.speed [--threads 2] [--clock wall] [--pixels 1e9]
 """
 
 import argparse
@@ -28,35 +28,37 @@ from art_disc.surrogates import SoftAssignment
 from studies.common import markdown, peak_memory_mb
 
 PIXELS = 1 << 16
-# seconds for one comparison, and repeats at most
-PATIENCE, MOST = 6.0, 31
+# repeats of one comparison at most
+MOST = 31
+GROWTH = Path(__file__).parent / "growth.svg"
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 Work = Callable[[], object]
 
 
-def compared(ours: Work, peer: Work, clock: Callable[[], float]) -> tuple[float, float, int]:
-    """Return the medians of both in nanoseconds a pixel, and of how many runs."""
+def compared(
+    ours: Work, peer: Work, clock: Callable[[], float], patience: float
+) -> tuple[float, float, int]:
+    """Return the medians of both in seconds, and of how many runs in about `patience` seconds."""
     begin, seconds = time.perf_counter(), ([], [])
     for work in (ours, peer):
         work()
     while len(seconds[0]) < MOST and (
-        not seconds[0] or time.perf_counter() - begin < PATIENCE * (3 if len(seconds[0]) < 3 else 1)
+        not seconds[0] or time.perf_counter() - begin < patience * (3 if len(seconds[0]) < 3 else 1)
     ):
         for work, spent in zip((ours, peer), seconds, strict=True):
             start = clock()
             work()
             spent.append(clock() - start)
-    medians = (1e9 * statistics.median(spent) / PIXELS for spent in seconds)
-    return (*medians, len(seconds[0]))
+    return statistics.median(seconds[0]), statistics.median(seconds[1]), len(seconds[0])
 
 
 def colours(k: int, seed: int = 0) -> torch.Tensor:
     return torch.rand((k, 3), generator=torch.Generator().manual_seed(seed))
 
 
-def of_nearest(k: int) -> tuple[Work, Work]:
-    codes, pixels = colours(k), colours(PIXELS, seed=1)
+def of_nearest(k: int, n: int = PIXELS) -> tuple[Work, Work]:
+    codes, pixels = colours(k), colours(n, seed=1)
     book = Codebook(codes.numpy())
     book.search._spent[0] = 1 << 40  # its grid is made at once
     channels = list((255 * pixels).T.contiguous())
@@ -138,9 +140,10 @@ def elsewhere(metric: str, pixels: int, *, on_grid: bool) -> int:
     return found
 
 
-def rows(clock: Callable[[], float]) -> Iterator[list[str]]:
+def rows(clock: Callable[[], float], patience: float) -> Iterator[list[str]]:
     for name, made in CASES.items():
-        ours, peer, runs = compared(*made(), clock)
+        *spent, runs = compared(*made(), clock, patience)
+        ours, peer = (1e9 * seconds / PIXELS for seconds in spent)
         row = [name, f"{ours:.3g}", f"{peer:.4g}", f"{peer / ours:.1f}", str(runs)]
         print(*row, sep=" | ", flush=True)
         yield row
@@ -157,6 +160,7 @@ def equalities(scale: float) -> Iterator[list[str]]:
 def page(options: argparse.Namespace) -> Iterator[str]:
     """Yield the lines of the page, and do what they report."""
     # not where memory is measured
+    from benchmarks import counting
     from benchmarks.calls import call_rows
 
     begun = os.getloadavg()
@@ -168,7 +172,7 @@ def page(options: argparse.Namespace) -> Iterator[str]:
     yield f"65,536 random colours, float32, {options.threads} thread(s), {options.clock} time"
     yield "in nanoseconds a pixel, medians. The grid of codewords is made before, as in longer use."
     yield ""
-    timed = list(rows(CLOCKS[options.clock]))
+    timed = list(rows(CLOCKS[options.clock], options.seconds))
     yield from markdown(("", "ours", "peer", "peer / ours", "#runs"), timed)
     yield from (f"- {name}: the peer is {peer}." for name, peer in PEERS.items())
     yield from ("", "Whole calls, wall seconds where not said otherwise, medians:", "")
@@ -180,6 +184,10 @@ def page(options: argparse.Namespace) -> Iterator[str]:
     yield from markdown(("ours", "peer", "peer / ours"), [row])
     yield from ("Colours that go elsewhere than trying all 300 codewords says:", "")
     yield from markdown(("metric", "random", "8-bit, even codewords"), equalities(options.scale))
+    yield from ("Pixels of a memory-mapped file counted, beside one pass of NumPy over it:", "")
+    yield from markdown(counting.HEADS, [counting.row(options.pixels, runs=3, dask=True)])
+    if GROWTH.is_file():
+        yield from (f"![How costs grow, by benchmarks/growth.py]({GROWTH.name})", "")
     packages = here.packages
     yield f"{here.created[:10]}, commit {here.commit[:12]}, {platform.machine()}, {os.cpu_count()}"
     yield f"cores, load {begun[0]:.1f} at the start and {os.getloadavg()[0]:.1f} at the end; torch"
@@ -191,6 +199,8 @@ def main() -> None:
     words.add_argument("--threads", type=int, default=2)
     words.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: of all threads")
     words.add_argument("--scale", type=float, default=1.0, help="of the counts of equality")
+    words.add_argument("--seconds", type=float, default=6.0, help="for one comparison")
+    words.add_argument("--pixels", type=float, default=1e9, help="that are counted")
     words.add_argument("--runs", type=int, default=5, help="of each whole call")
     words.add_argument("--memory", choices=("ours", "peer"), help=argparse.SUPPRESS)
     words.add_argument("--out", type=Path, default=Path(__file__).parent / "RESULTS.md")

@@ -79,17 +79,17 @@ def machine() -> dict[str, Any]:
     return {"processor": platform.machine(), "cores": os.cpu_count()}
 
 
-def save(record: Record, name: str) -> None:
+def save(record: Record, name: str, folder: Path = RESULTS) -> None:
     """Write results/NAME.json, a line an entry."""
     text = json.dumps(record.to_dict(), allow_nan=False, indent=1) + "\n"
-    print(replace_file(RESULTS / f"{name}.json", text.encode()))
+    print(replace_file(folder / f"{name}.json", text.encode()))
 
 
-def write(name: str, results: dict[str, Any], threads: int) -> None:
+def write(name: str, results: dict[str, Any], threads: int, folder: Path = RESULTS) -> None:
     """Write what a study found, with environment and machine."""
     # tuples and keys that are numbers become what JSON makes of them
     plain = json.loads(json.dumps(results, allow_nan=False))
-    save(StudyRecord(name, machine(), plain, Environment.here(threads=threads)), name)
+    save(StudyRecord(name, machine(), plain, Environment.here(threads=threads)), name, folder)
 
 
 def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -1,0 +1,58 @@
+"""The benchmarks run: sizes are tiny, and no time is judged."""
+
+import re
+import sys
+
+import pytest
+
+from art_disc.core.records.study import StudyRecord
+from benchmarks import calls, counting, growth, speed
+
+
+def ours_and_peer(size):
+    return (lambda: sum(range(size))), (lambda: sum(range(10 * size)))
+
+
+def test_growth_is_measured_and_drawn(monkeypatch, tmp_path):
+    axes = {name: axis._replace(made=ours_and_peer) for name, axis in growth.AXES.items()}
+    monkeypatch.setattr(growth, "AXES", axes)
+    words = ["growth", "--seconds", "0", "--most", "300", "--threads", "1", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", words)
+    growth.main()
+    found = StudyRecord.load(tmp_path / "growth.json").results
+    assert found.keys() == axes.keys()
+    for name, measured in found.items():
+        assert measured["sizes"] == [size for size in axes[name].sizes if size <= 300]
+        assert [len(values) for values in measured.values()] == 4 * [len(measured["sizes"])]
+        assert min(measured["ours"] + measured["peer"]) > 0
+    picture = (tmp_path / "growth.svg").read_bytes()
+    (tmp_path / "growth.svg").unlink()
+    monkeypatch.setattr(growth, "measured", None)
+    monkeypatch.setattr(sys, "argv", [*words, "--draw"])
+    growth.main()
+    assert (tmp_path / "growth.svg").read_bytes() == picture
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_counting_says_how_many_and_in_what_memory(channels, capsys):
+    row = dict(zip(counting.HEADS, counting.row(2e5, channels, runs=1, dask=False), strict=True))
+    # whole images of 256 x 256
+    assert row["#pixels"] == "196,608"
+    assert re.fullmatch(r"\d+ MB", row["#memory at most"])
+    assert "100%" in capsys.readouterr().err
+
+
+def test_calls_without_a_peer_have_times_of_their_own(monkeypatch):
+    made = {("a", "b"): lambda: (lambda: 2.0, lambda: 4.0), ("c", ""): lambda: (lambda: 3.0, None)}
+    monkeypatch.setattr(calls, "CALLS", made)
+    rows = [["a", "b", "2", "4", "0.50", "2"], ["c", "", "3", "", "", "2"]]
+    assert list(calls.call_rows(2)) == rows
+
+
+def test_medians_are_of_runs_in_turn():
+    ticks, order = iter(range(100)), []
+    ours, peer, runs = speed.compared(
+        lambda: order.append("ours"), lambda: order.append("peer"), lambda: next(ticks), 0.0
+    )
+    assert (ours, peer, runs) == (1, 1, 1)
+    assert order == ["ours", "peer"] * 2
