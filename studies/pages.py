@@ -22,6 +22,7 @@ from studies import (
     attacks_page,
     binarised_page,
     certificates_page,
+    claims,
     code_space_page,
     decided_page,
     leaderboard,
@@ -31,7 +32,6 @@ from studies import (
     randomised_page,
     summary,
     tables,
-    verdicts,
     versions,
 )
 from studies.architecture import ROOT
@@ -60,7 +60,7 @@ PARTS: dict[str, Part] = {
     "hardness": summary.hardness,
     "printed-counts": printed_page.counts,
     "printed-numbers": printed_page.numbers,
-    "verdicts": verdicts.summary,
+    "verdicts": claims.summary,
     "reproduction": tables.lines,
     "randomised-mnist": partial(randomised_page.attacked, "mnist"),
     "randomised-cifar10": partial(randomised_page.attacked, "cifar10"),

@@ -1,5 +1,6 @@
 """The committed tables of studies/results/tables, as part of docs/reproduction.md."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from art_disc.core.intervals import holm
@@ -111,21 +112,29 @@ def _under(row: ProtocolRow, protocol: str) -> ProtocolOutcome:
     return found
 
 
-def _twins(rows: list[ProtocolRow]) -> list[str]:
-    """Compare binarised networks with their real twins in the worst case of `raw`."""
+def twins(rows: Iterable[ProtocolRow]) -> tuple[int, int, int]:
+    """Return in how many pairs a binarised network keeps more than its real twin, less, and all.
+
+    In the worst case of `raw`.
+    """
+    rows = [row for row in rows if row.under("raw")]
     real = {(r.dataset, r.bits, r.base, r.eps): r for r in rows if r.precision == "real"}
     pairs = [
         (_under(row, "raw").worst.value, _under(twin, "raw").worst.value)
         for row in rows
         if row.precision == "bnn" and (twin := real.get((row.dataset, row.bits, row.base, row.eps)))
     ]
+    more = sum(bnn > twin for bnn, twin in pairs)
+    return more, sum(bnn < twin for bnn, twin in pairs), len(pairs)
+
+
+def _twins(rows: list[ProtocolRow]) -> list[str]:
+    more, less, pairs = twins(rows)
     if not pairs:
         return []
-    more = sum(bnn > twin for bnn, twin in pairs)
-    less = sum(bnn < twin for bnn, twin in pairs)
     return [
         f"- In the worst case of `raw` the binarised network keeps more than its real twin in "
-        f"{more} of {len(pairs)} pairs, less in {less}."
+        f"{more} of {pairs} pairs, less in {less}."
     ]
 
 

@@ -1,0 +1,305 @@
+"""What the claims of the papers came to: one sentence each, with the number that answers it."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from art_disc.core.records import Share, load_record
+from art_disc.core.records.published import Gain, TableRecord, TableRow
+from art_disc.reproduction import published_certificates, published_purifiers
+from studies.common import RESULTS, load, markdown
+from studies.tables import twins
+from studies.verdicts import (
+    FAILED,
+    HELD,
+    NAMES,
+    OPEN,
+    Verdict,
+    certified,
+    judged,
+    mnist_text,
+    of_row,
+    randomised,
+    verdicts,
+)
+
+
+def summary() -> list[str]:
+    """Return a table and the answered claims of each paper."""
+    every = verdicts()
+    lines = []
+    for paper, name in NAMES.items():
+        own = [one for one in every if one.paper == paper]
+        lines += [f"### {name}", ""]
+        if own:
+            heads = ("table", "data", HELD, FAILED, OPEN, "why")
+            lines += markdown(heads, _counted(own))
+        lines += [*(f"- {claim}" for claim in CLAIMS[paper]()), ""]
+    return lines
+
+
+def _counted(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, ...]]:
+    places: dict[tuple[str, str], list[Verdict]] = {}
+    for one in verdicts:
+        places.setdefault((one.table, one.dataset), []).append(one)
+    for place, own in sorted(places.items()):
+        words = Counter(one.word for one in own)
+        why = Counter(f"{one.word}: {one.why}" for one in own)
+        numbers = (str(words[word]) for word in (HELD, FAILED, OPEN))
+        yield *place, *numbers, "; ".join(f"{text} ({n})" for text, n in why.most_common())
+
+
+def _load(name: str) -> Any:
+    return load_record(RESULTS / "tables" / f"{name}.json")
+
+
+def _rows(record: TableRecord) -> dict[tuple[str, int], TableRow]:
+    return {(row.setting, row.n_codes): row for row in record.rows}
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _decided(name: str) -> dict[str, Any]:
+    """Return what the complete method decided at one budget, with the number of images."""
+    study = load(f"decided/{name}")
+    (row,) = study["rows"]
+    return row | {"total": study["images"]}
+
+
+def _between(row: dict[str, Any]) -> str:
+    low, high = row["certified"] / row["total"], 1 - row["falsified"] / row["total"]
+    return f"between {_percent(low)} and {_percent(high)} of {row['total']:,} random images"
+
+
+def _gained(gain: Gain) -> str:
+    """Return a gain in points, and the word for it as one that is claimed."""
+    word = HELD if gain.significant and gain.difference > 0 else OPEN
+    points = f"{100 * gain.difference:+.1f} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
+    return f"{points} here; {word}."
+
+
+def _gain_of(record: TableRecord, setting: str) -> Gain:
+    """Return the comparison of a record's only row of a setting with its base."""
+    (gain,) = (g for place, g in record.gains().items() if record.rows[place].setting == setting)
+    return gain
+
+
+def _chen2018() -> Iterator[str]:
+    record = _load("chen2018-table3")
+    rows = _rows(record)
+    base, row = rows["nat_pre", 0], rows["disc_nat_pre", 2]
+    word, why = of_row(row) or (OPEN, "")
+    yield (
+        f"Two codewords before a network trained naturally keep {row.printed_robust:g} % of MNIST "
+        f"at 0.3: {_percent(row.worst.value)} are left here (base {_percent(base.worst.value)}); "
+        f"by the complete method it is {_between(_decided('disc_nat_pre-200-0.3'))}; {word}: {why}."
+    )
+    base, row = rows["adv_pre", 0], rows["disc_adv_pre", 2]
+    yield (
+        f"Before a network trained adversarially they add "
+        f"{(row.printed_robust or 0) - (base.printed_robust or 0):.1f} points: "
+        f"{_gained(_gain_of(record, 'disc_adv_pre'))}"
+    )
+    yield _at_a_tenth("chen2018", "2")
+    rows = _rows(_load("chen2018-table4-disc_nat_pre"))
+    row = rows["disc_nat_pre", 50]
+    word, why = of_row(row) or (OPEN, "")
+    yield (
+        f"On CIFAR-10 50 codewords keep {row.printed_robust:g} % at 2/255: "
+        f"{_percent(row.worst.value)} are left here; {word}: {why}."
+    )
+
+    few, many = rows["disc_nat_pre", 5], rows["disc_nat_pre", 300]
+    yield (
+        f"There 5 codewords keep more than 300, {few.printed_robust:g} % to "
+        f"{many.printed_robust:g} % (clean {few.clean.value:.1%} to {many.clean.value:.1%} here): "
+        f"{_gained(Gain.of(few.alive, many.alive))}"
+    )
+
+
+def _at_a_tenth(paper: str, table: str) -> str:
+    """Answer the printed share of certified images at 0.1."""
+    printed = next(r for r in published_certificates(paper, table) if r.eps == 0.1)
+    found = _decided("disc_adv_pre-10000-0.1")
+    word, why = certified(printed.success, SimpleNamespace(**found))
+    return (
+        f"{printed.success:g} % are certified at 0.1 (table {table}): by the complete method it is "
+        f"{_between(found)}; {word}: {why}."
+    )
+
+
+def _chen2019() -> Iterator[str]:
+    rows = _rows(_load("chen2019-table2-gtsrb-disc_nat_pre"))
+    base = rows["nat_pre", 0].worst.value
+    best = max((row for row in rows.values() if row.defence), key=lambda row: row.worst.value)
+    yield (
+        "Pixel discretisation helps little where colours matter: on GTSRB at 8/255 the best "
+        f"density codebook leaves {_percent(best.worst.value)} of a network trained naturally "
+        f"(base {_percent(base)}) and {_percent(best.clean.value)} clean; "
+        f"{HELD if best.worst.value - base < 0.2 else FAILED}."
+    )
+    fashion = _load("chen2019-table2-fashion_mnist")
+    rows = _rows(fashion)
+    yield (
+        "On Fashion-MNIST two codewords lift a network trained naturally from "
+        f"{rows['nat_pre', 0].printed_robust:g} % to {rows['disc_nat_pre', 2].printed_robust:g} % "
+        f"at 0.1: {_gained(_gain_of(fashion, 'disc_nat_pre'))}"
+    )
+    yield _at_a_tenth("chen2019", "4")
+    panels = _load("chen2019-figure5").rows
+    told = " and ".join(f"{row.exact:.3f} for {row.printed:g} printed" for row in panels)
+    near = all(abs(row.exact - row.printed) < 0.05 for row in panels)
+    yield (
+        "A budget reaches few classes of MNIST and many of CIFAR-10: median exponents are "
+        f"{told}; {HELD if near else FAILED}."
+    )
+
+    free = {
+        row["dataset"]: row["separability"]["share_of_pixels_free"]
+        for row in load("hardness")["rows"]
+        if "density" in row["codebook"] and row["printed_median_per_pixel"]
+    }
+    apart = free["mnist"] < 0.1 and free["cifar10"] > 0.5
+    yield (
+        "The pixels of MNIST fall into clusters and those of CIFAR-10 do not: at the budgets of "
+        f"figure 5 {_percent(free['mnist'])} and {_percent(free['cifar10'])} of all training "
+        f"pixels can change their codeword; {HELD if apart else FAILED}."
+    )
+    facts = {fact.words: fact for fact in _load("chen2019-figure6").rows}
+    fact = facts["these, of all pixels"]
+    yield (
+        f"The most crowded colour of CIFAR-10 has {_percent(fact.printed or 0)} of all pixels "
+        f"within 8/255 (from the counts of figure 6): {_percent(fact.ours)} here; "
+        f"{HELD if abs(fact.ours - (fact.printed or 0)) < 0.005 else FAILED}."
+    )
+
+
+def _panda2019() -> Iterator[str]:
+    rows = _load("panda2019-table5").rows
+    row = next(r for r in rows if (r.model, r.eps) == ("BNN-2b", 0.3))
+    worst = row.under("raw").worst
+    word, why = judged(row.printed_robust, worst)
+    yield (
+        f"Two input bits keep a binarised network at {row.printed_robust:g} % under FGSM at 0.3: a "
+        f"white box of what is deployed leaves {_percent(worst.value)}; {word}: {why}."
+    )
+    few, many = (next(r for r in rows if (r.model, r.eps) == (f"Full-{n}b", 0.1)) for n in (2, 8))
+    left = few.under("raw").worst
+    word, why = judged(few.printed_robust, left)
+    yield (
+        f"Two input bits keep a real network at {few.printed_robust:g} % at 0.1, where eight keep "
+        f"{many.printed_robust:g} %: {_percent(left.value)} and "
+        f"{_percent(many.under('raw').worst.value)} are left here; {word}: {why}."
+    )
+    more, less, pairs = twins(rows)
+    yield (
+        f"Binarised networks resist more than real ones: here in {more} of {pairs} pairs, less in "
+        f"{less}; {HELD if more > less else FAILED}."
+    )
+
+
+def _zhang2019() -> Iterator[str]:
+    printed = {r.defence: r.value for r in mnist_text() if r.metric == "robust"}
+    ours = {d: row["worst"] for row, d in randomised() if row["eps"] == 0.1}
+    left = {d: Share(ours[d]["right"], ours[d]["of"]) for d in printed}
+    (name,) = (d for d in printed if d != "none")
+    easier = printed["none"] / 100 < left["none"].interval[0]
+    word = (
+        f"{OPEN}: our network resists by itself" if easier else judged(printed[name], left[name])[0]
+    )
+    yield (
+        f"RandDisc lifts MNIST at 0.1 from {printed['none']:g} % to {printed[name]:g} %: here from "
+        f"{_percent(left['none'].value)} to {_percent(left[name].value)} of {left[name].total}; "
+        f"{word}."
+    )
+    gauss = next(Share(o["right"], o["of"]) for d, o in ours.items() if d.startswith("noise"))
+    yield (
+        "Gaussian noise alone is always better than nothing: at 0.1 it leaves "
+        f"{_percent(gauss.value)}, an undefended network {_percent(left['none'].value)}; "
+        f"{_apart(gauss, left['none'])}."
+    )
+    yield _certified_over_base()
+    yield _stands_in()
+
+
+def _apart(one: Share, other: Share) -> str:
+    """Return the word for a share that is claimed to be the larger one."""
+    if one.interval[0] > other.interval[1]:
+        return HELD
+    return FAILED if one.interval[1] < other.interval[0] else f"{OPEN}: intervals overlap"
+
+
+def _certified_over_base() -> str:
+    """Answer that down-sampled RandDisc certifies more than an undefended network keeps."""
+    base = {row["eps"]: row["worst"] for row, d in randomised() if d == "none"}
+    proved = {row["eps"]: row for row in load("mnist_randomised_certificate")["rows"]}
+    both = sorted(base.keys() & proved.keys())
+    pairs = [
+        (Share(proved[e]["certified"]["tight"], proved[e]["total"]),
+         Share(base[e]["right"], base[e]["of"]))
+        for e in both
+    ]  # fmt: skip
+    above = sum(_apart(*pair) == HELD for pair in pairs)
+    told = "; ".join(
+        f"{eps:g}: {_percent(one.value)} to {_percent(other.value)}"
+        for eps, (one, other) in zip(both, pairs, strict=True)
+    )
+    word = HELD if above == len(pairs) else f"{OPEN}: our network resists by itself"
+    return (
+        "Of down-sampled RandDisc more is certified than an undefended network keeps: here at "
+        f"{above} of {len(pairs)} budgets ({told}; codewords fixed, settings chosen for each); "
+        f"{word}."
+    )
+
+
+def _stands_in() -> str:
+    """Say what the defences leave of the images that stand in for ImageNet."""
+    rows = {r["defence"]: r for r in load("randomised_attack_cifar10")["rows"]
+            if abs(r["eps"] - 2 / 255) < 1e-5}  # fmt: skip
+    left = {name: Share(row["worst"]["right"], row["worst"]["of"]) for name, row in rows.items()}
+    return (
+        "RandMix keeps more than any other defence on ImageNet, which is not at hand: on CIFAR-10 "
+        f"at 2/255 {_percent(left['RandMix'].value)} of {left['RandMix'].total}, Gaussian noise "
+        f"{_percent(left['Gaussian'].value)} ([measured](randomised_results.md)); "
+        f"{_apart(left['RandMix'], left['Gaussian'])}."
+    )
+
+
+def _kyatham2020() -> Iterator[str]:
+    yield from (_end_to_end(), _theorem())
+
+
+def _theorem() -> str:
+    """Answer Theorem 1 by its own formula, with assumptions that an attacker leaves true."""
+    found = load("lqvae_theorem")
+    shift = max(found["rows"], key=lambda row: row["at_least"])
+    return (
+        f"Exactly {shift['flips']} of 64 bits flip with probability "
+        f"{found['printed']['exactly']:g} (theorem 1), which its formula gives: {shift['flips']} "
+        f"or more do with {shift['at_least']:.2f} if the budget is taken in l2 and each bit is "
+        f"pushed to its nearer threshold; {FAILED}."
+    )
+
+
+def _end_to_end() -> str:
+    printed = next(r.lqvae for r in published_purifiers("7") if r.dataset == "mnist")
+    claim = f"The filter keeps {printed:g} % of MNIST attacked end to end"
+    if not (RESULTS / "tables" / "kyatham2020-table7.json").is_file():
+        return f"{claim}; {OPEN}: not measured at size yet."
+    rows = [row for row in _load("kyatham2020-table7").rows if row.dataset == "mnist"]
+    left = [row.cell("lqvae", "end to end, worst").left for row in rows if row.eps == 0.15]
+    best = max(left, key=lambda share: share.value)
+    word, why = judged(printed, best)
+    return f"{claim}: the best of {len(left)} is left {_percent(best.value)} here; {word}: {why}."
+
+
+CLAIMS = {
+    "chen2018": _chen2018,
+    "zhang2019": _zhang2019,
+    "chen2019": _chen2019,
+    "panda2019": _panda2019,
+    "kyatham2020": _kyatham2020,
+}

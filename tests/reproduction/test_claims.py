@@ -1,0 +1,51 @@
+"""Each claim of the papers is one sentence with the number that answers it."""
+
+import re
+
+import pytest
+
+from art_disc.core.records.base import Share
+from art_disc.core.records.published import Gain
+from studies import claims
+from studies.verdicts import FAILED, HELD, NAMES, OPEN
+
+# claims that are answered, a paper
+LEAST = {"chen2018": 5, "zhang2019": 4, "chen2019": 6, "panda2019": 3, "kyatham2020": 2}
+
+
+@pytest.mark.parametrize("paper", NAMES)
+def test_every_claim_has_a_number_and_a_word(paper):
+    found = list(claims.CLAIMS[paper]())
+    assert len(found) == len(set(found)) >= LEAST[paper]
+    for claim in found:
+        assert re.search(rf"; ({HELD}|{FAILED}|{OPEN})\b[^;]*\.$", claim), claim
+        assert re.search(r"\d", claim)
+        assert "nan" not in claim
+        assert "None" not in claim
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "word"),
+    [
+        (Share(90, 100), Share(50, 100), HELD),
+        (Share(50, 100), Share(90, 100), FAILED),
+        (Share(52, 100), Share(50, 100), OPEN),
+    ],
+)
+def test_a_share_is_larger_where_the_intervals_are_apart(one, other, word):
+    assert claims._apart(one, other).startswith(word)
+
+
+def test_a_claimed_gain_holds_where_it_is_significant_and_positive():
+    assert claims._gained(Gain(0.1, 0.05, 0.15, 0.001, 0.01)) == "+10.0 [+5.0, +15.0] here; held."
+    for gain in (Gain(0.1, -0.05, 0.15, 0.2, 0.2), Gain(-0.1, -0.15, -0.05, 0.001, 0.01)):
+        assert claims._gained(gain).endswith(f"; {OPEN}.")
+
+
+def test_a_budget_at_which_no_more_is_certified_leaves_the_claim_open():
+    claim = claims._certified_over_base()
+    budgets = re.findall(r"([\d.]+): ([\d.]+) % to ([\d.]+) %", claim)
+    assert len(budgets) >= 4
+    above, total = map(int, re.search(r"at (\d) of (\d) budgets", claim).groups())
+    assert total == len(budgets)
+    assert (OPEN in claim) == (above < total)
