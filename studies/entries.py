@@ -387,6 +387,8 @@ NO_ENTRY = {
     "overhead": "times",
     "soundness": "networks drawn at random",
     "tables/chen2019-figure5": "code boxes, no network",
+    "tables/chen2019-figure6": "colours, no network",
+    "tables/chen2019-figure7": "pixels, no network",
     "thermometer_speed": "times",
     "versions": "which tests pass",
     "zoo_digits": "says what runs, on 16 images",

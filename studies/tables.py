@@ -5,12 +5,10 @@ from typing import Any
 
 from art_disc.core.intervals import holm
 from art_disc.core.records import load_record
-from art_disc.core.records.pixels import PixelFigureRecord
 from art_disc.core.records.protocols import ProtocolOutcome, ProtocolRow, ProtocolTableRecord
 from art_disc.core.records.published import CertificateTableRecord, Gain, TableRecord, TableRow
 from art_disc.report import as_markdown
 from art_disc.report.drawing import Drawing, draw
-from art_disc.report.kinds.pixels import pixel_plots
 from art_disc.report.kinds.protocols import plots_over_eps
 from art_disc.report.kinds.published import eps_words
 from art_disc.reproduction import TABLES as OF_ACCURACIES
@@ -169,9 +167,7 @@ def pictures() -> dict[str, bytes]:
 
 
 def _plots(record: Any) -> dict[str, Drawing]:
-    """Return the drawings of a committed figure, by data set."""
-    if isinstance(record, PixelFigureRecord):
-        return pixel_plots(record)
+    """Return the drawings of a committed table or figure, by data set."""
     return plots_over_eps(record, _certificates(record))
 
 

@@ -256,12 +256,10 @@ def _figure6(options: Namespace) -> Path:
 
 def _pixels(options: Namespace) -> Path:
     """Count the pixels of the figure; return its JSON."""
-    from art_disc.report import as_text
     from art_disc.reproduction import reproduce_pixels
 
     words = given(options, "out", "seed", "data_dir")
-    print(as_text(reproduce_pixels(options.table, **words)))
-    return Path(options.out) / f"{options.table}.json"
+    return _written(reproduce_pixels(options.table, **words), options)
 
 
 def _certified(options: Namespace) -> Path:

@@ -1,6 +1,7 @@
 """Each claim of the papers is one sentence with the number that answers it."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from art_disc.core.records.base import Share
 from art_disc.core.records.published import Gain
 from studies import claims
 from studies.verdicts import FAILED, HELD, NAMES, OPEN
+from tests.reproduction.test_printed import row_of
 
 # claims that are answered, a paper
 LEAST = {"chen2018": 5, "zhang2019": 4, "chen2019": 6, "panda2019": 3, "kyatham2020": 2}
@@ -38,6 +40,10 @@ def test_a_share_is_larger_where_the_intervals_are_apart(one, other, word):
 
 def test_a_claimed_gain_holds_where_it_is_significant_and_positive():
     assert claims._gained(Gain(0.1, 0.05, 0.15, 0.001, 0.01)) == "+10.0 [+5.0, +15.0] here; held."
+    row = row_of(worst_of="pgd")
+    sure = Gain(0.1, 0.05, 0.15, 0.001, 0.01)
+    assert claims._gained(sure, row).endswith(f"{OPEN}: attack on codes not run.")
+    assert claims._gained(sure, replace(row, worst_of="pgd; code_space")).endswith(f"{HELD}.")
     for gain in (Gain(0.1, -0.05, 0.15, 0.2, 0.2), Gain(-0.1, -0.15, -0.05, 0.001, 0.01)):
         assert claims._gained(gain).endswith(f"; {OPEN}.")
 

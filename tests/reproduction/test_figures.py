@@ -105,6 +105,9 @@ def test_both_figures_are_drawn_and_kept(tmp_path, capsys):
         shown = capsys.readouterr().out
         assert all(fact.words in shown for fact in record.rows)
         assert ("1,567,080" in shown) == ("6" in name)
+    drawn = {file.name for file in tmp_path.glob("*.svg")}
+    assert drawn == {"chen2019-figure7-mnist.svg"}
+    assert "1,567,080" in (tmp_path / "chen2019-figure6.md").read_text(encoding="utf-8")
     for name in ("linear", "log"):
         file = tmp_path / f"chen2019-figure6-{name}.png"
         assert file.read_bytes().startswith(b"\x89PNG")

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 
 from art_disc.core.records.pixels import PixelFact, PixelFigureRecord
-from art_disc.report.document import Notes
+from art_disc.report.document import Document, Notes, Section
 from art_disc.report.drawing import Drawing
 from art_disc.report.hardness import level_histogram
 from art_disc.report.kinds.published import eps_words
 from art_disc.report.table import Table
-from art_disc.report.views import measured
+from art_disc.report.views import View, settings_section
 
 
 def _table(record: PixelFigureRecord) -> Table:
@@ -27,23 +27,35 @@ def _number(value: float | None, fact: PixelFact) -> str:
     return f"{value:.2%}" if fact.share else f"{value:,.0f}"
 
 
-def _paint(record: PixelFigureRecord, axes: Any) -> None:
-    level_histogram(np.array(record.levels), np.array(record.codewords), axes, eps=record.eps)
-
-
 def pixel_plots(record: PixelFigureRecord) -> dict[str, Drawing]:
-    """Return the histogram of the levels, by data set."""
+    """Return the histogram of grey levels, by data set; channels are no picture of colours."""
+    if len(record.levels) != 1:
+        return {}
+
+    def paint(figure: Any) -> None:
+        axes = figure.add_subplot()
+        codewords = np.array(record.codewords)
+        level_histogram(np.array(record.levels), codewords, axes, eps=record.eps)
+
     return {
         record.dataset: Drawing(
-            lambda figure: _paint(record, figure.add_subplot()),
+            paint,
             f"Histogram of the pixel levels of {record.dataset}, with the codewords.",
             "Pixels of the training images at each level, on a logarithmic axis.",
         )
     }
 
 
-def _notes(record: PixelFigureRecord) -> tuple[Notes]:
-    return (Notes((f"pixels of {record.train_images} training images of {record.dataset}",)),)
+def _document(record: PixelFigureRecord) -> Document:
+    images = f"pixels of {record.train_images} training images of {record.dataset}"
+    return Document.of(
+        f"{record.figure}: {record.title}",
+        images,
+        Section.of(
+            "Theirs and ours", _table(record), Notes((images,)), *pixel_plots(record).values()
+        ),
+        settings_section(record, {}),
+    )
 
 
-VIEW = measured("Published figure", _table, _paint, _notes)
+VIEW = View(_document)

@@ -5,6 +5,7 @@ from typing import Any
 
 from art_disc.core.records.base import Record, Share
 from art_disc.core.records.certified import CertifiedFigureRecord
+from art_disc.core.records.pixels import PixelFigureRecord
 from art_disc.core.records.protocols import (
     PROTOCOLS,
     ActivationRecord,
@@ -18,6 +19,7 @@ from art_disc.report.document import Document, Notes, Section
 from art_disc.report.drawing import COLOURS, MARKERS, Drawing, draw
 from art_disc.report.kinds import published
 from art_disc.report.kinds.certified_figure import certified_plots
+from art_disc.report.kinds.pixels import pixel_plots
 from art_disc.report.kinds.published import (
     Plots,
     differences,
@@ -138,7 +140,7 @@ def eps_plots(record: ProtocolTableRecord) -> dict[str, Drawing]:
 def eps_figures(
     record: Record, certificates: CertificateTableRecord | None = None
 ) -> dict[str, bytes]:
-    """Return the drawings over eps of a published table of any kind, by data set, as SVG.
+    """Return the drawings of a published table or figure of any kind, by data set, as SVG.
 
     Args:
         record: The table.
@@ -154,11 +156,16 @@ def eps_figures(
 def plots_over_eps(
     record: Record, certificates: CertificateTableRecord | None = None
 ) -> dict[str, Drawing]:
-    """Return what `eps_figures` draws, by data set; empty for other kinds and single budgets."""
+    """Return what `eps_figures` draws, by data set; empty for other kinds and single budgets.
+
+    Over eps, but for pixels, whose picture is their histogram.
+    """
     if isinstance(record, ProtocolTableRecord):
         return eps_plots(record)
     if isinstance(record, CertifiedFigureRecord):
         return certified_plots(record)
+    if isinstance(record, PixelFigureRecord):
+        return pixel_plots(record)
     return published.eps_plots(record, certificates) if isinstance(record, TableRecord) else {}
 
 
