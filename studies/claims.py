@@ -169,7 +169,7 @@ def _chen2019() -> Iterator[str]:
     yield (
         "The pixels of MNIST fall into clusters and those of CIFAR-10 do not: at the budgets of "
         f"figure 5 {_percent(free['mnist'])} and {_percent(free['cifar10'])} of all training "
-        f"pixels can change their codeword; {HELD if apart else FAILED}."
+        f"pixels can change their codeword by 8-bit changes; {HELD if apart else FAILED}."
     )
     facts = {fact.words: fact for fact in _load("chen2019-figure6").rows}
     fact = facts["these, of all pixels"]
