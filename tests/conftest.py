@@ -49,6 +49,12 @@ def shared_data():
     return find
 
 
+@pytest.fixture
+def trained_once(monkeypatch, tmp_path_factory):
+    """Keep what commands and pages train for the session: equal trainings are run once."""
+    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path_factory.getbasetemp() / "weights"))
+
+
 @pytest.fixture(scope="session")
 def digits():
     """scikit-learn's digits; the arrays are shared, so no test may write to them."""

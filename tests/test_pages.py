@@ -7,19 +7,15 @@ import pytest
 from tests.pages import ROOT, commands_of, run_page
 
 # ART's PGD hands torch an array in a way that NumPy 2 announces the end of
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """One cache of trained networks for all pages."""
-    return str(tmp_path_factory.mktemp("cache"))
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.usefixtures("trained_once"),
+]
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path, monkeypatch, cache):
+def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ART_DISC_CACHE", cache)
 
 
 def test_the_tutorial_runs(capsys, tmp_path):

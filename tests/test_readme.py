@@ -10,12 +10,13 @@ from tests.pages import commands_of, python_of, run_page
 
 README = Path(__file__).parents[1] / "README.md"
 
+pytestmark = pytest.mark.usefixtures("trained_once")
+
 
 # ART's PGD hands torch an array in a way that NumPy 2 announces the end of
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path / "cache"))
     run_page("README.md")
     said = capsys.readouterr().out
     assert "worst of all attacks" in said
@@ -26,7 +27,6 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_script_of_the_page_on_python_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path / "cache"))
     run_page("docs/in_python.md")
     said = capsys.readouterr().out
     assert "worst of all attacks" in said
@@ -60,14 +60,12 @@ def test_a_page_imports_the_classes_that_it_uses(page):
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_the_python_of_the_page_on_randomness_runs(capsys, monkeypatch, tmp_path):
-    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path))
+def test_the_python_of_the_page_on_randomness_runs(capsys):
     run_page("docs/randomised.md")
     assert "of 40" in capsys.readouterr().out
 
 
-def test_the_python_of_the_page_on_codes_runs(capsys, monkeypatch, tmp_path):
-    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path))
+def test_the_python_of_the_page_on_codes_runs(capsys):
     run_page("docs/code_space.md")
     clean, attacked = map(float, capsys.readouterr().out.split())
     assert attacked < clean - 0.2
@@ -75,7 +73,6 @@ def test_the_python_of_the_page_on_codes_runs(capsys, monkeypatch, tmp_path):
 
 def test_the_python_of_the_page_on_certificates_runs(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path / "cache"))
     # starting processes is tested elsewhere
     run_page("docs/certificates.md", **{"n_jobs=2": "n_jobs=1"})
     pixels, signs = capsys.readouterr().out.splitlines()

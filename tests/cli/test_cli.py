@@ -25,9 +25,7 @@ from art_disc.report.verdict import verdict_title
 QUICK = ["--dataset", "digits", "--epochs", "3", "--n-ex", "20", "--quiet"]
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path_factory.getbasetemp() / "cli-weights"))
+pytestmark = pytest.mark.usefixtures("trained_once")
 
 
 def run(capsys, *words):

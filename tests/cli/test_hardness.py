@@ -8,10 +8,7 @@ import art_disc as ad
 from art_disc.cli import main
 from art_disc.metrics import equivalence_classes, neighbourhood_sizes, separability
 
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path_factory.getbasetemp() / "cli-weights"))
+pytestmark = pytest.mark.usefixtures("trained_once")
 
 
 def test_numbers_and_plots(capsys, tmp_path, digits):

@@ -9,9 +9,7 @@ from art_disc.core.records.supplied import SuppliedRecord
 WORDS = ["score", "--epochs", "1", "--quiet", "--eps", "8/255"]
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path_factory.getbasetemp() / "cli-weights"))
+pytestmark = pytest.mark.usefixtures("trained_once")
 
 
 def run(capsys, *words):
