@@ -29,7 +29,7 @@ _TRAININGS = {
     ("gtsrb", "natural"): (10, 3),
     ("gtsrb", "adversarial"): (40, 9),
 }
-_NETWORK = {"mnist": (5, 0.6), "cifar10": (40, 3.0)}
+_NETWORK = {"mnist": (5, 0.6), "cifar10": (25, 1.0)}
 # an attack's images, classifiers trained against one among them; table 7 is attacked end to end
 _PURIFIER, _END_TO_END = {"fgsm": 1, "deepfool": 30, "cw_l2": 45}, 60
 _CERTIFICATE = 30
