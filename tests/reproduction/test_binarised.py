@@ -306,7 +306,7 @@ def test_figures_that_need_images_of_the_users_own_say_so_and_take_them(
 ):
     assert main(["reproduce"]) == 0
     told = capsys.readouterr().out
-    for name in ("figure7", "figure8"):
+    for name in ("panda2019-figure7", "panda2019-figure8"):
         (line,) = (row for row in told.splitlines() if name in row)
         assert "not run here" in line
     with pytest.raises(DataNotFoundError, match=r"put cifar100\.npz with .* looked for nothing"):

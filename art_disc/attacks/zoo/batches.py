@@ -209,7 +209,8 @@ ROWS: tuple[AttackSpec, ...] = (
         ),
         norms=("inf",),
         targetable=False,
-        cost=lambda s: (2 * s["max_iter"], 0),
+        # the guides pass too, without a gradient
+        cost=lambda s: (s["max_iter"], s["max_iter"]),
         note="guided by the next image of another class; on the network's output; the hook that "
         "ART leaves in the network is removed",
     ),
