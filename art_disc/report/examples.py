@@ -69,7 +69,9 @@ def breaker_table(record: EvaluationRecord) -> Table:
     return Table.of(
         "Which attack broke what",
         "Examples that the defended model had right and that the attack broke within eps, "
-        "over all its surrogates, also where it was run at a smaller budget.",
+        "over all its surrogates, also where it was run at a smaller budget."
+        + " Sequential: later attacks had only what stood before them."
+        * record.sequential,
         ("Attack", "#Broke", "#Broke alone"),
         (_breakers(record, eps) for eps in record.eps),
         look="attacks",

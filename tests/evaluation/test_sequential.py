@@ -93,6 +93,7 @@ def test_the_report_says_what_parts_are(both, tmp_path, digits, defended):
     page = ad.evaluate(defended, digits, **OPTIONS, sequential=True).report(tmp_path)
     text = page.read_text(encoding="utf-8")
     assert "no attack before it had broken (part)" in text
+    assert "later attacks had only what stood before them" in text
     # curves over steps are of attacks on all examples alone
     assert {len(row.correct) for row in _step_rows(both[1])} == {30}
 
