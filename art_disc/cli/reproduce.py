@@ -19,7 +19,9 @@ def add(parser: ArgumentParser) -> None:
     )
     _which_rows(parser)
     _how_much(parser)
-    share(parser, "--seed", "--data-dir", "--quiet")
+    # not given where nothing is said: some figures draw nothing
+    share(parser, "--seed", default=None)
+    share(parser, "--data-dir", "--quiet")
     share(
         parser,
         "--out",

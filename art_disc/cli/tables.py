@@ -77,9 +77,12 @@ def _figures() -> Known:
     no_training = (*_ROWS, *_CERTIFY, *_OTHERS, "train_steps")
     return {
         FIGURE3: (figure3.TITLE, _figure3, (*images, *_CERTIFY, *_BINARISED)),
-        FIGURE5: (figure5.TITLE, _figure5, no_training),
+        FIGURE5: (figure5.TITLE, _figure5, (*no_training, "seed")),
         FIGURE6: (figure6.TITLE, _figure6, (*no_rows, *_CERTIFY, "protocol", *_PURIFIERS)),
-        **{n: (f.title, _pixels, (*no_training, "n_ex")) for n, f in PIXEL_FIGURES.items()},
+        **{
+            n: (f.title, _pixels, (*no_training, "n_ex", *(() if f.draws else ("seed",))))
+            for n, f in PIXEL_FIGURES.items()
+        },
         **{
             n: (f.title, _certified, (*lines, *_CERTIFY, *_OTHERS))
             for n, f in CERTIFIED_FIGURES.items()

@@ -7,6 +7,7 @@ import numpy as np
 
 from art_disc.core.checks import Float32Array
 from art_disc.core.errors import FileFormatError, InputError
+from art_disc.core.files import UNREADABLE
 from art_disc.core.pictures import SUFFIXES
 from art_disc.core.showing import Shown
 from art_disc.data.arrays import to_nchw
@@ -85,9 +86,10 @@ def _read(text: str) -> Float32Array:
     if path.suffix.lower() != ".npy":
         return to_nchw(stack_images([path], path.parent), text)
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        msg = f"{text} cannot be read as an npy file: {error}"
+        # np.load would read a zip of that name as an npz
+        array = np.array(np.lib.format.open_memmap(path, mode="r"))
+    except UNREADABLE as error:
+        msg = f"{text} cannot be read as an npy file of plain numbers: {error}; save it again"
         raise FileFormatError(msg) from error
     return to_nchw(array[None], text)
 

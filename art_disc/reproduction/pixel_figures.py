@@ -30,6 +30,7 @@ class PixelFigure(Shown):
         dataset: Its name.
         n_codes, radius: Of the density codebook.
         eps: l_inf budget in [0, 1].
+        draws: Whether it shows some of the colours, drawn.
     """
 
     title: str
@@ -37,6 +38,7 @@ class PixelFigure(Shown):
     n_codes: int
     radius: float
     eps: float
+    draws: bool
 
 
 def _clouds(found: NeighbourhoodSizes, stem: Path, seed: int) -> None:
@@ -84,9 +86,11 @@ def level_facts(found: Separability) -> list[PixelFact]:
 
 PIXEL_FIGURES = {
     "chen2019-figure6": PixelFigure(
-        "CIFAR-10: pixels around each colour", "cifar10", 300, 16 / 255, 8 / 255
+        "CIFAR-10: pixels around each colour", "cifar10", 300, 16 / 255, 8 / 255, draws=True
     ),
-    "chen2019-figure7": PixelFigure("MNIST: pixels at each level", "mnist", 2, 0.6, 0.3),
+    "chen2019-figure7": PixelFigure(
+        "MNIST: pixels at each level", "mnist", 2, 0.6, 0.3, draws=False
+    ),
 }
 
 

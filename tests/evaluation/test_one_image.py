@@ -62,10 +62,14 @@ def test_what_is_no_image_is_refused(text, options, words, tmp_path, monkeypatch
         load_image(text, **options)
 
 
-def test_a_damaged_file_is_told(tmp_path):
+def test_a_file_that_holds_no_plain_numbers_is_told(tmp_path):
     (tmp_path / "a.npy").write_bytes(b"no array")
-    with pytest.raises(FileFormatError, match="cannot be read as an npy file"):
-        load_image(str(tmp_path / "a.npy"))
+    with (tmp_path / "zip.npy").open("wb") as file:
+        np.savez(file, np.eye(8, dtype=np.float32))
+    np.save(tmp_path / "object.npy", np.array([{}]), allow_pickle=True)
+    for name in ("a.npy", "zip.npy", "object.npy"):
+        with pytest.raises(FileFormatError, match="cannot be read as an npy file"):
+            load_image(str(tmp_path / name))
 
 
 def test_without_a_network_image_codes_and_free_pixels(image, defended):

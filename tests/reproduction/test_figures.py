@@ -113,9 +113,11 @@ def test_both_figures_are_drawn_and_kept(tmp_path, capsys):
         assert file.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(InputError, match="name must"):
         reproduce_pixels("chen2019-figure5")
-    for odd in (["--n-ex", "3"], ["--codes", "2"]):
+    for odd in (["--n-ex", "3"], ["--codes", "2"], ["--seed", "1"]):
         assert main(["reproduce", "chen2019-figure7", *odd, "--out", str(tmp_path)]) == 2
         assert "has no meaning for chen2019-figure7" in capsys.readouterr().err
+    assert main(["reproduce", "chen2019-figure5", "--seed", "0"]) == 2
+    assert "--seed has no meaning for chen2019-figure5" in capsys.readouterr().err
 
 
 def test_every_figure_of_the_papers_stands_in_the_list_and_what_can_be_run_in_the_queue():
