@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from art_disc.core.errors import InputError
-from art_disc.networks import DigitsNet, MadryMnistNet, default_network
+from art_disc.networks import DigitsNet, MadryMnistNet, ResNet32, default_network
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,10 @@ def test_the_default_network_takes_the_images(shape, kind):
     net = default_network(shape, 4)
     assert type(net) is kind
     assert net(torch.zeros(1, *shape)).shape == (1, 4)
+
+
+@pytest.mark.parametrize(("width", "is_last"), [(16, True), (8, True), (12, False), (4, False)])
+def test_channels_come_last_where_they_fill_vectors(width, is_last):
+    # where they do not, some processors end in a damaged heap
+    first = ResNet32(width=width).features[0].weight
+    assert first.is_contiguous(memory_format=torch.channels_last) == is_last
