@@ -32,14 +32,19 @@ class Borders:
 
     def find(self, values: Any, xp: Any) -> Any:
         """Return the index of the codeword nearest to each value, uint8 or int64; see `nearest`."""
-        # bytes, which are added fastest
-        index = xp.zeros_like(values, dtype=xp.uint8)
-        for border in self.first:
-            index += (values >= border).view(xp.uint8)
+        rank = self.rank(values, xp)
         if self.order is None:
-            return index
+            return rank
         order = self.order if xp is np else xp.as_tensor(self.order, device=values.device)
-        return picked(order, xp.asarray(index, dtype=xp.int64))
+        return picked(order, xp.asarray(rank, dtype=xp.int64))
+
+    def rank(self, values: Any, xp: Any) -> Any:
+        """Return how many codewords are smaller than the one nearest to each value, uint8."""
+        # bytes, which are added fastest
+        rank = xp.zeros_like(values, dtype=xp.uint8)
+        for border in self.first:
+            rank += (values >= border).view(xp.uint8)
+        return rank
 
 
 def borders(levels: Float32Array, ties: str) -> Borders | None:

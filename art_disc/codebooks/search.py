@@ -94,6 +94,35 @@ class Search(Shown):
             index = self._all_found(flat, xp)
         return index.reshape(pixel[0].shape)
 
+    def replaced(self, values: Any, xp: Any) -> Any | None:
+        """Return the codeword nearest to each value, on [0, 1], of a few scalar codewords.
+
+        None where borders do not tell it for all values: `find` does.
+
+        Args:
+            values: A float32 tensor on the 255 scale.
+            xp: `torch`.
+        """
+        few = self._borders
+        if few is None or values.device.type != "cpu":
+            return None
+        flat = values.detach().reshape(-1).numpy()
+        made, held = np.empty_like(flat), []
+
+        def work(start: int) -> None:
+            part = slice(start, start + _CHUNK)
+            held.append(few.hold(flat[part]))
+            if held[-1]:
+                # ranks are within the table: to check that costs a copy
+                self._rising.take(few.rank(flat[part], np), out=made[part], mode="clip")
+
+        in_threads(work, range(0, len(flat), _CHUNK), xp.get_num_threads())
+        return xp.from_numpy(made).view(values.shape) if all(held) else None
+
+    @cached_property
+    def _rising(self) -> Float32Array:
+        return np.sort(self.codewords[:, 0])
+
     def _all_found(self, pixel: Sequence[Any], xp: Any, threads: int = 1) -> Any:
         index = xp.empty_like(pixel[0], dtype=xp.int64)
 

@@ -52,9 +52,11 @@ class SoftBlocks:
         Slopes are by the channel of the pixel, then by that of the mean.
         """
         channels, n = pixels.shape
-        is_far = self._reach() > _FAR
-        size = (_PIXELS if is_far else _FEWER) * (1 if self.xp is np else _LONGER)
-        order = None if is_far or n <= size else _by_place(pixels, self.xp)
+        of_two = self.codes.shape == (1, 2)
+        as_they_come = of_two or self._reach() > _FAR
+        size = (_PIXELS if as_they_come else _FEWER) * (1 if self.xp is np else _LONGER)
+        order = None if as_they_come or n <= size else _by_place(pixels, self.xp)
+        block = self._between_two if of_two else self._block
         means = self.xp.empty_like(pixels)
         slopes = _zeros(pixels, channels, channels, n if self.sloped else 0)
 
@@ -62,7 +64,7 @@ class SoftBlocks:
             part = slice(start, start + size) if order is None else order[start : start + size]
             # what is infinite or lost stays so
             with np.errstate(all="ignore"):
-                means[:, part], made = self._block(pixels[:, part])
+                means[:, part], made = block(pixels[:, part])
             for row, slope in zip(slopes, made, strict=False):
                 row[:, part] = slope
 
@@ -97,6 +99,20 @@ class SoftBlocks:
         means = sums[:-1] / sums[-1]
         factor = -self.rate / sums[-1]
         return means, [(pull[:-1] - means * pull[-1]) * factor for pull in pulls]
+
+    def _between_two(self, x: Any) -> tuple[Any, list[Any]]:
+        """As `_block`, of two scalar codewords: their weights are a sigmoid, and its other half."""
+        xp, (first, second) = self.xp, self.codes[0]
+        from_first, from_second = x - first, x - second
+        ahead = xp.abs(from_first) - xp.abs(from_second)
+        odds = xp.exp(xp.abs(ahead) * -self.rate)
+        larger = 1 / (1 + odds)
+        smaller = odds * larger
+        means = first + (second - first) * xp.where(ahead > 0, larger, smaller)
+        if not self.sloped:
+            return means, []
+        factor = larger * smaller * ((second - first) * self.rate)
+        return means, [factor * (xp.sign(from_first) - xp.sign(from_second))]
 
     def _in_reach(self, x: Any) -> tuple[Any, Any]:
         """Return the codewords that can carry weight, and what to take distances from.

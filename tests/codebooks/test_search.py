@@ -60,7 +60,9 @@ def same_as_all(codes, pixels, metric, ties):
     found = made.find(columns, np), made.find(tensors, torch), made._all_found(tensors, torch)
     assert found[1].dtype == found[2].dtype == torch.int64
     assert found[0].dtype == np.int64
-    return all(np.array_equal(expected, part) for part in found)
+    codewords = made.replaced(tensors[0], torch) if len(columns) == 1 else None
+    put = codewords is None or np.array_equal(codewords.numpy(), codes[expected, 0])
+    return put and all(np.array_equal(expected, part) for part in found)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -86,6 +88,10 @@ def test_few_scalars_go_as_trying_all_says_beside_every_border(seed, k, ties):
             values = np.nextafter(values, np.float32(towards))
             beside.append(values)
     pixels = np.concatenate([*beside, pixels_of(rng, codes, 20)[:, 0]])[:, None]
+    by_borders = search.Search(codes, "l_inf", ties).replaced
+    near = torch.from_numpy(pixels[np.abs(pixels) < 1000])
+    assert (by_borders(near, torch) is None) == (made is None)
+    assert by_borders(torch.from_numpy(pixels), torch) is None
     # a NaN or what lies far outside sends all to the other way
     assert same_as_all(codes, pixels[np.abs(pixels) < 1000][:, None], "l_inf", ties)
     assert same_as_all(codes, pixels, "l_inf", ties)
