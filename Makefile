@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+PARALLEL := -n auto --dist worksteal
 
 .PHONY: demo test check format notebooks executed zoo kmedoids docs pages tables results bench \
 	versions wheel clean
@@ -11,8 +12,9 @@ demo: $(INSTALLED)
 	$(BIN)/art-disc evaluate --dataset digits --certify --n-ex 100 --eps 0.1 0.2 0.3 \
 		--set square.max_iter=300 --out runs/digits
 
+# a process a core; one that is done takes over tests of another
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -25,7 +27,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 notebooks: $(INSTALLED)
-	ART_DISC_SMOKE=1 $(BIN)/python -m pytest -o addopts="" -p no:randomly --nbmake \
+	ART_DISC_SMOKE=1 $(BIN)/python -m pytest $(PARALLEL) -o addopts="" -p no:randomly --nbmake \
 		--nbmake-timeout=600 notebooks
 
 # the notebooks at full size, on MNIST and CIFAR-10, with what they show: those whose code has changed
