@@ -109,6 +109,9 @@ class _Pixels:
             nearer = np.minimum(squares[low], squares)
             inside = (low < _LEVELS) & (_LEVELS[:, None] > _LEVELS)
             self.between[low] = (nearer * inside) @ histogram
+        # how many of the first a leave the codeword b its share in (a, b, c), for each b and c
+        rows, enough = self.below[_SUMS], int(np.ceil(self.least))
+        self.first = np.stack([row.searchsorted(row - enough, side="right") for row in rows])
         self.left = (squares * (_LEVELS[:, None] < _LEVELS)).T @ histogram
         self.right = (squares * (_LEVELS[:, None] > _LEVELS)).T @ histogram
 
@@ -134,16 +137,18 @@ class _Pixels:
 
     def _longer(self, free: _Sums, away: _Sums) -> tuple[_Sums, _Sums, NDArray[np.int64]]:
         """Return, of pairs (b, c), the best of all that ends with (a, b), and that a."""
-        least, least_away = np.full_like(free, np.inf), np.full_like(away, np.inf)
-        chosen = np.zeros(free.shape, dtype=np.int64)
-        for middle in range(1, 256):
-            cells = self.below[_SUMS[middle]] - self.below[_SUMS[:, middle]][:, None]
-            costs = np.where(cells >= self.least, free[:, middle, None], np.inf)
-            least[middle] = costs.min(axis=0)
-            distances = np.where(costs == least[middle], away[:, middle, None], np.inf)
-            chosen[middle] = distances.argmin(axis=0)
-            least_away[middle] = distances.min(axis=0)
-        return least, least_away, chosen
+        every = np.arange(256)
+        # places of a for each b, from the best on; the lower a where two are as good
+        order = np.lexsort((away, free), axis=0)
+        rank = np.empty_like(order)
+        np.put_along_axis(rank, order, every[:, None], axis=0)
+        best = np.take_along_axis(order, np.minimum.accumulate(rank, axis=0), axis=0)
+        # b has the more pixels the lower a is, so that it has its share with the first of them
+        first = self.first
+        chosen = best[np.maximum(first - 1, 0), every[:, None]]
+        there = first > 0
+        least = np.where(there, free[chosen, every[:, None]], np.inf)
+        return least, np.where(there, away[chosen, every[:, None]], np.inf), chosen
 
 
 def _followed(free: _Sums, away: _Sums, before: list[NDArray[np.int64]]) -> NDArray[np.int64]:
