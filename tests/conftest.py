@@ -55,6 +55,15 @@ def trained_once(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path_factory.getbasetemp() / "weights"))
 
 
+@pytest.fixture
+def few_queries(monkeypatch):
+    """Checks ask fewer queries and draws; how many users get stands in a test of its own."""
+    from art_disc.evaluation.checks import breadth
+
+    monkeypatch.setattr(breadth, "SQUARE_QUERIES", 500)
+    monkeypatch.setattr(breadth, "RANDOM_DRAWS", 1000)
+
+
 @pytest.fixture(scope="session")
 def digits():
     """scikit-learn's digits; the arrays are shared, so no test may write to them."""

@@ -93,6 +93,7 @@ def test_an_attack_that_fails_is_in_the_last_lines_and_in_the_exit_code(
     assert report.startswith("report: ")
 
 
+@pytest.mark.usefixtures("few_queries")
 def test_standard_checks_train_a_reference(capsys, tmp_path):
     words = ("evaluate", "--n-ex", "10", "--quiet", "--epochs", "2", "--attacks", "fgsm")
     small = ("--set", "fgsm.num_random_init=0", "--eps", "0.1", "--out", tmp_path)

@@ -393,8 +393,8 @@ def extra_solver():
 def test_the_cost_is_within_one_percent_of_the_best_of_twenty_runs_of_pam():
     solver = extra_solver()
     # coarser, so that many points are repetitions, which our solver takes as weights
-    pixels = blobs(2000, seed=11) // 8 * 8
-    assert len(np.unique(pixels, axis=0)) < 1500
+    pixels = blobs(1000, seed=11) // 8 * 8
+    assert len(np.unique(pixels, axis=0)) < 900
     best = min(
         cost_of(
             pixels,

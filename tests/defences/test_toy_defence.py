@@ -151,6 +151,7 @@ def test_the_zoo_attacks_it(classifier, digits, digits_net, tmp_path):
     assert load_record(tmp_path / "zoo.json") == record
 
 
+@pytest.mark.usefixtures("few_queries")
 def test_an_evaluation_with_the_standard_checks_knows_its_surrogates(classifier, digits, tmp_path):
     result = ad.evaluate(
         classifier,

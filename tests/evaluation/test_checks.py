@@ -45,13 +45,11 @@ def found(record, check):
     return next(result for result in record.checks if result.id == check)
 
 
+@pytest.mark.usefixtures("few_queries")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.check}-{case.name}")
 def test_a_broken_defence_turns_red_at_its_check(case, digits, digits_net):
     classifier = case.make(digits_net, digits)
-    # thousands of queries an image
-    few = {"n_ex": 12} if case.check == "C10" else {}
-    options = few | case.options_for(classifier)
-    record = checked(classifier, digits, only(case.check), **options)
+    record = checked(classifier, digits, only(case.check), **case.options_for(classifier))
     check = found(record, case.check)
     assert check.status == "fail", check.summary
     assert record.verdict == "flawed"
@@ -65,6 +63,7 @@ def hardened(digits, tmp_path_factory):
     return [trained(DigitsNet, digits, seed=s, verbose=False, **options)[0] for s in (0, 1)]
 
 
+@pytest.mark.usefixtures("few_queries")
 def test_an_honest_defence_has_nothing_red_and_nothing_left_out(digits, hardened):
     classifier = ad.build_classifier(hardened[0], data=digits)
     checks = Checks("full", n_ex=N, n_decision=2, n_random=N)
@@ -86,6 +85,10 @@ def test_the_table_is_whole_and_every_check_has_a_cure():
     quick = {"C1", "C2", "C3", "C4", "C6", "C7", "C8", "C14", "C16", "C19", "C21"}
     assert {name for name, tier in tiers.items() if tier == "quick"} == quick
     assert {name for name, tier in tiers.items() if tier == "full"} == {"C11", "C18"}
+
+
+def test_queries_and_draws_are_as_many_as_the_page_says():
+    assert (breadth.SQUARE_QUERIES, breadth.RANDOM_DRAWS) == (5000, 10_000)
 
 
 def test_what_was_not_run_blocks_complete(digits, digits_net):
@@ -278,9 +281,11 @@ def test_rows_that_were_lost_are_told(monkeypatch, digits, digits_net):
     assert "out of memory" in result.summary
 
 
+@pytest.mark.usefixtures("few_queries")
 def test_rows_shared_with_the_attacks_still_count(digits, digits_net):
     classifier = foreign(Masked)(digits_net, digits)
-    queries = {"attacks": ["fgsm", "square"], "settings": {"square.max_iter": 5000}, "n_ex": 12}
+    settings = {"square.max_iter": breadth.SQUARE_QUERIES}
+    queries = {"attacks": ["fgsm", "square"], "settings": settings, "n_ex": 12}
     record = checked(classifier, digits, only("C10"), surrogates=(), **queries)
     assert found(record, "C10").status == "fail"
 
