@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from art_disc.core.checks import check_choice, check_count, check_positive
 from art_disc.core.errors import InputError
@@ -43,6 +42,8 @@ class JpegCodec:
 
     def through(self, picture: Picture) -> Picture:
         """Return a picture (h, w, c) encoded and decoded again."""
+        from PIL import Image
+
         file = encoded(picture, self.quality_for(picture), self.subsampling)
         return np.asarray(Image.open(io.BytesIO(file))).reshape(picture.shape)
 
@@ -70,6 +71,8 @@ class JpegCodec:
 
 def encoded(picture: Picture, quality: int, subsampling: str) -> bytes:
     """Return the JPEG file of a picture (h, w, 1 or 3); a grey one has no subsampling."""
+    from PIL import Image
+
     image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
     file = io.BytesIO()
     image.save(file, format="JPEG", quality=int(quality), subsampling=subsampling)
@@ -88,6 +91,8 @@ def data_bytes(file: bytes) -> int:
 @lru_cache(maxsize=2 * BEST)
 def tables(quality: int, channels: int) -> NDArray[np.float32]:
     """Return the quantisation tables (c, 8, 8) that Pillow writes, of rows of frequencies."""
+    from PIL import Image
+
     file = encoded(np.zeros((8, 8, channels), np.uint8), quality, "4:4:4")
     with Image.open(io.BytesIO(file)) as image:
         found = image.quantization
