@@ -57,7 +57,9 @@ def by_dask(path: Path) -> PixelCounts:
 
     n = len(np.load(path, mmap_mode="r"))
     edges = np.linspace(0, n, 5).astype(int)
-    with LocalCluster(n_workers=2, threads_per_worker=1) as cluster, Client(cluster) as client:
+    # any free port: another cluster may have the usual one
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
         parts = client.map(part_of, [path] * 4, edges[:-1].tolist(), edges[1:].tolist())
         first, *rest = client.gather(parts)
     return sum(rest, first)

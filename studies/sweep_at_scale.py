@@ -72,7 +72,7 @@ def cluster(workers: int) -> Iterator[Any]:
     from distributed import LocalCluster
 
     options = {"processes": True, "n_workers": workers, "threads_per_worker": 1}
-    with LocalCluster(**options, dashboard_address=None) as made:
+    with LocalCluster(**options, dashboard_address=":0") as made:
         yield made
 
 

@@ -151,7 +151,7 @@ def test_a_dask_cluster_of_two_worker_processes_counts_the_same(
 ):
     distributed = pytest.importorskip("distributed", reason="the package distributed is missing")
     options = {"processes": True, "n_workers": 2, "threads_per_worker": 1}
-    with distributed.LocalCluster(**options, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(**options, dashboard_address=":0") as cluster:
         plan = SweepPlan.from_toml(plan_file)
         execution = Execution(backend="dask", scheduler=cluster.scheduler_address)
         told = []
