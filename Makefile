@@ -4,8 +4,8 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PARALLEL := -n auto --dist worksteal
 
-.PHONY: demo test check format notebooks executed zoo kmedoids docs pages tables results bench \
-	versions wheel clean
+.PHONY: demo test check format notebooks executed zoo zoo-models zoo-purifier kmedoids docs pages \
+	tables results bench versions wheel clean
 
 demo: $(INSTALLED)
 	$(BIN)/art-disc codebook --dataset digits
@@ -36,8 +36,13 @@ executed: $(INSTALLED)
 
 zoo: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -e ".[zoo]" -c constraints.txt
-	OMP_NUM_THREADS=1 $(BIN)/art-disc zoo --tier smoke --quiet --out runs/zoo
-	OMP_NUM_THREADS=1 $(BIN)/python -m studies.zoo_digits --purifier --check --n-ex 2
+	OMP_NUM_THREADS=1 $(MAKE) --jobs 2 --output-sync zoo-models zoo-purifier
+
+zoo-models:
+	$(BIN)/art-disc zoo --tier smoke --quiet --out runs/zoo
+
+zoo-purifier:
+	$(BIN)/python -m studies.zoo_digits --purifier --check --n-ex 2
 
 # scikit-learn-extra's wheel is built for NumPy 1: it is compiled here (a minute, a C compiler), so
 # that the tests beside it run; without it they skip and say why
