@@ -28,8 +28,8 @@ from art_disc.core.checks import Float32Array
 from art_disc.core.showing import Shown
 from art_disc.core.threads import in_threads
 
-# pixels at once at most, some 60 bytes of each; fewer than the least are not worth a thread
-_CHUNK, _LEAST = 1 << 16, 1 << 14
+# pixels at once, some 60 bytes of each; of fewer, threads would mostly wait for Python's lock
+_CHUNK = 1 << 16
 # scalar codewords whose borders are compared with one after the other
 _FEW = 8
 _MOST_CHANNELS = 3
@@ -125,16 +125,15 @@ class Search(Shown):
 
     def _all_found(self, pixel: Sequence[Any], xp: Any, threads: int = 1) -> Any:
         index = xp.empty_like(pixel[0], dtype=xp.int64)
-        size = min(_CHUNK, max(_LEAST, -(-len(index) // threads)))
 
         def work(start: int) -> None:
-            part = slice(start, start + size)
+            part = slice(start, start + _CHUNK)
             some = [values[part] for values in pixel]
             if xp is np:
                 some = [np.ascontiguousarray(values) for values in some]
             index[part] = self._found(some, xp)
 
-        in_threads(work, range(0, len(index), size), threads)
+        in_threads(work, range(0, len(index), _CHUNK), threads)
         return index
 
     def _found(self, pixel: Sequence[Any], xp: Any, cube: int = 0) -> Any:
