@@ -25,7 +25,7 @@ from art_disc.core.records.sweep import SweepRecord
 from art_disc.evaluation.sweep import Execution, SweepPlan, run_sweep
 from studies import common
 
-KILLED, SECONDS_BETWEEN = 4, (3.0, 9.0)
+KILLED, SECONDS_BETWEEN = 4, (6.0, 12.0)
 # no worker is killed once so few cells are left
 _LEFT = 20
 DIGITS: dict[str, Any] = {
@@ -103,7 +103,9 @@ class Killer(threading.Thread):
     def run(self) -> None:
         while self.goes_on():
             time.sleep(self.draw.uniform(*SECONDS_BETWEEN))
-            alive = [nanny.pid for nanny in self.made.workers.values() if nanny.pid]
+            # Dask gives a worker up that dies before it is registered
+            known = self.made.scheduler.workers
+            alive = [n.pid for n in self.made.workers.values() if n.worker_address in known]
             if alive and self.goes_on():
                 pid = self.draw.choice(alive)
                 # one that ends by itself meanwhile was not killed
