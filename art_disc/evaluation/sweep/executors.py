@@ -19,6 +19,8 @@ from art_disc.evaluation.sweep.work import CellJob, CellResult, run_job
 
 BACKENDS = ("loky", "dask")
 _CONNECT_SECONDS = 20
+# without a cell that ends, after which workers are looked for
+_QUIET_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +114,30 @@ def on_dask(jobs: Iterable[CellJob], client: Any) -> Generator[CellResult]:
     Not through joblib's Dask backend: that runs everything in this process where the cluster has
     one thread, and takes cells from the iterable before a worker is free for them.
     """
-    from distributed import as_completed
+    from distributed import wait
 
-    waiting = iter(jobs)
-    running = as_completed(loop=client.loop)
-
-    def refill() -> None:
-        # one cell a process at a time; workers may join while the sweep runs
-        for job in islice(waiting, max(0, len(client.nthreads()) - running.count())):
-            running.add(client.submit(run_job, job, key=f"{job.cell.key}-{uuid4()}", pure=False))
-
-    refill()
+    waiting, running, alone = iter(jobs), set[Any](), False
     try:
-        for future in running:
-            yield future.result()
-            refill()
+        while True:
+            # one cell a process at a time; workers may join while the sweep runs, and are waited
+            # for where all are gone
+            room = max(1, len(client.nthreads())) - len(running)
+            for job in islice(waiting, max(0, room)):
+                name = f"{job.cell.key}-{uuid4()}"
+                running.add(client.submit(run_job, job, key=name, pure=False))
+            if not running:
+                return
+            try:
+                with client.as_current():
+                    found = wait(running, timeout=_QUIET_SECONDS, return_when="FIRST_COMPLETED")
+            except TimeoutError:
+                alone = _still_alone(client, before=alone)
+                continue
+            running, alone = set(found.not_done), False
+            for future in found.done:
+                yield future.result()
+    except WorkerLostError:
+        raise
     # a job tells its own errors; what is raised here is the cluster's: a worker that died again and
     # again, a scheduler that is gone, a machine without this package
     except Exception as error:
@@ -135,3 +146,15 @@ def on_dask(jobs: Iterable[CellJob], client: Any) -> Generator[CellResult]:
             "kept: run the same command again"
         )
         raise WorkerLostError(msg) from error
+
+
+def _still_alone(client: Any, *, before: bool) -> bool:
+    """Return whether a cluster has no worker; refuse one that had none `before` either."""
+    alone = not client.nthreads()
+    if alone and before:
+        msg = (
+            f"the Dask cluster has had no worker for {_QUIET_SECONDS:g} s; what was finished is "
+            "kept: start workers (dask worker ADDRESS) and run the same command again"
+        )
+        raise WorkerLostError(msg)
+    return alone

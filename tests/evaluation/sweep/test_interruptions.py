@@ -6,11 +6,14 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from art_disc.core.errors import WorkerLostError
 from art_disc.core.records.sweep import SweepRecord
 from art_disc.evaluation.sweep import Execution, SweepPlan, executors, run_sweep
 
@@ -163,6 +166,40 @@ def test_a_dask_cluster_of_two_worker_processes_counts_the_same(
             assert sum(client.run(executed).values()) == CELLS
             assert min(client.run(executed).values()) > 0
     assert timeless(record) == uninterrupted
+
+
+def told(job):
+    return job.cell.key
+
+
+@pytest.fixture
+def empty_cluster(monkeypatch):
+    """A Dask cluster of this process without a worker yet, and a client of it."""
+    distributed = pytest.importorskip("distributed", reason="the package distributed is missing")
+    monkeypatch.setattr(executors, "run_job", told)
+    options = {"processes": False, "n_workers": 0, "dashboard_address": ":0"}
+    with (
+        distributed.LocalCluster(**options, threads_per_worker=1) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        yield cluster, client
+
+
+JOBS = [SimpleNamespace(cell=SimpleNamespace(key=f"cell-{i}")) for i in range(5)]
+
+
+def test_workers_that_come_late_run_every_cell(empty_cluster):
+    cluster, client = empty_cluster
+    coming = threading.Timer(0.3, cluster.scale, [1])
+    coming.start()
+    assert sorted(executors.on_dask(JOBS, client)) == [job.cell.key for job in JOBS]
+    coming.join()
+
+
+def test_a_cluster_whose_workers_are_gone_is_not_waited_for_for_ever(empty_cluster, monkeypatch):
+    monkeypatch.setattr(executors, "_QUIET_SECONDS", 0.2)
+    with pytest.raises(WorkerLostError, match=r"no worker for 0\.2 s; what was finished"):
+        list(executors.on_dask(JOBS, empty_cluster[1]))
 
 
 def executed(dask_worker):
