@@ -22,6 +22,8 @@ from art_disc.networks.weights import load_weights, save_weights, weights_header
 SLOPE = 0.2
 # half of a standard normal variable lies within
 QUARTILE = 0.67449
+# farther from 0 soft codes are flat, and half a log-variance is no more: attacks go far away
+_FLAT, _MOST = 2.0**20, 40.0
 Layers = tuple[tuple[int, int], ...]
 
 
@@ -96,11 +98,12 @@ def soft_code(z: Tensor, eta: float, c: float) -> Tensor:
     """Return H's stand-in u / (c + |u|) with u = eta^2 - z^2, values in (-1, 1), shape of `z`.
 
     Its largest value, at z = 0, is eta^2 / (c + eta^2), which is no code of H: 0.83 with the
-    published code's eta of 0.1 and c of 0.002.
+    published code's eta of 0.1 and c of 0.002. Beyond 2^20, where float32 knows no slope, there
+    is none.
 
     Source: Kyatham et al. 2020, eq. 4.
     """
-    inside = eta**2 - z.square()
+    inside = eta**2 - z.clamp(-_FLAT, _FLAT).square()
     return inside / (c + inside.abs())
 
 
@@ -226,8 +229,8 @@ class LQVAENet(nn.Module):
         return mean if normal is None else self.moved(mean, log_variance, normal)
 
     def moved(self, mean: Tensor, log_variance: Tensor, normal: Tensor) -> Tensor:
-        """Return mean + noise * sigma * normal."""
-        return mean + self.noise * (0.5 * log_variance).exp() * normal
+        """Return mean + noise * sigma * normal, of a sigma that is finite."""
+        return mean + self.noise * (0.5 * log_variance).clamp(max=_MOST).exp() * normal
 
     def hard(self, z: Tensor) -> Tensor:
         """Return the codes of latent variables, -1 and +1."""

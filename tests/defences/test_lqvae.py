@@ -1,5 +1,6 @@
 import copy
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,13 @@ from art.attacks.evasion import ProjectedGradientDescent
 from torch import nn
 
 import art_disc as ad
-from art_disc.core.errors import DataNotFoundError, FileFormatError, InputError, NotFittedError
+from art_disc.core.errors import (
+    DataNotFoundError,
+    FileFormatError,
+    InputError,
+    InputWarning,
+    NotFittedError,
+)
 from art_disc.defences import LatentIdentity, LQVAEFilter, SoftCode, Tent
 from art_disc.estimators import RandomizedClassifier
 from art_disc.evaluation.zoo.matrix import zoo_matrix
@@ -253,6 +260,25 @@ def test_the_identity_on_latent_variables_is_a_gradient_if_a_blunt_one(
     moved = np.clip(digits.x_test[:n] + signs, 0, 1).astype(np.float32)
     found = classifier.predict(moved).argmax(axis=1)
     assert left < (found == digits.y_test[:n]).mean() - 0.05
+
+
+@pytest.mark.parametrize("inference", ["mean", "sampled"])
+@pytest.mark.parametrize("surrogate", ["softcode", "latent", "tent", "identity"])
+def test_far_away_images_have_a_finite_gradient(
+    digits, digits_net, digits_lqvae, surrogate, inference
+):
+    # ART's NewtonFool, for one, goes there before it clips
+    options = {"surrogate": surrogate, "inference": inference}
+    classifier = around(digits, digits_net, digits_lqvae, **options)
+    draw = np.random.default_rng(0).standard_normal((8, *SHAPE)).astype(np.float32)
+    y = np.eye(10, dtype=np.float32)[:8]
+    for scale in (1e2, 1e5, 1e10, 1e20, 1e30):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)
+            scores = classifier.predict(draw * np.float32(scale))
+            slopes = classifier.loss_gradient(draw * np.float32(scale), y)
+        assert np.isfinite(scores).all(), scale
+        assert np.isfinite(slopes).all(), scale
 
 
 def test_sampled_inference_is_attacked_and_voted_on(digits, digits_net, digits_lqvae):
