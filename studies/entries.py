@@ -393,6 +393,7 @@ NO_ENTRY = {
     "versions": "which tests pass",
     "zoo_digits": "says what runs, on 16 images",
     "zoo_digits_binarised": "says what runs, on 16 images",
+    "zoo_digits_purifier": "says what runs, on 16 images",
 }
 
 

@@ -77,6 +77,7 @@ PARTS: dict[str, Part] = {
     "attacks-left-out": attacks_page.left_out,
     "attacks-matrix": partial(attacks_page.matrix, "zoo_digits"),
     "attacks-matrix-binarised": partial(attacks_page.matrix, "zoo_digits_binarised"),
+    "attacks-matrix-purifier": partial(attacks_page.matrix, "zoo_digits_purifier"),
 }
 
 # beside what stands in pages

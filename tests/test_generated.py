@@ -106,6 +106,19 @@ def test_the_matrix_of_signs_has_no_flaw_and_no_gradient_less_than_its_twin():
         assert not cell.zero_gradients or twin.zero_gradients, cell
 
 
+def test_the_matrix_of_the_purifier_has_no_flaw_and_sampled_inference_hides_no_gradient():
+    from studies.zoo_digits import PURIFIER
+
+    record = ZooRecord.load(PURIFIER)
+    assert record.flaws() == ()
+    assert {cell.defence for cell in record.cells} == {"lqvae, mean", "lqvae, sampled"}
+    for attack in ("fgsm", "pgd", "bim", "deepfool"):
+        for name in ("lqvae, mean", "lqvae, sampled"):
+            cell = record.cell(attack, name)
+            assert cell.status == "lowered", (attack, name)
+            assert not cell.zero_gradients
+
+
 def test_the_page_of_attacks_says_which_successes_kept_no_budget():
     from studies.zoo_digits import FILE
 
