@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# of pytest: a process a core; `make test PARALLEL=` runs in one
 PARALLEL := -n auto --dist worksteal
 
 .PHONY: demo test check format notebooks executed zoo zoo-models zoo-purifier kmedoids docs pages \
@@ -12,7 +13,6 @@ demo: $(INSTALLED)
 	$(BIN)/art-disc evaluate --dataset digits --certify --n-ex 100 --eps 0.1 0.2 0.3 \
 		--set square.max_iter=300 --out runs/digits
 
-# a process a core; one that is done takes over tests of another
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PARALLEL)
 
@@ -27,7 +27,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 notebooks: $(INSTALLED)
-	ART_DISC_SMOKE=1 $(BIN)/python -m pytest $(PARALLEL) -o addopts="" -p no:randomly --nbmake \
+	OMP_NUM_THREADS=1 ART_DISC_SMOKE=1 $(BIN)/python -m pytest $(PARALLEL) -o addopts="" -p no:randomly --nbmake \
 		--nbmake-timeout=600 notebooks
 
 # the notebooks at full size, on MNIST and CIFAR-10, with what they show: those whose code has changed
@@ -36,12 +36,14 @@ executed: $(INSTALLED)
 
 zoo: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -e ".[zoo]" -c constraints.txt
-	OMP_NUM_THREADS=1 $(MAKE) --jobs 2 --output-sync zoo-models zoo-purifier
+	$(MAKE) --jobs 2 zoo-models zoo-purifier
 
-zoo-models:
+zoo-models zoo-purifier: export OMP_NUM_THREADS := 1
+
+zoo-models: $(INSTALLED)
 	$(BIN)/art-disc zoo --tier smoke --quiet --out runs/zoo
 
-zoo-purifier:
+zoo-purifier: $(INSTALLED)
 	$(BIN)/python -m studies.zoo_digits --purifier --check --n-ex 2
 
 # scikit-learn-extra's wheel is built for NumPy 1: it is compiled here (a minute, a C compiler), so

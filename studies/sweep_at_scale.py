@@ -105,7 +105,8 @@ class Killer(threading.Thread):
             time.sleep(self.draw.uniform(*SECONDS_BETWEEN))
             # Dask gives a worker up that dies before it is registered
             known = self.made.scheduler.workers
-            alive = [n.pid for n in self.made.workers.values() if n.worker_address in known]
+            there = [n for n in list(self.made.workers.values()) if n.worker_address in known]
+            alive = [pid for nanny in there if (pid := nanny.pid)]
             if alive and self.goes_on():
                 pid = self.draw.choice(alive)
                 # one that ends by itself meanwhile was not killed

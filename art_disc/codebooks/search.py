@@ -100,19 +100,20 @@ class Search(Shown):
         None where borders do not tell it for all values: `find` does.
 
         Args:
-            values: A float32 tensor on the 255 scale.
+            values: A tensor on the 255 scale; None of another type than float32 either.
             xp: `torch`.
         """
         few = self._borders
-        if few is None or values.device.type != "cpu":
+        if few is None or values.device.type != "cpu" or values.dtype != xp.float32:
             return None
         flat = values.detach().reshape(-1).numpy()
         made, held = np.empty_like(flat), []
 
         def work(start: int) -> None:
             part = slice(start, start + _CHUNK)
-            held.append(few.hold(flat[part]))
-            if held[-1]:
+            holds = few.hold(flat[part])
+            held.append(holds)
+            if holds:
                 # ranks are within the table: to check that costs a copy
                 self._rising.take(few.rank(flat[part], np), out=made[part], mode="clip")
 

@@ -98,8 +98,8 @@ def soft_code(z: Tensor, eta: float, c: float) -> Tensor:
     """Return H's stand-in u / (c + |u|) with u = eta^2 - z^2, values in (-1, 1), shape of `z`.
 
     Its largest value, at z = 0, is eta^2 / (c + eta^2), which is no code of H: 0.83 with the
-    published code's eta of 0.1 and c of 0.002. Beyond 2^20, where float32 knows no slope, there
-    is none.
+    published code's eta of 0.1 and c of 0.002. Beyond 2^20 there is no slope,
+    and float32 knew none at such c.
 
     Source: Kyatham et al. 2020, eq. 4.
     """

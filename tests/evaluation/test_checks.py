@@ -1,6 +1,7 @@
 """Every broken defence turns the report red at its check; an honest one leaves nothing red."""
 
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -88,6 +89,9 @@ def test_the_table_is_whole_and_every_check_has_a_cure():
 
 
 def test_queries_and_draws_are_as_many_as_the_page_says():
+    page = (Path(__file__).parents[2] / "docs" / "checks.md").read_text(encoding="utf-8")
+    assert f"Square with {breadth.SQUARE_QUERIES:,} queries" in page
+    assert f"| {breadth.RANDOM_DRAWS:,} draws an image" in page
     assert (breadth.SQUARE_QUERIES, breadth.RANDOM_DRAWS) == (5000, 10_000)
 
 

@@ -134,8 +134,7 @@ def on_dask(jobs: Iterable[CellJob], client: Any) -> Generator[CellResult]:
                 alone = _still_alone(client, before=alone)
                 continue
             running, alone = set(found.not_done), False
-            for future in found.done:
-                yield future.result()
+            yield from _results(found.done, running)
     except WorkerLostError:
         raise
     # a job tells its own errors; what is raised here is the cluster's: a worker that died again and
@@ -146,6 +145,17 @@ def on_dask(jobs: Iterable[CellJob], client: Any) -> Generator[CellResult]:
             "kept: run the same command again"
         )
         raise WorkerLostError(msg) from error
+
+
+def _results(done: Iterable[Any], running: set[Any]) -> Iterator[CellResult]:
+    """Yield what was found, before what raises; a cell lost with its worker is `running` again."""
+    for future in sorted(done, key=lambda one: one.status == "error"):
+        try:
+            result = future.result(timeout=_QUIET_SECONDS)
+        except TimeoutError:
+            running.add(future)
+            continue
+        yield result
 
 
 def _still_alone(client: Any, *, before: bool) -> bool:

@@ -1,5 +1,6 @@
 """Real processes: killed at random cells and resumed, or on a cluster, the counts are the same."""
 
+import asyncio
 import json
 import os
 import random
@@ -200,6 +201,34 @@ def test_a_cluster_whose_workers_are_gone_is_not_waited_for_for_ever(empty_clust
     monkeypatch.setattr(executors, "_QUIET_SECONDS", 0.2)
     with pytest.raises(WorkerLostError, match=r"no worker for 0\.2 s; what was finished"):
         list(executors.on_dask(JOBS, empty_cluster[1]))
+
+
+def test_a_result_that_went_with_its_worker_is_not_waited_for_for_ever(empty_cluster, monkeypatch):
+    monkeypatch.setattr(executors, "_QUIET_SECONDS", 0.3)
+    cluster, client = empty_cluster
+    cluster.scale(3)
+    client.wait_for_workers(3)
+    found = executors.on_dask(JOBS[:3], client)
+    told = [next(found)]
+    time.sleep(0.5)
+    told.append(next(found))
+    cluster.scale(0)
+    cluster.sync(cluster._correct_state)
+    with pytest.raises(WorkerLostError, match="no worker for"):
+        told += list(found)
+    assert len(set(told)) == len(told) == 2
+
+
+def test_what_was_found_comes_before_what_raises(empty_cluster):
+    cluster, client = empty_cluster
+    cluster.scale(1)
+    good, bad = client.submit(int, 3), client.submit(int, "x")
+    for order in ([good, bad], [bad, good]):
+        client.cluster.sync(asyncio.sleep, 0.3)
+        found = executors._results(order, set())
+        assert next(found) == 3
+        with pytest.raises(ValueError, match="invalid literal"):
+            next(found)
 
 
 def executed(dask_worker):
