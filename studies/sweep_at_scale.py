@@ -101,12 +101,14 @@ class Killer(threading.Thread):
         self.pids: list[int] = []
 
     def run(self) -> None:
+        seen: set[int] = set()
         while self.goes_on():
             time.sleep(self.draw.uniform(*SECONDS_BETWEEN))
-            # Dask gives a worker up that dies before it is registered
-            known = self.made.scheduler.workers
-            there = [n for n in list(self.made.workers.values()) if n.worker_address in known]
-            alive = [pid for nanny in there if (pid := nanny.pid)]
+            # Dask gives a worker up that dies while it starts
+            nannies = list(self.made.workers.values())
+            there = {pid for one in nannies if one.status.name == "running" and (pid := one.pid)}
+            alive = sorted(there & seen)
+            seen = there
             if alive and self.goes_on():
                 pid = self.draw.choice(alive)
                 # one that ends by itself meanwhile was not killed
