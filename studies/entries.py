@@ -386,6 +386,7 @@ NO_ENTRY = {
     "mnist_free_pixels": "code boxes, no network",
     "overhead": "times",
     "soundness": "networks drawn at random",
+    "sweep_at_scale": "times, and cells that workers lose",
     "tables/chen2019-figure5": "code boxes, no network",
     "tables/chen2019-figure6": "colours, no network",
     "tables/chen2019-figure7": "pixels, no network",

@@ -1,5 +1,6 @@
 """What single studies found, as parts of pages (`studies.pages`)."""
 
+from studies import sweep_at_scale
 from studies.common import about, load, markdown, timed_ratio, where
 
 
@@ -101,8 +102,9 @@ def checks() -> list[str]:
 
 
 def costs() -> list[str]:
-    """Return what the defence, its codebooks and thermometer codes cost."""
-    return "\n\n".join((_overhead(), _colour(), _medoids(), _thermometer())).splitlines()
+    """Return what the defence, its codebooks, thermometer codes and sweeps cost."""
+    parts = _overhead(), _colour(), _medoids(), _thermometer(), sweep_at_scale.lines()
+    return "\n\n".join(parts).splitlines()
 
 
 def _overhead() -> str:
