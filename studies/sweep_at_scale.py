@@ -175,9 +175,9 @@ def lines() -> str:
     same = "with the counts of" if kills["counts_alike"] else "with other counts than"
     return (
         f"A sweep of {kills['cells']:,} cells (median {kills['median_cell_seconds']:.2g} s) on a "
-        f"Dask cluster of {kills['workers']} processes, of which one was killed "
-        f"{kills['workers_killed']} times, ended with {kills['lost']} cells lost, {same} a sweep "
-        f"in one process. Of the time of {costs['workers']} workers {100 * costs['share']:.1f} % "
+        f"Dask cluster of {kills['workers']} processes lost {kills['lost']} cells while "
+        f"{kills['workers_killed']} times one of them was killed, and ended {same} a sweep in one "
+        f"process. Of the time of {costs['workers']} workers {100 * costs['share']:.1f} % "
         f"was no cell's where {costs['cells']} cells took {costs['shortest_cell_seconds']:.2g} s "
         f"and more (`studies/sweep_at_scale.py`; {common.where(result)})."
     )
