@@ -186,7 +186,7 @@ def lines() -> str:
 def main() -> None:
     words = common.parser(__doc__.splitlines()[0])
     words.add_argument("--budgets", type=int, default=42, help="of the short cells, 24 each")
-    words.add_argument("--seeds", type=int, default=40, help="of the long cells, 4 each")
+    words.add_argument("--seeds", type=int, default=25, help="of the long cells, 4 each")
     words.add_argument("--steps", type=int, default=150, help="of PGD in a long cell")
     words.add_argument("--seed", type=int, default=0, help="of the kills")
     options = words.parse_args()
