@@ -113,14 +113,14 @@ RECIPES: dict[str, BinarisedRecipe] = {
         BinarisedRecipe(
             "fcn1", "mnist", fcn1, "FCN1 (784-6144x4-10)", 60_000,
             _both(
-                1e-2, 1e-3, epochs=5, batch_size=200, optimizer="fused_adam", precision="bfloat16"
+                1e-2, 1e-3, epochs=5, batch_size=200, optimizer="fused_adam", precision="fastest"
             ), _GREY,
         ),
         BinarisedRecipe(
             "cifar_small", "cifar10", partial(binarynet_cifar, widths=_SMALL, hidden=(256,)),
             f"BinaryNet's CIFAR network of widths {'-'.join(map(str, _SMALL))}, 256", 50_000,
             _both(
-                5e-3, 1e-3, epochs=20, batch_size=100, augment="crop_flip", precision="bfloat16"
+                5e-3, 1e-3, epochs=20, batch_size=100, augment="crop_flip", precision="fastest"
             ), _COLOUR,
         ),
         BinarisedRecipe(

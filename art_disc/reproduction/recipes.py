@@ -83,7 +83,7 @@ def in_steps(
 
 
 def _grey(eps: float, *, steps: int, epochs: int) -> Experiment:
-    fast = {"batch_size": 100, "precision": "bfloat16"}
+    fast = {"batch_size": 100, "precision": "fastest"}
     return Experiment(
         network=MadryMnistNet,
         network_words="Madry's MNIST network",
@@ -105,7 +105,7 @@ def _grey(eps: float, *, steps: int, epochs: int) -> Experiment:
 
 def _colour(images: int | str, augment: str, published: str) -> Experiment:
     sgd = {"batch_size": 128, "optimizer": "sgd", "weight_decay": 5e-4, "augment": augment}
-    fast = {**sgd, "precision": "bfloat16"}
+    fast = {**sgd, "precision": "fastest"}
     first = {"epochs": 15, "learning_rate": 0.1, "warm_up": 0.15, **fast}
     again = {"epochs": 3, "learning_rate": 0.02, **fast}
     return Experiment(

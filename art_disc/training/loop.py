@@ -114,7 +114,8 @@ def train(  # noqa: PLR0913 - each is a setting of its own
         augment: None, `crop` (moved by up to two pixels), `crop_flip` (mirrored too), or `shift`
             (moved by up to one pixel).
         precision: `float32`, or `bfloat16` for the network's products while it is trained, which
-            is faster where the processor has them; weights stay float32.
+            is faster where the processor has them and many times slower elsewhere; `fastest`, the
+            one of these that this processor is meant for. Weights stay float32.
         milestones: Shares of the steps, in [0, 1), at which the learning rate falls to `decay` of
             itself; none: a cosine to zero.
         decay: Of the learning rate at each of them, > 0.

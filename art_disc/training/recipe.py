@@ -17,7 +17,7 @@ OPTIMIZERS = ("adam", "fused_adam", "sgd")
 # how far images are moved
 _MARGINS = {"crop": 2, "crop_flip": 2, "shift": 1}
 AUGMENTATIONS = tuple(_MARGINS)
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "fastest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ class Recipe:
         if self.augment is not None:
             check_choice(self.augment, "augment", AUGMENTATIONS)
         check_choice(self.precision, "precision", PRECISIONS)
+        if self.precision == "fastest":
+            object.__setattr__(self, "precision", fastest_precision())
 
     def facts(self) -> dict[str, Any]:
         """Return what decides a training, in plain values; equal ones train alike."""
@@ -156,6 +158,13 @@ def recipe_of(**settings: Any) -> Recipe:
         msg = f"unknown setting of a training: {odd[0]!r}; there are {', '.join(known)}"
         raise InputError(msg)
     return Recipe(**settings)
+
+
+def fastest_precision() -> str:
+    """Return `bfloat16` where this processor multiplies it, `float32` where it only stores it."""
+    # torch tells since 2.9; before, the one that is right everywhere
+    able = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bfloat16" if any(able[name] for name in able if name.endswith("bf16")) else "float32"
 
 
 def check_share(value: float, name: str) -> float:

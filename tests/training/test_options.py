@@ -346,6 +346,20 @@ def test_bfloat16_gives_float32_logits_and_trains_as_well(digits):
     assert all(p.dtype == torch.float32 for p in network.parameters())
 
 
+@pytest.mark.parametrize(
+    ("able", "precision"),
+    [({"avx512_f": True, "avx512_bf16": False}, "float32"), ({"amx_bf16": True}, "bfloat16")],
+)
+def test_the_fastest_precision_is_one_that_the_processor_multiplies(monkeypatch, able, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    recipe = Recipe(precision="fastest")
+    assert recipe.precision == precision
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert Recipe(precision="fastest").precision == "float32"
+    # so that two processors have two entries in the cache
+    assert recipe.facts() == Recipe(precision=precision).facts()
+
+
 def test_the_learning_rate_rises_and_falls():
     recipe = Recipe(epochs=1, learning_rate=2.0, warm_up=0.25, optimizer="sgd")
     optimizer = recipe.make_optimizer(nn.Linear(2, 2))
