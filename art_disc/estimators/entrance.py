@@ -1,18 +1,45 @@
 """The doors of an ART classifier: what comes in is what it takes, before ART does anything."""
 
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from art.estimators.classification import PyTorchClassifier
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from art_disc.core.checks import check_floats, check_labels
 from art_disc.core.errors import InputError, InputWarning
 from art_disc.core.layouts import check_shape, other_layout
 from art_disc.defences.images import as_float_images, doubt_of_images
+
+
+@contextmanager
+def _only(model: nn.Module, classes: Tensor) -> Iterator[list[bool]]:
+    """Let ART's wrapper of a network tell this thread one score of each image: that of its class.
+
+    Yields for each pass whether there was a class for every image; others are left as they are.
+    """
+    thread, picked = threading.get_ident(), list[bool]()
+
+    def hook(_: nn.Module, __: Any, outputs: list[Tensor]) -> list[Tensor] | None:
+        if threading.get_ident() != thread:
+            return None
+        scores = outputs[-1]
+        picked.append(len(scores) == len(classes))
+        if not picked[-1]:
+            return None
+        return [*outputs[:-1], scores.gather(1, classes.to(scores.device)[:, None])]
+
+    handle = model.register_forward_hook(hook)
+    try:
+        yield picked
+    finally:
+        handle.remove()
 
 
 class CheckedInputs(PyTorchClassifier):
@@ -46,13 +73,23 @@ class CheckedInputs(PyTorchClassifier):
         return super().compute_loss(images, self._rows(y, len(images)), *args, **options)
 
     def class_gradient(self, x: Any, label: Any = None, *args: Any, **options: Any) -> Any:
-        """As ART's, of one class, one an image, or None for all."""
+        """As ART's, of one class, one an image, or None for all.
+
+        One an image are one pass backward, where ART makes one for each class that occurs.
+        """
         classes = np.asarray(label)
         # what is no number ART refuses itself
         if classes.dtype.kind in "if" and classes.size and classes.min() < 0:
             msg = f"label must lie in 0..{self.nb_classes - 1}, got {classes.min()}"
             raise InputError(msg)
-        return super().class_gradient(self._images(x), label, *args, **options)
+        images = self._images(x)
+        fits = classes.shape == (len(images),) and classes.dtype.kind in "iu"
+        if not fits or classes.max(initial=0) >= self.nb_classes:
+            return super().class_gradient(images, label, *args, **options)
+        with _only(self._model, torch.from_numpy(classes.astype(np.int64))) as picked:
+            found = super().class_gradient(images, 0, *args, **options)
+        # a preprocessor of ART's that makes more images of each has rows of its own
+        return found if all(picked) else super().class_gradient(images, label, *args, **options)
 
     def get_activations(self, x: Any, *args: Any, **options: Any) -> Any:
         """As ART's."""

@@ -28,6 +28,7 @@ from art_disc import (
     defend,
 )
 from art_disc.core.errors import InputError, InputWarning
+from art_disc.trials.ledger import Ledger
 
 SHAPE = {"input_shape": (1, 8, 8), "nb_classes": 10}
 
@@ -230,3 +231,23 @@ def test_a_defence_names_a_layout_that_is_the_wrong_way_round():
         PixelDiscretization(book)(np.zeros((2, 5, 6, 7), dtype=np.float32))
     # codewords a channel do not mind
     assert PixelDiscretization(BitDepthCodebook(2))(image)[0].shape == image.shape
+
+
+@pytest.mark.parametrize("labels", [[3, 1, 4, 1, 5, 9], [7] * 6])
+def test_a_class_an_image_is_one_pass_backward_with_the_gradients_of_arts_many(
+    digits_net, x, labels
+):
+    classifier, labels = build_classifier(digits_net, **SHAPE), np.array(labels)
+    ledger = Ledger()
+    with ledger.watching(classifier.base_network):
+        ours = classifier.class_gradient(x, labels)
+    assert ledger.gradients == len(x)
+    arts = plain(digits_net).class_gradient(x, labels)
+    assert ours.shape == arts.shape == (6, 1, 1, 8, 8)
+    assert np.allclose(ours, arts, rtol=1e-4, atol=1e-6)
+    assert np.abs(arts).max() > 0.01
+    # nothing of it stays
+    assert classifier.predict(x).shape == (6, 10)
+    with pytest.raises(ValueError, match="out of range"):
+        classifier.class_gradient(x, np.array([0, 1, 2, 3, 4, 10]))
+    assert classifier.class_gradient(x).shape == (6, 10, 1, 8, 8)

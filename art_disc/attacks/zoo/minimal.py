@@ -90,7 +90,11 @@ ROWS: tuple[AttackSpec, ...] = (
         "DeepFool",
         DeepFool,
         make=ready(DeepFool, nb_grads=lambda request, _: min(10, request.classifier.nb_classes)),
-        tiers=in_tiers({"max_iter": 50}, smoke={"max_iter": 20}, strong={"max_iter": 100}),
+        # the overshoot of Moosavi-Dezfooli et al. 2016: ART's 1e-6 leaves images on the boundary,
+        # where rounding decides what a pass in another batch says
+        tiers=in_tiers(
+            {"max_iter": 50, "epsilon": 0.02}, smoke={"max_iter": 20}, strong={"max_iter": 100}
+        ),
         cost=lambda s: (CLASSES * (s["max_iter"] + 1), s["max_iter"] + 3),
     ),
     minimal(
@@ -100,7 +104,7 @@ ROWS: tuple[AttackSpec, ...] = (
         tiers=in_tiers(
             {"max_iter": 100, "eta": 0.05}, smoke={"max_iter": 20}, strong={"max_iter": 500}
         ),
-        cost=lambda s: (CLASSES * s["max_iter"], 2 * s["max_iter"] + 3),
+        cost=lambda s: (s["max_iter"], 2 * s["max_iter"] + 3),
     ),
     minimal(
         "jsma",
@@ -174,7 +178,7 @@ ROWS: tuple[AttackSpec, ...] = (
         ),
         targetable=True,
         cost=lambda s: (
-            2 * CLASSES * s["binary_search_steps"] * s["max_iter"],
+            2 * s["binary_search_steps"] * s["max_iter"],
             11 * s["binary_search_steps"] * s["max_iter"],
         ),
         note="mixes hard predictions with surrogate gradients; weak on coarse codebooks",
@@ -191,7 +195,7 @@ ROWS: tuple[AttackSpec, ...] = (
         norms=("0",),
         targetable=True,
         cost=lambda s: (
-            10 * CLASSES * s["binary_search_steps"] * s["max_iter"],
+            10 * s["binary_search_steps"] * s["max_iter"],
             110 * s["binary_search_steps"] * s["max_iter"],
         ),
         note="mixes hard predictions with surrogate gradients; weak on coarse codebooks",
@@ -234,7 +238,7 @@ ROWS: tuple[AttackSpec, ...] = (
         norms=("1",),
         targetable=True,
         cost=lambda s: (
-            2 * CLASSES * s["binary_search_steps"] * s["max_iter"],
+            2 * s["binary_search_steps"] * s["max_iter"],
             2 * s["binary_search_steps"] * s["max_iter"] + 10,
         ),
     ),
