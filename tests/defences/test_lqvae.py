@@ -17,10 +17,11 @@ from art_disc.core.errors import (
     InputWarning,
     NotFittedError,
 )
-from art_disc.defences import LatentIdentity, LQVAEFilter, SoftCode, Tent
+from art_disc.defences import LatentIdentity, LQVAEFilter, SoftCode, Tent, lqvae_map
+from art_disc.defences import images as images_module
 from art_disc.estimators import RandomizedClassifier
 from art_disc.evaluation.zoo.matrix import zoo_matrix
-from art_disc.networks import weights_hash
+from art_disc.networks import LQVAENet, Stack, weights_hash
 from art_disc.surrogates import Identity
 from art_disc.training import LQVAE
 from tests.lqvae_file import lqvae_file, lqvae_net
@@ -143,6 +144,53 @@ def test_parts_change_nothing(net, x, inference, monkeypatch):
         twice.append((defence(x)[0], gradient(defence, x, grad)))
     for one, other in zip(*twice, strict=True):
         assert np.allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("inference", "surrogate", "passes"),
+    [
+        ("mean", "softcode", 2), ("mean", "latent", 1), ("mean", "tent", 1),
+        # the graphs of all draws together would fit no budget
+        ("sampled", "tent", 2),
+    ],
+)  # fmt: skip
+def test_where_the_stand_in_has_the_exact_value_one_pass_serves_both(
+    net, x, inference, surrogate, passes, monkeypatch
+):
+    grad = np.random.default_rng(1).normal(size=x.shape).astype(np.float32)
+
+    def of(rows):
+        monkeypatch.setattr(images_module, "MEMORY_BYTES", rows)
+        defence = LQVAEFilter(net, inference=inference, surrogate=surrogate).frozen(3)
+        count = []
+        handle = defence.network.encoder.register_forward_hook(lambda _, i, __: count.append(i))
+        leaf = torch.tensor(x, requires_grad=True)
+        made = defence.map(leaf)
+        made.backward(torch.tensor(grad))
+        handle.remove()
+        assert torch.equal(made, torch.tensor(defence(x)[0]))
+        assert made.requires_grad
+        return len(count), leaf.grad
+
+    found, expected = of(1 << 28), of(1)
+    assert found[0] == passes
+    # image by image, there and back
+    assert expected[0] == 2 * len(x)
+    assert torch.allclose(found[1], expected[1], rtol=1e-4, atol=1e-6)
+    assert found[1].abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("shape", "stack"), [((1, 28, 28), Stack.table8()), ((3, 32, 32), Stack.table9())]
+)
+def test_what_autograd_keeps_of_an_image_is_counted(shape, stack):
+    network, kept = LQVAENet.blank(input_shape=shape, stack=stack), []
+    image = torch.rand(1, *shape, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        network.decode(network.soft(network.encode(image)[0]))
+    weights = {p.data_ptr() for p in network.parameters()}
+    own = sum({t.data_ptr(): t.numel() for t in kept if t.data_ptr() not in weights}.values())
+    assert own <= lqvae_map.copies(network) * image.numel() <= 1.5 * own
 
 
 def test_sampled_inference_draws_and_mean_inference_does_not(net, x):
