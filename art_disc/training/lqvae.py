@@ -12,7 +12,7 @@ from torch import Tensor
 from art_disc.core.checks import Float32Array, check_images, check_labels
 from art_disc.core.errors import FileFormatError, InputError, NotFittedError
 from art_disc.networks import LQVAENet, Stack, weights_header
-from art_disc.training.lqvae_fit import Images, LQVAEReport, fitted
+from art_disc.training.lqvae_fit import Images, LQVAEReport, OnReport, fitted
 from art_disc.training.lqvae_settings import LQVAESettings
 
 # images that are looked at on the way
@@ -47,6 +47,7 @@ class LQVAE(LQVAESettings):
         y_test: Any = None,
         classifier: Any = None,
         checkpoint: str | Path | None = None,
+        on_report: OnReport | None = None,
         verbose: bool = True,
     ) -> Self:
         """Learn from images alone.
@@ -61,6 +62,7 @@ class LQVAE(LQVAESettings):
                 h, w) in [0, 1]. It is looked at alone, and changes nothing.
             checkpoint: File that an interrupted fit goes on from; written every five minutes, gone
                 at the end. The end is the same, bit for bit.
+            on_report: Called with each `LQVAEReport`, as soon as it is there.
             verbose: Show a progress bar.
 
         Raises:
@@ -71,7 +73,9 @@ class LQVAE(LQVAESettings):
         self._check()
         clean = check_images(x)
         images = _images(clean, adversaries, x_test, y_test, classifier)
-        self.network_, self.reports_ = fitted(self, images, checkpoint, verbose=verbose)
+        self.network_, self.reports_ = fitted(
+            self, images, checkpoint, on_report=on_report, verbose=verbose
+        )
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,16 @@ class Images:
     classifier: Any
 
 
+OnReport = Callable[[LQVAEReport], object]
+
+
 def fitted(
-    settings: LQVAESettings, images: Images, checkpoint: str | Path | None, *, verbose: bool
+    settings: LQVAESettings,
+    images: Images,
+    checkpoint: str | Path | None,
+    *,
+    on_report: OnReport | None = None,
+    verbose: bool,
 ) -> tuple[LQVAENet, tuple[LQVAEReport, ...]]:
     """Return a network that is trained on the images, in eval mode, and what was seen on the way.
 
@@ -76,7 +85,7 @@ def fitted(
     run = _Fit(settings, images)
     if checkpoint is not None:
         run.state.load(checkpoint)
-    run.through(checkpoint, verbose=verbose)
+    run.through(checkpoint, on_report, verbose=verbose)
     release(run.net)
     # layers that were bounded have their tensors in another order, and a hash of their own
     net = LQVAENet.blank(**run.net.arguments())
@@ -144,7 +153,9 @@ class _Fit:
         steps = self.settings.steps
         return [s for s in (_FIRST, *range(_ROUND, steps, _ROUND)) if s < steps] + [steps]
 
-    def through(self, checkpoint: str | Path | None, *, verbose: bool) -> None:
+    def through(
+        self, checkpoint: str | Path | None, on_report: OnReport | None, *, verbose: bool
+    ) -> None:
         """Train the rounds that are left."""
         state, written = self.state, time.monotonic()
         with tqdm(
@@ -162,6 +173,8 @@ class _Fit:
                 state.losses.append(error)
                 state.accuracies.append(accuracy)
                 bar.set_postfix(error=f"{error:.4f}", accuracy=f"{accuracy:.1%}")
+                if on_report is not None:
+                    on_report(self.reports[-1])
                 late = time.monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS
                 if checkpoint is not None and late and stop < self.settings.steps:
                     state.save(checkpoint)
