@@ -53,6 +53,10 @@ class WorkerLostError(ArtDiscError, RuntimeError):
     """A worker process died under its work."""
 
 
+class AttackFailedError(ArtDiscError, RuntimeError):
+    """An attack of a table ended with an error, so that what is left would be of fewer attacks."""
+
+
 class CodebookWarning(UserWarning):
     """A codebook came out smaller than asked for."""
 

@@ -31,7 +31,9 @@ _TRAININGS = {
 }
 _NETWORK = {"mnist": (5, 0.6), "cifar10": (25, 1.0)}
 # an attack's images, classifiers trained against one among them; table 7 is attacked end to end
-_PURIFIER, _END_TO_END = {"fgsm": 1, "deepfool": 30, "cw_l2": 45}, 60
+_PURIFIER, _END_TO_END = {"fgsm": 1, "deepfool": 12, "cw_l2": 75}, 500
+# of an LQ-VAE, and of each training of a classifier before it
+LQVAE_MINUTES, CLASSIFIER_MINUTES = 230.0, 15.0
 _CERTIFICATE = 30
 # a defence that draws at one budget, 300 images
 RANDOMISED_MINUTES = 40.0

@@ -24,7 +24,7 @@ from art_disc.defences import CodebookPreprocessor
 from art_disc.estimators import DefendedClassifier
 from art_disc.evaluation import evaluate
 from art_disc.networks.sign_gradient import has_signs
-from art_disc.reproduction.rows import bits_of, fitting, worst_of
+from art_disc.reproduction.rows import bits_of, fitting, none_failed, worst_of
 from art_disc.surrogates import SurrogateLike
 
 # under `raw`, beside FGSM: the suite for such networks but for its attack by decisions alone; the
@@ -106,6 +106,9 @@ class Attack:
 
         Returns:
             The outcome at each budget.
+
+        Raises:
+            AttackFailedError: An attack ended with an error.
         """
         raw = data.part(self.n_ex)
         begun = starts(classifier, raw, protocol)
@@ -129,6 +132,7 @@ class Attack:
                     out=out / protocol, **shared,
                 ).record
             )  # fmt: skip
+        records = [none_failed(record) for record in records]
         start = float(np.abs(begun.x_test - raw.x_test).max())
         return {
             value: _outcome(records, value, protocol, start, _free(classifier, begun, value))
@@ -159,12 +163,6 @@ def _outcome(
     records: Sequence[EvaluationRecord], eps: float, protocol: str, start: float, free: float | None
 ) -> ProtocolOutcome:
     done = [one for record in records for one in record.select(scored_on="defended", eps=eps)]
-    failed = [
-        f"failed: {one.attack} ({one.reason})"
-        for record in records
-        for one in record.failed
-        if one.eps == eps
-    ]
     n = len(records[0].labels)
     alive = np.all([record.survives(eps) for record in records], axis=0)
     return ProtocolOutcome(
@@ -173,7 +171,7 @@ def _outcome(
         free=free,
         fgsm=bits_of(~np.array(done[0].breaks(eps))),
         alive=bits_of(alive),
-        worst_of="; ".join([worst_of(done), *failed]),
+        worst_of=worst_of(done),
         gradients=sum(one.gradients for one in done) / n,
         queries=sum(one.queries for one in done) / n,
     )

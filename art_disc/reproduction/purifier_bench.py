@@ -1,7 +1,7 @@
 """The networks of one data set, the examples that are made on them, and who is right on these."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from art_disc.attacks import ATTACKS, attack_table
+from art_disc.attacks import ATTACKS, LatentCodeAttack, attack_table
 from art_disc.core.budget import Budget
 from art_disc.core.checks import BoolArray, Float32Array
 from art_disc.core.errors import InputError
@@ -19,7 +19,7 @@ from art_disc.core.records import Share
 from art_disc.core.seeds import derive_seed
 from art_disc.core.showing import Shown
 from art_disc.data import Dataset
-from art_disc.defences import LQVAEFilter
+from art_disc.defences import LQVAEFilter, traits
 from art_disc.estimators import DefendedClassifier, build_classifier
 from art_disc.networks import weights_hash
 from art_disc.reproduction.purifier_recipes import trained_classifier, trained_lqvae
@@ -81,10 +81,12 @@ class Bench(Shown):
 
     @cached_property
     def vae(self) -> LQVAE:
-        """The LQ-VAE of the data set."""
+        """The LQ-VAE of the data set, looked at through the first classifier that there is."""
+        known = [one.classifier for (_, name), one in self._judged.items() if name == "none"]
         return trained_lqvae(
             self.data,
             self.preset,
+            classifier=next(iter(known), None),
             train_steps=self.train_steps,
             seed=self.seed,
             verbose=self.verbose,
@@ -104,6 +106,7 @@ class Bench(Shown):
 
     def _made(self, model: str, defence: str) -> tuple[DefendedClassifier, str]:
         if defence == "lqvae":
+            self.judged(model)
             network = self.vae.network
             words = (
                 f"LQ-VAE: {self.preset}, {self.vae.steps} steps, weights {weights_hash(network)}"
@@ -140,7 +143,7 @@ class Bench(Shown):
         Raises:
             InputError: It cannot run so.
         """
-        x, y = self.part.x_test, self.part.y_test
+        x = self.part.x_test
         # no image is further than that from another
         budget = Budget(float(np.sqrt(x[0].size)), "2") if eps is None else Budget(eps)
         changes = {k: v for k, v in self.settings.items() if k.split(".")[0] == attack}
@@ -151,22 +154,43 @@ class Bench(Shown):
             raise InputError(msg)
         numbers = ", ".join(f"{key} {value:g}" for key, value in sorted(settings.items()))
         words = f"{ATTACKS[attack].label}{f' ({numbers})' if numbers else ''}"
-        asked = weights_hash(source.classifier.base_network), words, eps, self.n_ex, self.seed
-        key = hashlib.sha256(repr((asked, self.data.fingerprint)).encode()).hexdigest()[:16]
-        file = self.out / "examples" / f"{self.data.name}-{attack}-{key}.npz"
-        if file.is_file():
-            return read_npz(file)["x"].astype(np.float32), words
-        with tqdm(total=len(x), desc=attack, unit="image", disable=not self.verbose) as bar:
-            trial = Trial(
-                spec.on(source.classifier, budget, settings, batch_size=_ROWS),
-                source.classifier,
-                x,
-                y,
-                budget,
-                partial(derive_seed, self.seed, attack),
-                batch_size=_ROWS,
-                advance=bar.update,
-            )
-            images = run_trial(trial).images
-        write_npz(file, {"x": images})
-        return images, words
+        make = spec.on(source.classifier, budget, settings, batch_size=_ROWS)
+        return self.attacked(source, attack, make, budget, words), words
+
+    def aimed(self, source: Judged, eps: float) -> Float32Array:
+        """Return what `LatentCodeAttack` makes within a budget, kept in `out`."""
+        make = partial(LatentCodeAttack, source.classifier, eps=eps, verbose=False)
+        return self.attacked(source, "latent_code", make, Budget(eps), "LatentCodeAttack")
+
+    def attacked(
+        self, source: Judged, name: str, make: Callable[[], Any], budget: Budget, words: str
+    ) -> Float32Array:
+        """Return adversarial images made on a classifier, each part kept in `out` as it is done.
+
+        Args:
+            source: The classifier, with all that stands before it.
+            name: Of the attack, in its files' names.
+            make: Makes the attack.
+            budget: Within which its images are.
+            words: What tells it from others of the name.
+        """
+        classifier, x, y = source.classifier, self.part.x_test, self.part.y_test
+        asked = (
+            weights_hash(classifier.base_network),
+            [traits(defence).facts() for defence in classifier.defences],
+            words, budget.eps, budget.norm, self.seed, self.data.fingerprint,
+        )  # fmt: skip
+        key = hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
+        parts = []
+        with tqdm(total=len(x), desc=name, unit="image", disable=not self.verbose) as bar:
+            for start in range(0, len(x), _ROWS):
+                own = slice(start, start + _ROWS)
+                rows = f"{start}-{start + len(x[own])}"
+                file = self.out / "examples" / f"{self.data.name}-{name}-{key}-{rows}.npz"
+                if not file.is_file():
+                    seeds = partial(derive_seed, self.seed, name, start)
+                    trial = Trial(make, classifier, x[own], y[own], budget, seeds, _ROWS)
+                    write_npz(file, {"x": run_trial(trial).images})
+                parts.append(read_npz(file)["x"].astype(np.float32))
+                bar.update(len(parts[-1]))
+        return np.concatenate(parts)

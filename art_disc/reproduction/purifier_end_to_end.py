@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from art_disc.attacks import LatentCodeAttack
+from art_disc.core.checks import BoolArray
 from art_disc.core.records import EvaluationRecord, Share
 from art_disc.core.records.purifiers import PurifierCell
 from art_disc.core.showing import Shown
@@ -18,12 +18,14 @@ from art_disc.evaluation import evaluate
 from art_disc.networks import weights_hash
 from art_disc.reproduction.protocols import SETTINGS, Attack
 from art_disc.reproduction.published import PublishedPurifier
-from art_disc.reproduction.purifier_bench import Bench
-from art_disc.reproduction.rows import bits_of, worst_of
+from art_disc.reproduction.purifier_bench import Bench, Judged
+from art_disc.reproduction.rows import bits_of, none_failed, worst_of
 
 # beside FGSM, through the surrogates below and the filter's own
 ATTACKS = ("pgd", "apgd_ce", "apgd_dlr", "square")
 SURROGATES = ("softcode:1", "tent", "latent", "identity")
+# of a filter that draws, whose own is as good as flat far from a threshold
+_DRAWN = ("tent",)
 # fresh draws of a filter that draws, and those of a gradient
 _DRAWS, _EOT = 20, 8
 
@@ -62,16 +64,7 @@ class EndToEnd(Shown):
             judged.classifier, bench.data, "raw", eps, out=self._folder("mean", eps),
             training=bench.judged(self.model).network,
         )  # fmt: skip
-        aimed = self._attacked(
-            judged.classifier,
-            eps,
-            "codes",
-            [
-                LatentCodeAttack(judged.classifier, eps=e, seed=bench.seed, verbose=False)
-                for e in eps
-            ],
-        )
-        drawn = self._drawn(eps)
+        aimed, drawn = self._aimed(judged, eps), self._drawn(eps)
         fixed = partial(PurifierCell, "lqvae", clean=judged.clean)
         return {
             value: (
@@ -80,17 +73,23 @@ class EndToEnd(Shown):
                 ),
                 PurifierCell("defense_gan", "end to end, one step", row.defense_gan),
                 fixed(
-                    "end to end, latent codes", None, bits_of(aimed.survives(value)),
-                    attacks=worst_of(aimed.select(scored_on="defended", eps=value)),
+                    "end to end, latent codes", None, bits_of(aimed[value]),
+                    attacks="LatentCodeAttack",
                 ),
                 fixed(
-                    "end to end, worst", None, _both(outcome.alive, aimed.survives(value)),
+                    "end to end, worst", None, _both(outcome.alive, aimed[value]),
                     attacks=f"{outcome.worst_of}; LatentCodeAttack",
                 ),
                 *drawn[value],
             )
             for value, outcome in outcomes.items()
         }  # fmt: skip
+
+    def _aimed(self, judged: Judged, eps: Sequence[float]) -> dict[float, BoolArray]:
+        """Return what the attack on latent bits leaves at each budget, or left at a smaller one."""
+        left = {e: self.bench.left(judged, self.bench.aimed(judged, e)) for e in sorted(eps)}
+        alive = np.logical_and.accumulate(list(left.values()))
+        return dict(zip(left, alive, strict=True))
 
     def _drawn(self, eps: Sequence[float]) -> dict[float, tuple[PurifierCell, ...]]:
         """Return the cells of sampled inference, attacked by PGD with EOT, at each budget."""
@@ -100,7 +99,9 @@ class EndToEnd(Shown):
         )
         clean = Share.of(self.bench.right(drawing))
         voted = self._attacked(drawing, eps, "vote")
-        fixed = self._attacked(drawing.frozen(self.bench.seed), eps, "fixed")
+        # one function for gradient and prediction
+        known = drawing.with_samples(eot=_DRAWS).frozen(self.bench.seed)
+        fixed = self._attacked(known, eps, "fixed")
         return {
             value: tuple(
                 PurifierCell(
@@ -116,18 +117,20 @@ class EndToEnd(Shown):
             for value in eps
         }  # fmt: skip
 
-    def _attacked(
-        self, classifier: Any, eps: Sequence[float], name: str, attacks: Sequence[Any] = ("pgd",)
-    ) -> EvaluationRecord:
-        """Run attacks, PGD or objects, through the defences' own gradients."""
-        named = {k: v for k, v in {**SETTINGS, **self.bench.settings}.items() if "pgd" in attacks}
-        return evaluate(
+    def _attacked(self, classifier: Any, eps: Sequence[float], name: str) -> EvaluationRecord:
+        """Run PGD through the filter's own gradient and those of `_DRAWN`.
+
+        Raises:
+            AttackFailedError: An attack did not finish.
+        """
+        settings = {**SETTINGS, **self.bench.settings}
+        record = evaluate(
             classifier,
             self.bench.part,
             eps=tuple(eps),
-            attacks=list(attacks),
-            through="own",
-            settings={key: value for key, value in named.items() if key.startswith("pgd.")},
+            attacks=["pgd"],
+            surrogates=_DRAWN,
+            settings={key: value for key, value in settings.items() if key.startswith("pgd.")},
             checks=None,
             draws=_DRAWS,
             seed=self.bench.seed,
@@ -135,6 +138,7 @@ class EndToEnd(Shown):
             resume=True,
             verbose=self.bench.verbose,
         ).record
+        return none_failed(record)
 
     def _folder(self, name: str, eps: Sequence[float]) -> Path:
         """Return where an evaluation is kept: that of these very weights and words."""

@@ -34,7 +34,7 @@ from art_disc.reproduction.randomised_tables import (
     word_of,
 )
 from art_disc.reproduction.recipes import Stage
-from art_disc.reproduction.rows import bits_of, worst_of
+from art_disc.reproduction.rows import bits_of, none_failed, worst_of
 from art_disc.reproduction.run import file_name
 from art_disc.trials.score import predict_labels
 
@@ -243,7 +243,7 @@ def _attacked(
         verbose=request.verbose,
         **options,
     )
-    return place.finish(found.record)
+    return place.finish(none_failed(found.record))
 
 
 def papers_pgd(source: Any, eps: float, **settings: Any) -> ProjectedGradientDescent:

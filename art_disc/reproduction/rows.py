@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from art_disc import attacks
-from art_disc.core.errors import InputError
+from art_disc.core.errors import AttackFailedError, InputError
 from art_disc.core.records import AttackOutcome, EvaluationRecord, Share
 from art_disc.core.records.outcomes import WHITE_BOX
 from art_disc.core.records.published import TableRow
@@ -96,6 +96,22 @@ class Ran:
         return tuple(phrase for phrase, holds in phrases.items() if holds)
 
 
+def none_failed(record: EvaluationRecord) -> EvaluationRecord:
+    """Return a record that every attack contributed to; attacks that do not apply are none of them.
+
+    Raises:
+        AttackFailedError: One ended with an error.
+    """
+    if record.failed:
+        one = record.failed[0]
+        msg = (
+            f"{one.attack} failed at eps {one.eps:g}: {one.reason}; the row would be of fewer "
+            "attacks than it says. Run it again, and what is finished is not repeated"
+        )
+        raise AttackFailedError(msg)
+    return record
+
+
 def papers_outcome(record: EvaluationRecord, eps: float, *, defended: bool) -> AttackOutcome:
     """Return the outcome of the papers' own attack: sign-Adam through their surrogate, or PGD.
 
@@ -182,7 +198,7 @@ def run_row(row: Published, stage: Stage, request: RowRequest) -> list[TableRow]
     defences = parse_defences(row.spec(stage.experiment.alpha, request.seed))
     setting = stage.trained(row.setting, defences, seed=request.seed, verbose=request.verbose)
     budgets = request.eps or (row.eps,)
-    record = _attacked(setting, row, stage, _of_row(request, row, stage, budgets))
+    record = none_failed(_attacked(setting, row, stage, _of_row(request, row, stage, budgets)))
     right = setting.classifier.predict(stage.data.x_test).argmax(axis=1) == stage.data.y_test
     own = next((d for d in defences if isinstance(d, CodebookPreprocessor)), None)
     ran = Ran(row, stage, setting, record, Share(int(right.sum()), len(right)), own)

@@ -7,10 +7,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from art_disc import DensityCodebook, PixelDiscretization, SoftAssignment
-from art_disc.core.errors import InputError
+from art_disc import DensityCodebook, PixelDiscretization, SoftAssignment, build_classifier
+from art_disc.core.errors import AttackFailedError, InputError
 from art_disc.core.records import AttackOutcome, Share
-from art_disc.reproduction import certificates, figure5, published, published_certificates, rows
+from art_disc.reproduction import (
+    certificates,
+    figure5,
+    protocols,
+    published,
+    published_certificates,
+    purifier_end_to_end,
+    randomised_run,
+    rows,
+)
 from art_disc.reproduction.recipes import EXPERIMENTS, Stage
 from tests.core.record_examples import EVALUATION, RECORDS
 
@@ -242,3 +251,65 @@ def test_the_panels_of_figure_5_are_the_papers():
     assert figure5._PANELS == (
         ("mnist", 2, 0.6, 0.3, 0.06), ("cifar10", 300, 16 / 255, 8 / 255, 0.27)
     )  # fmt: skip
+
+
+def test_a_row_of_fewer_attacks_than_it_says_is_none():
+    failed = outcome(
+        "square", "none", None, set(), status="failed", reason="no memory",
+        correct=(), perturbation=(),
+    )  # fmt: skip
+    whole = dataclasses.replace(EVALUATION, outcomes=EVALUATION.outcomes[:1])
+    assert not whole.failed
+    assert rows.none_failed(whole) is whole
+    broken = SimpleNamespace(failed=(failed,))
+    with pytest.raises(AttackFailedError, match=r"square failed at eps 0\.3: no memory"):
+        rows.none_failed(broken)
+
+
+def failing(*_, **__):
+    return SimpleNamespace(record=SimpleNamespace(failed=(SimpleNamespace(
+        attack="pgd", eps=0.3, reason="no memory"),)))  # fmt: skip
+
+
+def of_a_row(classifier, data, folder, monkeypatch):
+    monkeypatch.setattr(rows, "evaluate", failing)
+    setting = SimpleNamespace(classifier=classifier, training="")
+    stage = SimpleNamespace(
+        data=data, steps=None, experiment=EXPERIMENTS["mnist"], trained=lambda *_, **__: setting
+    )
+    row = next(r for r in published("chen2018", "3") if r.setting == "nat_pre")
+    rows.run_row(row, stage, rows.RowRequest(n_ex=5, out=folder))
+
+
+def of_a_protocol(classifier, data, folder, monkeypatch):
+    monkeypatch.setattr(protocols, "evaluate", failing)
+    protocols.Attack(5, ["pgd"], surrogates=()).on(classifier, data, "raw", (0.3,), out=folder)
+
+
+def of_draws(classifier, data, folder, monkeypatch):
+    monkeypatch.setattr(purifier_end_to_end, "evaluate", failing)
+    monkeypatch.setattr(purifier_end_to_end.EndToEnd, "_folder", lambda *_: folder)
+    bench = SimpleNamespace(part=data, settings={}, seed=0, verbose=False)
+    purifier_end_to_end.EndToEnd(bench, "C")._attacked(classifier, (0.3,), "vote")
+
+
+def of_a_defence_that_draws(classifier, data, folder, monkeypatch):
+    monkeypatch.setattr(randomised_run, "evaluate", failing)
+    how = SimpleNamespace(pgd=lambda _: {})
+    request = SimpleNamespace(
+        settings={}, table=SimpleNamespace(through="own"), n_ex=5, seed=0, verbose=False
+    )
+    stage = SimpleNamespace(data=data, experiment=EXPERIMENTS["mnist"])
+    place = randomised_run._Kept(folder, "")
+    try:
+        randomised_run._attacked(classifier, 0.3, stage, how, request, place)
+    finally:
+        # it is no finished one
+        assert place.record() is None
+
+
+@pytest.mark.parametrize("run", [of_a_row, of_a_protocol, of_draws, of_a_defence_that_draws])
+def test_no_table_has_a_row_whose_attack_failed(digits, digits_net, tmp_path, monkeypatch, run):
+    classifier = build_classifier(digits_net, data=digits)
+    with pytest.raises(AttackFailedError, match=r"pgd failed at eps 0\.3: no memory"):
+        run(classifier, digits, tmp_path, monkeypatch)

@@ -42,8 +42,8 @@ _KNOWLEDGE = {
     "end to end, latent codes": "the encoder's means driven across the thresholds towards a code "
     "that the classifier gets wrong",
     "end to end, worst": "the per-example worst of all attacks through filter and classifier",
-    "end to end, majority vote": "PGD with EOT on a filter that draws; right where most of fresh "
-    "draws are",
+    "end to end, majority vote": "PGD with EOT on a filter that draws, and made on the classifier "
+    "alone; right where most of fresh draws are",
     "end to end, worst draw": "the same images; right where every one of fresh draws is",
     "end to end, fixed draws": "the filter's draws are fixed, and attackers know them",
 }
