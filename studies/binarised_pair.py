@@ -74,7 +74,7 @@ def table() -> list[str]:
     return [
         *common.markdown(("weights and activations", "training", "right when clean"), lines),
         f"Of full precision more: {gaps[0]} points in the table's own rows, {gaps[1]} with batches "
-        f"of half the size. (`studies/binarised_pair.py`; {common.where(found)})",
+        f"of half the size in float32. (`studies/binarised_pair.py`; {common.where(found)})",
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from art_disc.core.records import Share, load_record
 from art_disc.core.records.published import Gain, TableRecord, TableRow
 from art_disc.reproduction import published_certificates, published_purifiers
+from art_disc.reproduction.purifier_run import STEP_EPS
 from studies.common import RESULTS, load, markdown
 from studies.tables import twins
 from studies.verdicts import (
@@ -295,7 +296,7 @@ def _end_to_end() -> str:
     if not (RESULTS / "tables" / "kyatham2020-table7.json").is_file():
         return f"{claim}; {OPEN}: not measured at size yet."
     rows = [row for row in _load("kyatham2020-table7").rows if row.dataset == "mnist"]
-    left = [row.cell("lqvae", "end to end, worst").left for row in rows if row.eps == 0.15]
+    left = [row.cell("lqvae", "end to end, worst").left for row in rows if row.eps == STEP_EPS]
     best = max(left, key=lambda share: share.value)
     word, why = judged(printed, best)
     return f"{claim}: the best of {len(left)} is left {_percent(best.value)} here; {word}: {why}."

@@ -11,6 +11,7 @@ from art_disc.reproduction import FIGURES, PrintedFigure, Standing, standings
 from art_disc.reproduction.printed import Measure
 from art_disc.reproduction.standing import MEASURED, OUT_OF_REACH, TO_RUN
 from studies.common import RESULTS, load, markdown
+from studies.queue import needed
 from studies.queue_plan import plan
 
 RANDOMISED = "randomised_attack_mnist"
@@ -45,6 +46,9 @@ def counts() -> list[str]:
         "[every printed number](printed_numbers.md) says by which result file, or why not.",
         "",
         *_table("paper", every, lambda one: one.printed.paper),
+        f"All cells of the queue, those that were run at fewer images among them, come to about "
+        f"{whole():,.0f} core-hours (`art_disc/reproduction/costs.py`).",
+        "",
         f"Of {len(FIGURES)} figures and panels {len(drawn())} are drawn again from committed "
         f"results, {sum(not one.reason for one in FIGURES)} can be; "
         "[the others](printed_numbers.md#figures) say why not.",
@@ -67,6 +71,12 @@ def left(numbers: Iterable[Standing]) -> float:
     """Return the minutes of one core that the rows of these numbers cost, each row once."""
     rows = {one.printed.experiment: one.minutes for one in numbers if one.minutes is not None}
     return sum(rows.values())
+
+
+def whole() -> float:
+    """Return the hours of one core that every cell of the queue takes, with its trainings."""
+    cells = {cell.name: cell for sheet in plan() for cell in sheet.cells}
+    return sum(cell.minutes for cell in (*cells.values(), *needed(cells.values()))) / 60
 
 
 def drawn() -> tuple[PrintedFigure, ...]:

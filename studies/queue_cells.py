@@ -6,7 +6,12 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from art_disc.reproduction.costs import IMAGES, base_minutes
+from art_disc.reproduction.costs import (
+    CLASSIFIER_MINUTES,
+    IMAGES,
+    LQVAE_MINUTES,
+    base_minutes,
+)
 from art_disc.reproduction.purifier_recipes import (
     CLASSIFIERS,
     TRAININGS,
@@ -71,7 +76,7 @@ def trainings() -> dict[str, Cell]:
     ]  # fmt: skip
     classifiers = [
         Cell(
-            classifier_name(dataset, model, training), (), OTHERS, 10.0,
+            classifier_name(dataset, model, training), (), OTHERS, CLASSIFIER_MINUTES,
             partial(_classify, dataset, model, training),
         )
         for dataset in ("mnist", "fashion_mnist")
@@ -79,7 +84,14 @@ def trainings() -> dict[str, Cell]:
         for training in TRAININGS
     ]  # fmt: skip
     filters = [
-        Cell(filter_name(dataset), (), OTHERS, 30.0, partial(_fit, dataset))
+        Cell(
+            filter_name(dataset),
+            (),
+            OTHERS,
+            LQVAE_MINUTES,
+            partial(_fit, dataset),
+            (classifier_name(dataset, "A", "none"),),
+        )
         for dataset in ("mnist", "fashion_mnist")
     ]
     return {cell.name: cell for cell in (*bases, *classifiers, *filters)}
@@ -110,4 +122,6 @@ def _classify(dataset: str, model: str, training: str, place: Place) -> None:
 
 
 def _fit(dataset: str, place: Place) -> None:
-    trained_lqvae(stage(dataset, place.data_dir).data, seed=0, verbose=False)
+    data = stage(dataset, place.data_dir).data
+    look = trained_classifier(data, "A", seed=0, verbose=False).classifier
+    trained_lqvae(data, classifier=look, seed=0, verbose=False)

@@ -167,7 +167,8 @@ def _purifiers() -> Iterator[Sheet]:
         cells = tuple(
             Cell(
                 f"{name}/{'/'.join(key)}", key, OTHERS, minutes,
-                partial(_part, reproduce_purifiers, name, *key), tuple(_networks(*key)),
+                partial(_part, reproduce_purifiers, name, *key),
+                tuple(_networks(*key, table.attacker == "all")),
             )
             for key, minutes in each.items()
         )  # fmt: skip
@@ -226,11 +227,15 @@ def _voted(name: str, words: str, place: Place) -> Sequence[Any]:
     ).rows
 
 
-def _networks(dataset: str, setting: str) -> Iterator[str]:
-    """Yield the trainings that a classifier's rows need, with its substitute's."""
+def _networks(dataset: str, setting: str, whole: bool) -> Iterator[str]:
+    """Yield the trainings that a classifier's rows need, with its substitute's.
+
+    `whole`: attacked with the filter, which no other training of the classifier stands beside.
+    """
     model, _, substitute = setting.partition("/")
     yield filter_name(dataset)
-    yield from (classifier_name(dataset, model, training) for training in TRAININGS)
+    trainings = ("none",) if whole else tuple(TRAININGS)
+    yield from (classifier_name(dataset, model, training) for training in trainings)
     if substitute:
         yield classifier_name(dataset, substitute, "none")
 

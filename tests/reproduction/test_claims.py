@@ -7,9 +7,10 @@ import pytest
 
 from art_disc.core.records.base import Share
 from art_disc.core.records.published import Gain
-from studies import claims
+from art_disc.core.records.purifiers import PurifierCell, PurifierRow
+from studies import claims, verdicts
 from studies.verdicts import FAILED, HELD, NAMES, OPEN
-from tests.reproduction.test_printed import row_of
+from tests.reproduction.test_printed import row_of, table_of
 
 # claims that are answered, a paper
 LEAST = {"chen2018": 5, "zhang2019": 4, "chen2019": 6, "panda2019": 3, "kyatham2020": 2}
@@ -55,3 +56,47 @@ def test_a_budget_at_which_no_more_is_certified_leaves_the_claim_open():
     above, total = map(int, re.search(r"at (\d) of (\d) budgets", claim).groups())
     assert total == len(budgets)
     assert (OPEN in claim) == (above < total)
+
+
+def test_what_nobody_attacked_confirms_no_print():
+    def cell(defence, knowledge, printed, alive):
+        return PurifierCell(defence, knowledge, printed, alive, Share(90, 100), "FGSM")
+
+    good, bad = "1" * 90 + "0" * 10, "0" * 90 + "1" * 10
+    grey = [
+        cell("none", "white box", 20.0, bad),
+        cell("lqvae", "grey box", 88.0, good),
+        cell("pgd_trained", "white box", 88.0, good),
+        PurifierCell("defense_gan", "grey box", 88.0),
+    ]
+    whole = [
+        cell("lqvae", "end to end, one step", 88.0, good),
+        cell("lqvae", "end to end, worst", None, bad),
+    ]
+    broken = [cell("lqvae", "grey box", 88.0, bad)]
+    said = [
+        list(verdicts.of_cells(PurifierRow("mnist", "fgsm", "A", 0.3, None, tuple(cells), ())))
+        for cells in (grey, broken, whole)
+    ]
+    less = FAILED, "our attacks left less"
+    assert said[0] == [
+        ("lqvae", 100, OPEN, "filter not attacked"),
+        ("pgd_trained", 100, OPEN, "one attack alone"),
+    ]
+    # by the worst of all that know of the filter, whatever the single step leaves
+    assert said[1] == said[2] == [("lqvae", 100, *less)]
+
+
+def test_a_number_that_was_run_twice_is_judged_once(tmp_path, monkeypatch):
+    few, many = (row_of(alive="1" * n, printed_robust=80.0) for n in (100, 200))
+    for name, row in (("chen2018-table3", few), ("chen2018-table3-mnist", many)):
+        table_of(row).save(tmp_path / "tables" / f"{name}.json")
+    monkeypatch.setattr(verdicts, "RESULTS", tmp_path)
+    monkeypatch.setattr(verdicts, "randomised", lambda: ())
+    (one,) = verdicts.verdicts()
+    assert (one.table, one.why) == ("3", "attack on codes not run")
+    # by more images the word may be another one
+    broken = row_of(alive="0" * 300, printed_robust=80.0)
+    table_of(broken).save(tmp_path / "tables" / "chen2018-table3-more.json")
+    (one,) = verdicts.verdicts()
+    assert one.word == FAILED

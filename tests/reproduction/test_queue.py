@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from torch import nn
 
+from art_disc.core.errors import DataNotFoundError
 from art_disc.core.records import load_record
+from art_disc.core.records.base import Environment
 from art_disc.core.records.published import TableRecord
 from art_disc.reproduction import recipes, standings
 from art_disc.reproduction.costs import minutes_of
@@ -164,8 +166,57 @@ def test_rows_older_than_their_code_or_of_other_sizes_are_run_again(tmp_path, mo
     assert not list((tmp_path / "none").glob("*.json"))
 
 
+def toy_sheet(cells):
+    printed = {cell.key: ROWS[0] for cell in cells}
+    return Sheet("chen2018-table3", "", TableRecord, tuple(cells), len(cells), printed)
+
+
+def test_a_cell_that_fails_is_told_and_stops_no_other(tmp_path, capsys):
+    row, broken = row_of(), [True]
+
+    def breaks(_):
+        if broken:
+            msg = "no images"
+            raise DataNotFoundError(msg)
+        return [dataclasses.replace(row, setting="adv_pre")]
+
+    cells = [
+        Cell("bad", ("mnist", "adv_pre", "density", 2), HEADLINE, 1.0, breaks),
+        Cell("good", key_of(row), HEADLINE, 1.0, lambda _: [row]),
+    ]
+    with pytest.raises(SystemExit) as stop:
+        go(tmp_path, "out", [toy_sheet(cells)])
+    assert stop.value.code == 1
+    assert "failed: bad: DataNotFoundError: no images" in capsys.readouterr().err
+    made = TableRecord.load(tmp_path / "out" / "chen2018-table3.json")
+    assert [row.setting for row in made.rows] == ["disc_nat_pre"]
+    broken.clear()
+    go(tmp_path, "out", [toy_sheet(cells)])
+    made = TableRecord.load(tmp_path / "out" / "chen2018-table3.json")
+    assert [row.setting for row in made.rows] == ["adv_pre", "disc_nat_pre"]
+
+
+def test_an_older_table_stands_until_all_its_rows_are_there_again(tmp_path):
+    rows = [row_of(), row_of(setting="adv_pre"), row_of(setting="disc_adv_pre")]
+    cells = [
+        Cell(row.setting, key_of(row), HEADLINE, 1.0, partial(lambda row, _: [row], row))
+        for row in rows
+    ]
+    file = tmp_path / "out" / "chen2018-table3.json"
+    older = TableRecord("chen2018-table3", "", tuple(rows[:2]), 2, {}, Environment.here())
+    older.save(file)
+    for word in ("disc_adv_pre", "disc_nat_pre"):
+        go(tmp_path, "out", [toy_sheet(cells)], "--cells", word)
+        assert TableRecord.load(file) == older
+    unfinished = tmp_path / "out" / "work" / "tables" / "unfinished" / file.name
+    assert len(TableRecord.load(unfinished).rows) == 2
+    go(tmp_path, "out", [toy_sheet(cells)])
+    assert [row.setting for row in TableRecord.load(file).rows] == [row.setting for row in rows]
+    assert not unfinished.exists()
+
+
 def test_what_shares_a_training_waits_for_it_and_the_headline_comes_first():
-    cells = queue.missing([queue.Table(one, None, {}, None) for one in plan()])
+    cells = queue.missing([queue.Table(one, None, None, {}, None) for one in plan()])
     ranks = [cell.rank for cell in cells]
     assert ranks == sorted(ranks)
     assert {0, FIGURES} <= set(ranks)
