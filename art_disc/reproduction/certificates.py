@@ -84,7 +84,9 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
     # before a training
     allowed = check_spend(spend, method)
     Options(batch_size=1, spend=allowed, **how)
-    how |= {"spend": spend, "method": method, "out": Path(out) / f"{name}-{method}-{n_ex}-{sample}"}
+    # two tables print certificates of one network at one set of budgets, found once
+    folder = Path(out) / f"certificates-{method}-{n_ex}-{sample}"
+    how |= {"spend": spend, "method": method, "out": folder}
     # first: the code may change while it runs
     environment = Environment.here(threads=torch.get_num_threads())
     stage = Stage.of("mnist", data_dir, train_steps)

@@ -334,6 +334,13 @@ def test_certificates_by_search_on_a_random_sample(folder, tmp_path, capsys, mon
     assert len({r.wrong_when_clean for r in rows}) == 1
     # all of it is on the disk: nothing is decided again, and the sample is not the first ones
     monkeypatch.setitem(METHODS, "complete", lambda p, _: {}.fromkeys(p.to_decide))
+    # nor for the other paper, which prints the same budgets
+    assert main([words[0], "chen2018-table2", *words[2:]]) == 0
+    other = CertificateTableRecord.load(tmp_path / "chen2018-table2.json").rows
+    assert [(r.eps, r.certified, r.falsified) for r in other] == [
+        (r.eps, r.certified, r.falsified) for r in rows
+    ]
+    capsys.readouterr()
     assert main(words) == 0
     assert capsys.readouterr().out == told
 
