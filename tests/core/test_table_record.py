@@ -67,11 +67,12 @@ def test_a_row_is_compared_with_its_own_base_alone():
         row("nat_pre", BASE, dataset="gtsrb"),
         row("nat_pre", BASE, eps=0.1),
         row("nat_pre", BASE + "0"),
+        row("nat_pre", BASE, network="net of other weights"),
     ]
     record = table(*others, row("disc_nat_pre", BETTER))
     assert record.base_of(record.rows[-1]) is None
     assert record.gains() == {}
-    record = table(*others, row("nat_pre", SAME), row("disc_nat_re", BETTER))
+    record = table(*others, row("nat_pre", SAME), row("disc_nat_re", BETTER, network="net; again"))
     assert record.base_of(record.rows[-1]).alive == SAME
     assert row("disc_adv_re", BASE).base_setting == "adv_pre"
 

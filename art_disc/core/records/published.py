@@ -132,9 +132,14 @@ class TableRecord(PlannedRows, Record, kind="table"):
     environment: Environment
 
     def base_of(self, row: TableRow) -> TableRow | None:
-        """Return the undefended row of the same network, data, budget and examples, if any."""
+        """Return the undefended row of the same network, data, budget and examples, if any.
+
+        One that is retrained behind its defence is of the network that it began with.
+        """
         for other in self.rows:
             same = (other.dataset, other.eps) == (row.dataset, row.eps)
+            # another training of the same words has other weights
+            same = same and row.network.startswith(other.network)
             if same and other.setting == row.base_setting and len(other.alive) == len(row.alive):
                 return other
         return None
