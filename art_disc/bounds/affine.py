@@ -99,11 +99,21 @@ class Dense(Affine):
 
 @dataclass(frozen=True, slots=True)
 class Scale(Affine):
-    """A factor and an offset for each value, or each channel, which broadcast to `shape`."""
+    """A factor and an offset for each value, or each channel, which broadcast to `shape`.
+
+    `terms_of_offset` is the sum of the sizes of what the offset is made of, where it is a sum.
+    """
 
     factor: Tensor
     offset: Tensor | None
     shape: tuple[int, ...]
+    terms_of_offset: Tensor | None = None
+
+    def size(self, *largest: Tensor) -> Tensor:
+        """See `Affine`."""
+        size = self.linear(*largest, absolute=True)
+        charged = self.offset if self.terms_of_offset is None else self.terms_of_offset
+        return size if charged is None else size + charged.abs()
 
     def linear(self, *values: Tensor, absolute: bool = False) -> Tensor:
         """See `Affine`."""

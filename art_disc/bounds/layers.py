@@ -100,10 +100,11 @@ def normalisation(
     if module.weight is not None:
         factor = factor * module.weight
     offset = -mean * factor
+    terms = offset.abs()
     if module.bias is not None:
-        offset = offset + module.bias
+        offset, terms = offset + module.bias, terms + module.bias.abs()
     kept = (-1, *(1,) * (len(shape) - 1))
-    return Scale(factor.view(kept), offset.view(kept), shape)
+    return Scale(factor.view(kept), offset.view(kept), shape, terms.view(kept))
 
 
 @layer(nn.ReLU)

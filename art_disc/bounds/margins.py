@@ -8,12 +8,11 @@ from torch import Tensor
 
 from art_disc.bounds.affine import Affine
 from art_disc.bounds.alternatives import Alternatives
-from art_disc.bounds.graph import Graph
+from art_disc.bounds.graph import Graph, Step
 from art_disc.bounds.interval import boxes_of
 from art_disc.bounds.linear import UNIT, Bounds
 from art_disc.bounds.maxima import Maxima
-from art_disc.bounds.piecewise import LeakyRelu
-from art_disc.bounds.smooth import Tanh
+from art_disc.bounds.piecewise import LeakyRelu, Piecewise
 
 _FACTOR, _LEAST = 8.0, 1e-5
 # four units in the last place of float32: what a sum of many terms is seen to be off by, no proof
@@ -64,7 +63,8 @@ def magnitudes(graph: Graph, low: Tensor, high: Tensor) -> Magnitudes:
     A step A x + b, or a pulled row of it, is off by at most u (|A| max|x| + |b|), where u is twice
     2^-53 times the number of terms; matrices of several such steps are too, where sizes go through
     them without regard to what cancels. What x is off by is carried on by |A|. Tanh is off by at
-    most u of its value, and so are offsets of its lines. Any other step that is not affine adds to
+    most u of its value, and so are offsets of its lines, and values of a leaky ReLU or a ramp; a
+    slope above 1 carries errors on as many times larger. Any other step that is not affine adds to
     this at most what the box is off by for which its lines were made, and boxes of CROWN are off by
     as much as what is pulled to them: a factor of 2, times the k inputs of a window (its chords may
     add up to k) or a slope beyond 1. All these factors are taken at once. A margin is the
@@ -83,11 +83,8 @@ def magnitudes(graph: Graph, low: Tensor, high: Tensor) -> Magnitudes:
             error = step.linear(*[errors[i] for i in taken], absolute=True)
             errors.append(error + unit * sizes[made])
         else:
-            before = errors[taken[0]]
             own = torch.maximum(*(end.abs() for end in boxes[made]))
-            # what is no sum and no choice of values rounds by itself
-            rounding = unit * own if isinstance(step, Tanh) else 0.0
-            errors.append(step(before) if isinstance(step, Maxima) else before + rounding)
+            errors.append(_carried(step, errors[taken[0]], unit * own))
             sizes.append(own + errors[made])
 
     def most(values: list[Tensor]) -> Tensor:
@@ -95,6 +92,15 @@ def magnitudes(graph: Graph, low: Tensor, high: Tensor) -> Magnitudes:
         return torch.where(largest.isfinite(), largest, torch.inf)
 
     return Magnitudes(most(list(boxes[-1])).clamp(min=1.0), most(sizes), 2 * most([errors[-1]]))
+
+
+def _carried(step: Step, before: Tensor, rounding: Tensor) -> Tensor:
+    """Return what a step that is not affine makes of errors, and adds by its own rounding."""
+    if isinstance(step, Maxima):
+        return step(before)
+    steepest, rounds = (step.steepest, step.rounds) if isinstance(step, Piecewise) else (1.0, True)
+    carried = steepest * before
+    return carried + rounding if rounds else carried
 
 
 def _unit(graph: Graph) -> float:

@@ -7,6 +7,7 @@ are then the best that are true, taken at the corners of the function.
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import combinations
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -55,6 +56,16 @@ class Lines:
 
 class Piecewise(ABC):
     """A function of each value that never falls, and is linear between its kinks."""
+
+    @property
+    @abstractmethod
+    def steepest(self) -> float:
+        """Slope of the steepest piece, at least 1."""
+
+    @property
+    @abstractmethod
+    def rounds(self) -> bool:
+        """Whether values are worked out, and not only chosen."""
 
     @abstractmethod
     def __call__(self, value: Tensor) -> Tensor:
@@ -110,6 +121,9 @@ def _hull_slopes(at: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
 class Relu(Piecewise):
     """max(x, 0)."""
 
+    steepest: ClassVar[float] = 1.0
+    rounds: ClassVar[bool] = False
+
     def __call__(self, value: Tensor) -> Tensor:
         """Return the function of each value."""
         return value.clamp(min=0)
@@ -125,6 +139,12 @@ class LeakyRelu(Piecewise):
     """x where it is positive, `slope` x elsewhere; `slope` >= 0."""
 
     slope: float
+    rounds: ClassVar[bool] = True
+
+    @property
+    def steepest(self) -> float:
+        """The steepest piece."""
+        return max(1.0, self.slope)
 
     def __call__(self, value: Tensor) -> Tensor:
         """Return the function of each value."""
@@ -142,6 +162,8 @@ class HardTanh(Piecewise):
 
     low: float
     high: float
+    steepest: ClassVar[float] = 1.0
+    rounds: ClassVar[bool] = False
 
     def __call__(self, value: Tensor) -> Tensor:
         """Return the function of each value."""
@@ -158,6 +180,8 @@ class Ramp(Piecewise):
     """leak x + (1 - leak) min(max(x, 0), 1); `leak` in [0, 1]."""
 
     leak: float
+    steepest: ClassVar[float] = 1.0
+    rounds: ClassVar[bool] = True
 
     def __call__(self, value: Tensor) -> Tensor:
         """Return the function of each value."""

@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from art_disc.bounds.affine import Reshape
-from art_disc.bounds.graph import Graph, Step
+from art_disc.bounds.graph import Graph, Step, cast
 from art_disc.bounds.layers import LAYERS, arithmetic, refuse
 from art_disc.core.errors import CertificateError
 
@@ -84,7 +84,7 @@ class Followed:
     """A network as it was read.
 
     Attributes:
-        graph: Its steps, of a copy in float64.
+        graph: Its steps, with numbers in float64.
         layers: Where the steps of each layer are, in order.
         learned: Names of parameters that no layer holds, but forward itself.
         constants: Tensors that forward takes from the network itself, by name, as they were.
@@ -112,7 +112,7 @@ class Layered:
 def follow(network: nn.Module, shape: tuple[int, ...], *, training: bool = False) -> Followed:
     """Read a network as `trace` does; in `training`, as it is in evaluation mode."""
     # one more level, so that a network that is one layer has it inside
-    copied = copy.deepcopy(network).to("cpu", torch.float64).requires_grad_(requires_grad=False)
+    copied = copy.deepcopy(network).to("cpu").requires_grad_(requires_grad=False)
     root = nn.Sequential(copied.eval() if training else copied)
     # not those of the copy, which leaves compiled calls out
     for module in network.modules():
@@ -126,11 +126,12 @@ def follow(network: nn.Module, shape: tuple[int, ...], *, training: bool = False
     for node in reversed(traced.nodes):
         if not node.users and _is_pure(root, node):
             traced.erase_node(node)
-    builder = _Builder(root, shape)
+    exact = copy.deepcopy(root).to(torch.float64)
+    builder = _Builder(root, exact, shape)
     for node in traced.nodes:
         builder.take(node)
     graph = Graph(tuple(builder.steps), tuple(builder.inputs), tuple(builder.shapes))
-    _check_agreement(graph, copied, shape)
+    _check_agreement(graph, exact[0], shape)
     learned = [str(n) for n, v in builder.constants.items() if isinstance(v, nn.Parameter)]
     constants = {
         str(n.target): v.clone()
@@ -173,10 +174,14 @@ def _is_pure(root: nn.Module, node: fx.Node) -> bool:
 
 
 class _Builder:
-    """Nodes of torch.fx to steps, one after the other."""
+    """Nodes of torch.fx to steps, one after the other.
 
-    def __init__(self, root: nn.Module, shape: tuple[int, ...]) -> None:
-        self.root = root
+    Layers are those of `exact`, a copy in float64; what forward makes of constants alone is made of
+    those of `root`, in the precision that the network makes it in.
+    """
+
+    def __init__(self, root: nn.Module, exact: nn.Module, shape: tuple[int, ...]) -> None:
+        self.root, self.exact = root, exact
         self.steps: list[Step] = []
         self.inputs: list[tuple[int, ...]] = []
         self.shapes = [torch.Size(shape)]
@@ -201,7 +206,7 @@ class _Builder:
             if self.values[node.args[0]] != len(self.steps):
                 refuse("a network that returns what it goes on to use")
         elif node.op == "call_module":
-            module = self.root.get_submodule(str(node.target))
+            module = self.exact.get_submodule(str(node.target))
             self._add_layer(node, type(module), module)
         else:
             self._call(node)
@@ -246,7 +251,7 @@ class _Builder:
             return
         if len(set(shapes)) > 1:
             refuse(f"{function.__name__} of values of shapes {shapes}", "give them one shape")
-        constants = [None if isinstance(a, fx.Node) else a for a in given]
+        constants = [None if isinstance(a, fx.Node) else cast(a, torch.float64) for a in given]
         self._append(node, arithmetic(function, constants, shapes[0]), taken)
 
     def _check_alone(self, node: fx.Node) -> None:

@@ -58,6 +58,7 @@ def _batches(sizes: Mapping[int, float]) -> Iterator[tuple[int, ...]]:
 
 def _enumerated(problem: Problem, batch_size: int) -> dict[int, Finding]:
     """Classify all code images of all images of a problem."""
+    problem.target.check_probe()
     enumerations = [Enumeration(problem, index) for index in problem.to_decide]
     _classify(enumerations, problem, batch_size)
     return {each.index: each.finding for each in enumerations}

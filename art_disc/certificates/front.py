@@ -6,11 +6,12 @@ from typing import Any
 import torch
 
 from art_disc.certificates.certificate import Certificate
+from art_disc.certificates.measured import measured
 from art_disc.certificates.methods import CHECKS, METHODS
 from art_disc.certificates.problem import Options
 from art_disc.certificates.run import Task
 from art_disc.certificates.spend import Spend
-from art_disc.certificates.target import find_target, measured
+from art_disc.certificates.target import find_target
 from art_disc.core.checks import check_choice
 from art_disc.core.files import check_folder
 from art_disc.core.inputs import Inputs

@@ -52,7 +52,15 @@ MODULES: set[type] = {DefendedModule, RandomizedModule}
 # What comes behind the first may be of any class: it sees codewords, and counts as the network.
 CODEBOOK_MAPS: set[type] = {PixelDiscretization, ColorDepthReduction, InputBitDepth, CodebookMap}
 
-_OF_A_CODEBOOK = ("assign", "codewords_", "levels", "n_codes_", "n_channels_")
+_OF_A_CODEBOOK = (
+    "assign",
+    "codewords_",
+    "levels",
+    "n_codes_",
+    "n_channels_",
+    "nearest_metric",
+    "search",
+)
 # methods by which torch runs a module
 _CALLS = ("forward", "_call_impl", "_wrapped_call_impl")
 # modules of this package, of whose methods all count

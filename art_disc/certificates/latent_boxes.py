@@ -6,9 +6,10 @@ from typing import Any, Self
 import numpy as np
 from torch import Tensor, nn
 
+from art_disc.certificates.measured import check_steady
 from art_disc.certificates.problem import Finding
 from art_disc.certificates.run import Task
-from art_disc.certificates.target import Target, check_steady
+from art_disc.certificates.target import Target
 from art_disc.codebooks import Codebook
 from art_disc.core.checks import BoolArray, Float32Array, IntArray
 from art_disc.defences import PixelDiscretization

@@ -22,10 +22,11 @@ METHODS: dict[str, Method] = {
 _BOUNDED = (
     "bounds of the network are worked out in float64 and count where they exceed 0 by a tolerance: "
     "eight times the largest difference between its margins in float32 and float64 on a sample of "
-    "the images, no proof for others; at least the same part as above of the largest logit in the "
-    "image's box; and what rounding of the bounds can amount to, and of the network in float32, "
-    f"were every step off by {FLOAT32:.2g} of the sum of its terms' sizes, no proof for that; no "
-    "bound counts where values could be too large for float32"
+    "the images, no proof for others; sixteen times what scores of some code images of the image "
+    "itself differ by from the classifier's; at least the same part as above of the largest logit "
+    "in the image's box; and what rounding of the bounds can amount to, and of the network in "
+    f"float32, were every step off by {FLOAT32:.2g} of the sum of its terms' sizes, no proof for "
+    "that; no bound counts where values could be too large for float32"
 )
 # what verdicts of a method rest on besides `Problem.assumes`
 ASSUMES = {"bounds": _BOUNDED, "complete": _BOUNDED}
@@ -40,6 +41,9 @@ CHECKS: dict[str, Callable[[Target, tuple[int, ...]], Any]] = {
 
 def assumptions(problem: Problem, method: str) -> str:
     """Return what a method's verdicts on a problem hold for, in words."""
-    if problem.target.is_exact or method not in ASSUMES:
-        return problem.assumes
-    return f"{problem.assumes}; {ASSUMES[method]}"
+    words = [problem.assumes]
+    if not problem.target.is_exact and method in ASSUMES:
+        words.append(ASSUMES[method])
+    if getattr(getattr(problem.target.classifier, "device", None), "type", "cpu") == "cuda":
+        words.append("predictions with torch.backends.cudnn.allow_tf32 = False, as they were made")
+    return "; ".join(words)

@@ -12,12 +12,13 @@ from torch import nn
 from art_disc.certificates.certificate import Certificate
 from art_disc.certificates.complete.exact import rounded_classifier
 from art_disc.certificates.ledger import Start, ledger, scores_told
+from art_disc.certificates.measured import measured
 from art_disc.certificates.methods import METHODS, assumptions
 from art_disc.certificates.problem import Finding, Options, Problem
 from art_disc.certificates.solver.programme import cp_model
 from art_disc.certificates.solver.twin import integer_classifier
 from art_disc.certificates.spend import Spend, check_spend
-from art_disc.certificates.target import Target, find_target, measured
+from art_disc.certificates.target import Target, find_target
 from art_disc.codebox import Threat
 from art_disc.core.checks import (
     Float32Array,
@@ -191,7 +192,7 @@ class Task:
         """Return what identifies the work on a budget in its file."""
         classifier: Any = self.target.classifier
         book, settings = self.target.codebook, self.options.settings
-        module = getattr(classifier, "model", None)
+        module, probe = getattr(classifier, "model", None), self.target.probe
         versions = environment.decisive
         return Start(
             facts={
@@ -212,7 +213,8 @@ class Task:
                 **({"ortools": metadata.version("ortools")} if self.method == "solver" else {}),
             },
             spend={name: float(settings[name]) for name in _SPENT},
-            scores=scores_told(self.scores),
+            # those of codewords too: what images decode to may hide what has changed
+            scores=scores_told(self.scores) + (scores_told(probe[1]) if probe else ()),
             noise=self.target.noise,
             tolerance=self.target.tolerance,
         )

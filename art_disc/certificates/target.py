@@ -6,27 +6,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from art.estimators.classification import PyTorchClassifier
 
 from art_disc.bounds.rounded import RoundedNetwork
 from art_disc.certificates.exact_networks import exact_network
 from art_disc.certificates.known import check_first, check_known, defences_inside, is_identity
 from art_disc.codebooks import Codebook
-from art_disc.codebox import Threat, from_units, to_units, unit_mask
+from art_disc.codebox import from_units, to_units
 from art_disc.core.checks import Float32Array, Float64Array, IntArray
 from art_disc.core.errors import CertificateError, InputError
 from art_disc.defences.preprocessor import check_clip_values
 from art_disc.defences.traits import traits
 from art_disc.estimators.applied import applied
 from art_disc.estimators.contract import Classifier
-from art_disc.estimators.steadiness import FACTOR, SAME, Steadiness, steadiness
+from art_disc.estimators.steadiness import FACTOR, SAME
 from art_disc.networks.integer import IntegerNetwork
 
 # less than any margin but 0 of a network whose sums need no more than 52 bits
 EXACT_TOLERANCE = 2.0**-60
-_SAMPLE = 256
-# on the [0, 1] scale; any shift that leaves most pixels in their cell will do
-_SHIFT = np.float32(0.03)
 
 
 def input_top(classifier: Any) -> float:
@@ -109,6 +107,7 @@ class Target:
         integer: Its network, where that is one of whole numbers.
         noise: Largest difference measured between scores of one image in two batches, in units of
             its largest score (at least 1).
+        probe: Images of random codewords, and what was predicted of them when it was measured.
     """
 
     classifier: Classifier
@@ -118,6 +117,7 @@ class Target:
     rounded: RoundedNetwork | None = None
     integer: IntegerNetwork | None = None
     noise: float = 0.0
+    probe: tuple[Float32Array, Float64Array] | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -167,6 +167,27 @@ class Target:
             raise CertificateError(msg)
         return scores
 
+    def check_probe(self) -> None:
+        """Refuse a classifier that scores images of codewords otherwise than when it was measured.
+
+        In another process its classes may be others than they are here.
+
+        Raises:
+            CertificateError: It does.
+        """
+        if self.probe is None:
+            return
+        images, before = self.probe
+        scale = np.maximum(1.0, np.abs(before).max(axis=1, keepdims=True))
+        now = self.scores(images, len(images))
+        if not (np.abs(now - before) <= self.tolerance * scale).all():
+            msg = (
+                f"{type(self.classifier).__name__} scores images otherwise in another process than "
+                "here; what its classes are made of was changed after they were imported: take "
+                "n_jobs=1, or put it into the objects"
+            )
+            raise CertificateError(msg)
+
     def margins(self, scores: Float64Array, labels: IntArray) -> Float64Array:
         """Score of the label less the best other one, in multiples of the tolerance."""
         rows = np.arange(len(scores))
@@ -182,8 +203,6 @@ class Target:
 @contextmanager
 def _full_precision() -> Iterator[None]:
     """Switch off TF32, whose sums on a GPU are off by far more than the float tolerance."""
-    import torch
-
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     try:
@@ -201,6 +220,7 @@ def find_target(classifier: Classifier) -> Target:
             that is not exact.
     """
     check_known(classifier)
+    _check_arithmetic()
     drawing = any(traits(defence).is_random for defence in applied_defences(classifier))
     if drawing or getattr(classifier, "is_random", False):
         # a few equal scores prove nothing: hard votes over little noise agree on every sample
@@ -224,6 +244,23 @@ def find_target(classifier: Classifier) -> Target:
     return replace(target, rounded=exact)
 
 
+def _check_arithmetic() -> None:
+    """Refuse settings of torch that make predictions less exact than float32.
+
+    TF32 on a GPU, which torch allows convolutions by default, is switched off where scores are
+    asked for, and said so.
+    """
+    if any(torch.is_autocast_enabled(device) for device in ("cpu", "cuda")):
+        found, cure = "autocast is on", "leave that block"
+    elif (word := torch.get_float32_matmul_precision()) != "highest":
+        found = f"the precision of matrix products is {word}"
+        cure = 'call torch.set_float32_matmul_precision("highest")'
+    else:
+        return
+    msg = f"a certificate is of float32 arithmetic, and {found}; {cure}"
+    raise CertificateError(msg)
+
+
 def _check_fixed_points(target: Target, defence: Any) -> None:
     """Refuse a map that moves one of its own codewords, in the codebook or in the defence."""
     book = target.codebook
@@ -240,64 +277,5 @@ def _check_fixed_points(target: Target, defence: Any) -> None:
             f"{type(defence).__name__} moves some of its own codewords, so images of codewords do "
             "not stand for the images assigned to them; use a codebook of distinct codewords, the "
             "classifier's clip_values, and no other change of the pixels before it"
-        )
-        raise CertificateError(msg)
-
-
-def measured(target: Target, x: Float32Array, batch_size: int) -> Target:
-    """Return a target with the float noise that its scores of images have.
-
-    Raises:
-        CertificateError: Scores that are not an image's own, or a map that is none; see
-            `check_steady` and `check_map`.
-    """
-    steady = steadiness(target.scores, x, upper=target.upper, rows=batch_size)
-    check_steady(steady)
-    check_map(target, x, batch_size)
-    return replace(target, noise=steady.noise)
-
-
-def check_steady(steady: Steadiness) -> None:
-    """Refuse scores that depend on more than the image.
-
-    Raises:
-        CertificateError: They do.
-    """
-    if steady.doubt:
-        msg = (
-            f"a certificate needs scores that are an image's own, but {steady.doubt}; take a "
-            "network that sees one image at a time and draws nothing, in eval mode (BatchNorm with "
-            "running statistics)"
-        )
-        raise CertificateError(msg)
-
-
-def check_map(target: Target, x: Float32Array, batch_size: int) -> None:
-    """Refuse a classifier that tells an image from the image of its codewords.
-
-    It is tried on up to 256 of the images and on shifted copies of them, which are no codewords
-    even where the images are; something done to the raw pixels before the codebook map, or a map
-    that is not applied, shows here.
-
-    Raises:
-        CertificateError: Scores differ.
-    """
-    sample = x[:_SAMPLE]
-    units, book = target.units(sample), target.codebook
-    shift = np.where(np.arange(units.shape[1])[:, None] % 2, _SHIFT, -_SHIFT)
-    moved = np.where(units + shift < 0, units - shift, units + shift)
-    units = np.concatenate([units, np.clip(moved, 0, 1).astype(np.float32)])
-    codes = book.codewords_[book.assign(units).reshape(units.shape[:2])]
-    # where rounding could break a tie, both get the codeword
-    mask = unit_mask(units, book, Threat(0.0))
-    clear = mask.sum(axis=-1, keepdims=True) == 1
-    shape = x.shape[1:]
-    raw = target.scores(target.images(np.where(clear, units, codes), shape), batch_size)
-    mapped = target.scores(target.images(codes, shape), batch_size)
-    scale = np.maximum(1.0, np.abs(mapped).max(axis=1, keepdims=True))
-    if not (np.abs(raw - mapped) <= SAME * scale).all():
-        msg = (
-            "the classifier scores an image and the image of its codewords differently: the map is "
-            "not applied, or the pixels are changed before it; a certificate needs it first"
         )
         raise CertificateError(msg)

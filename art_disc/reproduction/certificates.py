@@ -84,9 +84,7 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
     # before a training
     allowed = check_spend(spend, method)
     Options(batch_size=1, spend=allowed, **how)
-    # two tables print certificates of one network at one set of budgets, found once
-    folder = Path(out) / f"certificates-{method}-{n_ex}-{sample}"
-    how |= {"spend": spend, "method": method, "out": folder}
+    how |= {"spend": spend, "method": method, "out": Path(out) / folder_of(method, n_ex, sample)}
     # first: the code may change while it runs
     environment = Environment.here(threads=torch.get_num_threads())
     stage = Stage.of("mnist", data_dir, train_steps)
@@ -116,6 +114,11 @@ def reproduce_certificates(  # noqa: PLR0913 - each is a choice of its own
     )
     record.save(Path(out) / f"{name}.json")
     return record
+
+
+def folder_of(method: str, n_ex: int, sample: str) -> str:
+    """Return where findings are kept: two tables print one network at one set of budgets."""
+    return f"certificates-{method}-{n_ex}-{sample}"
 
 
 def sampled(data: Dataset, n_ex: int, sample: str, seed: int) -> Dataset:

@@ -152,7 +152,7 @@ class EndToEnd(Shown):
         return bench.out / "rows" / f"{bench.data.name}-lqvae-{self.model}-{name}-{key}"
 
 
-def _both(alive: str, also: Sequence[bool]) -> str:
+def _both(alive: str, also: BoolArray) -> str:
     return bits_of(one == "1" and other for one, other in zip(alive, also, strict=True))
 
 

@@ -163,7 +163,7 @@ def recipe_of(**settings: Any) -> Recipe:
 def fastest_precision() -> str:
     """Return `bfloat16` where this processor multiplies it, `float32` where it only stores it."""
     # torch tells since 2.9; before, the one that is right everywhere
-    able = getattr(torch.cpu, "get_capabilities", dict)()
+    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bfloat16" if any(able[name] for name in able if name.endswith("bf16")) else "float32"
 
 

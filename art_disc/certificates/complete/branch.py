@@ -19,6 +19,8 @@ from art_disc.core.checks import IntArray
 
 # code boxes of at most 2^this many code images are enumerated
 LEAF = 8
+# code images whose margin is no larger than so many tolerances are looked at by the classifier
+_CLEAR = 64.0
 _BYTES = 8
 # of the matrices of a reduced network; beyond it, making them takes longer than using them
 _MOST_NUMBERS = 1 << 22
@@ -123,7 +125,7 @@ class Search:
             return
         self.tried += len(codes)
         least = self.frame.margins_at(codes).amin(dim=1).numpy()
-        codes = codes[~(least > self.tolerance)]
+        codes = codes[~(least > _CLEAR * self.tolerance)]
         if len(codes) and self.found.witness is None:
             problem = self.scene.problem
             scores = problem.target.scores(self.found.code_images(codes), len(codes))

@@ -17,6 +17,8 @@ from art_disc.core.errors import CertificateError
 from art_disc.estimators.steadiness import SAME
 
 _SAMPLE, _MIXED = 32, 64
+# eight times what scores of an image are seen to differ by, twice, as a margin is of two
+_MARGIN_GAP = 16.0
 # of a pixel that are told apart
 _MOST_COLOURS = 16
 # numbers in the largest values of the images bounded at once, and in their masks
@@ -59,6 +61,11 @@ class Scene:
                 seen = float_tolerance(self.graph, *self.ends(sample))
                 self.tolerances = self._tolerances(seen)
             self._check(sample, seen)
+            if target.rounded is None:
+                for part in self.parts(list(problem.to_decide)):
+                    gaps = _MARGIN_GAP * self._check(self.boxes(part), seen)
+                    for index, gap in zip(part, gaps.tolist(), strict=True):
+                        self.tolerances[index] = max(self.tolerances[index], gap)
 
     def _tolerances(self, seen: float) -> dict[int, float]:
         """Return the largest of what enumeration asks, what was seen, and what rounding does."""
@@ -130,11 +137,16 @@ class Scene:
         labels = torch.from_numpy(self.problem.labels[list(images)].astype(np.int64))
         return margin_rows(labels, self.classes).double()
 
-    def _check(self, boxes: CodeBox, seen: float) -> None:
-        """Refuse a graph that scores images of codewords otherwise than the classifier does."""
+    def _check(self, boxes: CodeBox, seen: float) -> Tensor:
+        """Return by how much scores of codewords differ between graph and classifier, (n,).
+
+        Raises:
+            CertificateError: By so much that they are two functions.
+        """
+        gaps = torch.zeros(len(boxes), dtype=torch.float64)
         # corners of a box of colours are no codewords; what acts on some code images alone may
         # spare the lowest and the highest
-        mixed = boxes.take(np.arange(_MIXED) % len(boxes))
+        mixed = boxes.take(np.arange(max(_MIXED, len(boxes))) % len(boxes))
         # the same ones every time
         drawn = mixed.drawn(np.random.default_rng(0))
         for codes in (boxes.codes[:, :, 0], boxes.codes[:, :, -1], drawn):
@@ -153,3 +165,8 @@ class Scene:
                     "codewords, so bounds of the network say nothing of it"
                 )
                 raise CertificateError(msg)
+            gap = (found - scores).abs().amax(dim=1)
+            for start in range(0, len(gap), len(boxes)):
+                own = gap[start : start + len(boxes)]
+                gaps[: len(own)] = torch.maximum(gaps[: len(own)], own)
+        return gaps

@@ -12,7 +12,8 @@ from art_disc.certificates.divergence.models import AdaptiveModel, DivergenceMod
 from art_disc.certificates.divergence.shared import innermost
 from art_disc.certificates.divergence.votes import check_confidence, count_votes
 from art_disc.certificates.known import ESTIMATORS, check_known
-from art_disc.certificates.target import check_steady, input_top
+from art_disc.certificates.measured import check_steady
+from art_disc.certificates.target import input_top
 from art_disc.core.budget import BUDGET_TOLERANCE
 from art_disc.core.checks import (
     BoolArray,
