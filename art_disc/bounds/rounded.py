@@ -186,7 +186,7 @@ def _folded(graph: Graph) -> Graph:
             merged = _scaled(maker, step)
             if merged is not None:
                 steps[before - 1] = merged
-                steps[made - 1] = replace(step, factor=one, offset=None)
+                steps[made - 1] = replace(step, factor=one, offset=None, terms_of_offset=None)
         if isinstance(steps[made - 1], Dense) and isinstance(maker, Reshape):
             source = graph.inputs[before - 1][0]
             pooled = steps[source - 1] if source else None
@@ -229,6 +229,9 @@ def _rounded(graph: Graph, bits: int) -> Graph:
             msg = f"no exact arithmetic for {type(step).__name__}; use arithmetic='float'"
             raise CertificateError(msg)
         values = {f.name: _short(getattr(step, f.name), bits) for f in fields(step)}
+        if isinstance(step, Scale):
+            # an offset is one rounded number here
+            values["terms_of_offset"] = None
         kind = PatchConvolution if isinstance(step, Convolution) else type(step)
         steps.append(kind(**values))
     return replace(graph, steps=tuple(steps), rigorous=True)

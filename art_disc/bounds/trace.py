@@ -111,12 +111,32 @@ class Layered:
 
 def follow(network: nn.Module, shape: tuple[int, ...], *, training: bool = False) -> Followed:
     """Read a network as `trace` does; in `training`, as it is in evaluation mode."""
-    # one more level, so that a network that is one layer has it inside
-    copied = copy.deepcopy(network).to("cpu").requires_grad_(requires_grad=False)
-    root = nn.Sequential(copied.eval() if training else copied)
-    # not those of the copy, which leaves compiled calls out
+    # not those of a copy, which leaves compiled calls out
     for module in network.modules():
         _check_call(module)
+    copied = copy.deepcopy(network).to("cpu").requires_grad_(requires_grad=False)
+    if training:
+        copied.eval()
+    exact = copy.deepcopy(copied).to(torch.float64)
+    # what forward makes of constants alone it makes in its own precision, which may decide
+    made = _read(copied, exact, shape)
+    _check_agreement(_graph_of(_read(exact, exact, shape)), exact, shape)
+    learned = [str(n) for n, v in made.constants.items() if isinstance(v, nn.Parameter)]
+    constants = {
+        str(n.target): v.clone()
+        for n, v in made.constants.items()
+        # torch.fx names so what is no attribute of the network
+        if n.op == "get_attr" and hasattr(copied, str(n.target).removeprefix("0.").split(".")[0])
+    }
+    return Followed(
+        _graph_of(made), tuple(made.layers), tuple(learned), tuple(constants.items())
+    )  # fmt: skip
+
+
+def _read(network: nn.Module, exact: nn.Module, shape: tuple[int, ...]) -> "_Builder":
+    """Follow a network: its constants as they are, layers of a copy in float64."""
+    # one more level, so that a network that is one layer has it inside
+    root = nn.Sequential(network)
     try:
         # a forward may ask for the mode, and predictions need no gradients
         with torch.no_grad():
@@ -126,20 +146,14 @@ def follow(network: nn.Module, shape: tuple[int, ...], *, training: bool = False
     for node in reversed(traced.nodes):
         if not node.users and _is_pure(root, node):
             traced.erase_node(node)
-    exact = copy.deepcopy(root).to(torch.float64)
-    builder = _Builder(root, exact, shape)
+    builder = _Builder(root, nn.Sequential(exact), shape)
     for node in traced.nodes:
         builder.take(node)
-    graph = Graph(tuple(builder.steps), tuple(builder.inputs), tuple(builder.shapes))
-    _check_agreement(graph, exact[0], shape)
-    learned = [str(n) for n, v in builder.constants.items() if isinstance(v, nn.Parameter)]
-    constants = {
-        str(n.target): v.clone()
-        for n, v in builder.constants.items()
-        # torch.fx names so what is no attribute of the network
-        if n.op == "get_attr" and hasattr(root[0], str(n.target).removeprefix("0.").split(".")[0])
-    }
-    return Followed(graph, tuple(builder.layers), tuple(learned), tuple(constants.items()))
+    return builder
+
+
+def _graph_of(builder: "_Builder") -> Graph:
+    return Graph(tuple(builder.steps), tuple(builder.inputs), tuple(builder.shapes))
 
 
 def _check_call(module: nn.Module) -> None:

@@ -44,6 +44,7 @@ def assumptions(problem: Problem, method: str) -> str:
     words = [problem.assumes]
     if not problem.target.is_exact and method in ASSUMES:
         words.append(ASSUMES[method])
-    if getattr(getattr(problem.target.classifier, "device", None), "type", "cpu") == "cuda":
+    device = getattr(getattr(problem.target.classifier, "device", None), "type", "cpu")
+    if device == "cuda" and not problem.target.is_exact:
         words.append("predictions with torch.backends.cudnn.allow_tf32 = False, as they were made")
     return "; ".join(words)

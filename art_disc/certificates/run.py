@@ -18,7 +18,7 @@ from art_disc.certificates.problem import Finding, Options, Problem
 from art_disc.certificates.solver.programme import cp_model
 from art_disc.certificates.solver.twin import integer_classifier
 from art_disc.certificates.spend import Spend, check_spend
-from art_disc.certificates.target import Target, find_target
+from art_disc.certificates.target import Target, check_arithmetic, find_target
 from art_disc.codebox import Threat
 from art_disc.core.checks import (
     Float32Array,
@@ -148,6 +148,7 @@ class Task:
             InputError: `out` holds findings of something else.
         """
         begun, threat = time.perf_counter(), self.threats[eps]
+        check_arithmetic()
         environment = environment_of(self.target.classifier)
         start = self._start(eps, environment)
         if out is not None and not start.facts["weights"]:

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 import art_disc as ad
-from art_disc.bounds import magnitudes, trace
+from art_disc.bounds import RoundedNetwork, magnitudes, trace
+from art_disc.bounds.affine import Scale
 from art_disc.certificates import enumeration, target
 from art_disc.certificates.complete.scene import Scene
 from art_disc.certificates.methods import assumptions
@@ -52,17 +53,16 @@ class Folded(nn.Module):
         return self.first(flat) + self.last(torch.relu(flat + (self.a * self.b - self.c) - 0.5))
 
 
-def test_constants_that_float32_folds_otherwise_are_refused_or_enumerated():
+@pytest.mark.parametrize("method", ["bounds", "complete", "enumeration"])
+def test_constants_are_folded_in_the_precision_that_predicts(method):
     classifier = behind_two_codes(Folded())
     # the first images say nothing of the last
     x = np.zeros((33, 1, 1, 1), np.float32)
     x[-1] = 0.4
+    verdicts = certify(classifier, x, [0] * 33, eps=0.2, method=method, **QUIET).record.verdicts
     assert classifier.predict(np.full((1, 1, 1, 1), 0.55, np.float32)).argmax() == 1
-    found = certify(classifier, x, [0] * 33, eps=0.2, method="enumeration", **QUIET).record.verdicts
-    assert (found[0], found[-1]) == ("certified", "falsified")
-    for method in ("bounds", "complete"):
-        with pytest.raises(CertificateError, match="do not compute what calling it computes"):
-            certify(classifier, x, [0] * 33, eps=0.2, method=method, **QUIET)
+    assert verdicts[0] == "certified"
+    assert verdicts[-1] == {"bounds": "undecided"}.get(method, "falsified")
 
 
 def test_what_cancels_in_a_normalisation_is_charged():
@@ -194,3 +194,35 @@ def test_what_is_certified_on_a_gpu_is_said_to_predict_without_tf32(device, told
         target=SimpleNamespace(classifier=classifier, is_exact=False), assumes="float tolerance"
     )
     assert ("cudnn.allow_tf32 = False" in assumptions(problem, "enumeration")) is told
+
+
+def test_an_offset_that_is_folded_away_needs_no_bits_of_its_own():
+    torch.manual_seed(0)
+    parts = [nn.Conv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten()]
+    network = nn.Sequential(*parts, nn.Linear(12, 2)).eval()
+    parts[1].running_mean.normal_()
+    parts[1].bias.data.normal_()
+    graph = trace(network, (1, 2, 2), torch.float64)
+    assert [one.terms_of_offset is None for one in graph.steps if isinstance(one, Scale)] == [False]
+    found = RoundedNetwork(graph, torch.zeros(1, 2, 2), torch.ones(1, 2, 2))
+    scales = [one for one in found.graph.steps if isinstance(one, Scale)]
+    assert [one.terms_of_offset for one in scales] == [None] * len(scales)
+    assert scales
+
+
+def test_one_image_that_overflows_leaves_the_others_decided():
+    class Overflows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.apart = linear([[1.0, -1.0]], None)
+            self.first, self.last = linear([[3e38]], None), linear([[0.0], [-1.0]], [2.0, -1.0])
+
+        def forward(self, x):
+            return self.last(self.first(4 * torch.relu(self.apart(x.flatten(1)))))
+
+    classifier = behind_two_codes(Overflows(), (1, 1, 2))
+    x = np.zeros((40, 1, 1, 2), np.float32)
+    x[-1, ..., 0] = 0.4
+    verdicts = certify(classifier, x, [0] * 40, eps=0.2, method="complete", **QUIET).record.verdicts
+    assert set(verdicts[:-1]) == {"certified"}
+    assert verdicts[-1] != "certified"

@@ -75,6 +75,7 @@ def _searched(scene: Scene, left: Mapping[int, float], options: Options) -> dict
 
 def _search(scene: Scene, bounds: Sequence[float], spend: Spend) -> dict[int, Finding]:
     found = {}
+    scene.problem.target.check_probe()
     for index, bound in enumerate(bounds):
         if scene.tolerances[index] == np.inf and not is_leaf(scene.problem.log2[index]):
             # no bound can prove anything

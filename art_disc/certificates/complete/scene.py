@@ -62,10 +62,7 @@ class Scene:
                 self.tolerances = self._tolerances(seen)
             self._check(sample, seen)
             if target.rounded is None:
-                for part in self.parts(list(problem.to_decide)):
-                    gaps = _MARGIN_GAP * self._check(self.boxes(part), seen)
-                    for index, gap in zip(part, gaps.tolist(), strict=True):
-                        self.tolerances[index] = max(self.tolerances[index], gap)
+                self._raise_tolerances()
 
     def _tolerances(self, seen: float) -> dict[int, float]:
         """Return the largest of what enumeration asks, what was seen, and what rounding does."""
@@ -77,6 +74,15 @@ class Scene:
             tolerance[~(found.hidden <= _LARGEST)] = torch.inf
             made.update(zip(part, tolerance.tolist(), strict=True))
         return made
+
+    def _raise_tolerances(self) -> None:
+        """Ask of each image as much as its own scores differ by between graph and classifier."""
+        # parts, and so rounding, are the same whatever is settled
+        for part in self.parts(list(self.problem.packed)):
+            if not self.tolerances.keys().isdisjoint(part):
+                gaps = dict(zip(part, (_MARGIN_GAP * self._gaps(part)).tolist(), strict=True))
+                for index in self.tolerances.keys() & gaps.keys():
+                    self.tolerances[index] = max(self.tolerances[index], gaps[index])
 
     def part(self, images: Sequence[int]) -> "Scene":
         """Return the scene of some images, numbered by their places here; nothing is measured."""
@@ -137,26 +143,37 @@ class Scene:
         labels = torch.from_numpy(self.problem.labels[list(images)].astype(np.int64))
         return margin_rows(labels, self.classes).double()
 
-    def _check(self, boxes: CodeBox, seen: float) -> Tensor:
-        """Return by how much scores of codewords differ between graph and classifier, (n,).
+    def _scored(self, codes: IntArray) -> tuple[Tensor, Tensor]:
+        """Return what graph and classifier score images of codewords, (n, classes) each."""
+        target, x = self.problem.target, self._images(self.codewords[codes])
+        scores = torch.from_numpy(target.scores(x.numpy().astype(np.float32), len(x)))
+        with torch.no_grad():
+            found = self.graph(self.entered(x))
+        return found - found.amax(dim=1, keepdim=True) if target.rounded else found, scores
 
-        Raises:
-            CertificateError: By so much that they are two functions.
-        """
+    def _gaps(self, images: Sequence[int]) -> Tensor:
+        """Return by how much scores of three code images of each differ between the two, (n,)."""
+        boxes = self.boxes(images)
+        drawn = [
+            boxes.take(np.array([place])).drawn(np.random.default_rng(index))
+            for place, index in enumerate(images)
+        ]
         gaps = torch.zeros(len(boxes), dtype=torch.float64)
+        for codes in (boxes.codes[:, :, 0], boxes.codes[:, :, -1], np.concatenate(drawn)):
+            found, scores = self._scored(codes)
+            gap = (found - scores).abs().amax(dim=1)
+            gaps = torch.maximum(gaps, torch.where(gap.isfinite(), gap, torch.inf))
+        return gaps
+
+    def _check(self, boxes: CodeBox, seen: float) -> None:
+        """Refuse a graph that scores images of codewords otherwise than the classifier does."""
         # corners of a box of colours are no codewords; what acts on some code images alone may
         # spare the lowest and the highest
-        mixed = boxes.take(np.arange(max(_MIXED, len(boxes))) % len(boxes))
+        mixed = boxes.take(np.arange(_MIXED) % len(boxes))
         # the same ones every time
         drawn = mixed.drawn(np.random.default_rng(0))
         for codes in (boxes.codes[:, :, 0], boxes.codes[:, :, -1], drawn):
-            x = self._images(self.codewords[codes])
-            predicted = self.problem.target.scores(x.numpy().astype(np.float32), len(x))
-            scores = torch.from_numpy(predicted)
-            with torch.no_grad():
-                found = self.graph(self.entered(x))
-            if self.problem.target.rounded is not None:
-                found = found - found.amax(dim=1, keepdim=True)
+            found, scores = self._scored(codes)
             same = max(SAME, self.problem.target.tolerance)
             most = max(seen, same * max(1.0, float(scores.abs().max())))
             if found.shape != scores.shape or not float((found - scores).abs().max()) <= most:
@@ -165,8 +182,3 @@ class Scene:
                     "codewords, so bounds of the network say nothing of it"
                 )
                 raise CertificateError(msg)
-            gap = (found - scores).abs().amax(dim=1)
-            for start in range(0, len(gap), len(boxes)):
-                own = gap[start : start + len(boxes)]
-                gaps[: len(own)] = torch.maximum(gaps[: len(own)], own)
-        return gaps
