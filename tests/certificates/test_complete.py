@@ -161,7 +161,7 @@ def test_equal_scores_are_not_certified(monkeypatch):
         "undecided",
     )
     monkeypatch.setattr(scene.Scene, "_tolerances", lambda *args: {0: -1e-9})
-    monkeypatch.setattr(scene.Scene, "_check", lambda *args: -torch.ones(1))
+    monkeypatch.setattr(scene.Scene, "_gaps", lambda *args: -torch.ones(1))
     assert certify(classifier, x, [0], **options).verdicts == ("certified",)
 
 
