@@ -1,7 +1,8 @@
 """About how many minutes of one core a row of a table costs, at the sizes of the queue.
 
 Attacks cost what the committed tables took an image (x86-64, one thread); trainings are counted in
-passes at the pace of these. Half or twice as much is no surprise.
+passes at the pace of these. LQ-VAEs and tables of purifiers were not run yet: theirs are products
+that were counted by hand, at 17 billion a second. Half or twice as much is no surprise.
 """
 
 from art_disc.reproduction.published import (
@@ -30,7 +31,8 @@ _TRAININGS = {
     ("gtsrb", "adversarial"): (40, 9),
 }
 _NETWORK = {"mnist": (5, 0.6), "cifar10": (25, 1.0)}
-# an attack's images, classifiers trained against one among them; table 7 is attacked end to end
+# an attack's images, classifiers trained against one among them; table 7 is attacked end to end,
+# each classifier by itself
 _PURIFIER, _END_TO_END = {"fgsm": 1, "deepfool": 12, "cw_l2": 75}, 500
 # of an LQ-VAE, and of each training of a classifier before it
 LQVAE_MINUTES, CLASSIFIER_MINUTES = 230.0, 15.0
