@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -25,6 +26,8 @@ from art_disc.certificates.divergence.decide import ORDERS
 from art_disc.networks import MadryMnistNet, ResNet32
 
 DRAWS, IMAGES, COLOUR_IMAGES = 20, 128, 32
+# of residual networks: the smallest, and a published one
+LAYERS = (8, 32)
 QUIET = {"verbose": False}
 
 Timed = Callable[[], float]
@@ -85,10 +88,13 @@ def of_draws(*, beside_art: bool, draws: int = DRAWS, images: int = IMAGES) -> t
     return timed(lambda: ours.loss_gradient(x, y)), timed(of_peer)
 
 
-def defended(*, colour: bool, images: int) -> tuple[Any, Any, Any, Any]:
-    """Return a classifier behind codewords, the bare one, images and labels."""
-    if colour:
-        net, x, y, words = network(ResNet32, (3, 32, 32), images)
+def defended(depth: int | None, images: int) -> tuple[Any, Any, Any, Any]:
+    """Return a classifier behind codewords, the bare one, images and labels.
+
+    It is a residual network for colours, of so many layers, or Madry's for grey images.
+    """
+    if depth is not None:
+        net, x, y, words = network(partial(ResNet32, depth=depth), (3, 32, 32), images)
         book = ad.Codebook(np.random.default_rng(1).random((300, 3), dtype=np.float32))
         surrogate = ad.SoftAssignment(25.5)
     else:
@@ -99,12 +105,12 @@ def defended(*, colour: bool, images: int) -> tuple[Any, Any, Any, Any]:
 
 
 def of_gradient(images: int) -> tuple[Timed, Timed]:
-    ours, bare, x, y = defended(colour=True, images=images)
+    ours, bare, x, y = defended(LAYERS[0], images)
     return timed(lambda: ours.loss_gradient(x, y)), timed(lambda: bare.loss_gradient(x, y))
 
 
-def of_pgd(*, colour: bool) -> tuple[Timed, Timed]:
-    ours, bare, x, y = defended(colour=colour, images=COLOUR_IMAGES if colour else IMAGES)
+def of_pgd(depth: int | None) -> tuple[Timed, Timed]:
+    ours, bare, x, y = defended(depth, IMAGES if depth is None else COLOUR_IMAGES)
 
     def attack(classifier: Any) -> Timed:
         pgd = ProjectedGradientDescent(
@@ -173,8 +179,13 @@ CALLS: dict[tuple[str, str], Callable[[], Pair]] = {
     ("import of all public names, CPU seconds", "`import art, torch`"): of_import,
     (EOT, f"{DRAWS} gradients of the bare network"): lambda: of_draws(beside_art=False),
     (EOT, "ART's `EoTPyTorch` around the same defence"): lambda: of_draws(beside_art=True),
-    (f"PGD-20, Madry's network, two codes, {IMAGES} images", "bare"): lambda: of_pgd(colour=False),
-    (f"PGD-20, ResNet-32, 300 codes, {COLOUR_IMAGES} images", "bare"): lambda: of_pgd(colour=True),
+    (f"PGD-20, Madry's network, two codes, {IMAGES} images", "bare"): lambda: of_pgd(None),
+    **{
+        (f"PGD-20, ResNet of {n} layers, 300 codes, {COLOUR_IMAGES} images", "bare"): partial(
+            of_pgd, n
+        )
+        for n in LAYERS
+    },
     (
         f"`kl_certify`: divergences of {len(ORDERS)} orders, 16 colours, one 32x32 image",
         "order by order",

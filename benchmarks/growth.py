@@ -63,7 +63,7 @@ AXES = {
     ),
     "gradient_batch": Axis(
         "images in a batch",
-        f"gradient through ResNet-32 and {CODES} colours:\nmilliseconds an image",
+        f"gradient through a ResNet of 8 layers and {CODES} colours:\nmilliseconds an image",
         (1, 2, 4, 8, 16, 32, 64, 128),
         of_gradient,
         lambda n: 1e3 / n,

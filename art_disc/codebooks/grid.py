@@ -8,13 +8,17 @@ from typing import Any, Self
 import numpy as np
 
 from art_disc.codebooks.cell_lists import CellLists, Lists
+from art_disc.codebooks.grid_loops import find_colours
 from art_disc.codebooks.nearest import distance, nearer, picked, places
 from art_disc.core.checks import Float32Array, IntArray
+from art_disc.core.compiled import compiler
 
 # up to how many codewords of a list are tried together; where more can be nearest, all are tried
 _STEPS = (0, 2, 4, 8, 16, 32)
 # what a cell holds that has neither codeword nor list; less than that stands for a list
 _OPEN = -1
+# channels of what compiled loops go through
+_COLOUR = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +39,14 @@ class Grid:
         width: Of a cell, a power of two.
         n: Cells a side.
         metric: As for `nearest`.
-        table: For each cell its only codeword, or -1 (try all), or -2 - the number of its list.
+        table: For each cell its only codeword, or -1 (try all), or -2 - the number of its list;
+            one more -1 at the end, for what lies in none.
         listed: The codewords of all lists, in the order of `steps`.
         columns: Values of the codewords on the 255 scale, one vector (k,) a channel.
         steps: Which of them belong to which list.
         is_open: Whether there are cells where all have to be tried.
+        in_a_row: Where each list begins, and the codewords of one list after the other: what
+            compiled loops read, for colours in NumPy; None elsewhere.
     """
 
     start: float
@@ -51,6 +58,7 @@ class Grid:
     columns: tuple[Any, ...]
     steps: tuple[Step, ...]
     is_open: bool
+    in_a_row: tuple[Any, Any] | None
 
     @classmethod
     def of(cls, made: CellLists, levels: Float32Array, metric: str) -> Self:
@@ -65,16 +73,18 @@ class Grid:
             lists.append(distinct)
             count += len(distinct)
         steps, listed = _in_steps(lists)
+        loops = levels.shape[1] == _COLOUR and compiler() is not None
         return cls(
             made.start,
             made.side / made.n,
             made.n,
             metric,
-            table,
+            _small(np.append(table, np.int32(_OPEN))),
             listed.astype(np.int32),
             tuple(np.ascontiguousarray(column) for column in levels.T),
             steps,
             bool((table == _OPEN).any()),
+            _in_a_row(lists) if loops else None,
         )
 
     def placed(self, like: Any, xp: Any) -> Self:
@@ -85,7 +95,7 @@ class Grid:
             xp.as_tensor(part, device=like.device)
             for part in (self.table, self.listed, *self.columns)
         )
-        return replace(self, table=table, listed=listed, columns=tuple(columns))
+        return replace(self, table=table, listed=listed, columns=tuple(columns), in_a_row=None)
 
     def find(self, pixel: Sequence[Any], ties: str, xp: Any) -> tuple[Any, Any]:
         """Return the nearest codeword of each pixel, and which pixels it does not know.
@@ -98,13 +108,18 @@ class Grid:
         Returns:
             Integers (n,), int32, and the places of those that mean nothing.
         """
+        if self.in_a_row is not None:
+            tables = self.table, *self.in_a_row, self.columns
+            box = self.start, self.width, self.n
+            index = find_colours(tuple(pixel), box, tables, self.metric, ties)
+            return index, places(index == _OPEN, xp)
         end, within = self.start + self.n * self.width, None
         if not all(bool((v.min() >= self.start) & (v.max() < end)) for v in pixel):
             within = (pixel[0] >= self.start) & (pixel[0] < end)
             for values in pixel[1:]:
                 within &= (values >= self.start) & (values < end)
             pixel = [xp.where(within, values, self.start) for values in pixel]
-        index = picked(self.table, self._cells(pixel, xp))
+        index = xp.asarray(picked(self.table, self._cells(pixel, xp)), dtype=xp.int32)
         if within is not None:
             index = xp.where(within, index, _OPEN)
         several = places(index < _OPEN, xp)
@@ -166,6 +181,23 @@ def _distinct(several: Lists, rows: IntArray, longest: int) -> tuple[IntArray, I
         key = np.unique(key * (several.codes.max(initial=0) + 1) + column, return_inverse=True)[1]
     _, first, which = np.unique(key, return_index=True, return_inverse=True)
     return padded[first], which
+
+
+def _small(table: IntArray) -> IntArray:
+    """Return whole numbers in 16 bits where they fit, which more of a cache holds."""
+    held = np.iinfo(np.int16)
+    fit = table.min() >= held.min and table.max() <= held.max
+    return table.astype(np.int16 if fit else np.int32)
+
+
+def _in_a_row(lists: Sequence[IntArray]) -> tuple[Any, Any]:
+    """Return where each list begins, and the codewords of all without the repeated ones."""
+    # codewords of a list rise
+    own = [np.diff(rows, axis=1, prepend=-1) > 0 for rows in lists]
+    lengths = np.concatenate([kept.sum(axis=1) for kept in own])
+    begins = np.append(0, lengths.cumsum()).astype(np.uint32)
+    codes = np.concatenate([rows[kept] for rows, kept in zip(lists, own, strict=True)])
+    return begins, codes.astype(np.uint16 if codes.max(initial=0) < 1 << 16 else np.uint32)
 
 
 def _in_steps(lists: Sequence[IntArray]) -> tuple[tuple[Step, ...], IntArray]:

@@ -25,11 +25,14 @@ from art_disc.codebooks.cell_lists import cell_lists
 from art_disc.codebooks.grid import Grid
 from art_disc.codebooks.nearest import nearest, picked
 from art_disc.core.checks import Float32Array
+from art_disc.core.compiled import compiler
 from art_disc.core.showing import Shown
 from art_disc.core.threads import in_threads
 
 # pixels at once, some 60 bytes of each; of fewer, threads would mostly wait for Python's lock
 _CHUNK = 1 << 16
+# of colours, which compiled loops go through without that lock
+_COLOURS = 1 << 14
 # scalar codewords whose borders are compared with one after the other
 _FEW = 8
 _MOST_CHANNELS = 3
@@ -39,6 +42,8 @@ _WORTH = 1 << 25
 # cells a side of the inner grid for each number of channels, with many colours and with few
 _FINEST = {1: 2048, 2: 512, 3: 128}
 _FEW_COLOURS, _COARSE = 64, 64
+# compiled loops go through longer lists faster than through a table that no cache holds
+_FEW_IN_LOOPS = 1000
 _AROUND = 64
 
 
@@ -126,15 +131,17 @@ class Search(Shown):
 
     def _all_found(self, pixel: Sequence[Any], xp: Any, threads: int = 1) -> Any:
         index = xp.empty_like(pixel[0], dtype=xp.int64)
+        in_loops = len(pixel) == _MOST_CHANNELS and compiler() is not None
+        size = _COLOURS if in_loops and xp is np else _CHUNK
 
         def work(start: int) -> None:
-            part = slice(start, start + _CHUNK)
+            part = slice(start, start + size)
             some = [values[part] for values in pixel]
             if xp is np:
                 some = [np.ascontiguousarray(values) for values in some]
             index[part] = self._found(some, xp)
 
-        in_threads(work, range(0, len(index), _CHUNK), threads)
+        in_threads(work, range(0, len(index), size), threads)
         return index
 
     def _found(self, pixel: Sequence[Any], xp: Any, cube: int = 0) -> Any:
@@ -174,7 +181,7 @@ class Search(Shown):
 
     def _made(self, cube: int) -> Grid:
         finest = _FINEST[self._levels.shape[1]]
-        if len(self._levels) <= _FEW_COLOURS:
+        if len(self._levels) <= (_FEW_COLOURS if compiler() is None else _FEW_IN_LOOPS):
             finest = min(finest, _COARSE) if self._levels.shape[1] == 3 else finest
         start, side = _CUBES[cube]
         made = cell_lists(

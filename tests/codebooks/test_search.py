@@ -4,6 +4,7 @@ import copy
 import pickle
 import time
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from art_disc.codebooks import METRICS, Codebook, distance, nearest, search
 from art_disc.codebooks.borders import borders
 from art_disc.codebooks.cell_lists import cell_lists, most_lead
+from art_disc.codebooks.grid import Grid
 from art_disc.codebooks.nearest import TIES
 
 
@@ -73,6 +75,30 @@ def test_what_is_found_is_what_trying_all_finds(at_once, metric, ties, grid, cha
     rng = np.random.default_rng([k, channels])
     codes = codes_of(rng, k, channels, grid=grid)
     assert same_as_all(codes, pixels_of(rng, codes, 3000), metric, ties)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("ties", TIES)
+@pytest.mark.parametrize(("k", "n"), [(40, 32), (2000, 64)])
+def test_compiled_loops_and_arrays_find_the_same_in_every_cell(metric, ties, k, n):
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(k)
+    codes = codes_of(rng, k, 3, grid=True)
+    made = cell_lists(255.0 * codes, metric, start=0.0, side=256.0, finest=n)
+    by_loops = Grid.of(made, np.float32(255) * codes, metric)
+    assert by_loops.table.dtype == (np.int16 if k == 40 else np.int32)
+    assert made.n == n
+    inner = np.stack(np.unravel_index(np.arange(n**3), (n,) * 3))
+    corners = [256 / n * (inner + step) for step in (0, 0.5, np.nextafter(1, 0))]
+    outer = np.array([[-1e-3, 256, np.nan, np.inf, -1e9]] * 3)
+    pixel = tuple(np.concatenate([*corners, outer], axis=1).astype(np.float32))
+    found = [grid.find(pixel, ties, np) for grid in (by_loops, replace(by_loops, in_a_row=None))]
+    for left in (found[0][1], found[1][1]):
+        assert set(range(3 * n**3, len(pixel[0]))) <= set(left.tolist())
+    assert np.array_equal(found[0][1], found[1][1])
+    known = np.delete(np.arange(len(pixel[0])), found[0][1])
+    assert len(known) > n**3 / 2
+    assert np.array_equal(found[0][0][known], found[1][0][known])
 
 
 @given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 8), ties=st.sampled_from(TIES))
@@ -225,6 +251,7 @@ def test_memory_does_not_grow_with_the_pixels(at_once):
 @pytest.mark.parametrize(("channels", "k"), [(1, 5), (3, 60)])
 def test_threads_find_what_one_finds(at_once, monkeypatch, channels, k):
     monkeypatch.setattr(search, "_CHUNK", 100)
+    monkeypatch.setattr(search, "_COLOURS", 100)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     counts, plain = set(), search.in_threads
 
@@ -243,6 +270,7 @@ def test_threads_find_what_one_finds(at_once, monkeypatch, channels, k):
 
 def test_a_grid_is_made_by_one_thread(at_once, monkeypatch):
     monkeypatch.setattr(search, "_CHUNK", 100)
+    monkeypatch.setattr(search, "_COLOURS", 100)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     made, plain = [], search.Search._made
 

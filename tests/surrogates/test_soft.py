@@ -209,6 +209,26 @@ def test_what_is_compiled_finds_of_a_pixel_what_it_finds_of_it_alone(monkeypatch
             assert np.array_equal(a[..., i], b[..., 0])
 
 
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("rate", [0.02, 0.1, 80 / 255, 0.4, 2.0])
+def test_compiled_loops_find_what_arrays_find_of_ties_codewords_and_far_pixels(metric, rate):
+    pytest.importorskip("numba")
+    loops = pytest.importorskip("art_disc.surrogates.soft_loops")
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 256, (3, 90)).astype(np.float32)
+    grey = np.repeat(rng.uniform(0, 255, (1, 200)), 3, axis=0)
+    pixels = np.concatenate(
+        [rng.integers(0, 256, (3, 300)), grey, codes, rng.uniform(-90, 345, (3, 300))], axis=1
+    ).astype(np.float32)
+    found = loops.colours(pixels, codes, (metric, rate, True), 1)
+    exact = SoftBlocks(codes.astype(float), metric, rate, True, True, np)
+    expected = exact.of(pixels.astype(float), 1)
+    # float32 has so many digits of a distance, and a weight is as far off as they are
+    off = 1e-5 + 1e-6 * rate * 300
+    for ours, theirs in zip(found, expected, strict=True):
+        assert np.abs(ours - theirs).max() < off * np.abs(theirs).max()
+
+
 def test_powers_of_two_are_right_to_a_rounding():
     loops = pytest.importorskip("art_disc.surrogates.soft_loops")
     exponents = -np.concatenate([np.linspace(0, 79, 2001), np.arange(81)]).astype(np.float32)
