@@ -88,10 +88,13 @@ def of_draws(*, beside_art: bool, draws: int = DRAWS, images: int = IMAGES) -> t
     return timed(lambda: ours.loss_gradient(x, y)), timed(of_peer)
 
 
-def defended(depth: int | None, images: int) -> tuple[Any, Any, Any, Any]:
+def defended(
+    depth: int | None, images: int, through: Callable[[nn.Module], Any] = lambda net: net
+) -> tuple[Any, Any, Any, Any]:
     """Return a classifier behind codewords, the bare one, images and labels.
 
-    It is a residual network for colours, of so many layers, or Madry's for grey images.
+    It is a residual network for colours, of so many layers, or Madry's for grey images, and what
+    `through` makes of it.
     """
     if depth is not None:
         net, x, y, words = network(partial(ResNet32, depth=depth), (3, 32, 32), images)
@@ -100,6 +103,7 @@ def defended(depth: int | None, images: int) -> tuple[Any, Any, Any, Any]:
     else:
         net, x, y, words = network(MadryMnistNet, (1, 28, 28), images)
         book, surrogate = ad.Codebook([0.0, 1.0]), ad.SoftAssignment(10)
+    net = through(net)
     ours = ad.build_classifier(net, defences=[ad.PixelDiscretization(book, surrogate)], **words)
     return ours, ad.build_classifier(net, defences=[], **words), x, y
 
@@ -119,6 +123,14 @@ def of_pgd(depth: int | None) -> tuple[Timed, Timed]:
         return timed(lambda: pgd.generate(x, y))
 
     return attack(ours), attack(bare)
+
+
+def of_compiled(depth: int | None) -> tuple[Timed, Timed]:
+    images = IMAGES if depth is None else COLOUR_IMAGES
+    (ours, _, x, y), (plain, *_) = (
+        defended(depth, images, *through) for through in ([torch.compile], [])
+    )
+    return timed(lambda: ours.loss_gradient(x, y)), timed(lambda: plain.loss_gradient(x, y))
 
 
 def of_divergences() -> tuple[Timed, Timed]:
@@ -185,6 +197,13 @@ CALLS: dict[tuple[str, str], Callable[[], Pair]] = {
             of_pgd, n
         )
         for n in LAYERS
+    },
+    **{
+        (f"gradient, {name}, network through `torch.compile`", "as it is"): partial(of_compiled, n)
+        for name, n in (
+            (f"Madry's network, two codes, {IMAGES} images", None),
+            (f"ResNet of {LAYERS[0]} layers, 300 codes, {COLOUR_IMAGES} images", LAYERS[0]),
+        )
     },
     (
         f"`kl_certify`: divergences of {len(ORDERS)} orders, 16 colours, one 32x32 image",

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,28 +58,29 @@ def colours(k: int, seed: int = 0) -> torch.Tensor:
     return torch.rand((k, 3), generator=torch.Generator().manual_seed(seed))
 
 
-def of_nearest(k: int, n: int = PIXELS) -> tuple[Work, Work]:
-    codes, pixels = colours(k), colours(n, seed=1)
+def of_nearest(k: int, n: int = PIXELS, device: str = "cpu") -> tuple[Work, Work]:
+    codes, pixels = colours(k), colours(n, seed=1).to(device)
     book = Codebook(codes.numpy())
     book.search._spent[0] = 1 << 40  # its grid is made at once
-    channels = list((255 * pixels).T.contiguous())
+    channels, codes = list((255 * pixels).T.contiguous()), codes.to(device)
     return (
         lambda: book.search.find(channels, torch),
         lambda: torch.cdist(pixels, codes, p=torch.inf).argmin(dim=1),
     )
 
 
-def of_grey() -> tuple[Work, Work]:
-    grey = torch.rand((64, 1, 32, 32), generator=torch.Generator().manual_seed(0))
-    codes, border = torch.tensor([0.0, 1.0]), torch.tensor([0.5])
-    image_map = PixelDiscretization(Codebook(codes.numpy()))._map
+def of_grey(device: str = "cpu") -> tuple[Work, Work]:
+    grey = torch.rand((64, 1, 32, 32), generator=torch.Generator().manual_seed(0)).to(device)
+    codes, border = torch.tensor([0.0, 1.0], device=device), torch.tensor([0.5], device=device)
+    image_map = PixelDiscretization(Codebook([0.0, 1.0]))._map
     return lambda: image_map(grey), lambda: codes[torch.bucketize(grey, border)]
 
 
-def of_soft(k: int, alpha: float, n: int = PIXELS) -> tuple[Work, Work]:
-    codes, pixels = colours(k), colours(n, seed=1)
+def of_soft(k: int, alpha: float, n: int = PIXELS, device: str = "cpu") -> tuple[Work, Work]:
+    codes, pixels = colours(k), colours(n, seed=1).to(device)
     book, surrogate = Codebook(codes.numpy()), SoftAssignment(alpha)
-    slope = torch.randn((n, 3), generator=torch.Generator().manual_seed(2))
+    slope = torch.randn((n, 3), generator=torch.Generator().manual_seed(2)).to(device)
+    codes = codes.to(device)
 
     def ours() -> object:
         x = pixels[:, :, None, None].clone().requires_grad_()
@@ -92,11 +94,12 @@ def of_soft(k: int, alpha: float, n: int = PIXELS) -> tuple[Work, Work]:
     return ours, peer
 
 
-CASES: dict[str, Callable[[], tuple[Work, Work]]] = {
-    **{f"nearest of {k} colours": lambda k=k: of_nearest(k) for k in (2, 10, 50, 300, 2000)},
+# given the device
+CASES: dict[str, Callable[..., tuple[Work, Work]]] = {
+    **{f"nearest of {k} colours": partial(of_nearest, k) for k in (2, 10, 50, 300, 2000)},
     "grey map, 2 codewords": of_grey,
     **{
-        f"soft, {k} colours, alpha {a:g}": lambda k=k, a=a: of_soft(k, a)
+        f"soft, {k} colours, alpha {a:g}": partial(of_soft, k, a)
         for k, a in ((10, 25.5), (50, 25.5), (300, 25.5), (300, 255))
     },
 }
@@ -140,12 +143,26 @@ def elsewhere(metric: str, pixels: int, *, on_grid: bool) -> int:
     return found
 
 
-def rows(clock: Callable[[], float], patience: float) -> Iterator[list[str]]:
+def until_done(work: Work, device: str) -> Work:
+    """Return the work with a wait for what it left a GPU to do."""
+    if device == "cpu":
+        return work
+
+    def whole() -> object:
+        made = work()
+        torch.cuda.synchronize()
+        return made
+
+    return whole
+
+
+def rows(clock: Callable[[], float], patience: float, device: str) -> Iterator[list[str]]:
     for name, made in CASES.items():
-        *spent, runs = compared(*made(), clock, patience)
+        both = [until_done(work, device) for work in made(device=device)]
+        *spent, runs = compared(*both, clock, patience)
         ours, peer = (1e9 * seconds / PIXELS for seconds in spent)
         row = [name, f"{ours:.3g}", f"{peer:.4g}", f"{peer / ours:.1f}", str(runs)]
-        print(*row, sep=" | ", flush=True)
+        print(device, *row, sep=" | ", flush=True)
         yield row
 
 
@@ -172,8 +189,10 @@ def page(options: argparse.Namespace) -> Iterator[str]:
     yield f"65,536 random colours, float32, {options.threads} thread(s), {options.clock} time"
     yield "in nanoseconds a pixel, medians. The grid of codewords is made before, as in longer use."
     yield ""
-    timed = list(rows(CLOCKS[options.clock], options.seconds))
-    yield from markdown(("", "ours", "peer", "peer / ours", "#runs"), timed)
+    for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
+        timed = list(rows(CLOCKS[options.clock], options.seconds, device))
+        where = "" if device == "cpu" else f"on {torch.cuda.get_device_name()}"
+        yield from markdown((where, "#ours", "#peer", "#peer / ours", "#runs"), timed)
     yield from (f"- {name}: the peer is {peer}." for name, peer in PEERS.items())
     yield from ("", "Whole calls, wall seconds where not said otherwise, medians:", "")
     head = ("", "beside", "#ours", "#peer", "#ours / peer", "#runs")

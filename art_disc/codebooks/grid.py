@@ -8,17 +8,13 @@ from typing import Any, Self
 import numpy as np
 
 from art_disc.codebooks.cell_lists import CellLists, Lists
-from art_disc.codebooks.grid_loops import find_colours
 from art_disc.codebooks.nearest import distance, nearer, picked, places
 from art_disc.core.checks import Float32Array, IntArray
-from art_disc.core.compiled import compiler
 
 # up to how many codewords of a list are tried together; where more can be nearest, all are tried
 _STEPS = (0, 2, 4, 8, 16, 32)
 # what a cell holds that has neither codeword nor list; less than that stands for a list
 _OPEN = -1
-# channels of what compiled loops go through
-_COLOUR = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +57,13 @@ class Grid:
     in_a_row: tuple[Any, Any] | None
 
     @classmethod
-    def of(cls, made: CellLists, levels: Float32Array, metric: str) -> Self:
-        """Return the grid of cells whose codewords are known, (k, c) on the 255 scale."""
+    def of(
+        cls, made: CellLists, levels: Float32Array, metric: str, *, in_loops: bool = False
+    ) -> Self:
+        """Return the grid of cells whose codewords are known, (k, c) on the 255 scale.
+
+        `in_loops`: compiled loops are to go through it, which is for colours in NumPy alone.
+        """
         table, several = made.table.copy(), made.several
         lists: list[IntArray] = []
         count = 0
@@ -73,7 +74,6 @@ class Grid:
             lists.append(distinct)
             count += len(distinct)
         steps, listed = _in_steps(lists)
-        loops = levels.shape[1] == _COLOUR and compiler() is not None
         return cls(
             made.start,
             made.side / made.n,
@@ -84,7 +84,7 @@ class Grid:
             tuple(np.ascontiguousarray(column) for column in levels.T),
             steps,
             bool((table == _OPEN).any()),
-            _in_a_row(lists) if loops else None,
+            _in_a_row(lists) if in_loops else None,
         )
 
     def placed(self, like: Any, xp: Any) -> Self:
@@ -109,6 +109,8 @@ class Grid:
             Integers (n,), int32, and the places of those that mean nothing.
         """
         if self.in_a_row is not None:
+            from art_disc.codebooks.grid_loops import find_colours
+
             tables = self.table, *self.in_a_row, self.columns
             box = self.start, self.width, self.n
             index = find_colours(tuple(pixel), box, tables, self.metric, ties)

@@ -131,8 +131,7 @@ class Search(Shown):
 
     def _all_found(self, pixel: Sequence[Any], xp: Any, threads: int = 1) -> Any:
         index = xp.empty_like(pixel[0], dtype=xp.int64)
-        in_loops = len(pixel) == _MOST_CHANNELS and compiler() is not None
-        size = _COLOURS if in_loops and xp is np else _CHUNK
+        size = _COLOURS if self._in_loops(xp) else _CHUNK
 
         def work(start: int) -> None:
             part = slice(start, start + size)
@@ -174,14 +173,17 @@ class Search(Shown):
         place = cube, None if xp is np else str(values.device)
         with self._making:
             if place not in self._grids:
-                if (cube, None) not in self._grids:
-                    self._grids[cube, None] = self._made(cube)
-                self._grids[place] = self._grids[cube, None].placed(values, xp)
+                self._grids[place] = self._made(cube, self._in_loops(xp)).placed(values, xp)
         return self._grids[place]
 
-    def _made(self, cube: int) -> Grid:
+    def _in_loops(self, xp: Any) -> bool:
+        """Whether compiled loops go through the grids: of colours, in NumPy."""
+        colours = self._levels.shape[1] == _MOST_CHANNELS
+        return colours and xp is np and compiler() is not None
+
+    def _made(self, cube: int, in_loops: bool) -> Grid:
         finest = _FINEST[self._levels.shape[1]]
-        if len(self._levels) <= (_FEW_COLOURS if compiler() is None else _FEW_IN_LOOPS):
+        if len(self._levels) <= (_FEW_IN_LOOPS if in_loops else _FEW_COLOURS):
             finest = min(finest, _COARSE) if self._levels.shape[1] == 3 else finest
         start, side = _CUBES[cube]
         made = cell_lists(
@@ -191,4 +193,4 @@ class Search(Shown):
             side=side,
             finest=_AROUND if cube else finest,
         )
-        return Grid.of(made, self._levels, self.metric)
+        return Grid.of(made, self._levels, self.metric, in_loops=in_loops)

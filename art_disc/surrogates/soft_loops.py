@@ -33,8 +33,8 @@ _BIAS, _MANTISSA = np.int32(127), np.int32(23)
 _AWAY, _WEIGHTS, _PULLS, _ROWS = 0, 1, 2, 5
 # rate times distance, at most, of which all products and their sums have their digits
 _MOST, _MIDDLE = np.float32(80), np.float32(127.5)
-# a channel is as far as the farthest where its weight is that of all but for a few roundings
-_NEARLY, _LOST = np.float32(1 + 2.0**-20), np.float32(2.0**-24)
+# a channel may be as far as the farthest where its weight is that of all but for a few roundings
+_NEARLY = np.float32(1 + 2.0**-20)
 # pairs of pixel and codeword at once
 _PAIRS = 1 << 18
 # sums may be taken in any order, as vector instructions do
@@ -151,7 +151,7 @@ def _weigh_by_products(powers: Any, tables: Any, room: Any) -> None:
 
 @_loop
 def _pull_by_products(powers: Any, tables: Any, room: Any) -> Any:
-    """Write weights, and those of the farthest channels; return what several of them share."""
+    """Write weights, and those of the farthest channels; return what several may have to share."""
     (a, b, c), (d, e, f) = powers
     shared = _ZERO
     for j in range(tables.shape[1]):
@@ -170,13 +170,18 @@ def _pull_by_products(powers: Any, tables: Any, room: Any) -> Any:
 
 @_loop
 def _share(pixel: Any, codes: Any, room: Any) -> None:
-    """Give channels that are as far an equal part each, and none at the codeword itself."""
+    """Give channels that are as far an equal part of the weight, and none at the codeword itself.
+
+    Distances say which are: of channels that are nearly as far weights are the same but for rounding.
+    """
     a, b, c = pixel
     for j in range(codes.shape[1]):
-        x, y, z = room[_PULLS, j], room[_PULLS + 1, j], room[_PULLS + 2, j]
-        many = np.float32(x > _ZERO) + np.float32(y > _ZERO) + np.float32(z > _ZERO)
-        away = abs(a - codes[0, j]) + abs(b - codes[1, j]) + abs(c - codes[2, j])
-        part = _ONE / many if away > _ZERO else _ZERO
+        x, y, z = abs(a - codes[0, j]), abs(b - codes[1, j]), abs(c - codes[2, j])
+        away = _farther(_farther(x, y), z)
+        x = _ONE if x >= away else _ZERO
+        y = _ONE if y >= away else _ZERO
+        z = _ONE if z >= away else _ZERO
+        part = room[_WEIGHTS, j] / (x + y + z) if away > _ZERO else _ZERO
         room[_PULLS, j], room[_PULLS + 1, j], room[_PULLS + 2, j] = x * part, y * part, z * part
 
 
@@ -231,7 +236,7 @@ def _colours(
             continue
         if not by_products:
             shared = _pull(pixel, codes, metric, room)
-        if shared > _LOST * total:
+        if shared > _ZERO:
             _share(pixel, codes, room)
         _slopes(i, pixel, codes, (-rate / total, (red, green, blue)), room, slopes)
 

@@ -85,7 +85,7 @@ def test_compiled_loops_and_arrays_find_the_same_in_every_cell(metric, ties, k, 
     rng = np.random.default_rng(k)
     codes = codes_of(rng, k, 3, grid=True)
     made = cell_lists(255.0 * codes, metric, start=0.0, side=256.0, finest=n)
-    by_loops = Grid.of(made, np.float32(255) * codes, metric)
+    by_loops = Grid.of(made, np.float32(255) * codes, metric, in_loops=True)
     assert by_loops.table.dtype == (np.int16 if k == 40 else np.int32)
     assert made.n == n
     inner = np.stack(np.unravel_index(np.arange(n**3), (n,) * 3))
@@ -274,10 +274,10 @@ def test_a_grid_is_made_by_one_thread(at_once, monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     made, plain = [], search.Search._made
 
-    def slowly(self, cube):
+    def slowly(self, cube, in_loops):
         made.append(cube)
         time.sleep(0.05)
-        return plain(self, cube)
+        return plain(self, cube, in_loops)
 
     monkeypatch.setattr(search.Search, "_made", slowly)
     rng = np.random.default_rng(0)

@@ -1,6 +1,7 @@
 """The closed-form gradient of the soft assignment against autograd."""
 
 import tracemalloc
+from itertools import product
 
 import numpy as np
 import pytest
@@ -91,8 +92,8 @@ def test_equally_far_channels_share_the_slope(monkeypatch, way):
 
 def test_on_a_codeword_and_far_from_it_nothing_is_lost(way):
     on = [torch.tensor([10.0, 300.0, -40.0, 1e4]).requires_grad_() for _ in range(3)]
-    for metric in ("l1", "l2", "l_inf"):
-        found = soft_mean(on, [[10.0] * 3, [200.0, 0.0, 30.0]], metric, 1.0)
+    for metric, rate in product(METRICS, (0.1, 1.0)):
+        found = soft_mean(on, [[10.0] * 3, [200.0, 0.0, 30.0]], metric, rate)
         slopes = torch.autograd.grad(sum(part.sum() for part in found), on)
         assert all(torch.isfinite(part).all() for part in (*found, *slopes))
 
@@ -103,9 +104,9 @@ def test_a_lost_pixel_is_lost_alone(way):
     for i in range(9):
         pixels[i, i % 3] = lost[i // 3]
     pixels[9] = 1e30
-    for metric in METRICS:
+    for metric, rate in product(METRICS, (0.1, 1.0)):
         means, slopes = slopes_of(
-            soft_mean, pixels, torch.tensor([[9.0] * 3, [5.0] * 3]), metric, 1.0
+            soft_mean, pixels, torch.tensor([[9.0] * 3, [5.0] * 3]), metric, rate
         )
         assert means[:, :9].isnan().all()
         assert slopes[:, :9].isnan().all()
@@ -210,23 +211,37 @@ def test_what_is_compiled_finds_of_a_pixel_what_it_finds_of_it_alone(monkeypatch
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("rate", [0.02, 0.1, 80 / 255, 0.4, 2.0])
+@pytest.mark.parametrize("rate", [1e-4, 1e-3, 0.01, 0.1, 80 / 255, 0.4, 2.0])
 def test_compiled_loops_find_what_arrays_find_of_ties_codewords_and_far_pixels(metric, rate):
     pytest.importorskip("numba")
     loops = pytest.importorskip("art_disc.surrogates.soft_loops")
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 256, (3, 90)).astype(np.float32)
     grey = np.repeat(rng.uniform(0, 255, (1, 200)), 3, axis=0)
-    pixels = np.concatenate(
-        [rng.integers(0, 256, (3, 300)), grey, codes, rng.uniform(-90, 345, (3, 300))], axis=1
-    ).astype(np.float32)
+    # two channels nearly as far, but not quite
+    near = np.stack([100 * np.ones(99), 100 + np.logspace(-5, 0, 99), rng.uniform(0, 255, 99)])
+    many = rng.integers(0, 256, (3, 300)), grey, codes, near, rng.uniform(-90, 345, (3, 2000))
+    pixels = np.concatenate(many, axis=1).astype(np.float32)
     found = loops.colours(pixels, codes, (metric, rate, True), 1)
     exact = SoftBlocks(codes.astype(float), metric, rate, True, True, np)
-    expected = exact.of(pixels.astype(float), 1)
+    means, slopes = exact.of(pixels.astype(float), 1)
     # float32 has so many digits of a distance, and a weight is as far off as they are
     off = 1e-5 + 1e-6 * rate * 300
-    for ours, theirs in zip(found, expected, strict=True):
-        assert np.abs(ours - theirs).max() < off * np.abs(theirs).max()
+    for some in (found[0], loops.colours(pixels, codes, (metric, rate, False), 1)[0]):
+        assert np.abs(some - means).max() < off * 255
+    # each pixel by its own slopes: small ones are not lost beside those of others
+    away, own = np.abs(found[1] - slopes).max(axis=(0, 1)), np.abs(slopes).max(axis=(0, 1))
+    assert (away <= 2 * off * (own + rate * 255 / 100)).all()
+
+
+def test_what_only_a_far_codeword_moves_is_shared_too():
+    pytest.importorskip("numba")
+    loops = pytest.importorskip("art_disc.surrogates.soft_loops")
+    pixel, codes = np.float32([[20], [10], [5]]), np.float32([[0, 230], [0, 220], [0, 0]])
+    slopes = loops.colours(pixel, codes, ("l_inf", 0.1, True), 1)[1][:, 0, 0]
+    # the weight of the other codeword, by how each channel moves both distances
+    weight = 0.1 * 230 * np.exp(0.1 * (20 - 210))
+    assert np.allclose(slopes, [1.5 * weight, 0.5 * weight, 0], rtol=1e-4)
 
 
 def test_powers_of_two_are_right_to_a_rounding():
