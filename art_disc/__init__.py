@@ -3,6 +3,9 @@
 The public names are loaded on first use, so that `art_disc.report` works without torch.
 """
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -106,11 +109,25 @@ if TYPE_CHECKING:
     from art_disc.training import LQVAE as LQVAE
 
 
+@contextmanager
+def _not_collecting() -> Iterator[None]:
+    """Put off garbage collection: what modules make lasts, and a look at all of torch is long."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
+        with _not_collecting():
+            return getattr(import_module(_PUBLIC[name]), name)
     if name in _MODULES:
-        return import_module(f"art_disc.{name}")
+        with _not_collecting():
+            return import_module(f"art_disc.{name}")
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
 

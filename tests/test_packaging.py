@@ -1,5 +1,6 @@
 """The wheel builds and works away from the checkout."""
 
+import gc
 import os
 import re
 import subprocess
@@ -7,13 +8,14 @@ import sys
 import tarfile
 import tomllib
 import zipfile
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import art_disc
 from art_disc.core.provenance import git
 
 ROOT = Path(__file__).parents[1]
@@ -136,3 +138,27 @@ def test_every_public_name_is_there():
     with pytest.raises(AttributeError, match="no attribute"):
         art_disc.no_such_name  # noqa: B018
     assert set(dir(art_disc)) == set(art_disc.__all__)
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_names_are_loaded_without_garbage_collection_and_leave_it_as_it_was(monkeypatch, collects):
+    seen = []
+
+    def loaded(name):
+        seen.append(gc.isenabled())
+        if name == "art_disc.metrics":
+            raise ImportError(name)
+        return import_module(name)
+
+    monkeypatch.setattr(art_disc, "import_module", loaded)
+    before = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        assert art_disc.Codebook is import_module("art_disc.codebooks").Codebook
+        assert gc.isenabled() == collects
+        with pytest.raises(ImportError):
+            art_disc.__getattr__("metrics")
+        assert gc.isenabled() == collects
+    finally:
+        (gc.enable if before else gc.disable)()
+    assert seen == [False, False]

@@ -1,6 +1,6 @@
 """The nearest of a few scalar codewords: one border between each two neighbours."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,27 @@ class Borders:
     """Where float32 distances prefer the next codeword.
 
     Attributes:
-        first: The least value that goes to the next codeword, rising, on the 255 scale.
+        first: The least value that goes to the next codeword, rising.
         order: Indices of the codewords, rising by their value; None where that is 0, 1, 2, ...
+        limit: How large values may be.
     """
 
     first: tuple[float, ...]
     order: IntArray | None
+    limit: float = _LIMIT
+
+    def on_unit(self) -> "Borders":
+        """Return those, of borders on the 255 scale, of values on [0, 1] before they are scaled."""
+        first = np.array(self.first)
+        near = _beside((first / 255).astype(np.float32))
+        # a product rises with what is multiplied, so the first that reaches the border is it
+        places = (np.float32(255) * near >= first[:, None]).argmax(axis=1)
+        own = near[np.arange(len(first)), places].tolist()
+        return replace(self, first=tuple(own), limit=_LIMIT / 256)
 
     def hold(self, values: Any) -> bool:
         """Whether they hold for all of these values: none far outside, and no NaN."""
-        return bool((values.min() >= -_LIMIT) & (values.max() <= _LIMIT))
+        return bool((values.min() >= -self.limit) & (values.max() <= self.limit))
 
     def find(self, values: Any, xp: Any) -> Any:
         """Return the index of the codeword nearest to each value, uint8 or int64; see `nearest`."""
@@ -40,11 +51,19 @@ class Borders:
 
     def rank(self, values: Any, xp: Any) -> Any:
         """Return how many codewords are smaller than the one nearest to each value, uint8."""
+        if not self.first:
+            return xp.zeros_like(values, dtype=xp.uint8)
         # bytes, which are added fastest
-        rank = xp.zeros_like(values, dtype=xp.uint8)
-        for border in self.first:
+        rank = (values >= self.first[0]).view(xp.uint8)
+        for border in self.first[1:]:
             rank += (values >= border).view(xp.uint8)
         return rank
+
+
+def _beside(values: Float32Array) -> Float32Array:
+    """Return the float32 numbers around positive ones (m,), rising, (m, 2 * _AROUND + 1)."""
+    steps = np.arange(-_AROUND, _AROUND + 1, dtype=np.int32)
+    return (values.view(np.int32)[:, None] + steps).view(np.float32)
 
 
 def borders(levels: Float32Array, ties: str) -> Borders | None:
@@ -58,12 +77,9 @@ def borders(levels: Float32Array, ties: str) -> Borders | None:
     # only of positive float32 numbers neighbours are neighbouring whole numbers, in one direction
     if rising[0] < 0 or (np.diff(rising) < _APART).any():
         return None
-    middle = (rising[:-1] + rising[1:]) / 2
-    steps = np.arange(-_AROUND, _AROUND + 1)
     first = []
-    for i, value in enumerate(middle):
+    for i, near in enumerate(_beside((rising[:-1] + rising[1:]) / np.float32(2))):
         pair = order[i : i + 2]
-        near = (value.view(np.int32) + steps.astype(np.int32)).view(np.float32)
         lower, upper = sorted(pair)
         chosen = nearest([near], levels[[lower, upper], None].tolist(), "l1", ties, np)
         goes_up = np.array([lower, upper])[chosen] == pair[1]

@@ -29,10 +29,8 @@ from art_disc.core.compiled import compiler
 from art_disc.core.showing import Shown
 from art_disc.core.threads import in_threads
 
-# pixels at once, some 60 bytes of each; of fewer, threads would mostly wait for Python's lock
+# pixels at once, some 60 bytes of each; of fewer, threads would mostly wait for one another
 _CHUNK = 1 << 16
-# of colours, which compiled loops go through without that lock
-_COLOURS = 1 << 14
 # scalar codewords whose borders are compared with one after the other
 _FEW = 8
 _MOST_CHANNELS = 3
@@ -100,15 +98,16 @@ class Search(Shown):
         return index.reshape(pixel[0].shape)
 
     def replaced(self, values: Any, xp: Any) -> Any | None:
-        """Return the codeword nearest to each value, on [0, 1], of a few scalar codewords.
+        """Return the codeword nearest to each value, of a few scalar codewords.
 
         None where borders do not tell it for all values: `find` does.
 
         Args:
-            values: A tensor on the 255 scale; None of another type than float32 either.
+            values: A tensor on the [0, 1] scale, as what is returned; None of another type than
+                float32 either.
             xp: `torch`.
         """
-        few = self._borders
+        few = self._unit_borders
         if few is None or values.device.type != "cpu" or values.dtype != xp.float32:
             return None
         flat = values.detach().reshape(-1).numpy()
@@ -126,21 +125,24 @@ class Search(Shown):
         return xp.from_numpy(made).view(values.shape) if all(held) else None
 
     @cached_property
+    def _unit_borders(self) -> Borders | None:
+        return None if self._borders is None else self._borders.on_unit()
+
+    @cached_property
     def _rising(self) -> Float32Array:
         return np.sort(self.codewords[:, 0])
 
     def _all_found(self, pixel: Sequence[Any], xp: Any, threads: int = 1) -> Any:
         index = xp.empty_like(pixel[0], dtype=xp.int64)
-        size = _COLOURS if self._in_loops(xp) else _CHUNK
 
         def work(start: int) -> None:
-            part = slice(start, start + size)
+            part = slice(start, start + _CHUNK)
             some = [values[part] for values in pixel]
             if xp is np:
                 some = [np.ascontiguousarray(values) for values in some]
             index[part] = self._found(some, xp)
 
-        in_threads(work, range(0, len(index), size), threads)
+        in_threads(work, range(0, len(index), _CHUNK), threads)
         return index
 
     def _found(self, pixel: Sequence[Any], xp: Any, cube: int = 0) -> Any:

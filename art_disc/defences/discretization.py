@@ -51,9 +51,10 @@ class CodebookMap(StepMap):
     def exact(self, images: Tensor) -> Tensor:
         """Return images of codewords."""
         book = self.codebook
+        few: Tensor | None = book.search.replaced(images, torch) if book.n_channels_ == 1 else None
+        if few is not None:
+            return few
         pixel = channels_255(images, book)
-        if len(pixel) == 1 and (codes := book.search.replaced(pixel[0], torch)) is not None:
-            return from_channels([codes], book)
         index = book.search.find(pixel, torch)
         flat, columns = index.flatten(), torch.tensor(book.codewords_.T, device=images.device)
         chosen = [column.index_select(0, flat).view_as(index) for column in columns]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -18,7 +19,7 @@ from art_disc.surrogates.soft_blocks import SoftBlocks
 
 def soft_mean(
     channels: Sequence[Tensor],
-    levels: Sequence[Sequence[float]],
+    levels: ArrayLike,
     metric: str,
     rate: float,
     *,
@@ -34,7 +35,7 @@ def soft_mean(
 
     Args:
         channels: One tensor a channel, float32 or float64 on the 255 scale, all of one shape.
-        levels: The codewords, k rows of c numbers on the 255 scale.
+        levels: The codewords, (k, c) on the 255 scale.
         metric: `l1`, `l2` or `l_inf`.
         rate: Inverse temperature, in 1 / grey levels.
         exact: Leave out none.
@@ -49,7 +50,7 @@ class _SoftMean(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        levels: Sequence[Sequence[float]],
+        levels: ArrayLike,
         how: tuple[str, float, bool, bool],
         *channels: Tensor,
     ) -> tuple[Tensor, ...]:

@@ -172,7 +172,7 @@ def _pull_by_products(powers: Any, tables: Any, room: Any) -> Any:
 def _share(pixel: Any, codes: Any, room: Any) -> None:
     """Give channels that are as far an equal part of the weight, and none at the codeword itself.
 
-    Distances say which are: of channels that are nearly as far weights are the same but for rounding.
+    Distances say which are: of channels that are nearly as far, weights are the same to a rounding.
     """
     a, b, c = pixel
     for j in range(codes.shape[1]):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,13 +53,12 @@ class SoftAssignment(Shown):
 
     def __call__(self, x: Tensor, codebook: Codebook) -> Tensor:
         """Return g of every pixel; see `PixelSurrogate`."""
-        levels = codebook.levels
+        levels = np.float32(255) * codebook.codewords_
         channels = channels_255(x, codebook)
         beyond = None
         if len(channels) == 1:
             # same value; without it the flat part has a gradient of rounding noise, and a sign
-            outer = [code[0] for code in levels]
-            inside = channels[0].clamp(min(outer), max(outer))
+            inside = channels[0].clamp(float(levels.min()), float(levels.max()))
             beyond = channels[0] - inside
             channels = [inside]
         means = soft_mean(channels, levels, codebook.nearest_metric, self.alpha / 255)

@@ -62,9 +62,16 @@ def same_as_all(codes, pixels, metric, ties):
     found = made.find(columns, np), made.find(tensors, torch), made._all_found(tensors, torch)
     assert found[1].dtype == found[2].dtype == torch.int64
     assert found[0].dtype == np.int64
-    codewords = made.replaced(tensors[0], torch) if len(columns) == 1 else None
-    put = codewords is None or np.array_equal(codewords.numpy(), codes[expected, 0])
+    put = len(columns) > 1 or replaces_as_all(made, pixels / np.float32(255))
     return put and all(np.array_equal(expected, part) for part in found)
+
+
+def replaces_as_all(made, values):
+    """Whether values (n, 1) in [0, 1] become what trying all says, if borders tell at all."""
+    levels = (np.float32(255) * made.codewords).tolist()
+    expected = nearest([np.float32(255) * values[:, 0]], levels, "l1", made.ties, np)
+    codewords = made.replaced(torch.from_numpy(values[:, 0]), torch)
+    return codewords is None or np.array_equal(codewords.numpy(), made.codewords[expected, 0])
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -101,23 +108,29 @@ def test_compiled_loops_and_arrays_find_the_same_in_every_cell(metric, ties, k, 
     assert np.array_equal(found[0][0][known], found[1][0][known])
 
 
+def beside(values):
+    """Return float32 numbers and their neighbours on both sides."""
+    found = [np.array(values, dtype=np.float32)]
+    for towards in (-np.inf, np.inf):
+        values = found[0]
+        for _ in range(3):
+            values = np.nextafter(values, np.float32(towards))
+            found.append(values)
+    return np.concatenate(found)
+
+
 @given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 8), ties=st.sampled_from(TIES))
 def test_few_scalars_go_as_trying_all_says_beside_every_border(seed, k, ties):
     rng = np.random.default_rng(seed)
     codes = codes_of(rng, k, 1, grid=bool(seed % 2))
     made = borders(np.float32(255) * codes[:, 0], ties)
-    first = np.array([0, 255] if made is None else made.first, dtype=np.float32)
-    beside = [first]
-    for towards in (-np.inf, np.inf):
-        values = first
-        for _ in range(3):
-            values = np.nextafter(values, np.float32(towards))
-            beside.append(values)
-    pixels = np.concatenate([*beside, pixels_of(rng, codes, 20)[:, 0]])[:, None]
-    by_borders = search.Search(codes, "l_inf", ties).replaced
-    near = torch.from_numpy(pixels[np.abs(pixels) < 1000])
-    assert (by_borders(near, torch) is None) == (made is None)
-    assert by_borders(torch.from_numpy(pixels), torch) is None
+    scaled, unit = ((0, 255), (0, 1)) if made is None else (made.first, made.on_unit().first)
+    pixels = np.concatenate([beside(scaled), pixels_of(rng, codes, 20)[:, 0]])[:, None]
+    by_search = search.Search(codes, "l_inf", ties)
+    near = torch.from_numpy(beside(unit))
+    assert (by_search.replaced(near, torch) is None) == (made is None)
+    assert by_search.replaced(torch.from_numpy(pixels / 255), torch) is None
+    assert replaces_as_all(by_search, near[:, None].numpy())
     # a NaN or what lies far outside sends all to the other way
     assert same_as_all(codes, pixels[np.abs(pixels) < 1000][:, None], "l_inf", ties)
     assert same_as_all(codes, pixels, "l_inf", ties)
@@ -251,7 +264,6 @@ def test_memory_does_not_grow_with_the_pixels(at_once):
 @pytest.mark.parametrize(("channels", "k"), [(1, 5), (3, 60)])
 def test_threads_find_what_one_finds(at_once, monkeypatch, channels, k):
     monkeypatch.setattr(search, "_CHUNK", 100)
-    monkeypatch.setattr(search, "_COLOURS", 100)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     counts, plain = set(), search.in_threads
 
@@ -270,7 +282,6 @@ def test_threads_find_what_one_finds(at_once, monkeypatch, channels, k):
 
 def test_a_grid_is_made_by_one_thread(at_once, monkeypatch):
     monkeypatch.setattr(search, "_CHUNK", 100)
-    monkeypatch.setattr(search, "_COLOURS", 100)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     made, plain = [], search.Search._made
 
