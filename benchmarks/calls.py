@@ -28,6 +28,10 @@ from art_disc.networks import MadryMnistNet, ResNet32
 DRAWS, IMAGES, COLOUR_IMAGES = 20, 128, 32
 # of residual networks: the smallest, and a published one
 LAYERS = (8, 32)
+NETWORKS = {
+    f"Madry's network, two codes, {IMAGES} images": None,
+    **{f"ResNet of {n} layers, 300 codes, {COLOUR_IMAGES} images": n for n in LAYERS},
+}
 QUIET = {"verbose": False}
 
 Timed = Callable[[], float]
@@ -191,19 +195,11 @@ CALLS: dict[tuple[str, str], Callable[[], Pair]] = {
     ("import of all public names, CPU seconds", "`import art, torch`"): of_import,
     (EOT, f"{DRAWS} gradients of the bare network"): lambda: of_draws(beside_art=False),
     (EOT, "ART's `EoTPyTorch` around the same defence"): lambda: of_draws(beside_art=True),
-    (f"PGD-20, Madry's network, two codes, {IMAGES} images", "bare"): lambda: of_pgd(None),
+    **{(f"PGD-20, {name}", "bare"): partial(of_pgd, depth) for name, depth in NETWORKS.items()},
     **{
-        (f"PGD-20, ResNet of {n} layers, 300 codes, {COLOUR_IMAGES} images", "bare"): partial(
-            of_pgd, n
-        )
-        for n in LAYERS
-    },
-    **{
-        (f"gradient, {name}, network through `torch.compile`", "as it is"): partial(of_compiled, n)
-        for name, n in (
-            (f"Madry's network, two codes, {IMAGES} images", None),
-            (f"ResNet of {LAYERS[0]} layers, 300 codes, {COLOUR_IMAGES} images", LAYERS[0]),
-        )
+        (f"gradient, {name}, through `torch.compile`", "as it is"): partial(of_compiled, depth)
+        for name, depth in NETWORKS.items()
+        if depth != LAYERS[-1]
     },
     (
         f"`kl_certify`: divergences of {len(ORDERS)} orders, 16 colours, one 32x32 image",

@@ -177,7 +177,7 @@ def equalities(scale: float) -> Iterator[list[str]]:
 def page(options: argparse.Namespace) -> Iterator[str]:
     """Yield the lines of the page, and do what they report."""
     # not where memory is measured
-    from benchmarks import counting
+    from benchmarks import counting, profiles
     from benchmarks.calls import call_rows
 
     begun = os.getloadavg()
@@ -197,7 +197,10 @@ def page(options: argparse.Namespace) -> Iterator[str]:
     yield from ("", "Whole calls, wall seconds where not said otherwise, medians:", "")
     head = ("", "beside", "#ours", "#peer", "#ours / peer", "#runs")
     yield from markdown(head, call_rows(options.runs))
-    yield from ("", "Growth of the process through one gradient of the surrogate, 300 colours:", "")
+    yield "Of the time of an attack, spent in the step forward, which finds codewords, and"
+    yield from ("backward, through the surrogate, by cProfile:", "")
+    yield from markdown(profiles.HEADS, profiles.profile_rows())
+    yield from ("Growth of the process through one gradient of the surrogate, 300 colours:", "")
     ratio = grown["peer"] / max(grown["ours"], 0.1)
     row = [f"{grown['ours']:.0f} MB", f"{grown['peer']:.0f} MB", f"{ratio:.0f}"]
     yield from markdown(("ours", "peer", "peer / ours"), [row])

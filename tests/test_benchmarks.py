@@ -2,11 +2,14 @@
 
 import re
 import sys
+import time
 
 import pytest
+import torch
 
+import art_disc as ad
 from art_disc.core.records.study import StudyRecord
-from benchmarks import calls, counting, growth, speed
+from benchmarks import calls, counting, growth, profiles, speed
 
 
 def ours_and_peer(size):
@@ -47,6 +50,23 @@ def test_calls_without_a_peer_have_times_of_their_own(monkeypatch):
     monkeypatch.setattr(calls, "CALLS", made)
     rows = [["a", "b", "2", "4", "0.50", "2"], ["c", "", "3", "", "", "2"]]
     assert list(calls.call_rows(2)) == rows
+
+
+def test_profiles_say_what_of_an_attack_is_ours():
+    images = torch.rand((4, 1, 8, 8), requires_grad=True)
+    step = ad.PixelDiscretization(ad.Codebook([0.0, 1.0]))._map
+
+    def work():
+        for _ in range(20):
+            torch.autograd.grad(step(images).sum(), images)
+        time.sleep(0.1)
+
+    name, forward, backward, largest, share = profiles.row("n", work)
+    assert name == "n"
+    assert re.fullmatch(r"`\w+/\w+\.py`, `\w+`", largest)
+    shares = [float(part.removesuffix("%")) for part in (forward, backward, share)]
+    assert min(shares) > 0
+    assert shares[0] + shares[1] < 90
 
 
 def test_medians_are_of_runs_in_turn():
