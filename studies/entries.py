@@ -378,6 +378,7 @@ OF_TABLES: dict[type, Reader] = {
 }
 NO_ENTRY = {
     "binarised_cost": "times and sizes",
+    "binarised_pair": "accuracies without an attack",
     "binarised_search": "images that can be broken, and no others",
     "certify_speed": "times",
     "check_calibration": "defences that are broken on purpose",

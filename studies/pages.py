@@ -21,6 +21,7 @@ from art_disc.report.drawing import draw
 from studies import (
     attacks_page,
     binarised_page,
+    binarised_pair,
     certificates_page,
     claims,
     code_space_page,
@@ -72,6 +73,7 @@ PARTS: dict[str, Part] = {
     "binarised-verified": binarised_page.verified,
     "binarised-search": binarised_page.searched,
     "binarised-cost": binarised_page.cost,
+    "binarised-pair": binarised_pair.table,
     "versions": versions.table,
     "attacks": attacks_page.attacks,
     "attacks-left-out": attacks_page.left_out,

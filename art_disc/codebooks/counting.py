@@ -56,7 +56,8 @@ def count_files(
         tqdm(total=size, unit="B", unit_scale=True, desc="pixels", disable=not verbose) as bar,
         closing(_results(root, files, min(count, files))) as results,
     ):
-        found, faults, _ = _summed(results, bar.update)
+        # shares of a file may round to more than the whole
+        found, faults, _ = _summed(results, lambda read: bar.update(min(read, size - bar.n)))
     if faults:
         more = "; ..." if len(faults) > _NAMED else ""
         named = "; ".join(faults[:_NAMED])

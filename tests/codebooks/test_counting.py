@@ -175,6 +175,17 @@ def test_a_bar_runs_over_all_bytes(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_parts_that_round_to_more_than_the_whole_do_not_overrun_the_bar(
+    monkeypatch, tmp_path, capsys
+):
+    np.save(tmp_path / "x.npy", GREY)
+    image = np.zeros((1, 1, 2, 2), dtype=np.uint8)
+    # tqdm warns of more than all, and warnings are errors
+    monkeypatch.setattr(counting, "read_levels", lambda _: iter([(image, 0.7), (image, 0.3001)]))
+    assert count_files(tmp_path / "x.npy").total == 8
+    assert "100%" in capsys.readouterr().err
+
+
 DAMAGED = {
     "picture": ("1.png", lambda: b"\x89PNG\r\n\x1a\n", "cannot be read as an image"),
     "npy": ("x.npy", lambda: b"\x93NUMPY", "cannot be read as an array"),
