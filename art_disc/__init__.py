@@ -4,6 +4,7 @@ The public names are loaded on first use, so that `art_disc.report` works withou
 """
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -121,13 +122,18 @@ def _not_collecting() -> Iterator[None]:
             gc.enable()
 
 
+def _loaded(name: str) -> Any:
+    if name in sys.modules:
+        return import_module(name)
+    with _not_collecting():
+        return import_module(name)
+
+
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
-        with _not_collecting():
-            return getattr(import_module(_PUBLIC[name]), name)
+        return getattr(_loaded(_PUBLIC[name]), name)
     if name in _MODULES:
-        with _not_collecting():
-            return import_module(f"art_disc.{name}")
+        return _loaded(f"art_disc.{name}")
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
 

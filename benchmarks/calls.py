@@ -76,8 +76,15 @@ def network(made: Callable[[], nn.Module], shape: tuple[int, int, int], n: int) 
     return made().eval(), images, labels, {"input_shape": shape, "nb_classes": 10}
 
 
-def of_draws(*, beside_art: bool, draws: int = DRAWS, images: int = IMAGES) -> tuple[Timed, Timed]:
+def of_draws(
+    *, beside_art: bool, frozen: bool = False, draws: int = DRAWS, images: int = IMAGES
+) -> tuple[Timed, Timed]:
+    """Return a gradient over draws, and ART's as often or over them.
+
+    Of weights that are not frozen ART's classifier takes gradients too, ours does not.
+    """
     net, x, y, words = network(MadryMnistNet, (1, 28, 28), images)
+    net.requires_grad_(not frozen)
     defence = ad.RandDisc.preset("mnist")
     ours = ad.build_classifier(net, defences=[defence], eot_samples=draws, **words)
     loop = [ByArt(defence, draws)] if beside_art else None
@@ -132,7 +139,9 @@ def of_pgd(depth: int | None) -> tuple[Timed, Timed]:
 def of_compiled(depth: int | None) -> tuple[Timed, Timed]:
     images = IMAGES if depth is None else COLOUR_IMAGES
     (ours, _, x, y), (plain, *_) = (
-        defended(depth, images, *through) for through in ([torch.compile], [])
+        # not for any batch: each has its own graph
+        defended(depth, images, *through)
+        for through in ([partial(torch.compile, dynamic=False)], [])
     )
     return timed(lambda: ours.loss_gradient(x, y)), timed(lambda: plain.loss_gradient(x, y))
 
@@ -191,9 +200,15 @@ def timed(work: Callable[[], object]) -> Timed:
 
 
 EOT = f"gradient over {DRAWS} draws of RandDisc, {IMAGES} MNIST-like images"
+FROZEN = f"{EOT}, weights frozen"
 CALLS: dict[tuple[str, str], Callable[[], Pair]] = {
     ("import of all public names, CPU seconds", "`import art, torch`"): of_import,
-    (EOT, f"{DRAWS} gradients of the bare network"): lambda: of_draws(beside_art=False),
+    (EOT, f"{DRAWS} of ART's gradients, those of weights with them"): lambda: of_draws(
+        beside_art=False
+    ),
+    (FROZEN, f"{DRAWS} gradients of the bare network"): lambda: of_draws(
+        beside_art=False, frozen=True
+    ),
     (EOT, "ART's `EoTPyTorch` around the same defence"): lambda: of_draws(beside_art=True),
     **{(f"PGD-20, {name}", "bare"): partial(of_pgd, depth) for name, depth in NETWORKS.items()},
     **{

@@ -75,7 +75,7 @@ AXES = {
         (1, 2, 5, 10, 20, 50, 100),
         lambda n: of_draws(beside_art=False, draws=n, images=IMAGES),
         lambda n: 1e3 / n,
-        "bare network, as often",
+        "gradients of ART's, as often",
     ),
 }
 

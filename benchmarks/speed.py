@@ -62,9 +62,9 @@ def of_nearest(k: int, n: int = PIXELS, device: str = "cpu") -> tuple[Work, Work
     codes, pixels = colours(k), colours(n, seed=1).to(device)
     book = Codebook(codes.numpy())
     book.search._spent[0] = 1 << 40  # its grid is made at once
-    channels, codes = list((255 * pixels).T.contiguous()), codes.to(device)
+    codes = codes.to(device)
     return (
-        lambda: book.search.find(channels, torch),
+        lambda: book.search.find((255 * pixels).unbind(1), torch),
         lambda: torch.cdist(pixels, codes, p=torch.inf).argmin(dim=1),
     )
 
@@ -76,8 +76,14 @@ def of_grey(device: str = "cpu") -> tuple[Work, Work]:
     return lambda: image_map(grey), lambda: codes[torch.bucketize(grey, border)]
 
 
-def of_soft(k: int, alpha: float, n: int = PIXELS, device: str = "cpu") -> tuple[Work, Work]:
+def of_soft(
+    k: int, alpha: float, n: int = PIXELS, device: str = "cpu", *, bits: int | None = None
+) -> tuple[Work, Work]:
     codes, pixels = colours(k), colours(n, seed=1).to(device)
+    if bits is not None:
+        # channels are often as far from a codeword then, and share its slope
+        codes, pixels = (((1 << bits) - 1) * part for part in (codes, pixels))
+        codes, pixels = (part.round() / ((1 << bits) - 1) for part in (codes, pixels))
     book, surrogate = Codebook(codes.numpy()), SoftAssignment(alpha)
     slope = torch.randn((n, 3), generator=torch.Generator().manual_seed(2)).to(device)
     codes = codes.to(device)
@@ -102,6 +108,7 @@ CASES: dict[str, Callable[..., tuple[Work, Work]]] = {
         f"soft, {k} colours, alpha {a:g}": partial(of_soft, k, a)
         for k, a in ((10, 25.5), (50, 25.5), (300, 25.5), (300, 255))
     },
+    "soft, 300 colours, alpha 25.5, all of 8 bits": partial(of_soft, 300, 25.5, bits=8),
 }
 PEERS = {
     "nearest": "`torch.cdist(p=inf).argmin`",
@@ -213,7 +220,9 @@ def page(options: argparse.Namespace) -> Iterator[str]:
     packages = here.packages
     yield f"{here.created[:10]}, commit {here.commit[:12]}, {platform.machine()}, {os.cpu_count()}"
     yield f"cores, load {begun[0]:.1f} at the start and {os.getloadavg()[0]:.1f} at the end; torch"
-    yield f"{packages['torch']}, NumPy {packages['numpy']}, numba {packages.get('numba', 'none')}."
+    units = torch.backends.cpu.get_cpu_capability()
+    yield f"{packages['torch']} with {units}, NumPy {packages['numpy']}, numba "
+    yield f"{packages.get('numba', 'none')}."
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 import re
 
-from benchmarks.calls import DRAWS, EOT, NETWORKS
+from benchmarks.calls import EOT, FROZEN, NETWORKS
 from studies.architecture import ROOT
 from studies.common import markdown
 
@@ -40,17 +40,17 @@ def table() -> list[str]:
     memory, (pixels, *_, share, most, _) = (
         below(text, heads) for heads in ("\n| ours | peer |", "\n| pixels | channels |")
     )
-    nearest, soft = "nearest of 300 colours", "soft, 300 colours, alpha 25.5"
-    peer = "autograd through `cdist` and `softmax`"
+    soft, peer = "soft, 300 colours, alpha 25.5", "autograd through `cdist` and `softmax`"
     lines = [
-        (nearest, "`torch.cdist(p=inf).argmin`", f"{found[nearest][2]} times as fast"),
+        *(
+            (name, "`torch.cdist(p=inf).argmin`", f"{found[name][2]} times as fast")
+            for name in ("nearest of 2 colours", "nearest of 300 colours")
+        ),
         ("gradient of their soft surrogate", peer, f"{found[soft][2]} times as fast"),
         (f"its memory, {memory[0]}", memory[1], f"{memory[2]} times less"),
     ]
-    for name, beside in (
-        *((f"PGD-20, {name}", "the bare network") for name in NETWORKS),
-        (EOT, f"{DRAWS} gradients of the bare network"),
-    ):
-        lines.append((name, beside, f"{found[name][3]} times as long"))
-    lines.append((f"{pixels} pixels counted, in {most}", "one pass of NumPy", f"{share} as fast"))
+    attacks = (*(f"PGD-20, {name}" for name in NETWORKS), FROZEN if FROZEN in found else EOT)
+    lines += [(name, found[name][0], f"{found[name][3]} times as long") for name in attacks]
+    counted = f"{pixels} pixels counted, in {most} of arrays"
+    lines.append((counted, "one pass of NumPy's `bincount`", f"{share} as fast"))
     return markdown(("", "beside", ""), lines)

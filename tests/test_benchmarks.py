@@ -2,7 +2,6 @@
 
 import re
 import sys
-import time
 
 import pytest
 import torch
@@ -52,21 +51,21 @@ def test_calls_without_a_peer_have_times_of_their_own(monkeypatch):
     assert list(calls.call_rows(2)) == rows
 
 
-def test_profiles_say_what_of_an_attack_is_ours():
+def test_profiles_say_what_of_an_attack_is_ours(monkeypatch):
     images = torch.rand((4, 1, 8, 8), requires_grad=True)
     step = ad.PixelDiscretization(ad.Codebook([0.0, 1.0]))._map
-
-    def work():
-        for _ in range(20):
-            torch.autograd.grad(step(images).sum(), images)
-        time.sleep(0.1)
-
-    name, forward, backward, largest, share = profiles.row("n", work)
-    assert name == "n"
-    assert re.fullmatch(r"`\w+/\w+\.py`, `\w+`", largest)
-    shares = [float(part.removesuffix("%")) for part in (forward, backward, share)]
-    assert min(shares) > 0
-    assert shares[0] + shares[1] < 90
+    _, stats = profiles.profiled(lambda: torch.autograd.grad(step(images).sum(), images))
+    # seconds without and with what was called: 1 and 4 of the step, 2 elsewhere in the package
+    spent = {}
+    for place in stats:
+        own = (2.0, 2.0) if place[2] == "stand_in" else (0.0, 0.0)
+        passes = {"straight_through": (1.0, 4.0), "backward": (1.0, 3.0)}
+        in_step = place[0].endswith("surrogates/step.py")
+        spent[place] = (1, 1, *(passes.get(place[2], own) if in_step else own), {})
+    monkeypatch.setattr(profiles, "profiled", lambda _: (10.0, spent))
+    name, *shares = profiles.row("n", lambda: None)
+    where = "`defences/discretization.py`, `stand_in`"
+    assert [name, *shares] == ["n", "40.0%", "30.0%", where, "20.0%"]
 
 
 def test_medians_are_of_runs_in_turn():

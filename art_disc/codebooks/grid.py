@@ -95,7 +95,7 @@ class Grid:
             xp.as_tensor(part, device=like.device)
             for part in (self.table, self.listed, *self.columns)
         )
-        return replace(self, table=table, listed=listed, columns=tuple(columns), in_a_row=None)
+        return replace(self, table=table, listed=listed, columns=tuple(columns))
 
     def find(self, pixel: Sequence[Any], ties: str, xp: Any) -> tuple[Any, Any]:
         """Return the nearest codeword of each pixel, and which pixels it does not know.

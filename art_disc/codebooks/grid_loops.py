@@ -1,4 +1,4 @@
-"""The nearest colour by the cells of a grid, compiled: some pixels after the others.
+"""The nearest colour by the cells of a grid, compiled: a few pixels at a time.
 
 Where the tables are read, nothing waits for what they say, and what few pixels need is done after.
 """

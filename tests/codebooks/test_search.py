@@ -62,7 +62,8 @@ def same_as_all(codes, pixels, metric, ties):
     found = made.find(columns, np), made.find(tensors, torch), made._all_found(tensors, torch)
     assert found[1].dtype == found[2].dtype == torch.int64
     assert found[0].dtype == np.int64
-    put = len(columns) > 1 or replaces_as_all(made, pixels / np.float32(255))
+    unit = pixels[np.abs(pixels).max(axis=1) < 1000] / np.float32(255)
+    put = len(columns) > 1 or replaces_as_all(made, unit)
     return put and all(np.array_equal(expected, part) for part in found)
 
 
@@ -134,6 +135,12 @@ def test_few_scalars_go_as_trying_all_says_beside_every_border(seed, k, ties):
     # a NaN or what lies far outside sends all to the other way
     assert same_as_all(codes, pixels[np.abs(pixels) < 1000][:, None], "l_inf", ties)
     assert same_as_all(codes, pixels, "l_inf", ties)
+
+
+def test_borders_on_unit_hold_as_far_as_those_that_are_scaled():
+    found = search.Search(np.array([[0], [1]], dtype=np.float32), "l_inf", "lowest")
+    for end, holds in ((16.0, True), (-16.0, True), (16.1, False), (-16.1, False)):
+        assert (found.replaced(torch.tensor([0.3, end]), torch) is not None) == holds
 
 
 def test_scalars_that_float32_cannot_tell_apart_have_no_borders(at_once):
