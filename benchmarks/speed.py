@@ -221,8 +221,8 @@ def page(options: argparse.Namespace) -> Iterator[str]:
     yield f"{here.created[:10]}, commit {here.commit[:12]}, {platform.machine()}, {os.cpu_count()}"
     yield f"cores, load {begun[0]:.1f} at the start and {os.getloadavg()[0]:.1f} at the end; torch"
     units = torch.backends.cpu.get_cpu_capability()
-    yield f"{packages['torch']} with {units}, NumPy {packages['numpy']}, numba "
-    yield f"{packages.get('numba', 'none')}."
+    yield f"{packages['torch']} with {units}, NumPy {packages['numpy']},"
+    yield f"numba {packages.get('numba', 'none')}."
 
 
 def main() -> None:
