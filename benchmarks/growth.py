@@ -73,9 +73,9 @@ AXES = {
         "draws",
         f"gradient over draws of RandDisc, {IMAGES} images,\nMadry's network: milliseconds a draw",
         (1, 2, 5, 10, 20, 50, 100),
-        lambda n: of_draws(beside_art=False, draws=n, images=IMAGES),
+        lambda n: of_draws(beside_art=False, frozen=True, draws=n, images=IMAGES),
         lambda n: 1e3 / n,
-        "gradients of ART's, as often",
+        "bare network, as often",
     ),
 }
 

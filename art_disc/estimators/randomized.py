@@ -25,8 +25,8 @@ from art_disc.estimators.repeats import each_once
 from art_disc.estimators.shapes import encoded_shape
 from art_disc.estimators.voting import Voting
 
-# parts of this size stay in a CPU's caches: one large part is slower than several small ones
-_CPU_BYTES = 24 << 20
+# on a CPU smaller parts read the network's weights too often, larger ones leave the caches
+_CPU_BYTES = 64 << 20
 _LEAST_ROWS = 32
 
 
