@@ -141,6 +141,7 @@ def study(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         "epochs": [epochs[number] for number in sorted(epochs)],
         "cached": result.cached,
         "spend": asdict(SPEND),
+        "jobs": options.jobs,
         "certificates": found,
         "attacks": left,
     }
