@@ -49,6 +49,17 @@ def test_a_claimed_gain_holds_where_it_is_significant_and_positive():
         assert claims._gained(gain).endswith(f"; {OPEN}.")
 
 
+def test_a_claim_is_answered_by_the_record_of_most_images(tmp_path, monkeypatch):
+    """A part that was run first does not answer for a table that came later, nor another's rows."""
+    other = row_of(alive="1" * 999, dataset="cifar10")
+    for name, n in (("chen2018-table3-mnist", 200), ("chen2018-table3", 500)):
+        table_of(row_of(alive="1" * n), other).save(tmp_path / "tables" / f"{name}.json")
+    table_of(other).save(tmp_path / "tables" / "chen2018-table3-cifar10.json")
+    monkeypatch.setattr(claims, "RESULTS", tmp_path)
+    (row,) = claims._table("chen2018-table3", "mnist", row_of().setting).rows
+    assert len(row.alive) == 500
+
+
 def test_a_budget_at_which_no_more_is_certified_leaves_the_claim_open():
     claim = claims._certified_over_base()
     budgets = re.findall(r"([\d.]+): ([\d.]+) % to ([\d.]+) %", claim)
