@@ -25,6 +25,9 @@ class AnyAdversary(Protocol):
     def at(self, progress: float) -> Self:
         """Return the adversary at a moment of the training, `progress` in [0, 1] of the way."""
 
+    def scaled(self, share: float) -> Self:
+        """Return the adversary within this share, in (0, 1], of its budget."""
+
     def look(self) -> "AnyAdversary":
         """Return the adversary of a first look at the robustness after training."""
 
@@ -116,7 +119,11 @@ class Adversary(Shown):
 
     def at(self, progress: float) -> Self:
         """Return the adversary at a moment of the training, `progress` in [0, 1] of the way."""
-        if (share := ramped_share(progress, self.ramp)) == 1:
+        return self.scaled(ramped_share(progress, self.ramp))
+
+    def scaled(self, share: float) -> Self:
+        """Return the adversary within this share, in (0, 1], of its budget, of as short steps."""
+        if share == 1:
             return self
         return replace(self, eps=share * self.eps, step_size=share * self.step_length)
 

@@ -26,6 +26,8 @@ from art_disc.training.regularisers import relu_balance, tightness
 
 # of the smoothed ramp: the share of it that rises by a power, and the power
 _MIDDLE, _POWER = 0.25, 4
+# of its budget an adversary has from the first step of the ramp
+_LEAST = 1e-3
 # of a pixel that are told apart
 _MOST_COLOURS = 8
 # how each module's network was read; a loop makes one module an epoch
@@ -43,8 +45,9 @@ class Certified(Shown, Objective):
         (1 - w) CE(logits) + w CE(worst logits) + (1 - eps_t / eps) (tightness and balance terms)
 
     with w = (1 - kappa) s, where s, the share of the ramp that is done, and the budget eps_t rise
-    together: both are 0 in the warm-up. Batch normalisation works by the statistics of clean code
-    images throughout. The network is differentiated behind the map, so through no surrogate.
+    together. In the warm-up the loss is CE(logits) of clean images alone. Batch normalisation works
+    by the statistics of clean code images throughout. The network is differentiated behind the map,
+    so through no surrogate.
 
     Args:
         eps: Budget at the end of the ramp, in (0, 1]; a little more than what is to be certified.
@@ -57,7 +60,8 @@ class Certified(Shown, Objective):
         leak: Slope of each `ParametrisedRamp` outside the ramp in the first half of the training,
             in [0, 1); falls to 0 along a line over the third quarter.
         adversary: The concrete loss is that of images that it moved, `CodeAdversary(eps)` on the
-            code box (a mixed loss, MTL-IBP); None: of the clean ones.
+            code box (a mixed loss, MTL-IBP), within a budget that grows as eps_t does; None: of the
+            clean ones.
 
     Raises:
         InputError: A value does not fit; in training, other defences than one codebook map, or
@@ -112,13 +116,13 @@ class Certified(Shown, Objective):
         defended = checked(model)
         set_leaks_(defended, self.leak_at(progress))
         graph, logits = _live(defended, x)
-        if self.adversary is not None:
-            moved = perturbed(model, x, y, self.adversary.at(progress), generator)
-            logits = graph(coded(defended, moved))
-        concrete = nn.functional.cross_entropy(logits, y)
         share, eps = self.share_at(progress), self.eps_at(progress)
         if not share:
-            return concrete
+            return nn.functional.cross_entropy(logits, y)
+        if self.adversary is not None:
+            adversary = self.adversary.at(progress).scaled(max(eps / self.eps, _LEAST))
+            logits = graph(coded(defended, perturbed(model, x, y, adversary, generator)))
+        concrete = nn.functional.cross_entropy(logits, y)
         boxes = boxes_of(graph, *reached(defended, x, eps))
         worst = worst_cross_entropy(margins(graph, boxes, y))
         weight = (1 - self.kappa) * share

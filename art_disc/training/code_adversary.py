@@ -53,7 +53,10 @@ class CodeAdversary(Shown):
 
     def at(self, progress: float) -> Self:
         """Return the adversary at a moment of the training, `progress` in [0, 1] of the way."""
-        share = ramped_share(progress, self.ramp)
+        return self.scaled(ramped_share(progress, self.ramp))
+
+    def scaled(self, share: float) -> Self:
+        """Return the adversary within this share, in (0, 1], of its budget."""
         return self if share == 1 else replace(self, eps=share * self.eps)
 
     def look(self) -> Self:

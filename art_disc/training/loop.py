@@ -153,9 +153,7 @@ def train(  # noqa: PLR0913 - each is a setting of its own
         state.load(checkpoint)
     run.through(checkpoint, on_epoch, verbose=verbose)
     model.eval()
-    if checkpoint is not None:
-        Path(checkpoint).unlink(missing_ok=True)
-    return TrainingResult(
+    result = TrainingResult(
         accuracy=run.accuracy(data.x_test, data.y_test),
         loss=state.losses[-1],
         weights=weights_hash(model),
@@ -164,6 +162,10 @@ def train(  # noqa: PLR0913 - each is a setting of its own
         losses=tuple(state.losses),
         accuracies=tuple(state.accuracies),
     )
+    # not before all is done that a kill could stop
+    if checkpoint is not None:
+        Path(checkpoint).unlink(missing_ok=True)
+    return result
 
 
 def check_torch_seed(seed: int) -> None:

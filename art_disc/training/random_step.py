@@ -1,6 +1,6 @@
 """R-FGSM, the adversary against which published binarised networks were trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -37,6 +37,10 @@ class RandomStepFGSM(Shown):
         """Return itself: it is as strong at every moment of the training."""
         del progress
         return self
+
+    def scaled(self, share: float) -> Self:
+        """Return the adversary within this share, in (0, 1], of its budget."""
+        return replace(self, eps=share * self.eps)
 
     def look(self) -> Adversary:
         """Return PGD-20 at the same budget."""
