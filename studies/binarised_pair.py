@@ -62,19 +62,24 @@ def table() -> list[str]:
     found = common.load("binarised_pair")
     own = of_table()
     twin, shown = own.pop("real"), [*own.values()]
-    lines = [("full precision", _words(twin[0]), percent(twin[1]), "")]
+    lines = [("full precision", _words(twin[0]), "", percent(twin[1]), "")]
     ends = len(shown) * ["binary"] + [one["ends"] for one in found["rows"]]
+    losses = len(shown) * [""] + [f"{one['losses'][-1]:.2f}" for one in found["rows"]]
     shown += [(one["network"], one["clean"]) for one in found["rows"]]
     lines += [
         (
             "signs" if end == "binary" else "signs, but for the first and last layer's weights",
             _words(network),
+            loss,
             percent(clean),
             f"{100 * (twin[1]['value'] - clean['value']):.1f}",
         )
-        for end, (network, clean) in zip(ends, shown, strict=True)
+        for end, loss, (network, clean) in zip(ends, losses, shown, strict=True)
     ]
-    heads = ("weights and activations", "training", "right when clean", "points below the twin")
+    heads = (
+        "weights and activations", "training", "its last loss", "right when clean",
+        "points below the twin",
+    )  # fmt: skip
     return [
         *common.markdown(heads, lines),
         "The first two are of [table 4](reproduction.md); `studies/binarised_pair.py` made the "

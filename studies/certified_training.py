@@ -218,23 +218,26 @@ def name_of(options: argparse.Namespace) -> str:
 
 def seconds_a_step(run: Run, steps: int) -> float:
     """Return processor seconds of a training step after the ramp, a mean over `steps`."""
+    # the first training of a process pays for what it loads, and each for what it prepares
+    begun = [_spent(run, 1) for _ in range(2)]
+    return (_spent(run, steps + 1) - begun[1]) / steps
+
+
+def _spent(run: Run, steps: int) -> float:
     preset, batch = run.preset, run.preset.settings["batch_size"]
     few = run.inner.subset(n_train=batch * steps, n_test=10)
-    defence = parse_defence(run.options.defence).fit(few.x_train)
-    objective = replace(preset.objective, warm_up=0.0, ramp=0.0)
-    settings = {**preset.settings, "epochs": 1, "population_statistics": False, "verbose": False}
     ends: list[float] = []
     start = time.process_time()
     train(
         preset.initial(run.inner),
         few,
-        objective=objective,
-        defences=[defence],
+        objective=replace(preset.objective, warm_up=0.0, ramp=0.0),
+        defences=[parse_defence(run.options.defence).fit(few.x_train)],
         # what comes after the epoch is no part of it
         on_epoch=lambda *_: ends.append(time.process_time()),
-        **settings,
+        **{**preset.settings, "epochs": 1, "population_statistics": False, "verbose": False},
     )
-    return (ends[0] - start) / steps
+    return ends[0] - start
 
 
 def parsed(words: list[str] | None) -> argparse.Namespace:
