@@ -2,7 +2,7 @@
 
 The pair of the tables (`reproduction.binarised_recipes`), images as they are: the twin of full
 precision is that of the table, the network of signs is trained by other learning rates and batches
-or keeps real weights at both ends, in float32, for a processor without bfloat16. Every try is a
+or has a real first and last layer, in float32, for a processor without bfloat16. Every try is a
 row. A training goes on at the next call, after its last whole epoch.
 
     python -m studies.binarised_pair --data-dir DIR
@@ -24,7 +24,7 @@ from studies.summary import percent
 
 TABLE = "tables/panda2019-table4"
 SHARED = {"epochs": 20, "augment": "crop_flip"}
-# weights of the first and last layer, and the training
+# first and last layer, and the training; the inputs of a real last layer are real too
 TRIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("binary", {"learning_rate": 5e-3, "batch_size": 50}),
     ("binary", {"learning_rate": 2e-3, "batch_size": 100}),
@@ -68,7 +68,7 @@ def table() -> list[str]:
     shown += [(one["network"], one["clean"]) for one in found["rows"]]
     lines += [
         (
-            "signs" if end == "binary" else "signs, but for the first and last layer's weights",
+            "signs" if end == "binary" else "signs, but for a real first and last layer",
             _words(network),
             loss,
             percent(clean),

@@ -23,8 +23,9 @@ import torch
 
 import art_disc as ad
 from art_disc.certificates.spend import Spend
-from art_disc.core.journal import Journal
+from art_disc.core.journal import Journal, only_one
 from art_disc.core.plain import digest_of
+from art_disc.core.provenance import commit
 from art_disc.core.words import parse_number
 from art_disc.defences import parse_defence, traits
 from art_disc.networks import save_weights
@@ -32,6 +33,8 @@ from art_disc.training import Preset, TrainingResult, certified_preset, train, w
 from studies import common
 from studies.varied import varied
 
+# nothing but steps
+ONE_EPOCH = {"epochs": 1, "population_statistics": False, "averaging": 0.0, "verbose": False}
 HELD_OUT = {"mnist": 5000, "fashion_mnist": 5000, "cifar10": 2000}
 DEFENCE = "density:n_codes=2,radius=0.6"
 SPEND = Spend(nodes=5000, seconds=60)
@@ -63,7 +66,8 @@ class Run:
             "digits" if options.smoke else options.dataset, data_dir=options.data_dir
         )
         preset = certified_preset(options.eps)
-        preset = varied(preset, [*(SMOKE if options.smoke else []), *options.vary])
+        preset = varied(preset, options.vary)
+        preset = varied(preset, SMOKE) if options.smoke else preset
         inner = data.held_out(200 if options.smoke else HELD_OUT[options.dataset])
         shown = inner if options.validate else data
         if options.n_ex is not None:
@@ -78,13 +82,13 @@ class Run:
             dict(self.preset.network),
             dict(self.preset.settings),
         )
-        key = digest_of([*facts, self.inner.fingerprint, self.options.defence,
-                              self.options.seed])[:12]  # fmt: skip
+        words = (self.options.defence, self.options.eps, self.options.seed)
+        key = digest_of([*facts, self.inner.fingerprint, *words])[:12]
         folder = Path(self.options.work) / "certified_training" / "trainings" / key
         folder.mkdir(parents=True, exist_ok=True)
         journal, defence = Journal(folder / "epochs.jsonl"), parse_defence(self.options.defence)
-        journal.mend()
-        with journal:
+        with only_one(folder, "training"), journal:
+            journal.mend()
             network, result = self.preset.trained(
                 self.inner,
                 defence,
@@ -146,6 +150,7 @@ class Run:
             "images": number,
             "unbroken": sum(map(bool, survives)),
             "certified_and_broken": broken.count("certified"),
+            "undecided_and_broken": broken.count("undecided"),
         }
         print(found, flush=True)
         return found
@@ -173,6 +178,7 @@ class Run:
             },
             "codewords_255": [[float(c) for c in level] for level in codebook.levels],
             "objective": self.preset.objective.describe(),
+            "objective_facts": self.preset.objective.facts(),
             "train_eps": self.preset.objective.eps,
             "settings": self.preset.settings,
             "varied": sorted(options.vary),
@@ -195,7 +201,7 @@ class _Teller:
 
     def __call__(self, epoch: int, clean: float, ibp: float) -> None:
         seen = {"epoch": epoch, "clean": round(clean, 4), "ibp": round(ibp, 4)}
-        row = {**seen, **self.clock.facts(), "threads": torch.get_num_threads()}
+        row = {**seen, **self.clock.facts(), "threads": torch.get_num_threads(), "commit": commit()}
         print(row, flush=True)
         self.journal.append(json.dumps(row) + "\n")
         self.clock = common.Clock()
@@ -208,12 +214,13 @@ def budget(word: str) -> float:
 
 def name_of(options: argparse.Namespace) -> str:
     """Return the result's name: data, budget and seed, and what is not as it is by default."""
-    words = ["smoke" if options.smoke else "", "held_out" if options.validate else ""]
+    words = ["smoke" if options.smoke else ""]
     words += ["" if options.dataset == "mnist" else options.dataset, f"{options.eps:g}"]
     words += ["" if options.defence == DEFENCE else options.defence, *sorted(options.vary)]
     words += ["" if options.n_ex is None else f"{options.n_ex}images"]
     plain = [re.sub(r"[^\w.]+", "-", word) for word in words if word]
-    return "certified_training/" + "_".join([*plain, f"seed{options.seed}"])
+    folder = "certified_tries" if options.validate else "certified_training"
+    return f"{folder}/" + "_".join([*plain, f"seed{options.seed}"])
 
 
 def seconds_a_step(run: Run, steps: int) -> float:
@@ -226,16 +233,16 @@ def seconds_a_step(run: Run, steps: int) -> float:
 def _spent(run: Run, steps: int) -> float:
     preset, batch = run.preset, run.preset.settings["batch_size"]
     few = run.inner.subset(n_train=batch * steps, n_test=10)
-    ends: list[float] = []
+    defence, ends = parse_defence(run.options.defence).fit(few.x_train), []
     start = time.process_time()
     train(
         preset.initial(run.inner),
         few,
         objective=replace(preset.objective, warm_up=0.0, ramp=0.0),
-        defences=[parse_defence(run.options.defence).fit(few.x_train)],
+        defences=[defence],
         # what comes after the epoch is no part of it
         on_epoch=lambda *_: ends.append(time.process_time()),
-        **{**preset.settings, "epochs": 1, "population_statistics": False, "verbose": False},
+        **{**preset.settings, **ONE_EPOCH},
     )
     return ends[0] - start
 
@@ -246,7 +253,9 @@ def parsed(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--eps", type=budget, default=0.3, help="0.3 or 2/255, for example")
     parser.add_argument("--dataset", default="mnist", choices=tuple(HELD_OUT))
     parser.add_argument("--defence", default=DEFENCE, help="a codebook map, as art-disc names it")
-    parser.add_argument("--vary", nargs="*", default=[], metavar="NAME=VALUE", help="of the preset")
+    parser.add_argument(
+        "--vary", nargs="*", action="extend", default=[], metavar="NAME=VALUE", help="of the preset"
+    )
     parser.add_argument(
         "--validate", action="store_true", help="certify training images that are held out"
     )
@@ -274,7 +283,22 @@ def main(words: list[str] | None = None) -> None:
     if options.smoke:
         (run.work / "result.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     else:
-        common.write(name_of(options), found, options.threads)
+        common.write(name_of(options), kept_too(name_of(options), found), options.threads)
+
+
+def kept_too(name: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Return what was found with what a record of the same network and images had besides."""
+    if not (common.RESULTS / f"{name}.json").is_file():
+        return found
+    before = common.load(name)
+    if any(before[what] != found[what] for what in ("network", "dataset", "spend")):
+        return found
+    suites = {one["suite"] for one in found["attacks"]}
+    others = [one for one in before["attacks"] if one["suite"] not in suites]
+    return found | {
+        "certificates": before["certificates"] | found["certificates"],
+        "attacks": [*others, *found["attacks"]],
+    }
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +10,7 @@ from art_disc.core.records.published import Gain, TableRecord, TableRow
 from art_disc.reproduction import published_certificates, published_purifiers
 from art_disc.reproduction.purifier_run import STEP_EPS
 from studies.common import RESULTS, load, markdown
-from studies.tables import twins
+from studies.tables import measured, rows_of, twins
 from studies.verdicts import (
     FAILED,
     HELD,
@@ -25,6 +24,10 @@ from studies.verdicts import (
     randomised,
     verdicts,
 )
+
+# rows that claims are about
+NATURAL, ADVERSARIAL, TWO = ("nat_pre", 0), ("adv_pre", 0), ("disc_nat_pre", 2)
+CODES = tuple(("disc_nat_pre", k) for k in (2, 5, 10, 50, 100, 300))
 
 
 def summary() -> list[str]:
@@ -54,20 +57,6 @@ def _counted(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, ...]]:
 
 def _load(name: str) -> Any:
     return load_record(RESULTS / "tables" / f"{name}.json")
-
-
-def _table(name: str, dataset: str, setting: str) -> TableRecord:
-    """Return what a table has of a data set, of the record with most images of a setting."""
-    kept = [
-        replace(record, rows=tuple(row for row in record.rows if row.dataset == dataset))
-        for path in sorted((RESULTS / "tables").glob(f"{name}*.json"))
-        if isinstance(record := load_record(path), TableRecord) and record.table == name
-    ]
-    return max(kept, key=lambda r: sum(len(o.alive) for o in r.rows if o.setting == setting))
-
-
-def _rows(record: TableRecord) -> dict[tuple[str, int], TableRow]:
-    return {(row.setting, row.n_codes): row for row in record.rows}
 
 
 def _percent(share: float) -> str:
@@ -101,8 +90,8 @@ def _gain_of(record: TableRecord, row: TableRow) -> Gain:
 
 
 def _chen2018() -> Iterator[str]:
-    record = _table("chen2018-table3", "mnist", "disc_adv_pre")
-    rows = _rows(record)
+    record = measured("chen2018-table3", "mnist", NATURAL, TWO, ADVERSARIAL, ("disc_adv_pre", 2))
+    rows = rows_of(record)
     base, row = rows["nat_pre", 0], rows["disc_nat_pre", 2]
     word, why = of_row(row) or (OPEN, "")
     yield (
@@ -117,7 +106,7 @@ def _chen2018() -> Iterator[str]:
         f"{_gained(_gain_of(record, row), row)}"
     )
     yield _at_a_tenth("chen2018", "2")
-    rows = _rows(_table("chen2018-table4", "cifar10", "disc_nat_pre"))
+    rows = rows_of(measured("chen2018-table4", "cifar10", *CODES))
     row = rows["disc_nat_pre", 50]
     word, why = of_row(row) or (OPEN, "")
     yield (
@@ -144,7 +133,7 @@ def _at_a_tenth(paper: str, table: str) -> str:
 
 
 def _chen2019() -> Iterator[str]:
-    rows = _rows(_table("chen2019-table2", "gtsrb", "disc_nat_pre"))
+    rows = rows_of(measured("chen2019-table2", "gtsrb", NATURAL, *CODES))
     base = rows["nat_pre", 0].worst.value
     defended = (row for (setting, _), row in rows.items() if setting == "disc_nat_pre")
     best = max(defended, key=lambda row: row.worst.value)
@@ -154,8 +143,8 @@ def _chen2019() -> Iterator[str]:
         f"(base {_percent(base)}) and {_percent(best.clean.value)} clean; "
         f"{HELD if best.worst.value - base < 0.2 else FAILED}."
     )
-    fashion = _table("chen2019-table2", "fashion_mnist", "disc_nat_pre")
-    rows = _rows(fashion)
+    fashion = measured("chen2019-table2", "fashion_mnist", NATURAL, TWO)
+    rows = rows_of(fashion)
     base, row = rows["nat_pre", 0], rows["disc_nat_pre", 2]
     yield (
         "On Fashion-MNIST two codewords lift a network trained naturally from "

@@ -1,6 +1,7 @@
 """The committed tables of studies/results/tables, as part of docs/reproduction.md."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from art_disc.core.intervals import holm
@@ -136,6 +137,25 @@ def _twins(rows: list[ProtocolRow]) -> list[str]:
         f"- In the worst case of `raw` the binarised network keeps more than its real twin in "
         f"{more} of {pairs} pairs, less in {less}."
     ]
+
+
+def measured(name: str, dataset: str, *needed: tuple[str, int]) -> TableRecord:
+    """Return what a table has of a data set, from the record that has most images of all needed.
+
+    Those are rows by setting and number of codewords.
+    """
+    kept = [
+        replace(record, rows=tuple(row for row in record.rows if row.dataset == dataset))
+        for path in sorted(TABLES.glob(f"{name}*.json"))
+        if isinstance(record := load_record(path), TableRecord) and record.table == name
+    ]
+    fit = [record for record in kept if rows_of(record).keys() >= set(needed)]
+    return max(fit, key=lambda record: min(len(rows_of(record)[one].alive) for one in needed))
+
+
+def rows_of(record: TableRecord) -> dict[tuple[str, int], TableRow]:
+    """Return the rows of a table of one data set by setting and number of codewords."""
+    return {(row.setting, row.n_codes): row for row in record.rows}
 
 
 def lines() -> list[str]:

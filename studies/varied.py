@@ -15,8 +15,12 @@ NETWORK = ("size", "batch_norm", "activation")
 def varied(preset: Preset, changes: Sequence[str]) -> Preset:
     """Return a preset with changes of its network, objective or settings, `NAME=VALUE` each.
 
-    An adversary has the budget that is trained at.
+    An adversary has the budget that is trained at; `warm_up` is the objective's.
     """
+    names = [change.partition("=")[0] for change in changes]
+    if twice := {name for name in names if names.count(name) > 1}:
+        msg = f"expected each name once, got {', '.join(sorted(twice))} again"
+        raise SystemExit(msg)
     network, objective, settings = dict(preset.network), preset.objective, dict(preset.settings)
     own = {field.name for field in fields(Certified)} - {"eps", "adversary"} | {"train_eps"}
     known = {field.name for field in fields(Recipe)}
@@ -40,6 +44,7 @@ def varied(preset: Preset, changes: Sequence[str]) -> Preset:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
+        # True and False as Python writes them, too
+        return json.loads(text.lower())
     except ValueError:
         return text

@@ -20,7 +20,7 @@ from art_disc.networks import load_weights, save_weights
 from art_disc.training.adversary import AnyAdversary
 from art_disc.training.checkpoint import facts_of
 from art_disc.training.facts import facts_decide, fit_defences, training_facts
-from art_disc.training.loop import OnEpoch, TrainingResult, check_torch_seed, train
+from art_disc.training.loop import OnEpoch, Training, TrainingResult, check_torch_seed
 from art_disc.training.objectives import Objective, objective_of
 from art_disc.training.recipe import recipe_of
 
@@ -83,19 +83,11 @@ def trained(  # noqa: PLR0913 - each is a choice of its own
         part.unlink(missing_ok=True)
     # a damaged entry may have changed the weights
     model = _initial(factory, seed)
-    result = train(
-        model,
-        data,
-        seed=seed,
-        objective=step,
-        defences=defences,
-        on_epoch=on_epoch,
-        checkpoint=part if known else None,
-        verbose=verbose,
-        **settings,
-    )
+    run = Training(model, data, recipe, seed, step, defences)
+    result = run.result(part if known else None, on_epoch, verbose=verbose)
     if known:
         save_weights(model, file, header={"training": asdict(result), "facts": facts})
+        part.unlink(missing_ok=True)
     return model, result
 
 

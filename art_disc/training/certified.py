@@ -92,7 +92,7 @@ class Certified(Shown, Objective):
         if self.adversary is not None and not isinstance(self.adversary, AnyAdversary):
             msg = (
                 f"adversary must be a CodeAdversary, an Adversary or None, got "
-                f"{type(self.adversary).__name__}"
+                f"{type(self.adversary).__name__}; one of your own needs what `AnyAdversary` names"
             )
             raise InputError(msg)
 

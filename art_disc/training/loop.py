@@ -147,22 +147,8 @@ def train(  # noqa: PLR0913 - each is a setting of its own
     recipe = Recipe(*first, *later)
     check_torch_seed(seed)
     data, defences = as_dataset(data), as_defences(defences)
-    run = _Training(model, data, recipe, seed, objective_of(objective, adversary), defences)
-    state = run.state
-    if checkpoint is not None:
-        state.load(checkpoint)
-    run.through(checkpoint, on_epoch, verbose=verbose)
-    model.eval()
-    result = TrainingResult(
-        accuracy=run.accuracy(data.x_test, data.y_test),
-        loss=state.losses[-1],
-        weights=weights_hash(model),
-        cached=False,
-        robust_accuracy=run.robust(),
-        losses=tuple(state.losses),
-        accuracies=tuple(state.accuracies),
-    )
-    # not before all is done that a kill could stop
+    run = Training(model, data, recipe, seed, objective_of(objective, adversary), defences)
+    result = run.result(checkpoint, on_epoch, verbose=verbose)
     if checkpoint is not None:
         Path(checkpoint).unlink(missing_ok=True)
     return result
@@ -176,7 +162,7 @@ def check_torch_seed(seed: int) -> None:
 
 
 @dataclass(eq=False)
-class _Training:
+class Training:
     """One run of the loop; its inputs are checked, and its defences fitted, where it is made."""
 
     model: nn.Module
@@ -207,6 +193,25 @@ class _Training:
                 self.model, self.data, self.recipe, self.seed, self.objective, self.defences
             ),
             averaged=AveragedModel(self.model) if self.recipe.averaging else None,
+        )
+
+    def result(
+        self, checkpoint: str | Path | None, on_epoch: OnEpoch | None, *, verbose: bool
+    ) -> TrainingResult:
+        """Train the epochs that are left; the checkpoint stays until what was made is safe."""
+        state = self.state
+        if checkpoint is not None:
+            state.load(checkpoint)
+        self.through(checkpoint, on_epoch, verbose=verbose)
+        self.model.eval()
+        return TrainingResult(
+            accuracy=self.accuracy(self.data.x_test, self.data.y_test),
+            loss=state.losses[-1],
+            weights=weights_hash(self.model),
+            cached=False,
+            robust_accuracy=self.robust(),
+            losses=tuple(state.losses),
+            accuracies=tuple(state.accuracies),
         )
 
     def module(self, epoch: int, *, fast: bool = False) -> nn.Module:

@@ -131,7 +131,10 @@ def objective_of(objective: Objective | None, adversary: AnyAdversary | None) ->
     if adversary is None:
         return loss
     if isinstance(adversary, type) or not isinstance(adversary, AnyAdversary):
-        msg = f"adversary must be an Adversary or None, got {_kind(adversary)}"
+        msg = (
+            f"adversary must be an Adversary or None, got {_kind(adversary)}; one of your own "
+            "needs eps, at, scaled, look, moved, facts and describe"
+        )
         raise InputError(msg)
     return Adversarial(adversary, loss)
 

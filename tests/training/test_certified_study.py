@@ -51,6 +51,9 @@ def test_a_preset_is_varied_by_names():
     assert (preset.settings["epochs"], preset.settings["l1"]) == (7, 0)
     assert preset.settings["batch_size"] == 256
     assert varied(preset, ["adversary=codes"]).objective.adversary == CodeAdversary(0.2)
+    assert varied(preset, ["batch_norm=False"]).network["batch_norm"] is False
+    with pytest.raises(SystemExit, match=r"each name once, got kappa again"):
+        varied(preset, ["kappa=0.4", "kappa=0.5"])
     with pytest.raises(SystemExit, match=r"expected NAME=VALUE of .*kappa.*, got kapa=1"):
         varied(preset, ["kapa=1"])
 

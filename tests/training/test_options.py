@@ -11,7 +11,7 @@ from torch import nn
 import art_disc as ad
 from art_disc.core.errors import FileFormatError, InputError
 from art_disc.networks import DigitsNet, weights_hash
-from art_disc.training import Adversary, SixSettings, loop, train, trained, words
+from art_disc.training import Adversary, SixSettings, cache, loop, train, trained, words
 from art_disc.training.recipe import Mixed, Recipe, augmented
 
 FAST = {"epochs": 3, "batch_size": 32, "verbose": False}
@@ -140,6 +140,23 @@ def test_interrupted_and_resumed_gives_the_weights_of_an_uninterrupted_run(
     assert epochs == list(range(at + 1, 4))
     assert again == whole
     assert not file.exists()
+
+
+def test_a_training_that_cannot_be_saved_is_not_lost(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "save_weights", full)
+        with pytest.raises(OSError, match="No space"):
+            trained(fresh, small, cache=tmp_path, **FAST)
+    assert list(tmp_path.glob("*.part.npz"))
+    epochs = []
+    trained(fresh, small, cache=tmp_path, on_epoch=lambda e, _: epochs.append(e), **FAST)
+    assert len(epochs) <= 1
+    assert not list(tmp_path.glob("*.part.npz"))
 
 
 def test_a_training_of_seconds_leaves_no_file_and_the_cache_goes_on_where_it_was(

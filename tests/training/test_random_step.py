@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from art_disc.core.errors import InputError
-from art_disc.training import Adversarial, RandomStepFGSM
+from art_disc.training import Adversarial, Adversary, CodeAdversary, RandomStepFGSM
 from art_disc.training.adversary import perturbed
 
 
@@ -63,3 +63,12 @@ def test_a_training_minimises_the_loss_of_the_moved_images_and_keeps_the_network
     loss = Adversarial(adversary)(network, x, y, progress=0.5, generator=drawn)
     assert torch.isclose(loss, nn.functional.cross_entropy(network(moved), y))
     assert loss > nn.functional.cross_entropy(network(x), y)
+
+
+def test_an_adversary_is_scaled_in_budget_and_steps():
+    pgd = Adversary(0.2, steps=4)
+    half = pgd.scaled(0.5)
+    assert (half.eps, half.step_length) == (pytest.approx(0.1), pytest.approx(pgd.step_length / 2))
+    assert RandomStepFGSM(0.2, printed=True).scaled(0.5) == RandomStepFGSM(0.1, printed=True)
+    assert CodeAdversary(0.2, steps=5).scaled(0.5) == CodeAdversary(0.1, steps=5)
+    assert pgd.scaled(1.0) == pgd
