@@ -240,7 +240,7 @@ def test_what_is_there_is_not_run_again(table5, place, monkeypatch):
     def never(*_, **__):
         raise AssertionError
 
-    monkeypatch.setattr(cache, "train", never)
+    monkeypatch.setattr(cache, "Training", never)
     monkeypatch.setattr("art_disc.evaluation.runner.Runner._attack", never)
     again = reproduce_binarised(
         "panda2019-table5", out=out, models=["BNN-2b"], data_dir=place, **few, **FEW

@@ -222,7 +222,7 @@ def test_what_is_there_is_not_made_again(table2, monkeypatch):
     def never(*_, **__):
         raise AssertionError
 
-    monkeypatch.setattr(cache, "train", never)
+    monkeypatch.setattr(cache, "Training", never)
     monkeypatch.setattr(purifier_bench, "run_trial", never)
     monkeypatch.setattr(purifier_recipes.LQVAE, "fit", never)
     assert reproduce_purifiers("kyatham2020-table2", out=out, **few).rows == record.rows

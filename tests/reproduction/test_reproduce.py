@@ -221,7 +221,7 @@ def test_what_is_there_is_not_run_again(table3, folder, monkeypatch):
     def never(*_, **__):
         raise AssertionError
 
-    monkeypatch.setattr(cache, "train", never)
+    monkeypatch.setattr(cache, "Training", never)
     monkeypatch.setattr("art_disc.evaluation.runner.Runner._attack", never)
     again = reproduce(
         "chen2018-table3",

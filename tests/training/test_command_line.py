@@ -71,7 +71,7 @@ def test_the_words_train_as_they_say(small, tmp_path, monkeypatch, words, advers
     ],
 )
 def test_words_that_do_not_fit_are_refused_before_any_work(small, monkeypatch, words, text):
-    monkeypatch.setattr(cache, "train", None)
+    monkeypatch.setattr(cache, "Training", None)
     with pytest.raises(InputError, match=text):
         network(words, small)
 

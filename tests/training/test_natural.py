@@ -84,7 +84,7 @@ def no_training(*_, **__):
 
 def test_a_second_call_with_the_same_content_does_not_train(small, tmp_path, monkeypatch):
     first, report = trained(DigitsNet, small, cache=tmp_path, **FAST)
-    monkeypatch.setattr(cache, "train", no_training)
+    monkeypatch.setattr(cache, "Training", no_training)
     second, again = trained(DigitsNet, small, cache=tmp_path, **FAST)
     assert weights_hash(second) == weights_hash(first)
     assert again == replace(report, cached=True)
@@ -98,7 +98,7 @@ def wide():
 @pytest.mark.parametrize("change", ["seed", "epochs", "learning_rate", "data", "network"])
 def test_other_content_trains_again(small, tmp_path, monkeypatch, change):
     trained(DigitsNet, small, cache=tmp_path, **FAST)
-    monkeypatch.setattr(cache, "train", no_training)
+    monkeypatch.setattr(cache, "Training", no_training)
     x = small.x_train.copy()
     x[0, 0, 0, 0] = 1 - x[0, 0, 0, 0]
     options = {
