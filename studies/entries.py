@@ -288,6 +288,24 @@ def verified(found: Any) -> Iterator[Entry]:
         )  # fmt: skip
 
 
+def trained_for_certificates(found: Any) -> Iterator[Entry]:
+    network, left = found["network"], found["attacks"]
+    said = verdicts(found["certificates"]["complete"], found["dataset"]["test"], "complete")
+    broken = max((one["undecided_and_broken"] for one in left), default=0)
+    said["unbroken"] = Share(said["unbroken"].count - broken, said["unbroken"].total)
+    levels = found["codewords_255"]
+    grey = ", ".join(f"{level[0]:g}" for level in levels)
+    yield Entry(
+        found["dataset"]["name"], found["eps"],
+        f"codes {grey} of 255" if len(levels[0]) == 1 else f"{len(levels)} colours",
+        f"by bounds, at {found['train_eps']:.4g}, seed {found['seed']}",
+        f"CertifiedNet {network['size']}: {found['objective']}, "
+        f"{found['settings']['epochs']} epochs, weights {network['weights']}",
+        attacks="; ".join(f"{one['suite']}, on the first {one['images']:,}" for one in left),
+        **said | {"seconds": said["seconds"] * found["jobs"]},
+    )  # fmt: skip
+
+
 def published(record: TableRecord) -> Iterator[Entry]:
     for row in record.rows:
         yield Entry(
@@ -356,6 +374,7 @@ Reader = Callable[[Any], Iterator[Entry]]
 READERS: dict[str, Reader] = {
     "binarised_attacks_bare": signs,
     "binarised_attacks_two_bits": signs,
+    "certified_training/": trained_for_certificates,
     "code_space": code_space,
     "code_space_cifar10": code_space,
     "decided/": decided,
@@ -383,6 +402,7 @@ NO_ENTRY = {
     "certify_speed": "times",
     "check_calibration": "defences that are broken on purpose",
     "check_calibration_luck": "gradients that are broken on purpose",
+    "certified_tries/": "images that are held out, which settings are chosen by",
     "colour_codebook": "times",
     "eot_cost": "times",
     "hardness": "code boxes, no network",
@@ -415,10 +435,10 @@ def entries() -> list[Entry]:
     found = []
     for path in sorted(RESULTS.rglob("*.json")):
         name = name_of(path)
-        if name in NO_ENTRY:
+        folder = f"{name.partition('/')[0]}/"
+        if NO_ENTRY.keys() & {name, folder}:
             continue
         record = load_record(path)
-        folder = f"{name.partition('/')[0]}/"
         reader = READERS.get(name) or READERS.get(folder) or OF_TABLES.get(type(record))
         if reader is None:
             msg = f"{name}.json: name it in READERS of studies/entries.py, or in NO_ENTRY"

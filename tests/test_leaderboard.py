@@ -24,6 +24,8 @@ ROWS = json.loads(as_json())
 
 def test_every_result_file_has_rows_or_a_reason_to_have_none():
     names = {name_of(path) for path in RESULTS.rglob("*.json")}
+    folders = {name: f"{name.partition('/')[0]}/" for name in names}
+    names = {folders[name] if folders[name] in NO_ENTRY else name for name in names}
     read = {entry.file.removesuffix(".json") for entry in ENTRIES}
     assert read | NO_ENTRY.keys() == names
     assert not read & NO_ENTRY.keys()
