@@ -10,7 +10,7 @@ from art_disc.core.records.study import StudyRecord
 from studies.common import RESULTS, load, markdown, where
 
 # folders of results: on test images, and on those that are held out
-TESTED, TRIED = "certified_training", "certified_tries"
+TESTED, TRIED = "certified_training", "certified_training_tries"
 # the best published certified accuracies, of boxes around real pixels, in percent
 PUBLISHED = {
     ("mnist", 0.1): "98.52 (TAPS, seven layers; Mao et al. 2025, read off a plot)",

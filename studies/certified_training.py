@@ -219,7 +219,7 @@ def name_of(options: argparse.Namespace) -> str:
     words += ["" if options.defence == DEFENCE else options.defence, *sorted(options.vary)]
     words += ["" if options.n_ex is None else f"{options.n_ex}images"]
     plain = [re.sub(r"[^\w.]+", "-", word) for word in words if word]
-    folder = "certified_tries" if options.validate else "certified_training"
+    folder = "certified_training_tries" if options.validate else "certified_training"
     return f"{folder}/" + "_".join([*plain, f"seed{options.seed}"])
 
 

@@ -402,7 +402,7 @@ NO_ENTRY = {
     "certify_speed": "times",
     "check_calibration": "defences that are broken on purpose",
     "check_calibration_luck": "gradients that are broken on purpose",
-    "certified_tries/": "images that are held out, which settings are chosen by",
+    "certified_training_tries/": "images that are held out, which settings are chosen by",
     "colour_codebook": "times",
     "eot_cost": "times",
     "hardness": "code boxes, no network",
