@@ -283,22 +283,7 @@ def main(words: list[str] | None = None) -> None:
     if options.smoke:
         (run.work / "result.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     else:
-        common.write(name_of(options), kept_too(name_of(options), found), options.threads)
-
-
-def kept_too(name: str, found: dict[str, Any]) -> dict[str, Any]:
-    """Return what was found with what a record of the same network and images had besides."""
-    if not (common.RESULTS / f"{name}.json").is_file():
-        return found
-    before = common.load(name)
-    if any(before[what] != found[what] for what in ("network", "dataset", "spend")):
-        return found
-    suites = {one["suite"] for one in found["attacks"]}
-    others = [one for one in before["attacks"] if one["suite"] not in suites]
-    return found | {
-        "certificates": before["certificates"] | found["certificates"],
-        "attacks": [*others, *found["attacks"]],
-    }
+        common.write(name_of(options), found, options.threads)
 
 
 if __name__ == "__main__":

@@ -201,7 +201,7 @@ def test_a_grid_is_made_once_it_is_worth_it_and_shared():
     book.assign(few)
     assert book.search._grids
     assert len(pickle.dumps(book)) == before
-    again = pickle.loads(pickle.dumps(book))  # noqa: S301
+    again = pickle.loads(pickle.dumps(book))  # noqa: S301 - our own
     assert not again.search._grids
     assert np.array_equal(again.assign(few), book.assign(few))
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from art_disc.training import CodeAdversary
-from studies import certified_training, common
+from studies import certified_page, certified_training, common
 from studies.varied import varied
 
 
@@ -73,3 +73,28 @@ def test_runs_that_differ_have_other_names():
 def test_another_budget_has_no_preset():
     with pytest.raises(Exception, match=r"presets for eps 2/255, 0.1, 0.2, 0.3, got 0.25"):
         certified_training.certified_preset(0.25)
+
+
+def test_the_page_takes_nothing_for_seeds_or_test_images_that_is_not(tmp_path, monkeypatch):
+    (path, *_) = sorted((common.RESULTS / certified_page.TRIED).glob("*.json"))
+    text = path.read_text()
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    monkeypatch.setattr(certified_page, "RESULTS", tmp_path)
+    for folder in (certified_page.TRIED, certified_page.TESTED):
+        (tmp_path / folder).mkdir()
+    tried = tmp_path / certified_page.TRIED
+    (tried / "a.json").write_text(text)
+    other = json.loads(text)
+    other["results"]["seed"] = 1
+    (tried / "b.json").write_text(json.dumps(other))
+    (row,) = certified_page.rows(certified_page.TRIED)
+    assert len(row.studies) == 2
+    other["results"]["objective_facts"]["certified"]["leak"] = 0.5
+    (tried / "b.json").write_text(json.dumps(other))
+    assert len(certified_page.rows(certified_page.TRIED)) == 2
+    (tried / "b.json").write_text(text)
+    with pytest.raises(ValueError, match="that another file tells of too"):
+        certified_page.rows(certified_page.TRIED)
+    (tmp_path / certified_page.TESTED / "c.json").write_text(text)
+    with pytest.raises(ValueError, match="not those of its folder"):
+        certified_page.rows(certified_page.TESTED)
