@@ -15,7 +15,7 @@ from art_disc.defences import MapPreprocessor, as_defences
 from art_disc.estimators import build_classifier
 from art_disc.networks import alexnet, binarynet_cifar, fcn1, fcn2, resnet20
 from art_disc.reproduction.recipes import in_steps
-from art_disc.training import AnyAdversary, RandomStepFGSM, Trained, trained
+from art_disc.training import AnyAdversary, Objective, RandomStepFGSM, Trained, trained
 from art_disc.training.objectives import objective_of
 from art_disc.training.recipe import recipe_of
 
@@ -50,6 +50,7 @@ class BinarisedRecipe(Shown):
         precision: str = "bnn",
         *,
         defences: Any = (),
+        objective: Objective | None = None,
         adversary: AnyAdversary | None = None,
         train_steps: int | None = None,
         seed: int = 0,
@@ -64,6 +65,7 @@ class BinarisedRecipe(Shown):
             precision: One that the recipe has a training of: `bnn`, `xnor`, or `real` for the twin
                 of full precision.
             defences: As for `train`.
+            objective: As for `train`.
             adversary: As for `train`.
             train_steps: Batches in place of the recipe's epochs; below one epoch the training
                 images become fewer. None: the recipe's own.
@@ -77,10 +79,11 @@ class BinarisedRecipe(Shown):
         few, options = in_steps(data, own, train_steps)
         chain: list[MapPreprocessor] = as_defences(defences)
         make = partial(self.network, data.input_shape, data.nb_classes, binarization=precision)
+        step = objective_of(objective, adversary)
         network, result = trained(
-            make, few, seed=seed, adversary=adversary, defences=chain, verbose=verbose, **options
+            make, few, seed=seed, objective=step, defences=chain, verbose=verbose, **options
         )
-        words = (objective_of(None, adversary).describe(), recipe_of(**options).describe())
+        words = (step.describe(), recipe_of(**options).describe())
         classifier = build_classifier(network, data=data, defences=chain)
         return Trained(classifier, result, f"{', '.join(words)}, weights {result.weights}")
 

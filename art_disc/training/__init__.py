@@ -5,6 +5,7 @@ from art_disc.training.adversary import Adversary, AnyAdversary
 from art_disc.training.cache import cache_dir, trained
 from art_disc.training.certified import Certified, ibp_accuracy
 from art_disc.training.code_adversary import CodeAdversary
+from art_disc.training.distilled import Distilled
 from art_disc.training.loop import TrainingResult, train
 from art_disc.training.lqvae import LQVAE
 from art_disc.training.lqvae_fit import LQVAEReport
@@ -24,6 +25,7 @@ __all__ = [
     "Certified",
     "CodeAdversary",
     "CrossEntropy",
+    "Distilled",
     "LQVAEReport",
     "LQVAESettings",
     "Objective",
