@@ -64,7 +64,7 @@ def tried(data: ad.Dataset, one: Try, twin: Trained) -> Trained:
     return recipe.trained(data, objective=Distilled(twin.classifier.model) if one.taught else None)
 
 
-def row(data: ad.Dataset, made: Trained, **told: str) -> dict[str, Any]:
+def row(data: ad.Dataset, made: Trained, **told: Any) -> dict[str, Any]:
     """Count what a network gets right."""
     clean = Share.of(made.classifier.predict(data.x_test).argmax(axis=1) == data.y_test)
     print(made.training, told, clean, flush=True)
@@ -93,7 +93,7 @@ def table() -> list[str]:
     found, published = common.load("binarised_pair"), of_table()
     heads = (
         "weights and activations", "training", "its last loss", "right when clean",
-        "points below the twin",
+        "points below its twin",
     )  # fmt: skip
     pairs = (published["twin"], [published["rows"]]), (found["twin"], found["rows"])
     lines = [line for twin, rows in pairs for line in _lines(twin, rows)]
@@ -108,13 +108,15 @@ def _lines(twin: dict[str, Any], rows: list[dict[str, Any]]) -> list[tuple[str, 
     """Return the lines of a twin, and of networks of signs below it."""
     signs = {"binary": "signs", "real": "signs, but for a real first and last layer"}
     best = twin["clean"]["value"]
+    teacher = twin["network"].rpartition("weights ")[2]
     below = [f"{100 * (best - one['clean']['value']):.1f}" for one in rows]
     kinds = ["full precision", *(signs[one["ends"]] for one in rows)]
     return [
         (
             kind,
-            one["network"].partition(": ")[2].rpartition(", weights")[0],
-            f"{one['losses'][-1]:.2f}" if "losses" in one else "",
+            _training(one["network"]).replace(teacher, "its twin"),
+            # a teacher's loss is another one
+            f"{one['losses'][-1]:.2f}" if "losses" in one and not one.get("taught") else "",
             percent(one["clean"]),
             points,
         )
@@ -122,12 +124,16 @@ def _lines(twin: dict[str, Any], rows: list[dict[str, Any]]) -> list[tuple[str, 
     ]
 
 
+def _training(network: str) -> str:
+    return network.partition(": ")[2].rpartition(", weights")[0]
+
+
 def main() -> None:
     options = common.parser(str(__doc__).splitlines()[0]).parse_args()
     torch.set_num_threads(options.threads)
     data = ad.load_dataset("cifar10", data_dir=options.data_dir)
     twin = twin_of(data)
-    rows = [row(data, tried(data, one, twin), ends=one.ends) for one in TRIES]
+    rows = [row(data, tried(data, one, twin), ends=one.ends, taught=one.taught) for one in TRIES]
     common.write("binarised_pair", {"twin": row(data, twin), "rows": rows}, options.threads)
 
 

@@ -25,7 +25,7 @@ from art_disc.reproduction.binarised_recipes import RECIPES, recipe_for
 from art_disc.reproduction.binarised_tables import chosen_networks
 from art_disc.reproduction.figure6 import first_layer_norms
 from art_disc.reproduction.protocols import ATTACKS, Attack, starts
-from art_disc.training import cache
+from art_disc.training import Distilled, RandomStepFGSM, cache
 
 
 def _narrow(*shape, **options):
@@ -246,6 +246,20 @@ def test_what_is_there_is_not_run_again(table5, place, monkeypatch):
         "panda2019-table5", out=out, models=["BNN-2b"], data_dir=place, **few, **FEW
     )
     assert again.rows == record.rows[:3]
+
+
+def test_a_recipe_takes_a_loss_of_its_own_with_and_without_an_adversary(digits):
+    data = digits.subset(n_train=200, n_test=50)
+    options = {"train_steps": 2, "verbose": False}
+    twin = SMALL.trained(data, "real", **options).classifier.model
+    found = [
+        SMALL.trained(data, objective=objective, adversary=adversary, **options)
+        for objective in (None, Distilled(twin))
+        for adversary in (None, RandomStepFGSM(0.1))
+    ]
+    assert len({made.result.weights for made in found}) == 4
+    assert ["distilled" in made.training for made in found] == [False, False, True, True]
+    assert ["R-FGSM" in made.training for made in found] == [False, True, False, True]
 
 
 def test_attacks_have_the_tables_settings_and_gradients(digits):

@@ -10,7 +10,9 @@ from scipy.special import log_softmax, softmax
 from torch import nn
 
 from art_disc.core.errors import InputError
-from art_disc.networks import DigitsNet, weights_hash
+from art_disc.defences import GaussianNoise, InputBitDepth
+from art_disc.estimators import DefendedModule
+from art_disc.networks import DigitsNet, SignGradient, weights_hash
 from art_disc.training import Adversary, CrossEntropy, Distilled, loop, train, trained
 
 FAST = {"epochs": 1, "verbose": False}
@@ -83,45 +85,77 @@ def test_the_teacher_is_left_as_it_was_and_is_asked_in_eval_mode(small):
     teacher = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.BatchNorm1d(64), nn.Linear(64, 10))
     teacher.train()
     before = weights_hash(teacher)
-    first = train(fresh(), small, objective=Distilled(teacher), **FAST)
-    # dropout would draw, and statistics would move
-    assert train(fresh(), small, objective=Distilled(teacher), **FAST) == first
+    still = nn.Sequential(teacher[0], *teacher[2:])
+    plain = train(fresh(), small, objective=Distilled(still), **FAST)
+    assert train(fresh(), small, objective=Distilled(teacher), **FAST).weights == plain.weights
     assert weights_hash(teacher) == before
     assert all(part.training for part in teacher.modules())
     assert all(weight.grad is None for weight in teacher.parameters())
 
 
-def test_it_sees_what_the_network_sees_moved_and_augmented(small):
-    seen = []
+class Seen(Logits):
+    """Logits of 64 images, which keeps what it was shown."""
 
-    class Seen(Logits):
-        def forward(self, x):
-            seen.append(x.clone())
-            return super().forward(x)[: len(x)]
+    def __init__(self):
+        super().__init__(np.zeros((64, 10), np.float32))
+        self.shown = []
 
-    adversary = Adversary(0.2, steps=1)
-    objective = Distilled(Seen(np.zeros((64, 10), np.float32)))
-    train(fresh(), small, objective=objective, adversary=adversary, batch_size=64, **FAST)
+    def forward(self, x):
+        self.shown.append(x.clone())
+        return super().forward(x)
+
+
+def test_it_sees_what_an_adversary_moved(small):
+    teacher, options = Seen(), {"adversary": Adversary(0.2, steps=1), "batch_size": 64}
+    train(fresh(), small, objective=Distilled(teacher), **options, **FAST)
     order = torch.Generator().manual_seed(0)
     batch = torch.tensor(small.x_train)[torch.randperm(len(small.x_train), generator=order)[:64]]
-    assert (seen[0] - batch).abs().max().item() == pytest.approx(0.2, abs=1e-6)
+    assert (teacher.shown[0] - batch).abs().max().item() == pytest.approx(0.2, abs=1e-6)
+
+
+def test_it_sees_augmented_images_before_they_are_discretised(small):
+    teacher, plain, seen = Seen(), Seen(), []
+
+    class Behind(DigitsNet):
+        def forward(self, x):
+            seen.append(x.clone())
+            return super().forward(x)
+
+    options = {"batch_size": 64, "defences": InputBitDepth(2), **FAST}
+    train(Behind(), small, objective=Distilled(teacher), augment="crop", **options)
+    train(fresh(), small, objective=Distilled(plain), **options)
+    assert len(np.unique(seen[0])) <= 4 < len(np.unique(teacher.shown[0]))
+    # moved by up to two pixels, each by its own way
+    assert not torch.equal(teacher.shown[0], plain.shown[0])
+    assert not torch.equal(teacher.shown[0].sum(dim=3), plain.shown[0].sum(dim=3))
 
 
 def test_the_cache_knows_a_training_by_its_teacher_and_what_it_says(
     small, teacher, tmp_path, monkeypatch
 ):
     options = {"cache": tmp_path, **FAST}
-    weights = {
-        trained(fresh, small, objective=objective, **options)[1].weights
-        for objective in (
-            CrossEntropy(), Distilled(teacher), Distilled(fresh(1)), Distilled(teacher, 0.5),
-            Distilled(teacher, temperature=2.0),
-        )
-    }  # fmt: skip
-    assert len(weights) == 5
+    objectives = (
+        CrossEntropy(), Distilled(teacher), Distilled(fresh(1)), Distilled(teacher, 0.5),
+        Distilled(teacher, temperature=2.0), Distilled(nn.Sequential(teacher, nn.Tanh())),
+        Distilled(behind(teacher, 1)), Distilled(behind(teacher, 2)),
+    )  # fmt: skip
+    results = [trained(fresh, small, objective=one, **options)[1] for one in objectives]
+    assert not any(result.cached for result in results)
+    assert len({result.weights for result in results}) == len(objectives)
     monkeypatch.setattr(loop.Training, "result", None)
-    again = trained(fresh, small, objective=Distilled(copy.deepcopy(teacher)), **options)[1]
-    assert again.cached
+    again = Distilled(copy.deepcopy(teacher), 0.9, 4.0)
+    assert trained(fresh, small, objective=again, **options)[1].cached
+
+
+def behind(network, bits):
+    return DefendedModule(network, [InputBitDepth(bits)])
+
+
+def test_it_says_who_teaches_and_how_much(teacher):
+    words = Distilled(teacher, 0.5, 2.0).describe()
+    assert weights_hash(teacher) in words
+    assert "0.5 of the loss at temperature 2" in words
+    assert (Distilled(teacher).weight, Distilled(teacher).temperature) == (0.9, 4.0)
 
 
 @pytest.mark.parametrize(
@@ -143,5 +177,20 @@ def test_a_teacher_of_other_classes_or_the_network_itself_is_refused(small):
         train(fresh(), small, objective=Distilled(other), **FAST)
     network = fresh()
     for teacher in (network, nn.Sequential(network)):
-        with pytest.raises(InputError, match="own teacher"):
+        with pytest.raises(InputError, match=r"shares parameters.*deep copy"):
             train(network, small, objective=Distilled(teacher), **FAST)
+
+
+@pytest.mark.parametrize(
+    ("module", "named"),
+    [
+        (DefendedModule(DigitsNet(), [GaussianNoise(0.1)]), "that draw"),
+        (DefendedModule(DigitsNet(), upper=255.0), "range"),
+        (DefendedModule(DigitsNet(), channels_first=False), "layout"),
+        (DefendedModule(DigitsNet(), through=SignGradient("identity", 16)), "a temperature"),
+    ],
+)
+def test_a_teacher_that_answers_otherwise_than_it_was_trained_is_refused(module, named):
+    for teacher in (module, nn.Sequential(module)):
+        with pytest.raises(InputError, match=named):
+            Distilled(teacher)
