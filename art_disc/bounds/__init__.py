@@ -4,7 +4,8 @@
 in `convolutions`), monotone piecewise linear ones (`piecewise`), smooth ones (`smooth`) and maxima
 (`maxima`); the table `layers.LAYERS` says which
 layer of torch becomes which, and another one is refused by its name; `live.live` does the same for
-a network that is being trained, whose weights bounds then teach. `interval` makes boxes (IBP)
+a network that is being trained, whose weights bounds then teach, and `folded.folded` has fewer
+steps. `interval` makes boxes (IBP)
 and `linear` lines (CROWN-IBP and CROWN); `margins` folds the margin of a label into the last
 layer. Where few inputs are free, `choices` says what each can be, `tables` holds the exact values
 of neurons that few of these decide, and `tabled` bounds the others by `sums` of them. Pixels that
@@ -13,6 +14,7 @@ are one of few colours are `alternatives`.
 
 from art_disc.bounds.alternatives import Alternatives
 from art_disc.bounds.choices import Choices, Patterns
+from art_disc.bounds.folded import folded
 from art_disc.bounds.graph import Graph
 from art_disc.bounds.interval import boxes_of, ibp
 from art_disc.bounds.layers import LAYERS, layer
@@ -42,6 +44,7 @@ __all__ = [
     "crown",
     "crown_ibp",
     "float_tolerance",
+    "folded",
     "ibp",
     "interval_margins",
     "layer",

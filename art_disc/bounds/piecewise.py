@@ -126,7 +126,7 @@ class Relu(Piecewise):
 
     def __call__(self, value: Tensor) -> Tensor:
         """Return the function of each value."""
-        return value.clamp(min=0)
+        return functional.relu(value)
 
     @property
     def kinks(self) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from art_disc.bounds import Alternatives, Bounds, Graph, boxes_of, live, margin_rows
+from art_disc.bounds import Alternatives, Bounds, Graph, boxes_of, folded, live, margin_rows
 from art_disc.bounds.affine import Box
 from art_disc.bounds.trace import Followed, follow
 from art_disc.codebooks import Codebook
@@ -263,4 +263,5 @@ def _live(module: DefendedModule, x: Tensor) -> tuple[Graph, Tensor]:
     network, codes = BehindMaps(module), coded(module, x)
     if module not in _FOLLOWED:
         _FOLLOWED[module] = follow(network, tuple(codes.shape[1:]), training=True)
-    return live(network, codes, _FOLLOWED[module])
+    graph, logits = live(network, codes, _FOLLOWED[module])
+    return folded(graph), logits
