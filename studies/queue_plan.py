@@ -166,7 +166,9 @@ def _purifiers() -> Iterator[Sheet]:
             each[key] = each.get(key, 0) + minutes_of(row)
         cells = tuple(
             Cell(
-                f"{name}/{'/'.join(key)}", key, OTHERS, minutes,
+                f"{name}/{'/'.join(key)}", key,
+                # printed of one network, which is not named: the others last
+                FIGURES if table.attacker == "all" and key[1] != "A" else OTHERS, minutes,
                 partial(_part, reproduce_purifiers, name, *key),
                 tuple(_networks(*key, table.attacker == "all")),
             )

@@ -16,6 +16,7 @@ from art_disc.core.checks import BoolArray, Float32Array
 from art_disc.core.errors import InputError
 from art_disc.core.files import read_npz, write_npz
 from art_disc.core.records import Share
+from art_disc.core.records.base import Environment
 from art_disc.core.seeds import derive_seed
 from art_disc.core.showing import Shown
 from art_disc.data import Dataset
@@ -157,13 +158,19 @@ class Bench(Shown):
         make = spec.on(source.classifier, budget, settings, batch_size=_ROWS)
         return self.attacked(source, attack, make, budget, words), words
 
-    def aimed(self, source: Judged, eps: float) -> Float32Array:
-        """Return what `LatentCodeAttack` makes within a budget, kept in `out`."""
+    def aimed(self, source: Judged, eps: float, among: BoolArray) -> Float32Array:
+        """Return what `LatentCodeAttack` makes of some images within a budget, kept in `out`."""
         make = partial(LatentCodeAttack, source.classifier, eps=eps, verbose=False)
-        return self.attacked(source, "latent_code", make, Budget(eps), "LatentCodeAttack")
+        return self.attacked(source, "latent_code", make, Budget(eps), "LatentCodeAttack", among)
 
     def attacked(
-        self, source: Judged, name: str, make: Callable[[], Any], budget: Budget, words: str
+        self,
+        source: Judged,
+        name: str,
+        make: Callable[[], Any],
+        budget: Budget,
+        words: str,
+        among: BoolArray | None = None,
     ) -> Float32Array:
         """Return adversarial images made on a classifier, each part kept in `out` as it is done.
 
@@ -173,12 +180,16 @@ class Bench(Shown):
             make: Makes the attack.
             budget: Within which its images are.
             words: What tells it from others of the name.
+            among: Which images are attacked (n_ex,), the others stay as they are; None: all.
         """
         classifier, x, y = source.classifier, self.part.x_test, self.part.y_test
+        some = np.ones(len(x), dtype=bool) if among is None else among
         asked = (
             weights_hash(classifier.base_network),
             [traits(defence).facts() for defence in classifier.defences],
             words, budget.eps, budget.norm, self.seed, self.data.fingerprint,
+            # images of other code would be told as this one's
+            some.tobytes(), Environment.here().decisive,
         )  # fmt: skip
         key = hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
         parts = []
@@ -188,9 +199,13 @@ class Bench(Shown):
                 rows = f"{start}-{start + len(x[own])}"
                 file = self.out / "examples" / f"{self.data.name}-{name}-{key}-{rows}.npz"
                 if not file.is_file():
-                    seeds = partial(derive_seed, self.seed, name, start)
-                    trial = Trial(make, classifier, x[own], y[own], budget, seeds, _ROWS)
-                    write_npz(file, {"x": run_trial(trial).images})
+                    seeds, at = partial(derive_seed, self.seed, name, start), some[own]
+                    made = x[own].copy()
+                    if at.any():
+                        given = made[at], y[own][at]
+                        trial = Trial(make, classifier, *given, budget, seeds, _ROWS)
+                        made[at] = run_trial(trial).images
+                    write_npz(file, {"x": made})
                 parts.append(read_npz(file)["x"].astype(np.float32))
                 bar.update(len(parts[-1]))
         return np.concatenate(parts)

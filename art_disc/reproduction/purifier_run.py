@@ -15,7 +15,7 @@ from art_disc.core.records.purifiers import PurifierCell, PurifierRow, PurifierT
 from art_disc.core.showing import Shown
 from art_disc.reproduction.published import PublishedPurifier
 from art_disc.reproduction.purifier_bench import Bench, Judged
-from art_disc.reproduction.purifier_end_to_end import ATTACKS, EndToEnd
+from art_disc.reproduction.purifier_end_to_end import ATTACKS, SAMPLED, EndToEnd
 from art_disc.reproduction.purifier_recipes import EPS
 from art_disc.reproduction.purifier_tables import (
     BOUNDED,
@@ -206,6 +206,8 @@ def _differences(row: PublishedPurifier, bench: Bench, request: _Request) -> Ite
         )
     yield "the filter by mean inference; theirs draws its latent variables"
     if request.table.attacker == "all":
+        if bench.n_ex > SAMPLED:
+            yield f"sampled inference: attacked: first {SAMPLED} of these images"
         yield "their classifier is not named; their code has another one than A, B and C"
         yield (
             "their code takes the gradient at the soft code's image, does not clip, and rescales "

@@ -12,7 +12,7 @@ from PIL import Image
 
 from art_disc.cli import main
 from art_disc.core.errors import DataNotFoundError, InputError
-from art_disc.core.records import load_record
+from art_disc.core.records import base, load_record
 from art_disc.core.records.purifiers import (
     BitFlipRecord,
     PurifierCell,
@@ -31,7 +31,7 @@ from art_disc.reproduction import (
     purifier_recipes,
     reproduce_purifiers,
 )
-from art_disc.reproduction.purifier_end_to_end import unanimous
+from art_disc.reproduction.purifier_end_to_end import EndToEnd, unanimous
 from art_disc.reproduction.purifier_recipes import TRAININGS, trained_classifier, trained_lqvae
 from art_disc.reproduction.purifier_tables import chosen_purifiers
 from art_disc.reproduction.rows import bits_of
@@ -267,7 +267,8 @@ def test_end_to_end_the_filter_is_known(place, tmp_path, capsys):
         assert "LatentCodeAttack" in codes.attacks
         assert draw.left.count <= vote.left.count
         assert fixed.left.count < 0.9 * 24
-        for cell in (vote, draw, fixed):
+        assert "softcode; " in f"{fixed.attacks}; "
+        for cell in (vote, draw):
             assert {"softcode", "tent", "transfer from the base"} <= {
                 words.rpartition(") ")[2] for words in cell.attacks.split("; ")
             }
@@ -279,6 +280,37 @@ def test_end_to_end_the_filter_is_known(place, tmp_path, capsys):
     # most images that were right are not under an attack that knows the filter
     assert large < 0.3 * 24
     assert "right where every one of fresh draws is" in capsys.readouterr().out
+
+
+def test_codes_are_aimed_at_on_images_that_stand(place, tmp_path, monkeypatch):
+    data, made, seen = load_dataset("mnist", data_dir=place), purifier_bench.run_trial, []
+
+    def watched(trial):
+        seen.append((trial.budget.eps, len(trial.x)))
+        return made(trial)
+
+    monkeypatch.setattr(purifier_bench, "run_trial", watched)
+    bench = purifier_bench.Bench(data, 30, tmp_path, train_steps=130, verbose=False)
+    judged = bench.judged("C", "lqvae")
+    left = EndToEnd(bench, "C")._aimed(judged, (0.1, 0.02))
+    right, small, large = judged.right[:30], left[0.02], left[0.1]
+    assert seen == [(0.02, right.sum()), (0.1, small.sum())]
+    assert large.sum() < small.sum() <= right.sum() < 30
+    assert not (large & ~small).any()
+    assert not (small & ~right).any()
+    again = purifier_bench.Bench(data, 30, tmp_path, train_steps=130, verbose=False)
+    assert np.array_equal(EndToEnd(again, "C")._aimed(judged, (0.02,))[0.02], small)
+    assert len(seen) == 2
+
+
+def test_images_of_other_code_are_made_again(place, tmp_path, monkeypatch):
+    bench = purifier_bench.Bench(
+        load_dataset("mnist", data_dir=place), 5, tmp_path, train_steps=130, verbose=False
+    )
+    for commit in ("a", "b", "b"):
+        monkeypatch.setattr(base, "commit", lambda commit=commit: commit)
+        bench.examples(bench.judged("C"), "fgsm", 0.1)
+    assert len(list((tmp_path / "examples").iterdir())) == 2
 
 
 def test_checks_are_of_the_attacks_beside_fgsm(digits, digits_net, tmp_path, monkeypatch):
@@ -413,5 +445,11 @@ def test_records_refuse_what_cannot_be():
     other = dataclasses.replace(cell, defence="none", alive="011")
     with pytest.raises(InputError, match="alive must have 2 entries, as alive of lqvae"):
         dataclasses.replace(row, cells=(cell, other))
+    # a defence that draws may be attacked on fewer, all by one number
+    drawn = dataclasses.replace(other, defence="lqvae_sampled", knowledge="end to end, worst draw")
+    assert len(dataclasses.replace(row, cells=(cell, drawn)).cells) == 2
+    voted = dataclasses.replace(drawn, knowledge="end to end, majority vote", alive="01")
+    with pytest.raises(InputError, match="alive must have 3 entries, as alive of lqvae_sampled"):
+        dataclasses.replace(row, cells=(cell, drawn, voted))
     assert row.cell("none", "grey box") is None
     assert PurifierCell("defense_gan", "grey box", 90.0).left is None
