@@ -43,7 +43,8 @@ class LatentCodeAttack(OwnAttack):
     whose means lie nearest to a threshold, then in more; then it moves the image, by signed steps
     within the budget, until each mean is on the side of its threshold that this code asks for. Both
     are smooth: no surrogate stands for H. Every code on the way is classified; where none is wrong
-    another one is searched for from where the means are by then.
+    another one is searched for, in turn from a random point within the budget and from where the
+    means are by then.
 
     Args:
         estimator: A classifier from `build_classifier` whose one defence is an `LQVAEFilter` with
@@ -104,7 +105,10 @@ class LatentCodeAttack(OwnAttack):
             if self.aims is not None:
                 of = hunt.open
                 hunt.drive(of, _bits_of(self.aims[part])[of], self.max_iter)
-            for _ in range(self.n_codes):
+            for number in range(self.n_codes):
+                if number % 2:
+                    # where the last code could not be reached, the next is often not either
+                    hunt.scatter(rng)
                 hunt.drive(*hunt.wanted(rng), self.max_iter)
             parts.append(step.leave(hunt.best).numpy(force=True))
         return np.concatenate(parts)
@@ -206,6 +210,12 @@ class LatentHunt:
             if choice >= 2 * self.network.latent:
                 break
         return of, goals
+
+    def scatter(self, rng: np.random.Generator) -> None:
+        """Put open images anywhere within the budget, drawn evenly; the best found stay known."""
+        of = self.open
+        shares = torch.from_numpy(rng.random(self._at[of].shape, dtype=np.float32))
+        self._at[of] = torch.lerp(self._low[of], self._high[of], shares.to(self._at))
 
     def drive(self, of: IntArray, goals: IntArray, max_iter: int) -> None:
         """Move images (m,) towards codes (m, latent), from where they are; note what is met."""

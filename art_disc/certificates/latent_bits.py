@@ -33,11 +33,11 @@ class _Means(nn.Module):
 def reachable_bits(network: LQVAENet, x: Tensor, eps: float, *, batch_size: int = 16) -> Tensor:
     """Return the bits of all images within an l_inf budget: -1, +1, or 0 where both may be.
 
-    The box of the means is the meet of that of linear bounds (CROWN-IBP), and of the Lipschitz
-    bound in l2 times the length of the longest perturbation within budget and [0, 1]; both are
-    widened by what rounding in float64 can amount to, and by what it is seen to amount to in
-    float32 (`bounds.magnitudes`). At a threshold a bit may be both. Images may exceed the budget by
-    `BUDGET_TOLERANCE`, as attacks may.
+    The box of the means is the meet of that of linear bounds (CROWN-IBP), and of each mean's
+    Lipschitz bound in l2 times the length of the longest perturbation within budget and [0, 1];
+    both are widened by what rounding in float64 can amount to, and by what it is seen to amount to
+    in float32 (`bounds.magnitudes`). At a threshold a bit may be both. Images may exceed the budget
+    by `BUDGET_TOLERANCE`, as attacks may.
 
     Args:
         network: In eval mode.
@@ -52,7 +52,7 @@ def reachable_bits(network: LQVAENet, x: Tensor, eps: float, *, batch_size: int 
         CertificateError: A layer of the encoder has no bounds.
     """
     graph = trace(_Means(network), tuple(x.shape[1:]), torch.float64)
-    lipschitz = network.lipschitz_bound()
+    lipschitz = network.lipschitz_bounds()
     found = []
     for images in x.to(torch.float64).split(batch_size):
         ends = [images - eps - _BEYOND, images + eps + _BEYOND]

@@ -256,12 +256,26 @@ class LQVAENet(nn.Module):
         keeps, and of leaky ReLUs' slopes. It holds for any weights, and means little for those that
         were not trained to have a small one; infinite where there is another layer or encoder.
         """
+        bound = self._features_bound()
+        return bound if math.isinf(bound) else bound * norm_bound(self.encoder.mean)
+
+    def lipschitz_bounds(self) -> Tensor:
+        """Return the same for each mean by itself, (latent,) in float64: often less."""
+        bound = self._features_bound()
+        if math.isinf(bound):
+            return torch.full((self.latent,), math.inf, dtype=torch.float64)
+        rows: Tensor = self.encoder.mean.weight.detach().to("cpu", torch.float64).norm(dim=1)
+        return bound * rows * (1 + 1e-10)
+
+    def _features_bound(self) -> float:
+        """Bound what the layers before the means stretch by; infinite as `lipschitz_bound` is."""
         if type(self.encoder) is not LatentEncoder or type(self.encoder.body) is not nn.Sequential:
             return math.inf
-        layers = [*self.encoder.body, self.encoder.mean]
+        if type(self.encoder.mean) is not nn.Linear:
+            return math.inf
         bound = 2.0
-        for layer in layers:
-            if type(layer) in (nn.Linear, nn.Conv2d):
+        for layer in self.encoder.body:
+            if type(layer) is nn.Linear or type(layer) is nn.Conv2d:
                 bound *= norm_bound(layer)
             elif type(layer) is nn.LeakyReLU:
                 bound *= max(1.0, abs(layer.negative_slope))

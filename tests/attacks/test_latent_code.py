@@ -157,6 +157,31 @@ def test_it_breaks_what_the_filter_holds_and_keeps_the_budget(digits, digits_net
     assert left[0.2] < left[0.02]
 
 
+def test_every_second_code_is_aimed_at_from_a_random_point_within_the_budget(
+    digits, digits_net, digits_lqvae, monkeypatch
+):
+    x, y, eps = digits.x_test[:40], digits.y_test[:40], 0.03
+    classifier = build_classifier(digits_net, data=digits, defences=[LQVAEFilter(digits_lqvae)])
+    begun, drive = [], LatentHunt.drive
+
+    def watched(self, of, goals, max_iter):
+        begun.append((of, self._at[of].numpy() - x[of]))
+        drive(self, of, goals, max_iter)
+
+    monkeypatch.setattr(LatentHunt, "drive", watched)
+    attack = LatentCodeAttack(classifier, eps=eps, n_codes=4, max_iter=3, seed=0, verbose=False)
+    made = attack.generate(x, y)
+    assert len(begun) == 4
+    assert not begun[0][1].any()
+    for of, moved in (begun[1], begun[3]):
+        inside = ((x[of] + eps) < 1) & ((x[of] - eps) > 0)
+        assert len(of) > 10
+        assert np.abs(moved).max() <= eps + 1e-6
+        # evenly: their mean size is half the budget, where steps end at its border
+        assert np.abs(moved[inside]).mean() == pytest.approx(eps / 2, rel=0.1)
+    assert np.array_equal(made, attack.generate(x, y))
+
+
 def test_layouts_ranges_masks_and_targets():
     net = lqvae_net(SHAPE)
     head = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))

@@ -55,6 +55,47 @@ def test_a_layer_of_one_output_has_the_bound_that_it_reaches(stride):
     assert bound <= 1.01 * reached
 
 
+def stretch_of(layer, frequency):
+    """How far a convolution of the plane stretches waves of a frequency, block by block."""
+    stride, size = layer.stride[0], layer.weight.shape[2]
+    symbol = np.zeros((layer.out_channels, layer.in_channels, stride, stride), dtype=complex)
+    for i, j in np.ndindex(size, size):
+        wave = np.exp(1j * (frequency[0] * (i // stride) + frequency[1] * (j // stride)))
+        symbol[:, :, i % stride, j % stride] += layer.weight.detach().numpy()[:, :, i, j] * wave
+    return np.linalg.norm(symbol.reshape(layer.out_channels, -1), ord=2)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [1, 3, 4])
+def test_a_convolution_has_the_bound_of_the_wave_that_it_stretches_most(size, stride):
+    with torch.random.fork_rng():
+        torch.manual_seed(size + 10 * stride)
+        layer = nn.Conv2d(2, 3, size, stride).double()
+    line = np.linspace(0, 2 * np.pi, 61)
+    most = max(stretch_of(layer, (a, b)) for a in line for b in line)
+    assert most <= norm_bound(layer) <= 1.012 * most
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_a_wave_between_the_frequencies_looked_at_is_within_the_bound(size):
+    # half way between two of them, where a grid sees least
+    between = np.pi / (24 * (size - 1))
+    layer = nn.Conv2d(2, 2, size, padding=1, bias=False).double()
+    taps = np.arange(size)
+    wave = np.exp(-1j * between * (taps[:, None] + taps[None]))
+    with torch.no_grad():
+        # complex taps, of the real and the imaginary part of a wave
+        rows = [[wave.real, -wave.imag], [wave.imag, wave.real]]
+        layer.weight.copy_(torch.from_numpy(np.array(rows)))
+    most = stretch_of(layer, (between, between))
+    on_the_grid = max(
+        stretch_of(layer, (2 * between * i, 2 * between * j)) for i in range(2) for j in range(2)
+    )
+    assert most == pytest.approx(size**2)
+    assert on_the_grid < most * (1 - 1e-4)
+    assert most <= norm_bound(layer)
+
+
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 def test_orthogonal_rows_have_their_length(scale):
     layer = nn.Linear(8, 5)
