@@ -9,6 +9,7 @@ from torch import Tensor
 from art_disc.bounds.affine import Dense, Scale
 from art_disc.bounds.convolutions import Convolution
 from art_disc.bounds.graph import Graph, Step
+from art_disc.core.errors import InputError
 
 
 def folded(graph: Graph) -> Graph:
@@ -17,8 +18,14 @@ def folded(graph: Graph) -> Graph:
     A `Scale` of channels, what batch normalisation is, goes into the weights of the convolution or
     the dense layer before it, where nothing else takes that one's values. Values between the two
     are gone, and those behind have other numbers. Boxes are equal but for rounding, which nothing
-    charges: so not for a graph that is `rigorous`.
+    charges: it is for training, and for no certificate.
+
+    Raises:
+        InputError: A graph that is `rigorous`.
     """
+    if graph.rigorous:
+        msg = "expected a graph that charges no rounding, got a rigorous one; bound that as it is"
+        raise InputError(msg)
     takers = Counter(value for taken in graph.inputs for value in taken)
     steps: list[Step] = []
     inputs: list[tuple[int, ...]] = []

@@ -15,8 +15,6 @@ from torch.nn.utils import parametrize
 
 # frequencies looked at in a period of the fastest wave of a squared norm
 _FREQUENCIES = 24
-# of eigenvalues in 64 bits, whose errors are some thousand times smaller
-_SLACK = 1e-9
 
 
 def gram_magnitudes(weight: Tensor, stride: int = 1) -> Tensor:
@@ -43,24 +41,47 @@ def norm_bound(layer: nn.Linear | nn.Conv2d) -> float:
     Of a linear layer the norm itself; of a convolution that of the whole plane, up to 1 %: the
     largest stretch of a wave, of those on a grid of frequencies, over what may lie between these.
     The squared length of what becomes of a unit wave is, in each of its two frequencies, a
-    trigonometric polynomial of a degree d, which nowhere is more than 1 / cos(pi d / N) times its
-    largest value at N evenly spaced points (M. Riesz: it falls from its maximum no faster than a
-    cosine of its degree). All in 64 bits, rounded outwards.
+    trigonometric polynomial of a degree d between 0 and its maximum M, which at one of N evenly
+    spaced points is at least M cos(pi d / 2 N)^2 (M. Riesz: less M / 2, it falls from its maximum
+    no faster than a cosine of its degree). All in 64 bits, rounded outwards. Infinite for weights
+    that are no numbers, and for a convolution with dilation, groups, unequal sides or strides, or
+    another padding than zeros.
 
     Args:
-        layer: A linear layer, or a square convolution without dilation and groups.
+        layer: A linear layer, or a convolution.
     """
-    weight = layer.weight.detach().to(torch.float64)
-    if weight.ndim == 2:
-        return math.sqrt(_largest(weight)) * (1 + _SLACK)
-    kernel = _phases(weight, layer.stride[0]) if isinstance(layer, nn.Conv2d) else weight
+    weight = layer.weight.detach().to("cpu", torch.float64)
+    largest = float(weight.abs().max())
+    if not math.isfinite(largest) or (isinstance(layer, nn.Conv2d) and not _plain(layer)):
+        return math.inf
+    if largest == 0:
+        return 0.0
+    # in 64 bits a sum of so many products is off by less, as are eigenvalues
+    slack = 1 + weight.numel() * 2.0**-51
+    weight = weight / largest
+    if isinstance(layer, nn.Linear):
+        return largest * math.sqrt(_largest(weight)) * slack
+    return largest * math.sqrt(_stretch(_phases(weight, layer.stride[0]))) * slack
+
+
+def _plain(layer: nn.Conv2d) -> bool:
+    sides = {*layer.kernel_size}, {*layer.stride}, {*layer.dilation}
+    alike = all(len(each) == 1 for each in sides) and layer.dilation[0] == layer.groups == 1
+    return alike and layer.padding_mode == "zeros"
+
+
+def _stretch(kernel: Tensor) -> float:
+    """Return an upper bound of how far the squares of waves of the plane are stretched."""
     degree = kernel.shape[2] - 1
     points = max(1, _FREQUENCIES * degree)
     # real kernels stretch waves of opposite frequencies alike
-    symbols = torch.fft.rfft2(kernel, s=(points, points)).permute(2, 3, 0, 1)
-    stretched = max(_largest(symbol) for symbol in symbols)
-    beyond = math.cos(math.pi * degree / points) ** 2
-    return math.sqrt(stretched / beyond) * (1 + _SLACK)
+    half = torch.fft.rfft(kernel, n=points, dim=3)
+    most = 0.0
+    for turn in range(points):
+        phase = torch.arange(degree + 1) * (-2j * math.pi * turn / points)
+        symbols = torch.einsum("oikf,k->foi", half, phase.to(half.dtype).exp())
+        most = max(most, _largest(symbols))
+    return most / math.cos(math.pi * degree / (2 * points)) ** 4
 
 
 def _largest(matrices: Tensor) -> float:
@@ -114,7 +135,8 @@ def contract(layer: nn.Linear | nn.Conv2d, norm: float = 1.0) -> None:
 def release(model: nn.Module) -> None:
     """Turn every layer of `contract` into a plain one again, of the weights that it has then.
 
-    What rounding adds to a norm is taken away: `norm_bound` is at most the norm that was asked for.
+    What rounding adds to a norm is taken away, and of a convolution what `norm_bound` may say too
+    much: that is at most the norm that was asked for.
     """
     for module in list(model.modules()):
         if isinstance(module, nn.Linear | nn.Conv2d) and parametrize.is_parametrized(module):

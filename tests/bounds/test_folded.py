@@ -1,5 +1,7 @@
 """Factors multiplied into the layer before: the same function, boxes and gradients, fewer steps."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch import nn
 from art_disc.bounds import boxes_of, folded, live, trace
 from art_disc.bounds.affine import Scale
 from art_disc.bounds.piecewise import Piecewise
+from art_disc.core.errors import InputError
 from art_disc.networks import CertifiedNet
 from studies.random_networks import KINDS
 
@@ -76,6 +79,12 @@ class EveryPixel(nn.Module):
 
     def forward(self, x):
         return self.last((self.first(x) * self.factor).flatten(1))
+
+
+def test_a_graph_that_charges_rounding_is_refused(network):
+    graph = trace(network("batch_norm", 3), SHAPE, torch.float64)
+    with pytest.raises(InputError, match="rigorous"):
+        folded(replace(graph, rigorous=True))
 
 
 @pytest.mark.parametrize("network", [Twice, EveryPixel])

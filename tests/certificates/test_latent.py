@@ -168,6 +168,22 @@ def test_the_lipschitz_bound_alone_is_enough(toy, monkeypatch):
     assert (reachable_bits(toy, x, 1.01 * limit) == 0).all()
 
 
+def test_each_mean_has_the_bound_of_its_own_row(toy, monkeypatch):
+    monkeypatch.setattr(
+        "art_disc.bounds.linear.Bounds.lower",
+        lambda self, rows, value=-1: torch.full(rows.shape[:2], -torch.inf, dtype=rows.dtype),
+    )
+    gains = torch.tensor([3.0, 1.0, 6.0, 2.0, 5.0, 4.0])
+    with torch.no_grad():
+        toy.encoder.mean.weight.copy_(torch.diag(gains))
+        toy.encoder.mean.bias.copy_(-2 * gains)
+    # those of gains up to 3 stay on their side of a threshold 0.4 away
+    eps = 0.4 / (2 * 6**0.5) / 3.5
+    bits = reachable_bits(toy, torch.full((1, *SHAPE), 0.5), eps)
+    assert (bits[0] == 1).tolist() == (gains < 3.5).tolist()
+    assert (bits[0] == 0).tolist() == (gains > 3.5).tolist()
+
+
 def test_a_wrong_prediction_falsifies_and_too_many_bits_are_undecided(toy):
     classifier = around(LQVAEFilter(toy))
     x = np.random.default_rng(1).random((20, *SHAPE)).astype(np.float32)
