@@ -15,7 +15,7 @@ def attacked() -> list[str]:
         (name, f"{one['eps']:g}", *(percent(one["found"][part]) for part in parts))
         for name, one in found.items()
     ]
-    lines = markdown(("input", "eps", "clean", "one FGSM", "suite"), left)
+    lines = markdown(("input", "eps", "clean", "one FGSM", "suite, fewer steps"), left)
     for name, one in found.items():
         by: dict[str, dict[str, str]] = {}
         for row in one["found"]["attacks"]:
