@@ -8,6 +8,7 @@ row. A training goes on at the next call, after its last whole epoch.
     python -m studies.binarised_pair --data-dir DIR
 """
 
+import re
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -108,13 +109,12 @@ def _lines(twin: dict[str, Any], rows: list[dict[str, Any]]) -> list[tuple[str, 
     """Return the lines of a twin, and of networks of signs below it."""
     signs = {"binary": "signs", "real": "signs, but for a real first and last layer"}
     best = twin["clean"]["value"]
-    teacher = twin["network"].rpartition("weights ")[2]
     below = [f"{100 * (best - one['clean']['value']):.1f}" for one in rows]
     kinds = ["full precision", *(signs[one["ends"]] for one in rows)]
     return [
         (
             kind,
-            _training(one["network"]).replace(teacher, "its twin"),
+            _training(one["network"]),
             # a teacher's loss is another one
             f"{one['losses'][-1]:.2f}" if "losses" in one and not one.get("taught") else "",
             percent(one["clean"]),
@@ -125,7 +125,9 @@ def _lines(twin: dict[str, Any], rows: list[dict[str, Any]]) -> list[tuple[str, 
 
 
 def _training(network: str) -> str:
-    return network.partition(": ")[2].rpartition(", weights")[0]
+    words = network.partition(": ")[2].rpartition(", weights")[0]
+    # the only teacher that a try has
+    return re.sub(r"taught by \w{16}", "taught by its twin", words)
 
 
 def main() -> None:
