@@ -261,27 +261,24 @@ class LQVAENet(nn.Module):
 
     def lipschitz_bounds(self) -> Tensor:
         """Return the same for each mean by itself, (latent,) in float64: often less."""
-        bound = self._features_bound()
-        if math.isinf(bound):
+        if math.isinf(bound := self._features_bound()):
             return torch.full((self.latent,), math.inf, dtype=torch.float64)
         rows: Tensor = self.encoder.mean.weight.detach().to("cpu", torch.float64).norm(dim=1)
         return bound * rows * (1 + 1e-10)
 
     def _features_bound(self) -> float:
         """Bound what the layers before the means stretch by; infinite as `lipschitz_bound` is."""
-        if type(self.encoder) is not LatentEncoder or type(self.encoder.body) is not nn.Sequential:
-            return math.inf
-        if type(self.encoder.mean) is not nn.Linear:
-            return math.inf
-        bound = 2.0
-        for layer in self.encoder.body:
+        own = self.encoder
+        known = type(own) is LatentEncoder and type(own.body) is nn.Sequential
+        bound = 2.0 if known and type(own.mean) is nn.Linear else math.inf
+        for layer in own.body if math.isfinite(bound) else ():
             if type(layer) is nn.Linear or type(layer) is nn.Conv2d:
                 bound *= norm_bound(layer)
             elif type(layer) is nn.LeakyReLU:
                 bound *= max(1.0, abs(layer.negative_slope))
             elif type(layer) is not nn.Flatten:
                 return math.inf
-        return bound
+        return math.inf if math.isnan(bound) else bound
 
     @classmethod
     def blank(cls, **arguments: Any) -> Self:
