@@ -163,7 +163,7 @@ def run(options: argparse.Namespace) -> None:
         own = folder / f"{words}-{options.train_steps or 'all'}"
         found = decided(judged.classifier, bench.part, eps, options, own)
         certified = np.flatnonzero([row[0] == "certified" for row in found])
-        lost = broken(judged, bench.part, eps, certified, own / f"{eps:g}-attacks")
+        lost = broken(judged, bench.part, eps, certified, own / f"{eps:g}-{options.n_ex}-attacks")
         rows.append({"eps": eps, **summary(found), "certified_and_broken_by": lost})
         print(rows[-1])
     common.write(

@@ -87,7 +87,7 @@ class PurifierRow(Checked):
     differs: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Refuse two cells of one column, and a defence's results of other numbers of examples."""
+        """Refuse two cells of one column, and unequal numbers of examples but where draws are."""
         columns = {(cell.defence, cell.knowledge) for cell in self.cells}
         check_equal(len(columns), len(self.cells), "number of columns")
         # a defence that draws may be attacked on fewer
