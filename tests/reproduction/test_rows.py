@@ -289,7 +289,7 @@ def of_a_protocol(classifier, data, folder, monkeypatch):
 def of_draws(classifier, data, folder, monkeypatch):
     monkeypatch.setattr(purifier_end_to_end, "evaluate", failing)
     monkeypatch.setattr(purifier_end_to_end.EndToEnd, "_folder", lambda *_: folder)
-    bench = SimpleNamespace(part=data, settings={}, seed=0, verbose=False)
+    bench = SimpleNamespace(part=data, n_ex=5, settings={}, seed=0, verbose=False)
     purifier_end_to_end.EndToEnd(bench, "C")._attacked(classifier, (0.3,), "vote")
 
 
