@@ -27,14 +27,12 @@ from art_disc.networks.connections import Connections, LocalConnections, RandomC
 from art_disc.networks.from_brevitas import from_brevitas
 from art_disc.networks.int8 import Int8Linear, with_int8
 from art_disc.networks.latent import clamp_after_steps, clamp_latent_
-from art_disc.networks.lqvae import (
+from art_disc.networks.lqvae import LQVAENet, hard_code, soft_code
+from art_disc.networks.lqvae_layers import (
     LatentEncoder,
-    LQVAENet,
     Stack,
     default_stack,
-    hard_code,
     latent_decoder,
-    soft_code,
 )
 from art_disc.networks.named import named_network
 from art_disc.networks.norms import norm_bound
