@@ -59,12 +59,14 @@ class LQVAENet(nn.Module):
         soft_c: c > 0 of the soft quantiser.
         noise: What sigma N is multiplied by, >= 0, where latent variables are drawn.
         stack: The layers; None: `default_stack`.
+        linear_encoder: Whether means are linear functions of the pixels, and variances 1; the stack
+            says the layers of the decoders alone then.
 
     Raises:
         InputError: A value does not fit.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of its own
         self,
         input_shape: tuple[int, int, int] = (1, 28, 28),
         *,
@@ -73,21 +75,24 @@ class LQVAENet(nn.Module):
         soft_c: float = 0.1,
         noise: float = 1.0,
         stack: Stack | None = None,
+        linear_encoder: bool = False,
     ) -> None:
         super().__init__()
         if len(input_shape) != 3:
             msg = f"input_shape must be (channels, height, width), got {input_shape}"
             raise InputError(msg)
-        self.input_shape = tuple(check_count(side, "input_shape") for side in input_shape)
+        channels, height, width = (check_count(side, "input_shape") for side in input_shape)
+        self.input_shape = (channels, height, width)
         self.latent = check_count(latent, "latent")
         self.eta = check_positive(eta, "eta")
         self.soft_c = check_positive(soft_c, "soft_c")
         self.noise = check_positive(noise, "noise", zero=True)
-        shape = (self.input_shape[0], self.input_shape[1], self.input_shape[2])
-        self.stack = stack or default_stack(shape)
-        self.encoder = LatentEncoder(shape, self.latent, self.stack)
-        self.decoder = latent_decoder(shape, self.latent, self.stack)
-        self.soft_decoder = latent_decoder(shape, self.latent, self.stack)
+        self.stack = stack or default_stack(self.input_shape)
+        self.linear_encoder = bool(linear_encoder)
+        own = None if self.linear_encoder else self.stack
+        self.encoder = LatentEncoder(self.input_shape, self.latent, own)
+        self.decoder = latent_decoder(self.input_shape, self.latent, self.stack)
+        self.soft_decoder = latent_decoder(self.input_shape, self.latent, self.stack)
 
     def extra_repr(self) -> str:
         """Return the numbers that its layers do not show."""
@@ -133,31 +138,34 @@ class LQVAENet(nn.Module):
         """Return purified images in [0, 1] of images in [0, 1]; see `drawn`."""
         return self.decode(self.hard(self.drawn(x, normal)))
 
-    def lipschitz_bound(self) -> float:
-        """Return L with |mean(x) - mean(x')|_2 <= L |x - x'|_2 for all images on [0, 1].
+    def lipschitz_bound(self, order: float = 2) -> float:
+        """Return L with |mean(x) - mean(x')| <= L |x - x'| for all images on [0, 1].
 
         The product of upper bounds of the layers' norms (`norm_bound`), which real arithmetic
         keeps, and of leaky ReLUs' slopes. It holds for any weights, and means little for those that
         were not trained to have a small one; infinite where there is another layer or encoder.
+
+        Args:
+            order: Of both norms, 2 or inf.
         """
-        bound = self._features_bound()
-        return bound if math.isinf(bound) else bound * norm_bound(self.encoder.mean)
+        bound = self._features_bound(order)
+        return bound if math.isinf(bound) else bound * norm_bound(self.encoder.mean, order)
 
     def lipschitz_bounds(self) -> Tensor:
-        """Return the same for each mean by itself, (latent,) in float64: often less."""
+        """Return that of l2 for each mean by itself, (latent,) in float64: often less."""
         if math.isinf(bound := self._features_bound()):
             return torch.full((self.latent,), math.inf, dtype=torch.float64)
         rows: Tensor = self.encoder.mean.weight.detach().to("cpu", torch.float64).norm(dim=1)
         return bound * rows * (1 + 1e-10)
 
-    def _features_bound(self) -> float:
+    def _features_bound(self, order: float = 2) -> float:
         """Bound what the layers before the means stretch by; infinite as `lipschitz_bound` is."""
         own = self.encoder
         known = type(own) is LatentEncoder and type(own.body) is nn.Sequential
         bound = 2.0 if known and type(own.mean) is nn.Linear else math.inf
         for layer in own.body if math.isfinite(bound) else ():
             if type(layer) is nn.Linear or type(layer) is nn.Conv2d:
-                bound *= norm_bound(layer)
+                bound *= norm_bound(layer, order)
             elif type(layer) is nn.LeakyReLU:
                 bound *= max(1.0, abs(layer.negative_slope))
             elif type(layer) is not nn.Flatten:
@@ -172,7 +180,7 @@ class LQVAENet(nn.Module):
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        names = ("input_shape", "latent", "eta", "soft_c", "noise", "stack")
+        names = ("input_shape", "latent", "eta", "soft_c", "noise", "stack", "linear_encoder")
         return {name: getattr(self, name) for name in names}
 
     def settings(self) -> dict[str, Any]:

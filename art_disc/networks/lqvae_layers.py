@@ -3,10 +3,13 @@
 Source: Kyatham, Mishra, Yadav, Mishra, Prathosh 2020, tables 8 and 9.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from art_disc.core.checks import check_count
 from art_disc.core.errors import InputError
@@ -80,11 +83,16 @@ class LatentEncoder(nn.Module):
     Args:
         input_shape: (c, h, w).
         latent: Number of variables.
-        stack: The layers before.
+        stack: The layers before; None: no others, means are linear, and log-variances 0.
     """
 
-    def __init__(self, input_shape: tuple[int, int, int], latent: int, stack: Stack) -> None:
+    def __init__(self, input_shape: tuple[int, int, int], latent: int, stack: Stack | None) -> None:
         super().__init__()
+        if stack is None:
+            self.body = nn.Sequential(nn.Flatten())
+            self.mean = nn.Linear(math.prod(input_shape), latent)
+            self.log_variance: nn.Module | None = None
+            return
         layers: list[nn.Module] = []
         channels = input_shape[0]
         for width, stride in stack.down:
@@ -99,7 +107,11 @@ class LatentEncoder(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return means and log-variances, (n, latent) each, of images (n, c, h, w) in [-1, 1]."""
         features = self.body(x)
-        return self.mean(features), self.log_variance(features)
+        mean: Tensor = self.mean(features)
+        if self.log_variance is None:
+            # a product, which bounds can follow
+            return mean, 0 * mean
+        return mean, self.log_variance(features)
 
 
 def latent_decoder(input_shape: tuple[int, int, int], latent: int, stack: Stack) -> nn.Sequential:
@@ -128,3 +140,53 @@ def latent_decoder(input_shape: tuple[int, int, int], latent: int, stack: Stack)
         channels = wide
     last = nn.ConvTranspose2d(channels, input_shape[0], 3, 1, 1)
     return nn.Sequential(*layers, last, nn.Tanh())
+
+
+def local_averages(spread: Tensor, count: int) -> Tensor:
+    """Return weights (count, c * h * w) of averages of parts of an image; each sums to 1.
+
+    The parts are tents in rows that overlap, as many in each channel, and closer to one another
+    where images vary more.
+
+    Args:
+        spread: How much each pixel varies, (c, h, w), >= 0.
+        count: Number of averages.
+    """
+    made = spread.new_zeros(count, *spread.shape)
+    first = 0
+    for channel, number in enumerate(_shares(count, len(spread))):
+        own = spread[channel]
+        height, width = own.shape
+        rows = min(max(1, round(math.sqrt(number * height / width))), number)
+        down = _tents(rows, own.sum(dim=1))
+        for row, columns in enumerate(_shares(number, rows)):
+            last = first + columns
+            across = _tents(columns, own.sum(dim=0))
+            made[first:last, channel] = down[row][:, None] * across[:, None, :]
+            first = last
+    made = made.flatten(1)
+    return made / made.sum(dim=1, keepdim=True)
+
+
+def _shares(total: int, parts: int) -> list[int]:
+    return [total // parts + (i < total % parts) for i in range(parts)]
+
+
+def _tents(count: int, weight: Tensor) -> Tensor:
+    """Return tents (count, length) that overlap, in the middles of equal shares of a weight.
+
+    None is narrower than a pixel, and a tenth of the weight is spread evenly.
+    """
+    length = len(weight)
+    weight = weight / weight.sum().clamp(min=1e-30) + 0.1 / length
+    total = functional.pad(weight.cumsum(dim=0), (1, 0))
+    wanted = (torch.arange(count) + 0.5) * (total[-1] / count)
+    place = torch.searchsorted(total, wanted).clamp(1, length)
+    inside = (wanted - total[place - 1]) / (total[place] - total[place - 1])
+    centres = place - 1.5 + inside
+    gaps = centres.diff() if count > 1 else centres.new_tensor([length])
+    widths = (functional.pad(gaps[None], (1, 1), "replicate")[0].unfold(0, 2, 1).mean(dim=1))[
+        :count
+    ]
+    far = (torch.arange(length) - centres[:, None]).abs()
+    return (1 - far / widths.clamp(min=1.0)[:, None]).clamp(min=0)

@@ -35,10 +35,11 @@ def gram_magnitudes(weight: Tensor, stride: int = 1) -> Tensor:
     return shifts.abs().sum(dim=(2, 3))
 
 
-def norm_bound(layer: nn.Linear | nn.Conv2d) -> float:
-    """Return an upper bound of a layer's l2 operator norm, for images of any size.
+def norm_bound(layer: nn.Linear | nn.Conv2d, order: float = 2) -> float:
+    """Return an upper bound of a layer's l2 or l_inf operator norm, for images of any size.
 
-    Of a linear layer the norm itself; of a convolution that of the whole plane, up to 1 %: the
+    That of l_inf is the largest absolute sum of a row, or of a channel's kernel. In l2, of a linear
+    layer the norm itself; of a convolution that of the whole plane, up to 1 %: the
     largest stretch of a wave, of those on a grid of frequencies, over what may lie between these.
     The squared length of what becomes of a unit wave is, in each of its two frequencies, a
     trigonometric polynomial of a degree d between 0 and its maximum M, which at one of N evenly
@@ -49,6 +50,7 @@ def norm_bound(layer: nn.Linear | nn.Conv2d) -> float:
 
     Args:
         layer: A linear layer, or a convolution.
+        order: 2 or inf.
     """
     weight = layer.weight.detach().to("cpu", torch.float64)
     largest = float(weight.abs().max())
@@ -58,6 +60,8 @@ def norm_bound(layer: nn.Linear | nn.Conv2d) -> float:
         return 0.0
     # in 64 bits a sum of so many products is off by less, as are eigenvalues
     slack = 1 + weight.numel() * 2.0**-51
+    if order == math.inf:
+        return float(weight.flatten(1).abs().sum(dim=1).max()) * slack
     weight = weight / largest
     if isinstance(layer, nn.Linear):
         return largest * math.sqrt(_largest(weight)) * slack
@@ -113,6 +117,8 @@ class Contraction(nn.Module):
     Source: Prach, Lampert 2022 (almost-orthogonal layers), here of rows.
     """
 
+    order = 2.0
+
     def __init__(self, stride: int = 1, norm: float = 1.0) -> None:
         super().__init__()
         self.stride = stride
@@ -126,10 +132,32 @@ class Contraction(nn.Module):
         return weight * scale.view(-1, *[1] * (weight.ndim - 1))
 
 
-def contract(layer: nn.Linear | nn.Conv2d, norm: float = 1.0) -> None:
-    """Let a layer learn weights of an l2 norm of at most `norm`, until `release` is called."""
+class RowSums(nn.Module):
+    """The weight of a linear layer whose rows have absolute sums of `norm`: its l_inf norm."""
+
+    order = math.inf
+
+    def __init__(self, norm: float = 1.0) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return the rescaled weight."""
+        sums = weight.abs().sum(dim=1, keepdim=True)
+        return weight * (self.norm / sums.clamp(min=1e-30))
+
+
+def contract(layer: nn.Linear | nn.Conv2d, norm: float = 1.0, order: float = 2) -> None:
+    """Let a layer learn weights of a norm of at most `norm`, until `release` is called.
+
+    Args:
+        layer: A linear layer, or a convolution.
+        norm: The bound.
+        order: 2, or of a linear layer inf.
+    """
     stride = layer.stride[0] if isinstance(layer, nn.Conv2d) else 1
-    parametrize.register_parametrization(layer, "weight", Contraction(stride, norm))
+    kept = RowSums(norm) if order == math.inf else Contraction(stride, norm)
+    parametrize.register_parametrization(layer, "weight", kept)
 
 
 def release(model: nn.Module) -> None:
@@ -140,9 +168,9 @@ def release(model: nn.Module) -> None:
     """
     for module in list(model.modules()):
         if isinstance(module, nn.Linear | nn.Conv2d) and parametrize.is_parametrized(module):
-            (kept,) = (part for part in module.modules() if isinstance(part, Contraction))
+            (kept,) = (p for p in module.modules() if isinstance(p, Contraction | RowSums))
             parametrize.remove_parametrizations(module, "weight")
-            over = norm_bound(module) / kept.norm
+            over = norm_bound(module, kept.order) / kept.norm
             if over > 1:
                 with torch.no_grad():
                     module.weight /= over * (1 + 2.0**-20)

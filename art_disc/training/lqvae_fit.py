@@ -19,6 +19,7 @@ from art_disc.core.fingerprint import fingerprint
 from art_disc.core.seeds import derive_seed
 from art_disc.core.showing import Shown
 from art_disc.networks import LQVAENet
+from art_disc.networks.lqvae_layers import local_averages
 from art_disc.networks.norms import contract, release
 from art_disc.training.checkpoint import State
 from art_disc.training.lqvae_settings import LQVAESettings
@@ -95,28 +96,40 @@ def fitted(
     return net.eval(), run.reports
 
 
-def _new_network(settings: LQVAESettings, shape: tuple[int, ...]) -> LQVAENet:
+def _new_network(settings: LQVAESettings, inputs: Float32Array) -> LQVAENet:
     """Return the network before its first step; of a bounded encoder with rescaled layers."""
-    names = ("latent", "eta", "soft_c", "noise", "stack")
+    names = ("latent", "eta", "soft_c", "noise", "stack", "linear_encoder")
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(derive_seed(settings.random_state, "weights"))
-        net = LQVAENet(shape, **{name: getattr(settings, name) for name in names})  # type: ignore[arg-type]
+        net = LQVAENet(inputs.shape[1:], **{name: getattr(settings, name) for name in names})
         if settings.penalty == "bounded":
-            _bound(net, settings.lipschitz)
+            _bound(net, settings.lipschitz, torch.tensor(inputs.std(axis=0)))
     if settings.copy_decoder:
         net.soft_decoder.load_state_dict(net.decoder.state_dict())
     return net
 
 
-def _bound(net: LQVAENet, lipschitz: float) -> None:
-    """Keep the norms of the encoder's layers at 1, that of the means at `lipschitz`."""
-    layers = [m for m in net.encoder.body if isinstance(m, nn.Linear | nn.Conv2d)]
-    for layer in (*layers, net.encoder.mean):
-        # rows that are orthogonal from the start are not shortened
-        nn.init.orthogonal_(layer.weight)
-        contract(layer, lipschitz if layer is net.encoder.mean else 1.0)
+def _bound(net: LQVAENet, lipschitz: float, spread: Tensor) -> None:
+    """Keep the encoder within its bound, that of the means at `lipschitz`.
+
+    Layers of convolutions keep l2 norms of 1, a linear encoder rows of that absolute sum, which
+    begin as averages; `spread` is how much each pixel varies, (c, h, w).
+    """
+    mean = net.encoder.mean
     # H is even: around 0 it has no slope to learn from
-    nn.init.constant_(net.encoder.mean.bias, net.eta)
+    nn.init.constant_(mean.bias, net.eta)
+    if net.linear_encoder:
+        with torch.no_grad():
+            rows = local_averages(spread, net.latent)
+            # the longer they are before they are bounded, the less a step turns them
+            mean.weight.copy_(rows / rows.amax(dim=1, keepdim=True))
+        contract(mean, lipschitz, math.inf)
+        return
+    for layer in (*net.encoder.body, mean):
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            # rows that are orthogonal from the start are not shortened
+            nn.init.orthogonal_(layer.weight)
+            contract(layer, lipschitz if layer is mean else 1.0)
 
 
 class _Fit:
@@ -124,7 +137,7 @@ class _Fit:
 
     def __init__(self, settings: LQVAESettings, images: Images) -> None:
         self.settings, self.images = settings, images
-        self.net = _new_network(settings, images.inputs.shape[1:])
+        self.net = _new_network(settings, images.inputs)
         self.loss = StepLoss(settings)
         self.inputs, self.targets = torch.tensor(images.inputs), torch.tensor(images.targets)
         optimizer = optimizer_of(settings, self.net)

@@ -33,8 +33,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         **_PAPER,
         "penalty": "bounded",
         "lipschitz": 1.0,
-        "noise": 0.05,
-        "kl_weight": 0.1,
+        "linear_encoder": True,
+        "noise": 0.2,
+        "kl_weight": 0.0,
+        "learning_rate": 3e-4,
+        "steps": 3_000,
     },
 }
 
@@ -58,7 +61,8 @@ class LQVAESettings(Shown):
             the bound of a `bounded` encoder on [-1, 1] (2 K for images on [0, 1]).
         penalty: `jacobian`, (|J^T u|_2 - K)^2 in a random unit direction u of the latent space;
             `summed`, the same of the sum of the means; `none`; or `bounded`, no penalty but an
-            encoder whose layers are kept at norms of at most 1.
+            encoder of a bound by construction: layers of convolutions are kept at l2 norms of at
+            most 1, the rows of a linear encoder at absolute sums of K, its bound in l_inf.
         penalty_weight: Of the penalty, >= 0, beside the summed squared error of an image; the
             code's 10 times the penalty stand beside 10 times the mean squared error of 784 pixels.
         kl_weight: Of the KL divergence, >= 0, likewise.
@@ -70,6 +74,8 @@ class LQVAESettings(Shown):
         shuffle: Whether every pass over the images has an order of its own.
         copy_decoder: Whether decoder 2 begins as a copy of decoder 1.
         stack: Layers; None: the paper's for the images' shape.
+        linear_encoder: Means are linear functions of the pixels, and variances 1; where they are
+            `bounded`, they begin as averages of parts of the image.
         random_state: Seed of weights, order and draws.
 
     Raises:
@@ -95,6 +101,7 @@ class LQVAESettings(Shown):
     copy_decoder: bool = False
     stack: Stack | None = None
     random_state: int = 0
+    linear_encoder: bool = False
 
     def __post_init__(self) -> None:
         self._check()

@@ -106,6 +106,28 @@ def test_on_six_bits_it_is_brute_force(toy, method):
     assert max(free for _, free in seen) >= 5
 
 
+def test_what_a_linear_encoder_leaves_free_is_what_its_rows_say():
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        net = LQVAENet((1, 5, 4), latent=40, eta=ETA, stack=STACK, linear_encoder=True).eval()
+        x = torch.rand(30, 1, 5, 4)
+    rows = 2 * net.encoder.mean.weight.detach().double()
+    means = net.encode(x)[0].detach().double()
+    free = []
+    for eps in (0.02, 0.05):
+        # pixels end at 0 and 1
+        up, down = (1 - x).clamp(max=eps), x.clamp(max=eps)
+        positive, negative = rows.clamp(min=0), (-rows).clamp(min=0)
+        up, down = (part.flatten(1).double() for part in (up, down))
+        most = means + up @ positive.T + down @ negative.T
+        least = means - down @ positive.T - up @ negative.T
+        bits = reachable_bits(net, x, eps)
+        inside, outside = (least > -ETA) & (most < ETA), (least > ETA) | (most < -ETA)
+        assert torch.equal(bits, inside.long() - outside.long())
+        free.append((bits == 0).double().mean().item())
+    assert 0.05 < free[0] < free[1] < 0.95
+
+
 @pytest.mark.parametrize("threshold", [0.3, 0.7])
 def test_a_bit_is_free_from_the_budget_on_that_reaches_a_threshold(toy, threshold):
     x = torch.full((1, *SHAPE), 0.5)

@@ -16,6 +16,7 @@ from art_disc.networks import (
     soft_code,
     weights_hash,
 )
+from art_disc.networks.lqvae_layers import local_averages
 
 SMALL = Stack(down=((3, 1), (4, 2), (5, 2)), up=((5, 2), (4, 1), (3, 2)), hidden=11)
 
@@ -120,6 +121,73 @@ def test_no_two_images_are_further_apart_in_the_latent_space_than_the_bound_says
     assert (moved.abs() <= each * length[:, None]).all()
     assert (each <= made.lipschitz_bound()).all()
     assert each.norm() >= made.lipschitz_bound()
+
+
+@pytest.mark.parametrize("linear", [True, False])
+def test_no_mean_moves_by_more_than_the_l_inf_bound_says(linear):
+    made = net(linear_encoder=linear)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(200, 1, 8, 8, generator=generator)
+    signs = torch.randn(x.shape, generator=generator).sign()
+    with torch.no_grad():
+        moved = made.encode(x)[0] - made.encode(x + 0.05 * signs)[0]
+        bound = made.lipschitz_bound(np.inf)
+        assert (moved.abs() <= 0.05 * bound).all()
+        if linear:
+            row = made.encoder.mean.weight[made.encoder.mean.weight.abs().sum(dim=1).argmax()]
+            worst = made.encode(x)[0] - made.encode(x + 0.05 * row.sign().view(1, 8, 8))[0]
+            assert worst.abs().max() == pytest.approx(0.05 * bound, rel=1e-4)
+
+
+def test_a_linear_encoder_is_one_and_comes_back_from_a_file(tmp_path):
+    made = net(linear_encoder=True)
+    assert shapes(made.encoder) == [(6, 64)]
+    x, other = torch.rand(2, 5, 1, 8, 8)
+    with torch.no_grad():
+        means = [made.encode(images)[0] for images in (x, other, (x + other) / 2)]
+        assert torch.allclose(means[2], (means[0] + means[1]) / 2, atol=1e-6)
+        assert (made.encode(x)[1] == 0).all()
+        # a standard deviation of 1
+        moved = made.drawn(x, torch.full((5, 6), 0.3)) - means[0]
+        assert torch.allclose(moved, torch.full((5, 6), 0.3 * made.noise), atol=1e-6)
+    back = LQVAENet.load(made.save(tmp_path / "linear.npz"))
+    assert back.linear_encoder
+    assert weights_hash(back) == weights_hash(made)
+
+
+@pytest.mark.parametrize(
+    ("shape", "count"), [((1, 28, 28), 64), ((3, 32, 32), 64), ((1, 8, 6), 7), ((3, 5, 7), 2)]
+)
+def test_local_averages_are_averages_of_parts_of_the_image(shape, count):
+    rows = local_averages(torch.ones(shape), count)
+    assert rows.shape == (count, np.prod(shape))
+    assert (rows >= 0).all()
+    assert torch.allclose(rows.sum(dim=1), torch.ones(count))
+    assert torch.linalg.matrix_rank(rows) == count
+    # a part, of one channel
+    channels = (rows.view(count, shape[0], -1) > 0).any(dim=2).sum(dim=1)
+    assert (channels == 1).all()
+    if count >= 7:
+        assert (rows > 0).sum(dim=1).max() <= 0.5 * np.prod(shape[1:])
+        # and no pixel is left out of all of them
+        assert (rows.sum(dim=0) > 0).all()
+
+
+def test_local_averages_lie_where_images_vary():
+    spread = torch.zeros(1, 16, 16)
+    spread[:, 4:12, 2:10] = 1
+    rows = local_averages(spread, 16).view(16, 16, 16)
+    inside = rows[:, 4:12, 2:10].sum(dim=(1, 2))
+    assert inside.min() > 0.6
+    even = local_averages(torch.ones(1, 16, 16), 16).view(16, 16, 16)
+    assert even[:, 4:12, 2:10].sum() < 0.6 * inside.sum()
+
+
+@pytest.mark.parametrize(("shape", "count"), [((1, 2, 2), 9), ((2, 1, 1), 5), ((1, 1, 3), 1)])
+@pytest.mark.parametrize("varies", [0.0, 1.0])
+def test_there_may_be_more_averages_than_pixels_or_images_that_are_alike(shape, count, varies):
+    rows = local_averages(torch.full(shape, varies), count)
+    assert torch.allclose(rows.sum(dim=1), torch.ones(count))
 
 
 def test_the_bound_is_reached_by_an_encoder_that_is_one_row():

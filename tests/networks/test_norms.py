@@ -45,6 +45,18 @@ def test_no_layer_stretches_more_than_its_bound(name, seed):
     assert norm_of(layer, shape) <= norm_bound(layer) * (1 + 1e-6)
 
 
+@pytest.mark.parametrize("name", LAYERS)
+def test_in_l_inf_it_is_the_largest_absolute_sum_of_a_row(name):
+    layer, shape = make(name, 1)
+    reached, bound = (
+        float(matrix_of(layer, shape).abs().sum(dim=1).max()),
+        norm_bound(layer, np.inf),
+    )
+    assert reached <= bound * (1 + 1e-6)
+    if name != "one pixel":
+        assert bound == pytest.approx(reached, rel=1e-5)
+
+
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_a_layer_of_one_output_has_the_bound_that_it_reaches(stride):
     # all of one sign: the magnitudes are the Gram matrix itself, and wide images come near to it
@@ -130,11 +142,12 @@ def test_what_no_proof_covers_has_no_bound(options):
 
 @pytest.mark.parametrize("layer", [nn.Linear(3, 2), nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 3)])
 @pytest.mark.parametrize("odd", [np.nan, np.inf])
-def test_weights_that_are_no_numbers_have_no_bound(layer, odd):
+@pytest.mark.parametrize("order", [2, np.inf])
+def test_weights_that_are_no_numbers_have_no_bound(layer, odd, order):
     layer = copy.deepcopy(layer)
     with torch.no_grad():
         layer.weight.view(-1)[1] = odd
-    assert norm_bound(layer) == np.inf
+    assert norm_bound(layer, order) == np.inf
 
 
 @pytest.mark.parametrize("scale", [1e-150, 1e-30, 1e30, 1e150])
@@ -172,3 +185,23 @@ def test_a_contracted_layer_stays_within_its_norm_whatever_is_learned(name, norm
     assert type(layer) in (nn.Linear, nn.Conv2d)
     assert torch.allclose(layer(x), before, rtol=1e-4, atol=1e-5)
     assert norm_bound(layer) <= norm
+
+
+@pytest.mark.parametrize("norm", [1.0, 0.1])
+def test_rows_keep_their_absolute_sum_whatever_is_learned(norm):
+    layer = nn.Linear(9, 4, bias=False)
+    contract(layer, norm, np.inf)
+    step = torch.optim.SGD(layer.parameters(), lr=5.0)
+    generator = torch.Generator().manual_seed(0)
+    first = layer.weight.detach().clone()
+    for _ in range(20):
+        step.zero_grad()
+        (-layer(torch.randn(6, 9, generator=generator)).square().sum()).backward()
+        step.step()
+        assert torch.allclose(layer.weight.abs().sum(dim=1), torch.full((4,), norm), rtol=1e-5)
+    assert not torch.allclose(layer.weight, first, rtol=0.1)
+    before = layer.weight.detach().clone()
+    release(nn.Sequential(layer))
+    assert type(layer) is nn.Linear
+    assert torch.allclose(layer.weight, before, rtol=1e-5)
+    assert 0.999 * norm < norm_bound(layer, np.inf) <= norm

@@ -194,9 +194,25 @@ def test_a_bounded_encoder_has_the_stated_bound_after_training(x):
     )
 
 
-def test_decoder_2_begins_as_a_copy_or_by_itself():
+def test_a_linear_encoder_has_its_bound_in_l_inf_after_training(x):
+    options = {"penalty": "bounded", "lipschitz": 0.7, "linear_encoder": True}
+    new = lqvae_fit._new_network(tiny(**options), x).encoder.mean
+    vae = tiny(**options, steps=60, learning_rate=0.02)
+    net = vae.fit(x, verbose=False).network
+    sums = net.encoder.mean.weight.detach().abs().sum(dim=1)
+    assert (sums <= 0.7).all()
+    assert (sums > 0.699).all()
+    assert 1.399 < net.lipschitz_bound(np.inf) <= 1.4 * (1 + 1e-9)
+    assert type(net.encoder.mean) is torch.nn.Linear
+    # it has learned, and from averages at whose middle grey a bit turns
+    assert (new.weight >= 0).all()
+    assert torch.allclose(new.bias, torch.full((5,), net.eta))
+    assert not torch.allclose(net.encoder.mean.weight, new.weight, atol=0.01)
+
+
+def test_decoder_2_begins_as_a_copy_or_by_itself(x):
     for copied in (True, False):
-        net = lqvae_fit._new_network(tiny(copy_decoder=copied), (1, 8, 8))
+        net = lqvae_fit._new_network(tiny(copy_decoder=copied), x)
         assert torch.equal(net.decoder[0].weight, net.soft_decoder[0].weight) == copied
 
 
@@ -209,7 +225,9 @@ def _every_round(monkeypatch):
 
 
 @pytest.mark.usefixtures("_every_round")
-@pytest.mark.parametrize("options", [{}, PRESETS["code"], {"penalty": "bounded"}])
+@pytest.mark.parametrize(
+    "options", [{}, PRESETS["code"], {"penalty": "bounded"}, PRESETS["certified"] | {"steps": 7}]
+)
 def test_an_interrupted_fit_goes_on_to_the_same_end(x, tmp_path, monkeypatch, options):
     options = {**options, "decay": 0.1}
     whole = tiny(**options).fit(x, verbose=False)
@@ -258,7 +276,9 @@ def test_a_checkpoint_of_another_fit_and_a_damaged_one_are_refused(x, tmp_path, 
         tiny().fit(x, checkpoint=part, verbose=False)
 
 
-@pytest.mark.parametrize("options", [{"eta": 0.4}, {"penalty": "bounded"}])
+@pytest.mark.parametrize(
+    "options", [{"eta": 0.4}, {"penalty": "bounded"}, PRESETS["certified"] | {"steps": 7}]
+)
 def test_settings_weights_and_reports_come_back_from_a_file(x, tmp_path, options):
     vae = tiny(**options).fit(x, verbose=False)
     back = LQVAE.load(vae.save(tmp_path / "vae.npz"))
@@ -373,7 +393,10 @@ def test_the_presets_are_those_of_text_and_code():
         784.0, 1.225, 3e-4, 0.98,
     )  # fmt: skip
     certified = LQVAE.preset("certified").get_params()
-    changed = {"penalty": "bounded", "lipschitz": 1.0, "noise": 0.05, "kl_weight": 0.1}
+    changed = {
+        "penalty": "bounded", "lipschitz": 1.0, "noise": 0.2, "kl_weight": 0.0,
+        "linear_encoder": True, "learning_rate": 3e-4, "steps": 3000,
+    }  # fmt: skip
     assert certified == paper.get_params() | changed
     assert (paper.shuffle, paper.copy_decoder, code.copy_decoder) == (True, True, False)
     with pytest.raises(InputError, match="preset must be one of paper, code, certified"):
