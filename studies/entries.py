@@ -306,6 +306,18 @@ def trained_for_certificates(found: Any) -> Iterator[Entry]:
     )  # fmt: skip
 
 
+def latent_bits(found: Any) -> Iterator[Entry]:
+    wrong = {"wrong_when_clean": found["images"] - found["clean"]}
+    for row in found["rows"]:
+        attacks = ("LatentCodeAttack", *found["attacks"])
+        yield Entry(
+            found["dataset"]["name"], row["eps"], "LQ-VAE, preset certified",
+            "natural, classifier A", f"{found['classifier']}; {found['purifier']}",
+            attacks=f"{', '.join(attacks)}, on {row['attacked']} that are certified",
+            **verdicts(row | wrong, found["images"], "complete"),
+        )  # fmt: skip
+
+
 def published(record: TableRecord) -> Iterator[Entry]:
     for row in record.rows:
         yield Entry(
@@ -379,6 +391,7 @@ READERS: dict[str, Reader] = {
     "code_space_cifar10": code_space,
     "decided/": decided,
     "decided_attacks/": decided_attacks,
+    "lqvae_certificate": latent_bits,
     "mnist_certificate": enumerated,
     "mnist_checks": checked,
     "mnist_randomised_certificate": divergence,

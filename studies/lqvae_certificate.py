@@ -1,8 +1,9 @@
 """What an LQ-VAE of the preset `certified` makes certain, in front of a classifier of the paper.
 
 The first test images are decided at each budget: certified, falsified with an image within the
-budget, or undecided, and why; and how many bits a budget may flip. Certified images are then
-attacked end to end, by `LatentCodeAttack` and as table 7 is: none of these may break one.
+budget, or undecided, and why; and how many bits a budget may flip. The first certified images of
+each budget (`--attacked`) are then attacked end to end, by `LatentCodeAttack` and as table 7 is
+(`--attacks`): none of these may break one.
 
     python -m studies.lqvae_certificate --n-ex 1000 --eps .02 .05 .1 --jobs 2 --data-dir DIR
 
@@ -14,6 +15,7 @@ import argparse
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 import art_disc as ad
 from art_disc.attacks import LatentCodeAttack
 from art_disc.core.files import replace_file
+from art_disc.core.intervals import clopper_pearson_lower
 from art_disc.metrics import Spend, certify_codes
 from art_disc.reproduction.purifier_bench import Bench, Judged
 from art_disc.reproduction.purifier_end_to_end import ATTACKS, SURROGATES
@@ -53,19 +56,26 @@ def part(classifier: Any, x: Any, y: Any, eps: float, options: argparse.Namespac
 
 def decided(
     classifier: Any, data: ad.Dataset, eps: float, options: argparse.Namespace, folder: Path
-) -> list[Any]:
-    """Return what is found of all images, part by part; what is there already is not done again."""
-    rows = []
+) -> tuple[list[Any], float]:
+    """Return what is found of all images, and the seconds that it took, part by part.
+
+    What is there already is not done again.
+    """
+    rows, seconds = [], 0.0
     for start in range(0, len(data.x_test), AT_ONCE):
         own = slice(start, min(start + AT_ONCE, len(data.x_test)))
         file = folder / f"{eps:g}-{own.start}-{own.stop}.json"
         if not file.is_file():
+            clock = common.Clock()
             made = part(classifier, data.x_test[own], data.y_test[own], eps, options)
-            replace_file(file, json.dumps(made).encode())
-        rows += json.loads(file.read_text(encoding="utf-8"))
+            kept = {"rows": made, "seconds": clock.facts()["seconds"]}
+            replace_file(file, json.dumps(kept).encode())
+        found = json.loads(file.read_text(encoding="utf-8"))
+        rows += found["rows"]
+        seconds += found["seconds"]
         counts = Counter(row[0] for row in rows)
         print(f"eps {eps:g}: {len(rows)} images, {dict(counts)}", flush=True)
-    return rows
+    return rows, seconds
 
 
 def summary(rows: list[Any]) -> dict[str, Any]:
@@ -81,14 +91,20 @@ def summary(rows: list[Any]) -> dict[str, Any]:
     points = (0, 5, 25, 50, 75, 95, 100)
     return {
         **{verdict: verdicts[verdict] for verdict in VERDICTS},
+        "lower_limit_99": clopper_pearson_lower(verdicts["certified"], len(rows), 0.99),
         "reasons": dict(sorted(reasons.items())),
-        "free_bits": dict(zip(points, np.percentile(free, points).tolist(), strict=True)),
+        "free_bits": dict(zip(map(str, points), np.percentile(free, points).tolist(), strict=True)),
         "images_by_free_bits": {str(k): v for k, v in sorted(Counter(free).items())},
     }
 
 
 def broken(
-    judged: Judged, part: ad.Dataset, eps: float, certified: NDArray[np.int64], out: Path
+    judged: Judged,
+    part: ad.Dataset,
+    eps: float,
+    certified: NDArray[np.int64],
+    attacks: Sequence[str],
+    out: Path,
 ) -> dict[str, int]:
     """Return how many certified images each attack breaks, of those that none before it broke."""
     if not len(certified):
@@ -99,7 +115,7 @@ def broken(
     )  # fmt: skip
     aimed = LatentCodeAttack(judged.classifier, eps=eps, verbose=False)
     record = ad.evaluate(
-        judged.classifier, some, eps=eps, attacks=[aimed, *ATTACKS], surrogates=SURROGATES,
+        judged.classifier, some, eps=eps, attacks=[aimed, *attacks], surrogates=SURROGATES,
         checks=None, sequential=True, out=out, resume=True, verbose=False,
     ).record  # fmt: skip
     found: Counter[str] = Counter()
@@ -115,14 +131,23 @@ def table() -> list[str]:
     for row in made["rows"]:
         free, lost = row["free_bits"], row["certified_and_broken_by"]
         cells = (f"{row['eps']:g}", *(str(row[verdict]) for verdict in VERDICTS))
+        time = f"{row['seconds'] / made['images']:.1f} s"
         bits = " / ".join(f"{free[str(point)]:.0f}" for point in (5, 50, 95))
-        rows.append((*cells, bits, str(sum(lost.values()))))
-    heads = ("eps", *VERDICTS, "free bits, 5 % / median / 95 %", "certified, and broken")
+        rows.append((*cells, bits, time, str(row["attacked"]), str(sum(lost.values()))))
+    heads = (
+        *("eps", *VERDICTS, "free bits, 5 % / median / 95 %", "an image"),
+        *("certified and attacked", "broken"),
+    )
     return [
-        f"{made['images']} images, of which {made['clean']} are right without a change; "
+        f"{made['dataset']['name']}, the first {made['images']:,} test images, of which "
+        f"{made['clean']} are right without a change, by classifier A behind `certified`; at most "
         f"{made['seconds_an_image']:g} s of search each.",
         "",
         *common.markdown(heads, rows),
+        "",
+        f"Attacked by LatentCodeAttack, {', '.join(made['attacks'])}, end to end through the "
+        f"filter's own gradient and {', '.join(SURROGATES)} (`studies/lqvae_certificate.py`; "
+        f"{common.where(made)}).",
     ]
 
 
@@ -145,6 +170,8 @@ def main() -> None:
     parser.add_argument("--n-ex", type=int, default=IMAGES)
     parser.add_argument("--eps", type=float, nargs="+", default=[0.02, 0.05, 0.1])
     parser.add_argument("--seconds", type=float, default=10.0, help="of a search, an image")
+    parser.add_argument("--attacked", type=int, default=200, help="certified images a budget")
+    parser.add_argument("--attacks", nargs="+", default=ATTACKS, help="beside LatentCodeAttack")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--train-steps", type=int, help="batches in place of the recipes'")
     run(parser.parse_args())
@@ -153,7 +180,7 @@ def main() -> None:
 def run(options: argparse.Namespace) -> None:
     """Train, decide, attack, and write what was found."""
     torch.set_num_threads(options.threads)
-    clock, folder = common.Clock(), common.work_folder(options, NAME)
+    folder = common.work_folder(options, NAME)
     data = ad.load_dataset(options.dataset, data_dir=options.data_dir)
     bench = Bench(data, options.n_ex, folder, preset="certified", train_steps=options.train_steps)
     judged = bench.judged(options.model, "lqvae")
@@ -161,10 +188,14 @@ def run(options: argparse.Namespace) -> None:
     rows = []
     for eps in options.eps:
         own = folder / f"{words}-{options.train_steps or 'all'}"
-        found = decided(judged.classifier, bench.part, eps, options, own)
-        certified = np.flatnonzero([row[0] == "certified" for row in found])
-        lost = broken(judged, bench.part, eps, certified, own / f"{eps:g}-{options.n_ex}-attacks")
-        rows.append({"eps": eps, **summary(found), "certified_and_broken_by": lost})
+        found, seconds = decided(judged.classifier, bench.part, eps, options, own)
+        certified = np.flatnonzero([row[0] == "certified" for row in found])[: options.attacked]
+        kept = own / "-".join([f"{eps:g}", str(len(certified)), *options.attacks])
+        lost = broken(judged, bench.part, eps, certified, options.attacks, kept)
+        rows.append({
+            "eps": eps, **summary(found), "seconds": round(seconds, 1),
+            "attacked": len(certified), "certified_and_broken_by": lost,
+        })  # fmt: skip
         print(rows[-1])
     common.write(
         name_of(options),
@@ -172,13 +203,16 @@ def run(options: argparse.Namespace) -> None:
             "dataset": {"name": data.name, "fingerprint": data.fingerprint},
             "classifier": bench.judged(options.model).network,
             "purifier": judged.network,
-            "lipschitz_bound": bench.vae.network.lipschitz_bound(),
+            "lipschitz_bound": {
+                name: bench.vae.network.lipschitz_bound(order)
+                for name, order in (("l2", 2), ("linf", np.inf))
+            },
             "images": options.n_ex,
             "clean": int(judged.right[: options.n_ex].sum()),
             "seconds_an_image": options.seconds,
             "jobs": options.jobs,
+            "attacks": list(options.attacks),
             "rows": rows,
-            **clock.facts(),
         },
         options.threads,
     )

@@ -28,6 +28,7 @@ from studies import (
     code_space_page,
     decided_page,
     leaderboard,
+    lqvae_certificate,
     lqvae_theorem,
     margin_codebook,
     printed_page,
@@ -49,6 +50,7 @@ Part = Callable[[], Sequence[str]]
 PARTS: dict[str, Part] = {
     "headline": leaderboard.headline,
     "leaderboard": leaderboard.board,
+    "lqvae-certificate": lqvae_certificate.table,
     "lqvae-theorem": lqvae_theorem.table,
     "margin-codebook": margin_codebook.table,
     "mnist-attacks": summary.attacks,
