@@ -28,6 +28,7 @@ import art_disc as ad
 from art_disc.attacks import LatentCodeAttack
 from art_disc.core.files import replace_file
 from art_disc.core.intervals import clopper_pearson_lower
+from art_disc.core.plain import digest_of
 from art_disc.metrics import Spend, certify_codes
 from art_disc.reproduction.purifier_bench import Bench, Judged
 from art_disc.reproduction.purifier_end_to_end import ATTACKS, SURROGATES
@@ -35,6 +36,7 @@ from art_disc.reproduction.rows import none_failed
 from studies import common
 
 NAME, IMAGES = "lqvae_certificate", 1000
+BUDGETS, SECONDS = [0.02, 0.05, 0.1], 10.0
 AT_ONCE = 20
 VERDICTS = ("certified", "falsified", "undecided")
 
@@ -141,7 +143,7 @@ def table() -> list[str]:
     return [
         f"{made['dataset']['name']}, the first {made['images']:,} test images, of which "
         f"{made['clean']} are right without a change, by classifier A behind `certified`; at most "
-        f"{made['seconds_an_image']:g} s of search each.",
+        f"{made['seconds_an_image']:g} s of search each, {made['jobs']} at once.",
         "",
         *common.markdown(heads, rows),
         "",
@@ -152,9 +154,11 @@ def table() -> list[str]:
 
 
 def name_of(options: argparse.Namespace) -> str:
-    """Return the result's name: what is not as it is by default stands in it."""
+    """Return the result's name: what is not as it is by default stands in it, but for attacks."""
     steps = options.train_steps
     words = [
+        "" if options.eps == BUDGETS else "_".join(f"{eps:g}" for eps in options.eps),
+        "" if options.seconds == SECONDS else f"{options.seconds:g}seconds",
         "" if options.dataset == "mnist" else options.dataset,
         "" if options.model == "A" else options.model,
         "" if options.n_ex == IMAGES else f"{options.n_ex}images",
@@ -168,8 +172,8 @@ def main() -> None:
     parser.add_argument("--dataset", default="mnist")
     parser.add_argument("--model", default="A", choices="ABC")
     parser.add_argument("--n-ex", type=int, default=IMAGES)
-    parser.add_argument("--eps", type=float, nargs="+", default=[0.02, 0.05, 0.1])
-    parser.add_argument("--seconds", type=float, default=10.0, help="of a search, an image")
+    parser.add_argument("--eps", type=float, nargs="+", default=BUDGETS)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of a search, an image")
     parser.add_argument("--attacked", type=int, default=200, help="certified images a budget")
     parser.add_argument("--attacks", nargs="+", default=ATTACKS, help="beside LatentCodeAttack")
     parser.add_argument("--jobs", type=int, default=1)
@@ -190,7 +194,7 @@ def run(options: argparse.Namespace) -> None:
         own = folder / f"{words}-{options.train_steps or 'all'}"
         found, seconds = decided(judged.classifier, bench.part, eps, options, own)
         certified = np.flatnonzero([row[0] == "certified" for row in found])[: options.attacked]
-        kept = own / "-".join([f"{eps:g}", str(len(certified)), *options.attacks])
+        kept = own / "-".join([f"{eps:g}", digest_of(certified.tolist())[:8], *options.attacks])
         lost = broken(judged, bench.part, eps, certified, options.attacks, kept)
         rows.append({
             "eps": eps, **summary(found), "seconds": round(seconds, 1),

@@ -99,7 +99,7 @@ def copies(network: LQVAENet) -> int:
     place, kept = 0, 0
     for wide, stride in stack.down:
         place += stride - 1
-        kept += wide * areas[place]
+        kept += 0 if network.linear_encoder else wide * areas[place]
     for wide, stride in stack.up:
         place = max(0, place - stride + 1)
         kept += wide * areas[place]

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
+from art_disc.core.checks import check_choice
+
 # frequencies looked at in a period of the fastest wave of a squared norm
 _FREQUENCIES = 24
 
@@ -38,8 +40,9 @@ def gram_magnitudes(weight: Tensor, stride: int = 1) -> Tensor:
 def norm_bound(layer: nn.Linear | nn.Conv2d, order: float = 2) -> float:
     """Return an upper bound of a layer's l2 or l_inf operator norm, for images of any size.
 
-    That of l_inf is the largest absolute sum of a row, or of a channel's kernel. In l2, of a linear
-    layer the norm itself; of a convolution that of the whole plane, up to 1 %: the
+    In l_inf: the largest absolute sum of a row, of a convolution that of a kernel.
+
+    In l2: of a linear layer the norm; of a convolution that of the whole plane, up to 1 %: the
     largest stretch of a wave, of those on a grid of frequencies, over what may lie between these.
     The squared length of what becomes of a unit wave is, in each of its two frequencies, a
     trigonometric polynomial of a degree d between 0 and its maximum M, which at one of N evenly
@@ -51,7 +54,11 @@ def norm_bound(layer: nn.Linear | nn.Conv2d, order: float = 2) -> float:
     Args:
         layer: A linear layer, or a convolution.
         order: 2 or inf.
+
+    Raises:
+        InputError: Another order.
     """
+    check_choice(order, "order", (2, math.inf))
     weight = layer.weight.detach().to("cpu", torch.float64)
     largest = float(weight.abs().max())
     if not math.isfinite(largest) or (isinstance(layer, nn.Conv2d) and not _plain(layer)):
@@ -133,7 +140,10 @@ class Contraction(nn.Module):
 
 
 class RowSums(nn.Module):
-    """The weight of a linear layer whose rows have absolute sums of `norm`: its l_inf norm."""
+    """The weight of a layer whose rows have absolute sums of `norm`, which is its l_inf norm.
+
+    Rows of 0 stay so.
+    """
 
     order = math.inf
 
@@ -143,8 +153,9 @@ class RowSums(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the rescaled weight."""
-        sums = weight.abs().sum(dim=1, keepdim=True)
-        return weight * (self.norm / sums.clamp(min=1e-30))
+        sums = weight.flatten(1).abs().sum(dim=1)
+        scale = self.norm / sums.clamp(min=1e-30)
+        return weight * scale.view(-1, *[1] * (weight.ndim - 1))
 
 
 def contract(layer: nn.Linear | nn.Conv2d, norm: float = 1.0, order: float = 2) -> None:
@@ -153,8 +164,12 @@ def contract(layer: nn.Linear | nn.Conv2d, norm: float = 1.0, order: float = 2) 
     Args:
         layer: A linear layer, or a convolution.
         norm: The bound.
-        order: 2, or of a linear layer inf.
+        order: Of the norm, 2 or inf.
+
+    Raises:
+        InputError: Another order.
     """
+    check_choice(order, "order", (2, math.inf))
     stride = layer.stride[0] if isinstance(layer, nn.Conv2d) else 1
     kept = RowSums(norm) if order == math.inf else Contraction(stride, norm)
     parametrize.register_parametrization(layer, "weight", kept)

@@ -103,24 +103,24 @@ def _new_network(settings: LQVAESettings, inputs: Float32Array) -> LQVAENet:
         torch.manual_seed(derive_seed(settings.random_state, "weights"))
         net = LQVAENet(inputs.shape[1:], **{name: getattr(settings, name) for name in names})
         if settings.penalty == "bounded":
-            _bound(net, settings.lipschitz, torch.tensor(inputs.std(axis=0)))
+            _bound(net, settings.lipschitz, inputs)
     if settings.copy_decoder:
         net.soft_decoder.load_state_dict(net.decoder.state_dict())
     return net
 
 
-def _bound(net: LQVAENet, lipschitz: float, spread: Tensor) -> None:
+def _bound(net: LQVAENet, lipschitz: float, inputs: Float32Array) -> None:
     """Keep the encoder within its bound, that of the means at `lipschitz`.
 
     Layers of convolutions keep l2 norms of 1, a linear encoder rows of that absolute sum, which
-    begin as averages; `spread` is how much each pixel varies, (c, h, w).
+    begin as averages, closer to one another where the images vary more.
     """
     mean = net.encoder.mean
     # H is even: around 0 it has no slope to learn from
     nn.init.constant_(mean.bias, net.eta)
     if net.linear_encoder:
         with torch.no_grad():
-            rows = local_averages(spread, net.latent)
+            rows = local_averages(torch.tensor(inputs.std(axis=0)), net.latent)
             # the longer they are before they are bounded, the less a step turns them
             mean.weight.copy_(rows / rows.amax(dim=1, keepdim=True))
         contract(mean, lipschitz, math.inf)

@@ -58,7 +58,8 @@ class LQVAESettings(Shown):
             paper's 1 the means stay between the thresholds, where mean inference gives every image
             the code of ones; the reports show it, and less noise cures it.
         lipschitz: K > 0, the length that the penalty asks of a gradient for images on [-1, 1], or
-            the bound of a `bounded` encoder on [-1, 1] (2 K for images on [0, 1]).
+            the bound of a `bounded` encoder on [-1, 1] (2 K for images on [0, 1]), in l2 or, of a
+            linear one, in l_inf.
         penalty: `jacobian`, (|J^T u|_2 - K)^2 in a random unit direction u of the latent space;
             `summed`, the same of the sum of the means; `none`; or `bounded`, no penalty but an
             encoder of a bound by construction: layers of convolutions are kept at l2 norms of at
@@ -74,9 +75,9 @@ class LQVAESettings(Shown):
         shuffle: Whether every pass over the images has an order of its own.
         copy_decoder: Whether decoder 2 begins as a copy of decoder 1.
         stack: Layers; None: the paper's for the images' shape.
+        random_state: Seed of weights, order and draws.
         linear_encoder: Means are linear functions of the pixels, and variances 1; where they are
             `bounded`, they begin as averages of parts of the image.
-        random_state: Seed of weights, order and draws.
 
     Raises:
         InputError: A value does not fit.
@@ -140,4 +141,8 @@ class LQVAESettings(Shown):
     def facts(self) -> dict[str, Any]:
         """Return the settings in plain values; equal ones, of equal images, train alike."""
         stack = None if self.stack is None else asdict(self.stack)
-        return self.get_params() | {"stack": stack}
+        facts = self.get_params() | {"stack": stack}
+        if not self.linear_encoder:
+            # younger than fits that are kept, which are known by their facts
+            del facts["linear_encoder"]
+        return facts

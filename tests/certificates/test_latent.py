@@ -83,9 +83,20 @@ def is_broken(classifier, image, label, witness, eps):
     return legal and classifier.predict(witness[None]).argmax() != label
 
 
+def of_linear_means(toy):
+    """The same function of images, of an encoder that is one layer."""
+    net = LQVAENet(SHAPE, latent=BITS, eta=ETA, stack=STACK, linear_encoder=True).eval()
+    net.decoder.load_state_dict(toy.decoder.state_dict())
+    with torch.no_grad():
+        net.encoder.mean.weight.copy_(torch.eye(BITS))
+        net.encoder.mean.bias.zero_()
+    return net
+
+
+@pytest.mark.parametrize("linear", [False, True])
 @pytest.mark.parametrize("method", ["complete", "enumeration"])
-def test_on_six_bits_it_is_brute_force(toy, method):
-    classifier = around(LQVAEFilter(toy))
+def test_on_six_bits_it_is_brute_force(toy, method, linear):
+    classifier = around(LQVAEFilter(of_linear_means(toy) if linear else toy))
     x = np.random.default_rng(0).random((60, *SHAPE)).astype(np.float32)
     y = classifier.predict(x).argmax(axis=1)
     seen = []

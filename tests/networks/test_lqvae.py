@@ -133,6 +133,12 @@ def test_no_mean_moves_by_more_than_the_l_inf_bound_says(linear):
         moved = made.encode(x)[0] - made.encode(x + 0.05 * signs)[0]
         bound = made.lipschitz_bound(np.inf)
         assert (moved.abs() <= 0.05 * bound).all()
+        norms = [
+            layer.weight.flatten(1).abs().sum(dim=1).max().item()
+            for layer in (*made.encoder.body, made.encoder.mean)
+            if hasattr(layer, "weight")
+        ]
+        assert bound == pytest.approx(2 * np.prod(norms), rel=1e-5)
         if linear:
             row = made.encoder.mean.weight[made.encoder.mean.weight.abs().sum(dim=1).argmax()]
             worst = made.encode(x)[0] - made.encode(x + 0.05 * row.sign().view(1, 8, 8))[0]
@@ -152,6 +158,15 @@ def test_a_linear_encoder_is_one_and_comes_back_from_a_file(tmp_path):
         assert torch.allclose(moved, torch.full((5, 6), 0.3 * made.noise), atol=1e-6)
     back = LQVAENet.load(made.save(tmp_path / "linear.npz"))
     assert back.linear_encoder
+    assert weights_hash(back) == weights_hash(made)
+
+
+def test_a_file_from_before_linear_encoders_is_one_of_convolutions(tmp_path):
+    made = net()
+    old = made.settings()
+    del old["linear_encoder"]
+    back = LQVAENet.load(save_weights(made, tmp_path / "old.npz", header={"lqvae": old}))
+    assert not back.linear_encoder
     assert weights_hash(back) == weights_hash(made)
 
 

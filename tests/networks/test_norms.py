@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from art_disc.core.errors import InputError
 from art_disc.networks import norm_bound
 from art_disc.networks.norms import contract, release
 
@@ -187,6 +188,14 @@ def test_a_contracted_layer_stays_within_its_norm_whatever_is_learned(name, norm
     assert norm_bound(layer) <= norm
 
 
+@pytest.mark.parametrize("take", [norm_bound, lambda layer, order: contract(layer, 1.0, order)])
+def test_another_order_is_refused(take):
+    layer = nn.Linear(3, 2)
+    with pytest.raises(InputError, match=r"order must be one of 2, inf, got 1"):
+        take(layer, 1)
+    assert type(layer) is nn.Linear
+
+
 @pytest.mark.parametrize("norm", [1.0, 0.1])
 def test_rows_keep_their_absolute_sum_whatever_is_learned(norm):
     layer = nn.Linear(9, 4, bias=False)
@@ -204,4 +213,7 @@ def test_rows_keep_their_absolute_sum_whatever_is_learned(norm):
     release(nn.Sequential(layer))
     assert type(layer) is nn.Linear
     assert torch.allclose(layer.weight, before, rtol=1e-5)
+    convolution = nn.Conv2d(2, 3, 3)
+    contract(convolution, norm, np.inf)
+    assert norm_bound(convolution, np.inf) == pytest.approx(norm)
     assert 0.999 * norm < norm_bound(layer, np.inf) <= norm

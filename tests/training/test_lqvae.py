@@ -12,6 +12,7 @@ from art_disc.core.errors import (
     NotFittedError,
 )
 from art_disc.networks import LQVAENet, Stack, weights_hash
+from art_disc.networks.lqvae_layers import local_averages
 from art_disc.training import LQVAE, lqvae_fit
 from art_disc.training.lqvae_settings import PRESETS, LQVAESettings
 from art_disc.training.lqvae_step import StepLoss, divergence
@@ -197,6 +198,10 @@ def test_a_bounded_encoder_has_the_stated_bound_after_training(x):
 def test_a_linear_encoder_has_its_bound_in_l_inf_after_training(x):
     options = {"penalty": "bounded", "lipschitz": 0.7, "linear_encoder": True}
     new = lqvae_fit._new_network(tiny(**options), x).encoder.mean
+    averages = local_averages(torch.tensor(x.std(axis=0)), 5)
+    assert torch.allclose(new.weight, 0.7 * averages, rtol=1e-5)
+    longest = new.parametrizations.weight.original.amax(dim=1)
+    assert torch.allclose(longest, torch.ones(5))
     vae = tiny(**options, steps=60, learning_rate=0.02)
     net = vae.fit(x, verbose=False).network
     sums = net.encoder.mean.weight.detach().abs().sum(dim=1)
@@ -417,5 +422,8 @@ def test_what_a_user_types_without_thinking_learns_and_does_not_need_an_order(di
 
 def test_what_decides_a_fit_is_plain_and_tells_settings_apart():
     facts = tiny().facts()
+    # fits that were kept before there was such a setting are known by these facts
+    assert "linear_encoder" not in facts
+    assert replace(tiny(), linear_encoder=True).facts()["linear_encoder"]
     assert json.loads(json.dumps(facts))["stack"]["hidden"] == 6
     assert replace(tiny(), eta=0.2).facts() != facts
