@@ -8,7 +8,7 @@ each budget (`--attacked`) are then attacked end to end, by `LatentCodeAttack` a
     python -m studies.lqvae_certificate --n-ex 1000 --eps .02 .05 .1 --jobs 2 --data-dir DIR
 
 Networks are trained once and cached, an interrupted training goes on; findings are kept under
---work after every 20 images, and taken up again.
+--work after every 100 images, and taken up again.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from studies import common
 
 NAME, IMAGES = "lqvae_certificate", 1000
 BUDGETS, SECONDS = [0.02, 0.05, 0.1], 10.0
-AT_ONCE = 20
+AT_ONCE = 100
 VERDICTS = ("certified", "falsified", "undecided")
 
 
