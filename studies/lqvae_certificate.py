@@ -147,10 +147,17 @@ def table() -> list[str]:
         "",
         *common.markdown(heads, rows),
         "",
-        f"Attacked by LatentCodeAttack, {', '.join(made['attacks'])}, end to end through the "
-        f"filter's own gradient and {', '.join(SURROGATES)} (`studies/lqvae_certificate.py`; "
-        f"{common.where(made)}).",
+        f"{_attacks(made)}(`studies/lqvae_certificate.py`; {common.where(made)})",
     ]
+
+
+def _attacks(made: dict[str, Any]) -> str:
+    if not any(row["attacked"] for row in made["rows"]):
+        return "What is certified was not attacked yet; what is not, by LatentCodeAttack. "
+    return (
+        f"Attacked by LatentCodeAttack, {', '.join(made['attacks'])}, end to end through the "
+        f"filter's own gradient and {', '.join(SURROGATES)}. "
+    )
 
 
 def name_of(options: argparse.Namespace) -> str:
