@@ -98,6 +98,17 @@ def test_of_a_purifier_counts_what_attackers_left_who_knew_of_it():
     assert (found.defence, found.unbroken, found.clean) == ("lqvae", Share(3, 4), Share(8, 10))
 
 
+def test_no_code_that_is_certified_was_broken():
+    found = load("lqvae_certificate")
+    assert all(not sum(row["certified_and_broken_by"].values()) for row in found["rows"])
+    # and each verdict is counted on the board
+    rows = {e.eps: e for e in ENTRIES if e.file == "lqvae_certificate.json"}
+    for row in found["rows"]:
+        entry = rows[row["eps"]]
+        assert entry.certified == Share(row["certified"], found["images"])
+        assert entry.unbroken == Share(row["certified"] + row["undecided"], found["images"])
+
+
 def test_budgets_stand_together_and_most_certified_comes_first():
     places = [(entry.dataset, entry.eps) for entry in ENTRIES]
     assert len(set(places)) == len(list(itertools.groupby(places)))
