@@ -70,7 +70,7 @@ def main() -> None:
     parser = common.parser(str(__doc__).splitlines()[0])
     parser.add_argument("--dataset", default="mnist", choices=DATASETS)
     parser.add_argument("--preset", default=PRESET)
-    parser.add_argument("--train-steps", type=int, help="steps in place of the preset's")
+    parser.add_argument("--train-steps", type=int, help="steps in place of the recipe's")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     words = options.dataset, *([options.preset] if options.preset != PRESET else [])

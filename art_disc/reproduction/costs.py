@@ -35,7 +35,7 @@ _NETWORK = {"mnist": (5, 0.6), "cifar10": (25, 1.0)}
 # each classifier by itself
 _PURIFIER, _END_TO_END = {"fgsm": 1, "deepfool": 12, "cw_l2": 75}, 250
 # of an LQ-VAE, and of each training of a classifier before it
-LQVAE_MINUTES, CLASSIFIER_MINUTES = 230.0, 15.0
+LQVAE_MINUTES, CLASSIFIER_MINUTES = 160.0, 15.0
 _CERTIFICATE = 30
 # a defence that draws at one budget, 300 images
 RANDOMISED_MINUTES = 40.0

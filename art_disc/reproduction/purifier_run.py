@@ -16,7 +16,7 @@ from art_disc.core.showing import Shown
 from art_disc.reproduction.published import PublishedPurifier
 from art_disc.reproduction.purifier_bench import Bench, Judged
 from art_disc.reproduction.purifier_end_to_end import ATTACKS, SAMPLED, EndToEnd
-from art_disc.reproduction.purifier_recipes import EPS
+from art_disc.reproduction.purifier_recipes import EPS, LQVAE_STEPS
 from art_disc.reproduction.purifier_tables import (
     BOUNDED,
     PurifierTable,
@@ -26,6 +26,7 @@ from art_disc.reproduction.purifier_tables import (
 from art_disc.reproduction.rows import bits_of
 from art_disc.reproduction.run import file_name
 from art_disc.reproduction.tables import images_of
+from art_disc.training import LQVAE
 from art_disc.training.lqvae_settings import PRESETS
 
 # of 0.3 on [-1, 1], which the published code takes the end-to-end step by
@@ -205,6 +206,9 @@ def _differences(row: PublishedPurifier, bench: Bench, request: _Request) -> Ite
             f"a budget of {STEP_EPS:g}"
         )
     yield "the filter by mean inference; theirs draws its latent variables"
+    if bench.preset in LQVAE_STEPS and bench.train_steps is None:
+        steps = LQVAE_STEPS[bench.preset]
+        yield f"the filter trained for {steps:,} steps, theirs for {LQVAE().steps:,}"
     if request.table.attacker == "all":
         if bench.n_ex > SAMPLED:
             yield f"sampled inference: attacked: first {SAMPLED} of these images"

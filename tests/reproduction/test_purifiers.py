@@ -238,6 +238,20 @@ def test_a_damaged_fit_in_the_cache_costs_a_fit(place, digits, monkeypatch):
     assert trained_lqvae(digits, "paper", **few).penalty == "jacobian"
 
 
+def test_tables_train_the_published_code_for_half_of_its_steps(place, digits, monkeypatch):
+    asked = []
+
+    def told(vae, *_, **__):
+        asked.append(vae.steps)
+        raise InputError
+
+    monkeypatch.setattr(purifier_recipes.LQVAE, "fit", told)
+    for preset, few in (("code", None), ("certified", None), ("code", 7)):
+        with pytest.raises(InputError):
+            trained_lqvae(digits, preset, train_steps=few, verbose=False)
+    assert asked == [5_000, 3_000, 7]
+
+
 def test_end_to_end_the_filter_is_known(place, tmp_path, capsys):
     words = [
         "reproduce", "kyatham2020-table7", "--setting", "C", "--dataset", "mnist", "--eps", "0.15",
