@@ -47,11 +47,12 @@ class CodeSearch:
         box: The codes in reach, a row an image.
         codes: Those of the clean images.
         labels: True classes, or targets, shape (n,).
-        targeted: Whether they are targets.
         rng: For starts.
+        targeted: Whether they are targets.
+        goes_on: Whether images that are broken are searched for a larger lead.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is searched, where, and how
         self,
         view: CodeView,
         box: CodeBox,
@@ -60,8 +61,9 @@ class CodeSearch:
         rng: np.random.Generator,
         *,
         targeted: bool,
+        goes_on: bool = False,
     ) -> None:
-        self.view, self.rng, self.targeted = view, rng, targeted
+        self.view, self.rng, self.targeted, self.goes_on = view, rng, targeted, goes_on
         self.codes, self.labels = codes.copy(), torch.from_numpy(labels)
         scores = view.scores(codes)
         self.leads = clear_lead(scores, self.labels, targeted=targeted)
@@ -79,8 +81,8 @@ class CodeSearch:
 
     @property
     def open(self) -> BoolArray:
-        """Images that are not broken yet and have a choice, shape (n,)."""
-        return np.asarray((self.leads <= 0) & (self.free > 0))
+        """Images that are to be searched: not broken, as a rule, and with a choice; shape (n,)."""
+        return np.asarray(((self.leads <= 0) | self.goes_on) & (self.free > 0))
 
     def climb(self, max_iter: int, starts: int = 0) -> None:
         """Flip codes along gradients: many at once at first, in the end a single one.

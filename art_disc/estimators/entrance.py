@@ -3,7 +3,7 @@
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from art_disc.core.checks import check_floats, check_labels
 from art_disc.core.errors import InputError, InputWarning
 from art_disc.core.layouts import check_shape, other_layout
 from art_disc.defences.images import as_float_images, doubt_of_images
+from art_disc.estimators.fitting_objective import steps_of, taught_by
 
 
 @contextmanager
@@ -95,10 +96,33 @@ class CheckedInputs(PyTorchClassifier):
         """As ART's."""
         return super().get_activations(self._images(x), *args, **options)
 
-    def fit(self, x: Any, y: Any, *args: Any, **options: Any) -> None:
-        """As ART's, and the network is left in eval mode, as `build_classifier` does."""
+    def fit(  # noqa: PLR0913 - ART's own, and the objective
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int = 128,
+        nb_epochs: int = 10,
+        training_mode: bool = True,
+        drop_last: bool = False,
+        *args: Any,
+        objective: Any = None,
+        **options: Any,
+    ) -> None:
+        """As ART's, and the network is left in eval mode, as `build_classifier` does.
+
+        An `objective` of `art_disc.training`, such as `Certified(0.3)`, takes the place of the
+        classifier's loss; order of the batches and what it draws follow `torch.manual_seed`.
+
+        Raises:
+            InputError: Images, labels or an objective that do not fit.
+        """
         images = self._images(x)
-        super().fit(images, self._rows(y, len(images)), *args, **options)
+        rows = self._rows(y, len(images))
+        steps = steps_of(len(images), batch_size, nb_epochs, drop_last=drop_last)
+        with nullcontext() if objective is None else taught_by(self, objective, steps):
+            super().fit(
+                images, rows, batch_size, nb_epochs, training_mode, drop_last, *args, **options
+            )
         self.model.eval()
 
     def fit_generator(self, *args: Any, **options: Any) -> None:

@@ -25,9 +25,9 @@ class CodeAdversary(Shown):
 
     A few steps of `CodeSpaceAttack`: codes of free pixels are flipped where the gradient of the
     margin between classes, taken behind the codebook map, so through no surrogate, promises most,
-    many at once at first, then fewer. An image becomes that image of codewords on which the margin
-    was smallest, or the first that is misclassified; it lies farther from the image than `eps`
-    where codewords do, but the map gives the same for a point within. The network is in eval mode
+    many at once at first, then fewer, misclassified or not. An image becomes that image of
+    codewords on which the margin was smallest; it lies farther from the image than `eps` where
+    codewords do, but the map gives the same for a point within. The network is in eval mode
     meanwhile, as for `Adversary`.
 
     Args:
@@ -70,7 +70,8 @@ class CodeAdversary(Shown):
         box = CodeBox.within(units, view.codebook, Threat(self.eps))
         codes = view.codebook.assign(units.reshape(-1, units.shape[-1])).reshape(units.shape[:2])
         rng = generator_of(int(torch.randint(2**62, (), generator=generator)))
-        search = CodeSearch(view, box, codes, y.numpy(force=True), rng, targeted=False)
+        labels = y.numpy(force=True)
+        search = CodeSearch(view, box, codes, labels, rng, targeted=False, goes_on=True)
         search.climb(self.steps, int(self.random_start))
         return torch.from_numpy(view.code_images(search.codes)).to(x.device)
 
@@ -78,6 +79,8 @@ class CodeAdversary(Shown):
         """Return what decides the perturbations, in plain values; equal ones train alike."""
         return {
             "method": "codes",
+            # one that stopped at the first success trained otherwise
+            "worst": True,
             "eps": float(self.eps),
             "steps": self.steps,
             "random_start": self.random_start,

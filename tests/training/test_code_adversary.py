@@ -94,6 +94,18 @@ def test_on_a_linear_network_one_step_flips_the_better_half(steps):
         assert (found != 0).sum() > 4
 
 
+def test_it_goes_on_where_the_class_is_wrong_already():
+    """To the worst corner of a linear network, which three steps find from any start."""
+    weight = torch.tensor([3.0, -2, 1, -0.5, 4, 2, -1, 0.25])
+    net = nn.Sequential(nn.Flatten(), nn.Linear(8, 2))
+    net[1].weight.data = torch.stack([-weight, weight]) / 2
+    net[1].bias.data = torch.tensor([-20.0, 0])
+    x = torch.tensor([0.4, 0.6, 0.4, 0.6, 0.4, 0.4, 0.6, 0.4]).view(1, 1, 1, 8)
+    adversary = CodeAdversary(0.2, steps=3, random_start=False)
+    moved = perturbed(behind(net), x, torch.tensor([0]), adversary, seeded())
+    assert torch.equal(moved[0, 0, 0], (weight > 0).float())
+
+
 def test_it_lowers_accuracy_far_more_than_drawn_codes_do(digits):
     net = signs_net()
     options = {"epochs": 4, "learning_rate": 1e-2, "verbose": False}
