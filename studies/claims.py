@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 from art_disc.core.records import Share, load_record
@@ -18,10 +17,12 @@ from studies.verdicts import (
     OPEN,
     Verdict,
     certified,
+    decided,
     judged,
     mnist_text,
     of_row,
     randomised,
+    share_of,
     verdicts,
 )
 
@@ -63,16 +64,9 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _decided(name: str) -> dict[str, Any]:
-    """Return what the complete method decided at one budget, with the number of images."""
-    study = load(f"decided/{name}")
-    (row,) = study["rows"]
-    return row | {"total": study["images"]}
-
-
-def _between(row: dict[str, Any]) -> str:
-    low, high = row["certified"] / row["total"], 1 - row["falsified"] / row["total"]
-    return f"between {_percent(low)} and {_percent(high)} of {row['total']:,} random images"
+def _between(row: Any) -> str:
+    low, high = row.certified / row.total, 1 - row.falsified / row.total
+    return f"between {_percent(low)} and {_percent(high)} of {row.total:,} random images"
 
 
 def _gained(gain: Gain, *rows: TableRow) -> str:
@@ -97,7 +91,7 @@ def _chen2018() -> Iterator[str]:
     yield (
         f"Two codewords before a network trained naturally keep {row.printed_robust:g} % of MNIST "
         f"at 0.3: {_percent(row.worst.value)} are left here (base {_percent(base.worst.value)}); "
-        f"by the complete method it is {_between(_decided('disc_nat_pre-200-0.3'))}; {word}: {why}."
+        f"by the complete method it is {_between(decided('disc_nat_pre', 0.3))}; {word}: {why}."
     )
     base, row = rows["adv_pre", 0], rows["disc_adv_pre", 2]
     yield (
@@ -124,8 +118,8 @@ def _chen2018() -> Iterator[str]:
 def _at_a_tenth(paper: str, table: str) -> str:
     """Answer the printed share of certified images at 0.1."""
     printed = next(r for r in published_certificates(paper, table) if r.eps == 0.1)
-    found = _decided("disc_adv_pre-10000-0.1")
-    word, why = certified(printed.success, SimpleNamespace(**found))
+    found = decided("disc_adv_pre", 0.1)
+    word, why = certified(printed.success, found)
     return (
         f"{printed.success:g} % are certified at 0.1 (table {table}): by the complete method it is "
         f"{_between(found)}; {word}: {why}."
@@ -137,11 +131,12 @@ def _chen2019() -> Iterator[str]:
     base = rows["nat_pre", 0].worst.value
     defended = (row for (setting, _), row in rows.items() if setting == "disc_nat_pre")
     best = max(defended, key=lambda row: row.worst.value)
+    gain = best.worst.value - base
     yield (
         "Pixel discretisation helps little where colours matter: on GTSRB at 8/255 the best "
         f"density codebook leaves {_percent(best.worst.value)} of a network trained naturally "
-        f"(base {_percent(base)}) and {_percent(best.clean.value)} clean; "
-        f"{HELD if best.worst.value - base < 0.2 else FAILED}."
+        f"(base {_percent(base)}, {100 * gain:+.1f} points), {_percent(best.clean.value)} clean; "
+        f"{f'{HELD}: fewer than 20' if gain < 0.2 else f'{FAILED}: 20 or more'}."
     )
     fashion = measured("chen2019-table2", "fashion_mnist", NATURAL, TWO)
     rows = rows_of(fashion)
@@ -184,7 +179,7 @@ def _panda2019() -> Iterator[str]:
     for table, eps, where in ((rows, 0.3, "0.3"), (colour, 16 / 255, "16/255 on CIFAR-10")):
         row = next(r for r in table if (r.model, r.eps) == ("BNN-2b", eps))
         worst = row.under("raw").worst
-        word, why = judged(row.printed_robust, worst)
+        word, why = judged(row.printed_robust, worst, row.clean)
         yield (
             f"Two input bits keep a binarised network at {row.printed_robust:g} % under FGSM at "
             f"{where}: a white box of what is deployed leaves {_percent(worst.value)}; "
@@ -192,7 +187,7 @@ def _panda2019() -> Iterator[str]:
         )
     few, many = (next(r for r in rows if (r.model, r.eps) == (f"Full-{n}b", 0.1)) for n in (2, 8))
     left = few.under("raw").worst
-    word, why = judged(few.printed_robust, left)
+    word, why = judged(few.printed_robust, left, few.clean)
     yield (
         f"Two input bits keep a real network at {few.printed_robust:g} % at 0.1, where eight keep "
         f"{many.printed_robust:g} %: {_percent(left.value)} and "
@@ -207,19 +202,15 @@ def _panda2019() -> Iterator[str]:
 
 def _zhang2019() -> Iterator[str]:
     printed = {r.defence: r.value for r in mnist_text() if r.metric == "robust"}
-    ours = {d: row["worst"] for row, d in randomised() if row["eps"] == 0.1}
-    left = {d: Share(ours[d]["right"], ours[d]["of"]) for d in printed}
+    left = {d: share_of(row["worst"]) for row, d in randomised() if row["eps"] == 0.1}
     (name,) = (d for d in printed if d != "none")
-    easier = printed["none"] / 100 < left["none"].interval[0]
-    word = (
-        f"{OPEN}: our network resists by itself" if easier else judged(printed[name], left[name])[0]
-    )
+    (verdict,) = (one for one in verdicts() if one.paper == "zhang2019")
     yield (
         f"RandDisc lifts MNIST at 0.1 from {printed['none']:g} % to {printed[name]:g} %: here from "
         f"{_percent(left['none'].value)} to {_percent(left[name].value)} of {left[name].total}; "
-        f"{word}."
+        f"{verdict.word}: {verdict.why}."
     )
-    gauss = next(Share(o["right"], o["of"]) for d, o in ours.items() if d.startswith("noise"))
+    gauss = next(share for d, share in left.items() if d.startswith("noise"))
     yield (
         "Gaussian noise alone is always better than nothing: at 0.1 it leaves "
         f"{_percent(gauss.value)}, an undefended network {_percent(left['none'].value)}; "
@@ -281,10 +272,10 @@ def _theorem() -> str:
     found = load("lqvae_theorem")
     shift = max(found["rows"], key=lambda row: row["at_least"])
     return (
-        f"Exactly {shift['flips']} of 64 bits flip with probability "
-        f"{found['printed']['exactly']:g} (theorem 1), which its formula gives: {shift['flips']} "
-        f"or more do with {shift['at_least']:.2f} if the budget is taken in l2 and each bit is "
-        f"pushed to its nearer threshold; {FAILED}."
+        f"Few bits flip: {shift['flips']} of 64 with probability {found['printed']['exactly']:g} "
+        f"(theorem 1; its formula gives that number, for a budget that moves all bits one way): "
+        f"{shift['flips']} or more do with {shift['at_least']:.2f} where the budget is taken in l2 "
+        f"and each bit is pushed to its nearer threshold; {FAILED}."
     )
 
 
@@ -294,10 +285,13 @@ def _end_to_end() -> str:
     if not (RESULTS / "tables" / "kyatham2020-table7.json").is_file():
         return f"{claim}; {OPEN}: not measured at size yet."
     rows = [row for row in _load("kyatham2020-table7").rows if row.dataset == "mnist"]
-    left = [row.cell("lqvae", "end to end, worst").left for row in rows if row.eps == STEP_EPS]
-    best = max(left, key=lambda share: share.value)
-    word, why = judged(printed, best)
-    return f"{claim}: the best of {len(left)} is left {_percent(best.value)} here; {word}: {why}."
+    cells = [row.cell("lqvae", "end to end, worst") for row in rows if row.eps == STEP_EPS]
+    best = max(cells, key=lambda cell: cell.left.value)
+    word, why = judged(printed, best.left, best.clean)
+    return (
+        f"{claim}: the best of {len(cells)} is left {_percent(best.left.value)} here; "
+        f"{word}: {why}."
+    )
 
 
 CLAIMS = {

@@ -8,7 +8,8 @@ from pathlib import Path
 from art_disc.core.records import Record, load_record
 from art_disc.core.records.study import StudyRecord
 from art_disc.reproduction import FIGURES, PrintedFigure, Standing, standings
-from art_disc.reproduction.printed import Measure
+from art_disc.reproduction.costs import IMAGES
+from art_disc.reproduction.printed import CLEAN, Measure
 from art_disc.reproduction.standing import MEASURED, OUT_OF_REACH, TO_RUN
 from studies.common import RESULTS, load, markdown
 from studies.queue import needed
@@ -16,6 +17,8 @@ from studies.queue_plan import plan
 
 RANDOMISED = "randomised_attack_mnist"
 WORDS = (MEASURED, TO_RUN, OUT_OF_REACH)
+# every test image there is, whatever else a table's size
+COUNTED_ON_ALL = (CLEAN, "unable")
 
 
 def randomised(record: StudyRecord) -> Iterator[Measure]:
@@ -27,29 +30,48 @@ def randomised(record: StudyRecord) -> Iterator[Measure]:
 
 
 @cache
+def tables() -> dict[str, Record]:
+    """Return the committed tables by the names of their files."""
+    paths = sorted((RESULTS / "tables").glob("*.json"))
+    return {f"tables/{path.name}": load_record(path) for path in paths}
+
+
+@cache
 def found() -> tuple[Standing, ...]:
     """Return where every printed number stands by the committed result files."""
-    records: dict[str, Record | Iterable[Measure]] = {
-        f"tables/{path.name}": load_record(path)
-        for path in sorted((RESULTS / "tables").glob("*.json"))
-    }
-    records[f"{RANDOMISED}.json"] = tuple(randomised(load(RANDOMISED)))
-    return standings(records)
+    study = tuple(randomised(load(RANDOMISED)))
+    return standings({**tables(), f"{RANDOMISED}.json": study})
+
+
+@cache
+def images() -> dict[str, int]:
+    """Return how many images were attacked or certified for each result file."""
+    sizes = {name: getattr(one, "settings", {}).get("n_ex") or 0 for name, one in tables().items()}
+    return {**sizes, f"{RANDOMISED}.json": min(r["worst"]["of"] for r in load(RANDOMISED)["rows"])}
+
+
+def full_size(one: Standing) -> bool:
+    """Whether a number was measured of as many images as the queue asks for, or of all."""
+    if one.printed.column in COUNTED_ON_ALL:
+        return bool(one.files)
+    return any(images()[name] >= IMAGES[one.printed.dataset] for name in one.files)
 
 
 def counts() -> list[str]:
     """Return the lines that stand at the top of the tables' page: how many of each paper's."""
     every = found()
-    measured = sum(one.word == MEASURED for one in every)
+    measured, full = sum(one.word == MEASURED for one in every), sum(map(full_size, every))
     return [
-        f"{measured} of the {len(every)} numbers that the papers print were measured here; "
-        "[every printed number](printed_numbers.md) says by which result file, or why not.",
+        f"{measured} of the {len(every)} numbers that the papers print were measured here, {full} "
+        f"of them at full size: of all test images, or of {IMAGES['mnist']:,} of MNIST and "
+        f"Fashion-MNIST and {IMAGES['cifar10']} of CIFAR-10 and GTSRB; the others will be run "
+        "again. [Every printed number](printed_numbers.md) says by which result file, or why not.",
         "",
         *_table("paper", every, lambda one: one.printed.paper),
-        f"All cells of the queue, those that were run at fewer images among them, come to about "
-        f"{whole():,.0f} core-hours (`art_disc/reproduction/costs.py`).",
+        "All cells of the queue, trainings and those that were run at fewer images among them, "
+        f"come to about {whole():,.0f} core-hours (`art_disc/reproduction/costs.py`).",
         "",
-        f"Of {len(FIGURES)} figures and panels {len(drawn())} are drawn again from committed "
+        f"Of {len(FIGURES)} figures and panels {len(drawn())} are made again by committed "
         f"results, {sum(not one.reason for one in FIGURES)} can be; "
         "[the others](printed_numbers.md#figures) say why not.",
     ]
@@ -57,14 +79,15 @@ def counts() -> list[str]:
 
 def _table(head: str, numbers: Sequence[Standing], name: Callable[[Standing], str]) -> list[str]:
     cells = [(of, *_counted(own)) for of, own in groupby(numbers, name)]
-    heads = (head, "printed", *WORDS, "core-minutes left")
+    heads = (head, "printed", MEASURED, "at full size", TO_RUN, OUT_OF_REACH, "core-minutes left")
     return markdown(heads, [*cells, ("all", *_counted(numbers))])
 
 
 def _counted(numbers: Iterable[Standing]) -> tuple[str, ...]:
     numbers = list(numbers)
-    each = (sum(one.word == word for one in numbers) for word in WORDS)
-    return (str(len(numbers)), *map(str, each), f"{left(numbers):.0f}" if left(numbers) else "")
+    measured, *others = (sum(one.word == word for one in numbers) for word in WORDS)
+    each = (len(numbers), measured, sum(map(full_size, numbers)), *others)
+    return (*map(str, each), f"{left(numbers):.0f}" if left(numbers) else "")
 
 
 def left(numbers: Iterable[Standing]) -> float:

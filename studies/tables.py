@@ -56,13 +56,13 @@ def conclusions(records: list[TableRecord]) -> list[str]:
         masked = [row for row in known if row.worst.count < row.white_box.count]
         if masked:
             words = "; ".join(
-                f"{row.setting}, {row.defence} ({row.white_box.value:.1%} white box, "
-                f"{row.worst.value:.1%} all)"
+                f"{row.setting}, {row.defence} ({row.white_box.count - row.worst.count} of "
+                f"{row.worst.total})"
                 for row in masked
             )
             lines += [
-                "- Masked gradients, transfer or queries broke more than any white-box attack: "
-                f"{words}."
+                "- Transfer or queries broke images that no white-box attack did, a sign of masked "
+                f"gradients where they are many: {words}."
             ]
         lines += [""]
     return lines
@@ -82,18 +82,18 @@ def protocol_conclusions(records: list[ProtocolTableRecord]) -> list[str]:
     lines = []
     for record in records:
         rows = [row for row in record.rows if row.under("paper") and row.under("raw")]
-        if not rows or not record.complete:
-            continue
         still = [row for row in rows if _under(row, "paper").free == 0]
-        lines += [f"**{record.table}**: {len(rows)} rows under both protocols.", ""]
-        if still:
-            kept = sum(_under(row, "paper").fgsm == row.correct for row in still)
-            left = sorted(_under(row, "raw").worst.value for row in still)
-            lines += [
-                f"- In {len(still)} of them attackers of `paper` can change nothing that the "
-                f"network sees; in {kept} of these every image that was right stays so. The worst "
-                f"case of `raw` leaves {left[0]:.1%} to {left[-1]:.1%} of the same images.",
-            ]
+        if not still or not record.complete:
+            continue
+        kept = sum(_under(row, "paper").fgsm == row.correct for row in still)
+        left = sorted(_under(row, "raw").worst.value for row in still)
+        lines += [
+            f"**{record.table}**: {len(rows)} rows under both protocols.",
+            "",
+            f"- In {len(still)} of them attackers of `paper` can change nothing that the "
+            f"network sees; in {kept} of these every image that was right stays so. The worst "
+            f"case of `raw` leaves {left[0]:.1%} to {left[-1]:.1%} of the same images.",
+        ]
         moved = [row for row in rows if row not in still and _under(row, "paper").free is not None]
         if moved:
             most = max(_under(row, "paper").after_fgsm.value for row in moved)
@@ -176,7 +176,12 @@ def _shown(name: str, record: Any) -> list[str]:
     pictures = [
         f"![{plot.alt}](images/{name}-{dataset}.svg)\n" for dataset, plot in _plots(record).items()
     ]
-    return [*folded(f"#{as_markdown(record)}", _made(record)), *pictures]
+    # several files may hold parts of one table
+    table = (
+        as_markdown(record).removeprefix(f"# {record.table}") if hasattr(record, "table") else ""
+    )
+    shown = f"## {name}{table}" if table else f"#{as_markdown(record)}"
+    return [*folded(shown, _made(record)), *pictures]
 
 
 def pictures() -> dict[str, bytes]:

@@ -81,4 +81,7 @@ def _accuracies(row: Published, budgets: int) -> float:
 def _purifiers(row: PublishedPurifier) -> float:
     if row.model == AVERAGE:
         return 0
-    return _END_TO_END if row.table == "7" else _PURIFIER.get(row.attack, 10)
+    if row.table == "7":
+        # one that names no classifier is of all three
+        return _END_TO_END * (1 if row.model else 3)
+    return _PURIFIER.get(row.attack, 10)

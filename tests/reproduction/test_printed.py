@@ -11,8 +11,9 @@ from art_disc.core.records.published import CertificateTableRecord, TableRecord,
 from art_disc.core.records.purifiers import PurifierCell, PurifierRow, PurifierTableRecord
 from art_disc.report.kinds.published import eps_plots
 from art_disc.reproduction import printed, standings
+from art_disc.reproduction.costs import minutes_of
 from art_disc.reproduction.printed import measures
-from art_disc.reproduction.published import Published, every_row
+from art_disc.reproduction.published import Published, every_row, published_purifiers
 from art_disc.reproduction.standing import MEASURED, OUT_OF_REACH, TO_RUN
 from studies.verdicts import certified, judged, of_row
 from tests.core.record_examples import RECORDS
@@ -166,7 +167,22 @@ def test_what_was_not_measured_says_why(word):
     ],
 )
 def test_a_printed_accuracy_holds_where_it_is_not_above_what_is_left(printed, left, word):
-    assert judged(printed, left)[0] == word
+    assert judged(printed, left, Share(100, 100))[0] == word
+
+
+def test_a_network_that_is_worse_on_clean_images_says_nothing():
+    left, weak = Share(10, 1000), Share(600, 1000)
+    assert judged(70.0, left, weak) == ("undecided", "our network is weaker")
+    assert judged(59.0, left, weak) == ("did not hold", "our attacks left less")
+    row = row_of(alive="0" * 1000, clean=weak, printed_robust=70.0)
+    assert of_row(row) == ("undecided", "our network is weaker")
+
+
+def test_a_table_7_that_names_no_classifier_costs_all_three():
+    (row,) = (r for r in published_purifiers("7") if r.dataset == "mnist")
+    assert not row.model
+    each = [replace(row, model=name) for name in "ABC"]
+    assert minutes_of(row) == sum(map(minutes_of, each)) > 0
 
 
 def test_no_row_holds_whose_codes_were_not_attacked():
