@@ -43,18 +43,21 @@ def found() -> tuple[Standing, ...]:
     return standings({**tables(), f"{RANDOMISED}.json": study})
 
 
-@cache
-def images() -> dict[str, int]:
-    """Return how many images were attacked or certified for each result file."""
-    sizes = {name: getattr(one, "settings", {}).get("n_ex") or 0 for name, one in tables().items()}
-    return {**sizes, f"{RANDOMISED}.json": min(r["worst"]["of"] for r in load(RANDOMISED)["rows"])}
+def images(name: str, dataset: str) -> int:
+    """Return how many images of a data set were attacked or certified for a result file."""
+    if name not in tables():
+        return min(row["worst"]["of"] for row in load(name.removesuffix(".json"))["rows"])
+    settings = getattr(tables()[name], "settings", {})
+    # of the queue there is a size for each data set
+    return int(settings.get("n_ex") or settings.get(f"images of {dataset}", 0))
 
 
 def full_size(one: Standing) -> bool:
     """Whether a number was measured of as many images as the queue asks for, or of all."""
     if one.printed.column in COUNTED_ON_ALL:
         return bool(one.files)
-    return any(images()[name] >= IMAGES[one.printed.dataset] for name in one.files)
+    dataset = one.printed.dataset
+    return any(images(name, dataset) >= IMAGES[dataset] for name in one.files)
 
 
 def counts() -> list[str]:

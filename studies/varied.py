@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
@@ -43,8 +44,8 @@ def varied(preset: Preset, changes: Sequence[str]) -> Preset:
 
 
 def _value(text: str) -> Any:
-    try:
-        # True and False as Python writes them, too
-        return json.loads(text.lower())
-    except ValueError:
-        return text
+    # True and False as Python writes them, and numbers without a digit before the point, too
+    for read in (lambda: json.loads(text.lower()), lambda: float(text)):
+        with suppress(ValueError):
+            return read()
+    return text

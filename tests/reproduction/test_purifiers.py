@@ -22,7 +22,7 @@ from art_disc.core.records.purifiers import (
 )
 from art_disc.data import load_dataset
 from art_disc.estimators import build_classifier
-from art_disc.networks import Stack, classifier_a, classifier_b, classifier_c, weights_hash
+from art_disc.networks import Stack, classifier_a, classifier_b, classifier_c, lqvae, weights_hash
 from art_disc.report import as_markdown, as_text
 from art_disc.reproduction import (
     protocols,
@@ -416,7 +416,10 @@ def test_figure_3_counts_the_bits(place, tmp_path, capsys):
         dataclasses.replace(cw, curve=(0.5, 0.25, 1.0))
 
 
-def test_celeba_is_of_images_of_the_users_own(tmp_path):
+def test_celeba_is_of_images_of_the_users_own(tmp_path, monkeypatch):
+    # table 9's layers have 60 million weights
+    monkeypatch.setattr(lqvae, "default_stack", lambda _: SMALL)
+    monkeypatch.setenv("ART_DISC_CACHE", str(tmp_path / "cache"))
     with pytest.raises(DataNotFoundError, match=r"celeba/train/CLASS/.*64x64.*data_dir"):
         reproduce_purifiers("kyatham2020-table3", out=tmp_path, **FEW)
     rng = np.random.default_rng(0)
@@ -427,6 +430,13 @@ def test_celeba_is_of_images_of_the_users_own(tmp_path):
         Image.fromarray(pixels).save(folder / f"{number}.png")
     data = images_of("kyatham2020-table3", "celeba", tmp_path)
     assert (data.input_shape, data.nb_classes) == ((3, 64, 64), 2)
+    found = reproduce_purifiers(
+        "kyatham2020-table3", out=tmp_path / "out", models=["C"], attacks=["fgsm"], n_ex=4,
+        train_steps=1, data_dir=tmp_path, verbose=False,
+    )  # fmt: skip
+    (row,) = found.rows
+    assert (row.dataset, row.cell("lqvae", "grey box").printed) == ("celeba", 61.48)
+    assert all(cell.left.total == 4 for cell in row.cells if cell.defence != "defense_gan")
 
 
 @pytest.mark.parametrize(

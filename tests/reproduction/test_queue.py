@@ -196,6 +196,27 @@ def test_a_cell_that_fails_is_told_and_stops_no_other(tmp_path, capsys):
     assert [row.setting for row in made.rows] == ["adv_pre", "disc_nat_pre"]
 
 
+def test_what_is_left_is_told_with_its_cost_and_a_bar_goes_to_its_end(tmp_path, capsys):
+    rows = [row_of(), row_of(setting="adv_pre")]
+    cells = [
+        Cell(row.setting, key_of(row), HEADLINE, minutes, partial(lambda row, _: [row], row))
+        for row, minutes in zip(rows, (90.0, 30.0), strict=True)
+    ]
+
+    def said(*more):
+        words = ("--data-dir", str(tmp_path), "--work", str(tmp_path / "work"), "--jobs", "1")
+        queue.main([*words, "--out", str(tmp_path / "out"), *more], [toy_sheet(cells)])
+        return capsys.readouterr()
+
+    lines = [line.split() for line in said("--list").out.splitlines()]
+    assert " ".join(lines[0]) == "chen2018-table3 0/2 cells, about 120 core-minutes to come"
+    assert " ".join(lines[1]).startswith("2 cells left: about 2.0 core-hours, 2.0 hours on 1 cores")
+    one = said("--cells", "disc_nat_pre")
+    assert "about 90 core-minutes to come" in one.out
+    assert "disc_nat_pre 100%" in one.err
+    assert "1/2 cells, about 30 core-minutes" in " ".join(said("--list").out.split())
+
+
 def test_an_older_table_stands_until_all_its_rows_are_there_again(tmp_path):
     rows = [row_of(), row_of(setting="adv_pre"), row_of(setting="disc_adv_pre")]
     cells = [

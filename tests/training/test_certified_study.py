@@ -44,12 +44,19 @@ def test_it_trains_certifies_and_goes_on_where_it_was(tmp_path, monkeypatch):
 
 
 def test_a_preset_is_varied_by_names():
-    changes = ["adversary=codes:5", "train_eps=0.2", "activation=ramp", "epochs=7", "l1=0"]
+    changes = [
+        "adversary=codes:5",
+        "train_eps=0.2",
+        "activation=ramp",
+        "epochs=7",
+        "l1=0",
+        "kappa=.95",
+    ]
     preset = varied(certified_training.certified_preset(0.1), changes)
     assert preset.objective.adversary == CodeAdversary(0.2, steps=5)
     assert preset.network["activation"] == "ramp"
     assert (preset.settings["epochs"], preset.settings["l1"]) == (7, 0)
-    assert preset.settings["batch_size"] == 256
+    assert (preset.settings["batch_size"], preset.objective.kappa) == (256, 0.95)
     assert varied(preset, ["adversary=codes"]).objective.adversary == CodeAdversary(0.2)
     assert varied(preset, ["batch_norm=False"]).network["batch_norm"] is False
     with pytest.raises(SystemExit, match=r"each name once, got kappa again"):
