@@ -13,9 +13,11 @@ from art_disc.report.drawing import Drawing, draw
 from art_disc.report.kinds.protocols import plots_over_eps
 from art_disc.report.kinds.published import eps_words
 from art_disc.reproduction import TABLES as OF_ACCURACIES
-from studies.common import RESULTS
+from studies.common import RESULTS, markdown
+from studies.verdicts import decided
 
 TABLES = RESULTS / "tables"
+VERDICTS = ("certified", "falsified", "undecided")
 
 HOW_TO_READ = [
     "Every number is what our attacks left, so an upper estimate; a gain can be the defence's, or",
@@ -176,12 +178,29 @@ def _shown(name: str, record: Any) -> list[str]:
     pictures = [
         f"![{plot.alt}](images/{name}-{dataset}.svg)\n" for dataset, plot in _plots(record).items()
     ]
-    # several files may hold parts of one table
-    table = (
-        as_markdown(record).removeprefix(f"# {record.table}") if hasattr(record, "table") else ""
-    )
-    shown = f"## {name}{table}" if table else f"#{as_markdown(record)}"
-    return [*folded(shown, _made(record)), *pictures]
+    # by its file's name: several may hold parts of one table
+    _, _, shown = as_markdown(record).partition(":")
+    return [*folded(f"## {name}:{shown}", _made(record)), *_proved(record), *pictures]
+
+
+def _proved(record: Any) -> list[str]:
+    """Return what the complete method decided of a table's rows of two codewords, if it did."""
+    rows = record.rows if isinstance(record, TableRecord) else ()
+    cells = [
+        (
+            row.setting,
+            f"{row.eps:g}",
+            *(f"{getattr(found, word) / found.total:.1%}" for word in VERDICTS),
+            f"{found.total:,}",
+        )
+        for row in rows
+        if (row.dataset, row.n_codes) == ("mnist", 2)
+        and (found := decided(row.setting, row.eps)) is not None
+    ]
+    if not cells:
+        return []
+    heads = ("setting", "eps", *VERDICTS, "random test images")
+    return ["By the complete method ([how](certificates.md)):", "", *markdown(heads, cells), ""]
 
 
 def pictures() -> dict[str, bytes]:
