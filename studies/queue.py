@@ -79,7 +79,11 @@ class Table:
 
     def _keeps(self, record: Any, *, old: bool) -> bool:
         """Whether a record is of these sizes and no older than its code."""
-        asked = self.sheet.kind is None or record.settings == SETTINGS
+        if self.sheet.kind is None:
+            found = {name: record.settings.get(name) for name in self.sheet.asked}
+            asked = found == dict(self.sheet.asked)
+        else:
+            asked = record.settings == SETTINGS
         return asked and (old or current(record.environment.commit))
 
     @property

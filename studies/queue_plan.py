@@ -5,7 +5,7 @@ that two tables print are one cell.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -69,6 +69,7 @@ class Sheet:
         cells: In the order of its rows.
         planned: Rows that it will have.
         printed: What the paper prints of a cell's rows, by the cell's key.
+        asked: Settings that a whole record must have to count.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Sheet:
     cells: tuple[Cell, ...]
     planned: int = 0
     printed: Mapping[tuple[Any, ...], Published] | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     def shown(self, key: tuple[Any, ...], row: Any) -> Any:
         """Return a cell's row with what this very table prints of it."""
@@ -99,6 +101,10 @@ def key_of(row: Any) -> tuple[Any, ...]:
     if hasattr(row, "line"):
         return row.dataset, row.defence
     return row.dataset, row.model
+
+
+# of each table of certificates
+_CERTIFIED = {"method": "complete", "sample": "random", "n_ex": 300}
 
 
 def plan() -> tuple[Sheet, ...]:
@@ -263,8 +269,7 @@ def _whole() -> Iterator[Sheet]:
         **{
             # the first decides for all: one network at one set of budgets
             name: (SAME_TABLES, 5.0 if place else 400.0, partial(
-                reproduce_certificates, name, method="complete", sample="random", n_ex=300,
-                verbose=False,
+                reproduce_certificates, name, verbose=False, **_CERTIFIED
             ))
             for place, name in enumerate(CERTIFICATES)
         },
@@ -272,7 +277,9 @@ def _whole() -> Iterator[Sheet]:
         **{name: (FIGURES, 1.0, partial(reproduce_pixels, name)) for name in PIXEL_FIGURES},
     }  # fmt: skip
     for name, (rank, minutes, call) in calls.items():
-        yield Sheet(name, name, None, (Cell(name, (), rank, minutes, partial(_all, call)),))
+        cell = Cell(name, (), rank, minutes, partial(_all, call))
+        asked = _CERTIFIED if name in CERTIFICATES else {}
+        yield Sheet(name, name, None, (cell,), asked=asked)
 
 
 def _all(call: Callable[..., Record], place: Place) -> Record:

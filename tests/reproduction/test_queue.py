@@ -166,6 +166,17 @@ def test_rows_older_than_their_code_or_of_other_sizes_are_run_again(tmp_path, mo
     assert not list((tmp_path / "none").glob("*.json"))
 
 
+def test_a_whole_record_of_other_settings_is_run_again(tmp_path):
+    ran = []
+    made = TableRecord("whole", "", (row_of(),), 1, {"n_ex": 5}, Environment.here())
+    cell = Cell("a", (), HEADLINE, 1.0, lambda _: ran.append(1) or made)
+    for n_ex, times in ((5, 1), (5, 1), (7, 2), (5, 2)):
+        go(tmp_path, "out", [Sheet("whole", "", None, (cell,), asked={"n_ex": n_ex})])
+        assert len(ran) == times
+    (certificates,) = (one for one in plan() if one.name == "chen2018-table2")
+    assert certificates.asked["n_ex"] == 300
+
+
 def toy_sheet(cells):
     printed = {cell.key: ROWS[0] for cell in cells}
     return Sheet("chen2018-table3", "", TableRecord, tuple(cells), len(cells), printed)
