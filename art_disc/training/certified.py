@@ -51,7 +51,8 @@ class Certified(Shown, Objective):
 
     Args:
         eps: Budget at the end of the ramp, in (0, 1]; a little more than what is to be certified.
-        kappa: Weight of the concrete loss at the end, in [0, 1).
+        kappa: Weight of the concrete loss at the end, in [0, 1]; 1: no bounds, so with an adversary
+            what training on codes alone comes to.
         warm_up: Share of the training, in [0, 1), before the ramp.
         ramp: Share of the training, in [0, 1), over which the budget grows; the first quarter of it
             by a power of 4, the rest along a line (smoothed).
@@ -85,10 +86,13 @@ class Certified(Shown, Objective):
         if not 0 < check_positive(self.eps, "eps") <= 1:
             msg = f"eps must be a budget in (0, 1], got {self.eps!r}"
             raise InputError(msg)
-        for name in ("kappa", "warm_up", "ramp", "leak"):
+        for name in ("warm_up", "ramp", "leak"):
             check_share(getattr(self, name), name)
-        for name in ("tightness", "relu_balance"):
+        for name in ("kappa", "tightness", "relu_balance"):
             check_positive(getattr(self, name), name, zero=True)
+        if self.kappa > 1:
+            msg = f"kappa must be a weight in [0, 1], got {self.kappa!r}"
+            raise InputError(msg)
         if self.adversary is not None and not isinstance(self.adversary, AnyAdversary):
             msg = (
                 f"adversary must be a CodeAdversary, an Adversary or None, got "
@@ -123,11 +127,12 @@ class Certified(Shown, Objective):
             adversary = self.adversary.at(progress).scaled(max(eps / self.eps, _LEAST))
             logits = graph(coded(defended, perturbed(model, x, y, adversary, generator)))
         concrete = nn.functional.cross_entropy(logits, y)
+        weight, left = (1 - self.kappa) * share, 1 - eps / self.eps
+        if not weight and not (left and (self.tightness or self.relu_balance)):
+            return concrete
         boxes = boxes_of(graph, *reached(defended, x, eps))
         worst = worst_cross_entropy(margins(graph, boxes, y))
-        weight = (1 - self.kappa) * share
         loss = (1 - weight) * concrete + weight * worst
-        left = 1 - eps / self.eps
         if left and self.tightness:
             loss = loss + left * self.tightness * tightness(graph, boxes)
         if left and self.relu_balance:
