@@ -20,6 +20,7 @@ from studies.verdicts import (
     decided,
     judged,
     mnist_text,
+    of_network,
     of_row,
     randomised,
     share_of,
@@ -87,11 +88,12 @@ def _chen2018() -> Iterator[str]:
     record = measured("chen2018-table3", "mnist", NATURAL, TWO, ADVERSARIAL, ("disc_adv_pre", 2))
     rows = rows_of(record)
     base, row = rows["nat_pre", 0], rows["disc_nat_pre", 2]
-    word, why = of_row(row) or (OPEN, "")
+    word, why = of_row(row, base) or (OPEN, "")
+    found = decided("disc_nat_pre", 0.3, row.network)
     yield (
         f"Two codewords before a network trained naturally keep {row.printed_robust:g} % of MNIST "
         f"at 0.3: {_percent(row.worst.value)} are left here (base {_percent(base.worst.value)}); "
-        f"by the complete method it is {_between(decided('disc_nat_pre', 0.3))}; {word}: {why}."
+        f"by the complete method it is {_between(found)}; {word}: {why}."
     )
     base, row = rows["adv_pre", 0], rows["disc_adv_pre", 2]
     yield (
@@ -118,7 +120,7 @@ def _chen2018() -> Iterator[str]:
 def _at_a_tenth(paper: str, table: str) -> str:
     """Answer the printed share of certified images at 0.1."""
     printed = next(r for r in published_certificates(paper, table) if r.eps == 0.1)
-    found = decided("disc_adv_pre", 0.1)
+    found = decided("disc_adv_pre", 0.1, _load(f"{paper}-table{table}").network)
     word, why = certified(printed.success, found)
     return (
         f"{printed.success:g} % are certified at 0.1 (table {table}): by the complete method it is "
@@ -179,7 +181,7 @@ def _panda2019() -> Iterator[str]:
     for table, eps, where in ((rows, 0.3, "0.3"), (colour, 16 / 255, "16/255 on CIFAR-10")):
         row = next(r for r in table if (r.model, r.eps) == ("BNN-2b", eps))
         worst = row.under("raw").worst
-        word, why = judged(row.printed_robust, worst, row.clean)
+        word, why = of_network(row, worst)
         yield (
             f"Two input bits keep a binarised network at {row.printed_robust:g} % under FGSM at "
             f"{where}: a white box of what is deployed leaves {_percent(worst.value)}; "
@@ -187,7 +189,7 @@ def _panda2019() -> Iterator[str]:
         )
     few, many = (next(r for r in rows if (r.model, r.eps) == (f"Full-{n}b", 0.1)) for n in (2, 8))
     left = few.under("raw").worst
-    word, why = judged(few.printed_robust, left, few.clean)
+    word, why = of_network(few, left)
     yield (
         f"Two input bits keep a real network at {few.printed_robust:g} % at 0.1, where eight keep "
         f"{many.printed_robust:g} %: {_percent(left.value)} and "
@@ -204,7 +206,7 @@ def _zhang2019() -> Iterator[str]:
     printed = {r.defence: r.value for r in mnist_text() if r.metric == "robust"}
     left = {d: share_of(row["worst"]) for row, d in randomised() if row["eps"] == 0.1}
     (name,) = (d for d in printed if d != "none")
-    (verdict,) = (one for one in verdicts() if one.paper == "zhang2019")
+    (verdict,) = (v for v in verdicts() if (v.paper, v.table) == ("zhang2019", "text"))
     yield (
         f"RandDisc lifts MNIST at 0.1 from {printed['none']:g} % to {printed[name]:g} %: here from "
         f"{_percent(left['none'].value)} to {_percent(left[name].value)} of {left[name].total}; "

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from art_disc.core.records import Record, load_record
 from art_disc.core.records.study import StudyRecord
 from art_disc.reproduction import FIGURES, PrintedFigure, Standing, standings
 from art_disc.reproduction.costs import IMAGES
 from art_disc.reproduction.printed import CLEAN, Measure
+from art_disc.reproduction.published import PublishedCertificate, PublishedRandomised
 from art_disc.reproduction.standing import MEASURED, OUT_OF_REACH, TO_RUN
 from studies.common import RESULTS, load, markdown
 from studies.queue import needed
@@ -19,6 +21,8 @@ RANDOMISED = "randomised_attack_mnist"
 WORDS = (MEASURED, TO_RUN, OUT_OF_REACH)
 # every test image there is, whatever else a table's size
 COUNTED_ON_ALL = (CLEAN, "unable")
+# of certificates, and of defences that draw
+SMALLER = {PublishedCertificate: 300, PublishedRandomised: 300}
 
 
 def randomised(record: StudyRecord) -> Iterator[Measure]:
@@ -44,20 +48,36 @@ def found() -> tuple[Standing, ...]:
 
 
 def images(name: str, dataset: str) -> int:
-    """Return how many images of a data set were attacked or certified for a result file."""
+    """Return how many images of a data set were attacked or certified for a result file, at least.
+
+    0 where it has none of them.
+    """
     if name not in tables():
         return min(row["worst"]["of"] for row in load(name.removesuffix(".json"))["rows"])
-    settings = getattr(tables()[name], "settings", {})
-    # of the queue there is a size for each data set
-    return int(settings.get("n_ex") or settings.get(f"images of {dataset}", 0))
+    rows = getattr(tables()[name], "rows", ())
+    return min((_images(row) for row in rows if _dataset(row) == dataset), default=0)
+
+
+def _dataset(row: Any) -> str:
+    # certificates are of MNIST, and do not say so
+    return str(getattr(row, "dataset", "mnist"))
+
+
+def _images(row: Any) -> int:
+    """Return of how many images a row of any table is."""
+    if hasattr(row, "cells"):
+        return min(cell.left.total for cell in row.cells if cell.left is not None)
+    return int(row.total) if hasattr(row, "total") else len(row.correct)
 
 
 def full_size(one: Standing) -> bool:
-    """Whether a number was measured of as many images as the queue asks for, or of all."""
+    """Whether a number is of all test images at hand, or of as many as the queue asks for."""
     if one.printed.column in COUNTED_ON_ALL:
         return bool(one.files)
     dataset = one.printed.dataset
-    return any(images(name, dataset) >= IMAGES[dataset] for name in one.files)
+    kind = type(one.printed.published)
+    asked = SMALLER.get(kind, IMAGES[dataset]) if one.files else 0
+    return any(images(name, dataset) >= asked for name in one.files)
 
 
 def counts() -> list[str]:
@@ -66,9 +86,10 @@ def counts() -> list[str]:
     measured, full = sum(one.word == MEASURED for one in every), sum(map(full_size, every))
     return [
         f"{measured} of the {len(every)} numbers that the papers print were measured here, {full} "
-        f"of them at full size: of all test images, or of {IMAGES['mnist']:,} of MNIST and "
-        f"Fashion-MNIST and {IMAGES['cifar10']} of CIFAR-10 and GTSRB; the others will be run "
-        "again. [Every printed number](printed_numbers.md) says by which result file, or why not.",
+        "of them at full size: clean accuracy of all test images at hand, certificates and "
+        f"defences that draw of 300, the others of {IMAGES['mnist']:,} of MNIST and Fashion-MNIST "
+        f"and {IMAGES['cifar10']} of CIFAR-10 and GTSRB. [Every printed "
+        "number](printed_numbers.md) says by which result file, or why not.",
         "",
         *_table("paper", every, lambda one: one.printed.paper),
         "All cells of the queue, trainings and those that were run at fewer images among them, "

@@ -13,6 +13,7 @@ from art_disc.report.drawing import Drawing, draw
 from art_disc.report.kinds.protocols import plots_over_eps
 from art_disc.report.kinds.published import eps_words
 from art_disc.reproduction import TABLES as OF_ACCURACIES
+from art_disc.reproduction.printed import kind_of
 from studies.common import RESULTS, markdown
 from studies.verdicts import decided
 
@@ -84,27 +85,32 @@ def protocol_conclusions(records: list[ProtocolTableRecord]) -> list[str]:
     lines = []
     for record in records:
         rows = [row for row in record.rows if row.under("paper") and row.under("raw")]
-        still = [row for row in rows if _under(row, "paper").free == 0]
-        if not still or not record.complete:
-            continue
+        said = [*_still(rows), *_twins(rows)]
+        if said and record.complete:
+            lines += [f"**{record.table}**: {len(rows)} rows under both protocols.", "", *said, ""]
+    return ["## What the protocols say", "", *lines] if lines else []
+
+
+def _still(rows: list[ProtocolRow]) -> list[str]:
+    """Say what either protocol leaves where attackers of `paper` can change nothing, and else."""
+    still = [row for row in rows if _under(row, "paper").free == 0]
+    moved = [row for row in rows if _under(row, "paper").free]
+    lines = []
+    if still:
         kept = sum(_under(row, "paper").fgsm == row.correct for row in still)
         left = sorted(_under(row, "raw").worst.value for row in still)
         lines += [
-            f"**{record.table}**: {len(rows)} rows under both protocols.",
-            "",
             f"- In {len(still)} of them attackers of `paper` can change nothing that the "
             f"network sees; in {kept} of these every image that was right stays so. The worst "
             f"case of `raw` leaves {left[0]:.1%} to {left[-1]:.1%} of the same images.",
         ]
-        moved = [row for row in rows if row not in still and _under(row, "paper").free is not None]
-        if moved:
-            most = max(_under(row, "paper").after_fgsm.value for row in moved)
-            lines += [
-                f"- In the {len(moved)} others with discretised inputs one FGSM step of `paper` "
-                f"leaves at most {most:.1%}.",
-            ]
-        lines += [*_twins(rows), ""]
-    return ["## What the protocols say", "", *lines] if lines else []
+    if moved:
+        most = max(_under(row, "paper").after_fgsm.value for row in moved)
+        lines += [
+            f"- In the {len(moved)} others with discretised inputs one FGSM step of `paper` "
+            f"leaves at most {most:.1%}.",
+        ]
+    return lines
 
 
 def _under(row: ProtocolRow, protocol: str) -> ProtocolOutcome:
@@ -194,8 +200,8 @@ def _proved(record: Any) -> list[str]:
             f"{found.total:,}",
         )
         for row in rows
-        if (row.dataset, row.n_codes) == ("mnist", 2)
-        and (found := decided(row.setting, row.eps)) is not None
+        if (row.dataset, row.n_codes, kind_of(row.defence)) == ("mnist", 2, "density")
+        and (found := decided(row.setting, row.eps, row.network)) is not None
     ]
     if not cells:
         return []

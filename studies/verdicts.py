@@ -2,8 +2,8 @@
 
 A printed accuracy of a defence under attack is set beside what the worst of all our attacks left:
 *held* where it lies in or below our 95 % interval, *did not hold* where it lies above, *undecided*
-where our images are too few to say, or where our network is worse on clean images than what is
-printed under attack: then there is nothing to compare.
+where our images are too few to say. Where our network is worse on clean images than the paper's, a
+print does not hold if even the same share of what is right without an attack is more than was left.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from art_disc.core.intervals import clopper_pearson_lower
 from art_disc.core.records import Share, load_record
-from art_disc.core.records.protocols import ProtocolTableRecord
+from art_disc.core.records.protocols import ProtocolRow, ProtocolTableRecord
 from art_disc.core.records.published import CertificateTableRecord, TableRecord, TableRow
 from art_disc.core.records.purifiers import PurifierRow, PurifierTableRecord
 from art_disc.reproduction import published_randomised
@@ -41,20 +41,25 @@ class Verdict(NamedTuple):
     why: str
 
 
-def judged(printed: float, left: Share, clean: Share) -> tuple[str, str]:
+def judged(
+    printed: float, left: Share, clean: Share, printed_clean: float | None = None
+) -> tuple[str, str]:
     """Return the word for a printed accuracy under attack, in percent, and why.
 
     Args:
         printed: By the paper.
         left: By the worst of our attacks.
         clean: Right without an attack.
+        printed_clean: That of the paper, in percent; None: it is not printed.
     """
     low, high = left.interval
-    share = printed / 100
-    if share > clean.value:
-        return OPEN, "our network is weaker"
-    if share > high:
+    share, whole = printed / 100, 1.0 if printed_clean is None else printed_clean / 100
+    # as large a part of what is right without an attack
+    part = share * min(1, clean.value / whole) if whole else share
+    if part > high:
         return FAILED, "our attacks left less"
+    if share > high:
+        return OPEN, "our network is weaker"
     if share < low:
         return HELD, "our attacks left more"
     if high - low > WIDEST:
@@ -62,12 +67,15 @@ def judged(printed: float, left: Share, clean: Share) -> tuple[str, str]:
     return HELD, "inside our interval"
 
 
-def stronger_base(printed: float, left: Share) -> bool:
-    """Return whether a network without a defence is left more than is printed of the paper's.
+def beside_base(
+    word: tuple[str, str], printed: float | None, left: Share | None
+) -> tuple[str, str]:
+    """Return a defence's word in view of what is printed, and was left, of a network without one.
 
-    Then what a defence is left says little of it.
+    Where that is left more than is printed, what the defence is left confirms nothing.
     """
-    return printed / 100 < left.interval[0]
+    resists = printed is not None and left is not None and printed / 100 < left.interval[0]
+    return (OPEN, "our network resists by itself") if resists and word[0] == HELD else word
 
 
 def certified(printed: float, row: Any) -> tuple[str, str]:
@@ -104,8 +112,7 @@ def verdicts() -> list[Verdict]:
             continue
         word = judged(printed, share_of(row["worst"]), share_of(row["clean"]))
         base = share_of(ours["none", eps]["worst"])
-        if word[0] == HELD and stronger_base(known["none", eps], base):
-            word = OPEN, "our network resists by itself"
+        word = beside_base(word, known.get(("none", eps)), base)
         found.append(Verdict("zhang2019", "text", "mnist", *word))
     return found
 
@@ -121,7 +128,7 @@ Judged = tuple[tuple[Any, ...], int, str, str]
 def _accuracies(record: TableRecord) -> Iterator[Judged]:
     for row in record.rows:
         key = row.dataset, row.setting, kind_of(row.defence), row.n_codes, row.eps
-        if word := of_row(row):
+        if word := of_row(row, record.base_of(row)):
             yield key, len(row.alive), *word
 
 
@@ -130,31 +137,41 @@ def _networks(record: ProtocolTableRecord) -> Iterator[Judged]:
         raw = row.under("raw")
         if raw is not None and row.printed_robust is not None:
             key = row.dataset, row.model, row.base, row.eps
-            word, why = judged(row.printed_robust, raw.worst, row.clean)
+            word, why = of_network(row, raw.worst)
             theirs = row.under("paper")
-            alike = theirs and judged(row.printed_robust, theirs.after_fgsm, row.clean)[0] == HELD
-            if word == FAILED and alike:
-                why = "under their protocol alone"
+            if word == FAILED and theirs and of_network(row, theirs.after_fgsm)[0] == HELD:
+                why = "it does under their protocol"
             yield key, len(raw.alive), word, why
+
+
+def of_network(row: ProtocolRow, left: Share) -> tuple[str, str]:
+    """Return the word for a network's row by what attacks left, and why."""
+    return judged(row.printed_robust or 0, left, row.clean, row.printed_clean)
 
 
 def _certificates(record: CertificateTableRecord) -> Iterator[Judged]:
     for row in record.rows:
-        found = decided("disc_adv_pre", row.eps) or row
+        found = decided("disc_adv_pre", row.eps, record.network) or row
         yield ("mnist", row.eps), found.total, *certified(row.printed_success, found)
 
 
-def decided(setting: str, eps: float) -> Any:
-    """Return what the complete method decided, of most images; None: nothing at this budget.
+def decided(setting: str, eps: float, network: str) -> Any:
+    """Return what the complete method found of a network, of most images; None: it was not run.
 
     It has `certified`, `falsified` and `undecided` of `total` images.
+
+    Args:
+        setting: Of the two density codewords before it, as in `SETTINGS`.
+        eps: Budget.
+        network: In words that end in its weights.
     """
+    weights = network.rsplit(maxsplit=1)[-1]
     rows = [
         SimpleNamespace(**row, total=study["images"])
         for path in (RESULTS / "decided").glob(f"{setting}-*.json")
         for study in [load(f"decided/{path.stem}")]
         for row in study["rows"]
-        if row["eps"] == eps
+        if row["eps"] == eps and study["training"].split()[-1] == weights
     ]
     return max(rows, key=lambda row: row.total, default=None)
 
@@ -193,11 +210,12 @@ def of_cells(row: PurifierRow) -> Iterator[tuple[str, int, str, str]]:
         yield cell.defence, cell.left.total, word, why
 
 
-def of_row(row: TableRow) -> tuple[str, str] | tuple[()]:
-    """Return the word for a defended row, and why; empty where none is to be given."""
+def of_row(row: TableRow, base: TableRow | None = None) -> tuple[str, str] | tuple[()]:
+    """Return the word for a defended row beside its base, and why; empty: none is to be given."""
     if not row.defence or row.printed_robust is None:
         return ()
-    word, why = judged(row.printed_robust, row.worst, row.clean)
+    found = judged(row.printed_robust, row.worst, row.clean, row.printed_clean)
+    word, why = beside_base(found, base and base.printed_robust, base and base.worst)
     # on colours it breaks most of what the others leave
     if word == HELD and row.n_codes and "code_space" not in row.worst_of:
         return OPEN, "attack on codes not run"

@@ -111,22 +111,36 @@ class CheckedInputs(PyTorchClassifier):
         """As ART's, and the network is left in eval mode, as `build_classifier` does.
 
         An `objective` of `art_disc.training`, such as `Certified(0.3)`, takes the place of the
-        classifier's loss; order of the batches and what it draws follow `torch.manual_seed`.
+        classifier's loss; order of the batches and what it draws follow `torch.manual_seed`. Its
+        ramps run over one call: ART's trainers, which call `fit` for each batch, take none.
 
         Raises:
             InputError: Images, labels or an objective that do not fit.
         """
         images = self._images(x)
         rows = self._rows(y, len(images))
-        steps = steps_of(len(images), batch_size, nb_epochs, drop_last=drop_last)
-        with nullcontext() if objective is None else taught_by(self, objective, steps):
-            super().fit(
-                images, rows, batch_size, nb_epochs, training_mode, drop_last, *args, **options
-            )
-        self.model.eval()
+        taught: Any = nullcontext()
+        if objective is not None:
+            steps = steps_of(len(images), batch_size, nb_epochs, drop_last=drop_last)
+            taught = taught_by(self, objective, steps)
+        module = self.model
+        try:
+            with taught:
+                super().fit(
+                    images, rows, batch_size, nb_epochs, training_mode, drop_last, *args, **options
+                )
+        finally:
+            module.eval()
 
     def fit_generator(self, *args: Any, **options: Any) -> None:
-        """As ART's `fit_generator`, and the network is left in eval mode."""
+        """As ART's `fit_generator`, and the network is left in eval mode.
+
+        Raises:
+            InputError: An objective, which `fit` alone takes.
+        """
+        if options.get("objective") is not None:
+            msg = "fit_generator takes no objective, which needs to know all steps; use fit"
+            raise InputError(msg)
         super().fit_generator(*args, **options)
         self.model.eval()
 

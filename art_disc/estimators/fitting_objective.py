@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,13 @@ def taught_by(classifier: Any, objective: Callable[..., Tensor], steps: int) -> 
         objective: As `art_disc.training.Objective`.
         steps: Of the whole fit; the objective is told which share of them is done.
 
+    Meanwhile the classifier predicts nothing.
+
     Raises:
-        InputError: No objective, or images of another layout or range.
+        InputError: No objective, or images of another layout or range; in the fit, labels that are
+            no classes.
     """
-    if not callable(objective) or isinstance(objective, type):
+    if isinstance(objective, type) or not callable(getattr(objective, "describe", None)):
         msg = (
             f"objective must be one of art_disc.training, such as Certified(0.3), or None, got "
             f"{objective!r}"
@@ -45,13 +49,18 @@ def taught_by(classifier: Any, objective: Callable[..., Tensor], steps: int) -> 
     if not classifier.channels_first or np.max(classifier.clip_values[1]) != 1:
         msg = "an objective needs images (n, c, h, w) in [0, 1]; build the classifier for these"
         raise InputError(msg)
-    module, done = classifier.model, iter(range(steps))
+    module, done = classifier.model, count()
     # follows torch.manual_seed, as the order of ART's batches does
     generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
 
     def loss(x: Tensor, y: Tensor) -> Tensor:
+        if y.ndim == 2 and not bool((y.amax(dim=1) == 1).all()):
+            msg = "an objective needs labels that are classes, got rows of probabilities"
+            raise InputError(msg)
         labels = y.argmax(dim=1) if y.ndim == 2 else y.long()
-        return objective(module, x, labels, progress=next(done) / steps, generator=generator)
+        # a preprocessor of ART's that makes more images of each makes more steps too
+        progress = min(next(done), steps - 1) / steps
+        return objective(module, x, labels, progress=progress, generator=generator)
 
     kept = classifier._model, classifier._loss
     classifier._model, classifier._loss = _Passing(classifier._model), loss

@@ -20,7 +20,7 @@ from art_disc.training.objectives import objective_of
 from art_disc.training.recipe import recipe_of
 
 EPS = 0.3
-# half of the published code's 10,001: two cores without AVX-512 end within 90 minutes
+# half of the published code's 10,001, for the time that they take
 LQVAE_STEPS: Mapping[str, int] = {"code": 5_000}
 CLASSIFIERS: dict[str, Callable[..., nn.Module]] = {
     "A": classifier_a,

@@ -150,4 +150,4 @@ def test_the_page_says_of_each_figure_where_it_stands():
             assert int(minutes) > 0
     counted = next(line for line in printed_page.counts() if "figures and panels" in line)
     measured = sum((RESULTS / "tables" / f"{one.name}.json").is_file() for one in FIGURES)
-    assert f"Of {len(FIGURES)} figures and panels {measured} are drawn" in counted
+    assert f"Of {len(FIGURES)} figures and panels {measured} are made again" in counted

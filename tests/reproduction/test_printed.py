@@ -15,6 +15,7 @@ from art_disc.reproduction.costs import minutes_of
 from art_disc.reproduction.printed import measures
 from art_disc.reproduction.published import Published, every_row, published_purifiers
 from art_disc.reproduction.standing import MEASURED, OUT_OF_REACH, TO_RUN
+from studies import printed_page, verdicts
 from studies.verdicts import certified, judged, of_row
 from tests.core.record_examples import RECORDS
 
@@ -170,12 +171,57 @@ def test_a_printed_accuracy_holds_where_it_is_not_above_what_is_left(printed, le
     assert judged(printed, left, Share(100, 100))[0] == word
 
 
-def test_a_network_that_is_worse_on_clean_images_says_nothing():
-    left, weak = Share(10, 1000), Share(600, 1000)
-    assert judged(70.0, left, weak) == ("undecided", "our network is weaker")
-    assert judged(59.0, left, weak) == ("did not hold", "our attacks left less")
-    row = row_of(alive="0" * 1000, clean=weak, printed_robust=70.0)
+def test_a_network_that_is_worse_on_clean_images_is_judged_by_what_it_keeps_of_them():
+    left, weak = Share(300, 1000), Share(500, 1000)
+    # 40 of 90 are as large a part as 22 of 50
+    assert judged(40.0, left, weak, 90.0) == ("undecided", "our network is weaker")
+    # 70 of 90 are as large a part as 39 of 50
+    assert judged(70.0, left, weak, 90.0) == ("did not hold", "our attacks left less")
+    assert judged(20.0, left, weak, 90.0)[0] == "held"
+    # one that is better keeps what is printed
+    assert judged(40.0, left, weak, 30.0)[0] == "did not hold"
+    row = row_of(alive="1" * 300 + "0" * 700, clean=weak, printed_clean=90.0, printed_robust=40.0)
     assert of_row(row) == ("undecided", "our network is weaker")
+
+
+def test_what_is_left_of_a_defence_confirms_nothing_where_its_base_resists():
+    row = row_of(alive="1" * 1000, printed_robust=50.0, worst_of="code_space")
+    base = row_of(alive="1" * 300 + "0" * 700, printed_robust=5.0, defence="", n_codes=0)
+    assert of_row(row)[0] == "held"
+    assert of_row(row, base) == ("undecided", "our network resists by itself")
+    assert of_row(row, replace(base, printed_robust=30.0))[0] == "held"
+    assert of_row(replace(row, printed_robust=None), base) == ()
+    assert of_row(replace(row, alive="0" * 1000), base)[0] == "did not hold"
+
+
+def test_what_was_decided_is_of_the_same_weights_and_of_most_images(tmp_path, monkeypatch):
+    def study(name):
+        images = int(name.split("-")[1])
+        row = {"eps": 0.1, "certified": images, "falsified": 0, "undecided": 0}
+        weights = "other" if images == 900 else "abc"
+        return {"training": f"natural, weights {weights}", "images": images, "rows": [row]}
+
+    monkeypatch.setattr(verdicts, "RESULTS", tmp_path)
+    monkeypatch.setattr(verdicts, "load", lambda name: study(name.removeprefix("decided/")))
+    (tmp_path / "decided").mkdir()
+    for n in (100, 200, 900):
+        (tmp_path / "decided" / f"disc_nat_pre-{n}-0.1.json").touch()
+    assert verdicts.decided("disc_nat_pre", 0.1, "net: natural, weights abc").total == 200
+    for words in (("disc_nat_pre", 0.2, "abc"), ("disc_adv_pre", 0.1, "abc")):
+        assert verdicts.decided(*words) is None
+
+
+def test_a_number_of_fewer_images_is_not_of_full_size(monkeypatch):
+    def full(n, column):
+        monkeypatch.setattr(printed_page, "tables", lambda: {"t": table_of(row_of(alive="1" * n))})
+        words = "disc_nat_pre, density, 2 codes"
+        return printed_page.full_size(
+            stand(printed_page.tables(), "chen2018-table3", words, column)
+        )
+
+    assert [full(n, "robust at 0.3") for n in (200, 999, 1000)] == [False, False, True]
+    assert full(200, "clean")
+    assert not printed_page.full_size(stand({}, "chen2018-table3", "nat_pre", "clean"))
 
 
 def test_a_table_7_that_names_no_classifier_costs_all_three():
