@@ -120,7 +120,12 @@ class LQVAEFilter(SurrogatePreprocessor, RandomPreprocessor):
     @property
     def is_random(self) -> bool:
         """Whether two calls on the same images may differ."""
-        return self.inference == "sampled" and super().is_random
+        return self.draws and super().is_random
+
+    @property
+    def draws(self) -> bool:
+        """Whether its map draws, frozen or not: by sampled inference."""
+        return self.inference == "sampled"
 
     def encoded_shape(self, input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return `input_shape`; refuse another than the LQ-VAE was trained on."""

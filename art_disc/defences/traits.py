@@ -39,7 +39,7 @@ class Traits(Shown):
         vocabulary: The surrogates that it takes.
         surrogate: How it is differentiated, where that can be exchanged.
         codebook: Whose codewords its pixels become.
-        seed: Where its stream begins, if its map draws; a frozen one has a seed too.
+        seed: Where its stream begins, if its map may draw; a frozen one has a seed too.
         foreign: Whether it is somebody else's, of which nothing but its type is known.
         pools: Whether it resizes images and no value moves by more than the largest change of
             a pixel, so that what is proven of the smaller image holds for the whole.
@@ -56,6 +56,11 @@ class Traits(Shown):
     def is_random(self) -> bool:
         """Whether two calls on the same images may give different ones."""
         return False
+
+    @property
+    def draws(self) -> bool:
+        """Whether its map draws, frozen or not."""
+        return self.seed is not None
 
     @classmethod
     def meant(cls, surrogate: Any) -> Any:
@@ -155,4 +160,4 @@ def traits(defence: Any) -> Traits:
 
 def any_draws(defences: Iterable[Any]) -> bool:
     """Whether the map of any defence draws, frozen or not."""
-    return any(traits(defence).seed is not None for defence in defences)
+    return any(traits(defence).draws for defence in defences)

@@ -16,6 +16,7 @@ from art_disc.core.checks import Float32Array, check_count
 from art_disc.core.seeds import derive_seed
 from art_disc.defences.draws import RandomMap
 from art_disc.defences.preprocessor import MapPreprocessor, is_ours
+from art_disc.defences.traits import traits
 from art_disc.estimators.classifier import DefendedClassifier
 from art_disc.estimators.known_loss import KnownLoss
 from art_disc.estimators.mean_loss import MeanLoss, own_loss
@@ -244,7 +245,8 @@ class RandomizedClassifier(DefendedClassifier):
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds of the defences that draw, in their order."""
-        return tuple(d.seed for d in self.model.preprocessors if d.seed is not None)
+        drawing = (d for d in self.model.preprocessors if traits(d).draws)
+        return tuple(d.seed for d in drawing if d.seed is not None)
 
     def predict_draws(self, x: NDArray[Any], n: int, seed: int | None = None) -> Float32Array:
         """Return what single fresh draws say, from streams of their own.

@@ -329,6 +329,25 @@ def test_far_away_images_have_a_finite_gradient(
         assert np.isfinite(slopes).all(), scale
 
 
+@pytest.mark.parametrize("seed", [0, 3])
+def test_mean_inference_is_one_pass_for_a_prediction_and_one_for_a_gradient(
+    digits, digits_net, digits_lqvae, seed
+):
+    passes = []
+    net = copy.deepcopy(digits_net)
+    net.register_forward_hook(lambda *_: passes.append(1))
+    classifier = around(digits, net, digits_lqvae, seed=seed)
+    assert not isinstance(classifier, RandomizedClassifier)
+    x, y = digits.x_test[:8], digits.y_test[:8]
+    passes.clear()
+    scores = classifier.predict(x)
+    classifier.loss_gradient(x, y)
+    assert len(passes) == 2
+    # scores are the network's own, not logarithms of means
+    made = torch.tensor(digits_lqvae.purify(x))
+    assert np.allclose(scores, digits_net(made).detach().numpy(), atol=1e-4)
+
+
 def test_sampled_inference_is_attacked_and_voted_on(digits, digits_net, digits_lqvae):
     classifier = around(digits, digits_net, digits_lqvae, inference="sampled", seed=3)
     assert isinstance(classifier, RandomizedClassifier)
