@@ -310,10 +310,11 @@ def latent_bits(found: Any) -> Iterator[Entry]:
     wrong = {"wrong_when_clean": found["images"] - found["clean"]}
     for row in found["rows"]:
         said = verdicts(row | wrong, found["images"], "complete")
+        more = f"; with {', '.join(found['attacks'])} on {row['attacked']} that are certified"
         yield Entry(
             found["dataset"]["name"], row["eps"], "LQ-VAE, preset certified",
             "natural, classifier A", f"{found['classifier']}; {found['purifier']}",
-            attacks="LatentCodeAttack, on what is not certified",
+            attacks=f"LatentCodeAttack, on what is not certified{more if row['attacked'] else ''}",
             **said | {"seconds": said["seconds"] * found["jobs"]},
         )  # fmt: skip
 
@@ -422,6 +423,7 @@ NO_ENTRY = {
     "idealized": "a model of images, no network",
     "kmedoids_colour": "times",
     "lqvae_theorem": "probabilities by a formula, no network",
+    "lqvae_training_mnist": "accuracies without an attack",
     "margin_codebook": "code boxes, no network",
     "mnist_free_pixels": "code boxes, no network",
     "overhead": "times",
