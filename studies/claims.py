@@ -236,7 +236,7 @@ def _certified_over_base() -> str:
     both = sorted(base.keys() & proved.keys())
     pairs = [
         (Share(proved[e]["certified"]["tight"], proved[e]["total"]),
-         Share(base[e]["right"], base[e]["of"]))
+         share_of(base[e]))
         for e in both
     ]  # fmt: skip
     above = sum(_apart(*pair) == HELD for pair in pairs)
@@ -256,7 +256,7 @@ def _stands_in() -> str:
     """Say what the defences leave of the images that stand in for ImageNet."""
     rows = {r["defence"]: r for r in load("randomised_attack_cifar10")["rows"]
             if abs(r["eps"] - 2 / 255) < 1e-5}  # fmt: skip
-    left = {name: Share(row["worst"]["right"], row["worst"]["of"]) for name, row in rows.items()}
+    left = {name: share_of(row["worst"]) for name, row in rows.items()}
     return (
         "RandMix keeps more than any other defence on ImageNet, which is not at hand: on CIFAR-10 "
         f"at 2/255 {_percent(left['RandMix'].value)} of {left['RandMix'].total}, Gaussian noise "
