@@ -7,16 +7,17 @@ each budget (`--attacked`) are then attacked end to end, by `LatentCodeAttack` a
 
     python -m studies.lqvae_certificate --n-ex 1000 --eps .02 .05 .1 --jobs 2 --data-dir DIR
 
-Networks are trained once and cached, an interrupted training goes on; findings are kept under
---work after every 100 images, and taken up again.
+Networks are trained once and cached, an interrupted training goes on; what is decided is kept under
+--work after every 100 images, what attacks break after each budget, and taken up again.
 """
 
 import argparse
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,25 +57,31 @@ def part(classifier: Any, x: Any, y: Any, eps: float, options: argparse.Namespac
     return [list(row) for row in zip(*rows, strict=True)]
 
 
+def kept(file: Path, make: Callable[[], Any]) -> tuple[Any, float]:
+    """Return what a part of the study found, and the seconds that it took; a file is not redone."""
+    if not file.is_file():
+        clock = common.Clock()
+        made = make()
+        facts = {"found": made, "seconds": clock.facts()["seconds"]}
+        replace_file(file, json.dumps(facts).encode())
+    facts = json.loads(file.read_text(encoding="utf-8"))
+    return facts["found"], facts["seconds"]
+
+
 def decided(
     classifier: Any, data: ad.Dataset, eps: float, options: argparse.Namespace, folder: Path
 ) -> tuple[list[Any], float]:
-    """Return what is found of all images, and the seconds that it took, part by part.
-
-    What is there already is not done again.
-    """
+    """Return what is found of all images, and the seconds that it took, part by part."""
     rows, seconds = [], 0.0
     for start in range(0, len(data.x_test), AT_ONCE):
         own = slice(start, min(start + AT_ONCE, len(data.x_test)))
-        file = folder / f"{eps:g}-{own.start}-{own.stop}.json"
-        if not file.is_file():
-            clock = common.Clock()
-            made = part(classifier, data.x_test[own], data.y_test[own], eps, options)
-            kept = {"rows": made, "seconds": clock.facts()["seconds"]}
-            replace_file(file, json.dumps(kept).encode())
-        found = json.loads(file.read_text(encoding="utf-8"))
-        rows += found["rows"]
-        seconds += found["seconds"]
+        images, labels = data.x_test[own], data.y_test[own]
+        found, spent = kept(
+            folder / f"{eps:g}-{own.start}-{own.stop}.json",
+            partial(part, classifier, images, labels, eps, options),
+        )
+        rows += found
+        seconds += spent
         counts = Counter(row[0] for row in rows)
         print(f"eps {eps:g}: {len(rows)} images, {dict(counts)}", flush=True)
     return rows, seconds
@@ -201,8 +208,9 @@ def run(options: argparse.Namespace) -> None:
         own = folder / f"{words}-{options.train_steps or 'all'}"
         found, seconds = decided(judged.classifier, bench.part, eps, options, own)
         certified = np.flatnonzero([row[0] == "certified" for row in found])[: options.attacked]
-        kept = own / "-".join([f"{eps:g}", digest_of(certified.tolist())[:8], *options.attacks])
-        lost = broken(judged, bench.part, eps, certified, options.attacks, kept)
+        aimed = own / "-".join([f"{eps:g}", digest_of(certified.tolist())[:8], *options.attacks])
+        args = judged, bench.part, eps, certified, options.attacks, aimed
+        lost, _ = kept(aimed.with_name(f"{aimed.name}.json"), partial(broken, *args))
         rows.append({
             "eps": eps, **summary(found), "seconds": round(seconds, 1),
             "attacked": len(certified), "certified_and_broken_by": lost,
