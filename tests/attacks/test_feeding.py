@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from art.attacks.evasion import GeoDA
+from art.attacks.evasion import DeepFool, GeoDA
 
 import art_disc as ad
 from art_disc.attacks import ATTACKS, AttackRequest
@@ -192,3 +192,42 @@ def test_no_hook_stays_in_the_shared_network(defended, sample, name):
         made.generate(x[:2], onehot[[0, 1]])
     assert [len(layer._forward_hooks) for layer in defended.model.modules()] == before
     assert not hasattr(defended, "_features")
+
+
+@pytest.mark.parametrize("overshoot", [0.02, 0.0])
+def test_deepfool_of_few_steps_goes_no_further_than_arts_and_leaves_no_image(
+    digits, digits_net, monkeypatch, overshoot
+):
+    classifier = ad.build_classifier(digits_net, data=digits)
+    x, y = digits.x_test[:40].copy(), np.eye(10, dtype=np.float32)[digits.y_test[:40]]
+    asked = []
+    original = type(classifier).class_gradient
+
+    def class_gradient(self, images, *args, **kwargs):
+        asked.append(len(images))
+        return original(self, images, *args, **kwargs)
+
+    monkeypatch.setattr(type(classifier), "class_gradient", class_gradient)
+    settings = {"max_iter": 50, "epsilon": overshoot}
+    request = AttackRequest(classifier, 1.0, "2", targeted=False, batch_size=40)
+    ours = ATTACKS["deepfool"].make(request, settings)
+    made, paid = ours.generate(x, y), sum(asked)
+    assert ours.attack.max_iter == 50
+    asked.clear()
+    theirs = DeepFool(classifier, **settings, nb_grads=10, batch_size=40, verbose=False).generate(x)
+
+    before = classifier.predict(x).argmax(axis=1)
+    crossed, of_theirs = (
+        classifier.predict(images).argmax(axis=1) != before for images in (made, theirs)
+    )
+    assert crossed.sum() >= of_theirs.sum()
+    assert crossed.all() == (overshoot > 0)
+    far, as_far = (
+        np.linalg.norm((images - x).reshape(40, -1), axis=1) for images in (made, theirs)
+    )
+    assert (far <= as_far * (1 + 1e-5)).all()
+    if overshoot:
+        # most cross in the first steps; without an overshoot ART leaves them on the boundary
+        assert paid < sum(asked) / 3
+    else:
+        assert np.array_equal(made[~crossed], theirs[~crossed])
