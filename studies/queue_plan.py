@@ -100,6 +100,8 @@ def key_of(row: Any) -> tuple[Any, ...]:
         return row.dataset, row.setting, kind_of(row.defence), row.n_codes
     if hasattr(row, "line"):
         return row.dataset, row.defence
+    if hasattr(row, "attack"):
+        return row.dataset, row.model, row.attack
     return row.dataset, row.model
 
 
@@ -166,22 +168,24 @@ def _protocols() -> Iterator[Sheet]:
 def _purifiers() -> Iterator[Sheet]:
     for name, table in PURIFIER_TABLES.items():
         rows = [row for row in table.rows if row.dataset not in OWN_DATA]
-        each: dict[tuple[str, str], float] = {}
-        for row in rows:
-            key = row.dataset, row.setting
-            each[key] = each.get(key, 0) + minutes_of(row)
+        whole = table.attacker == "all"
+        # of table 7 other attacks are its options
         cells = tuple(
             Cell(
-                f"{name}/{'/'.join(key)}", key,
+                f"{name}/{row.dataset}/{row.setting}{'' if whole else f'/{row.attack}'}",
+                (row.dataset, row.setting, row.attack),
                 # printed of one network, which is not named: the others last
-                FIGURES if table.attacker == "all" and key[1] != "A" else OTHERS, minutes,
-                partial(_part, reproduce_purifiers, name, *key),
-                tuple(_networks(*key, table.attacker == "all")),
+                FIGURES if whole and row.setting != "A" else OTHERS, minutes_of(row),
+                partial(
+                    _part, reproduce_purifiers, name, row.dataset, row.setting,
+                    attacks=() if whole else (row.attack,),
+                ),
+                tuple(_networks(row.dataset, row.setting, whole)),
             )
-            for key, minutes in each.items()
+            for row in rows
         )  # fmt: skip
         if cells:
-            planned = len(rows) * (3 if table.attacker == "all" else 1)
+            planned = len(rows) * (3 if whole else 1)
             yield Sheet(name, table.title, PurifierTableRecord, cells, planned)
 
 
@@ -249,12 +253,12 @@ def _networks(dataset: str, setting: str, whole: bool) -> Iterator[str]:
 
 
 def _part(
-    run: Callable[..., Any], name: str, dataset: str, model: str, place: Place
+    run: Callable[..., Any], name: str, dataset: str, model: str, place: Place, **options: Any
 ) -> Sequence[Any]:
     """Run one network of a table; its own part of the table stays in the folder of work."""
     found = run(
         name, out=place.work, datasets=(dataset,), models=(model,), n_ex=IMAGES[dataset],
-        data_dir=place.data_dir, verbose=False,
+        data_dir=place.data_dir, verbose=False, **options,
     )  # fmt: skip
     return found.rows
 

@@ -15,6 +15,7 @@ from art_disc.core.errors import DataNotFoundError
 from art_disc.core.records import load_record
 from art_disc.core.records.base import Environment
 from art_disc.core.records.published import TableRecord
+from art_disc.core.records.purifiers import PurifierRow
 from art_disc.reproduction import recipes, standings
 from art_disc.reproduction.costs import minutes_of
 from art_disc.reproduction.published import (
@@ -279,9 +280,11 @@ def test_every_printed_number_that_can_be_run_is_in_the_plan():
             assert (row.dataset, row.model) in there
         elif isinstance(row, PublishedPurifier):
             # table 7 names no classifier: all are run
-            assert (row.dataset, row.setting or "A") in there
+            assert (row.dataset, row.setting or "A", row.attack) in there
         else:
             assert there == {()}
+    made = PurifierRow("mnist", "deepfool", "A", None, 99.0, (), ("A: natural",))
+    assert key_of(made) in keys["kyatham2020-table2"]
 
 
 def test_a_cell_of_a_figure_costs_each_budget_that_it_attacks_at_and_its_training_once():
