@@ -33,7 +33,7 @@ _TRAININGS = {
 _NETWORK = {"mnist": (5, 0.6), "cifar10": (25, 1.0)}
 # an attack's images, classifiers trained against one among them; table 7 is attacked end to end,
 # each classifier by itself
-_PURIFIER, _END_TO_END = {"fgsm": 1, "deepfool": 12, "cw_l2": 75}, 250
+_PURIFIER, _END_TO_END = {"fgsm": 1, "deepfool": 10, "cw_l2": 90}, 250
 # of an LQ-VAE, and of each training of a classifier before it
 LQVAE_MINUTES, CLASSIFIER_MINUTES = 160.0, 15.0
 _CERTIFICATE = 30
