@@ -23,8 +23,10 @@ from art_disc.training import LQVAE
 from art_disc.training.lqvae_fit import LQVAEReport
 from art_disc.trials.score import predict_labels
 from studies import common
+from studies.architecture import ROOT
 
 NAME = "lqvae_training"
+PICTURES = ROOT / "docs" / "images"
 PRESET = "code"
 DATASETS = ("mnist", "fashion_mnist")
 # of a step on a batch, as docs/purifiers.md explains each
@@ -36,9 +38,10 @@ PASSES = {
 
 
 def picture(vae: LQVAE, images: np.ndarray, path: Path) -> None:
-    """Write images above what is made of their codes, as PNG."""
+    """Write images above what is made of their codes, as PNG of three times their size."""
     rows = [np.concatenate(list(x[:, 0]), axis=1) for x in (images, vae.purify(images))]
-    Image.fromarray(np.rint(255 * np.concatenate(rows)).astype(np.uint8)).save(path)
+    levels = np.rint(255 * np.concatenate(rows)).astype(np.uint8)
+    Image.fromarray(np.kron(levels, np.ones((3, 3), np.uint8))).save(path, optimize=True)
 
 
 def table() -> list[str]:
@@ -63,7 +66,15 @@ def table() -> list[str]:
         "squared error of a pixel",
     )  # fmt: skip
     made = "; ".join(f"{one['dataset']['name']}: {common.where(one)}" for one in found)
-    return [*common.markdown(heads, rows), f"(`studies/lqvae_training.py`; {made})"]
+    shown = [
+        f"![Ten test images of {name}, and below each what the filter makes of it](images/{file})"
+        for name in (one["dataset"]["name"] for one in found)
+        if (PICTURES / (file := f"lqvae_{name}.png")).is_file()
+    ]
+    return [
+        *common.markdown(heads, rows), f"(`studies/lqvae_training.py`; {made})",
+        *(line for one in shown for line in ("", one)),
+    ]  # fmt: skip
 
 
 def main() -> None:
@@ -104,7 +115,9 @@ def main() -> None:
         name: float((predict_labels(judge, x) == data.y_test).mean())
         for name, x in (("clean", data.x_test), ("purified", purified))
     }
-    picture(vae, data.x_test[:10], work / "reconstructions.png")
+    usual = name == f"{NAME}_{options.dataset}"
+    shown = PICTURES / f"lqvae_{options.dataset}.png" if usual else work / "reconstructions.png"
+    picture(vae, data.x_test[:10], shown)
     common.write(
         name,
         {
