@@ -30,7 +30,9 @@ from art_disc.attacks import LatentCodeAttack
 from art_disc.core.files import replace_file
 from art_disc.core.intervals import clopper_pearson_lower
 from art_disc.core.plain import digest_of
+from art_disc.core.records import Environment
 from art_disc.metrics import Spend, certify_codes
+from art_disc.networks import weights_hash
 from art_disc.reproduction.purifier_bench import Bench, Judged
 from art_disc.reproduction.purifier_end_to_end import ATTACKS, SURROGATES
 from art_disc.reproduction.rows import none_failed
@@ -167,6 +169,17 @@ def _attacks(made: dict[str, Any]) -> str:
     )
 
 
+def place_of(folder: Path, bench: Bench, judged: Judged, options: argparse.Namespace) -> Path:
+    """Return where findings are kept: those of these very networks, images and packages."""
+    known = [
+        bench.data.fingerprint, weights_hash(judged.classifier.base_network),
+        weights_hash(bench.vae.network), Environment.here().decisive,
+    ]  # fmt: skip
+    steps = options.train_steps or "all"
+    words = f"{options.dataset}-{options.model}-{options.seconds:g}-{steps}"
+    return folder / f"{words}-{digest_of(known)[:12]}"
+
+
 def name_of(options: argparse.Namespace) -> str:
     """Return the result's name: what is not as it is by default stands in it, but for attacks."""
     steps = options.train_steps
@@ -202,10 +215,8 @@ def run(options: argparse.Namespace) -> None:
     data = ad.load_dataset(options.dataset, data_dir=options.data_dir)
     bench = Bench(data, options.n_ex, folder, preset="certified", train_steps=options.train_steps)
     judged = bench.judged(options.model, "lqvae")
-    words = f"{options.dataset}-{options.model}-{options.seconds:g}"
-    rows = []
+    own, rows = place_of(folder, bench, judged, options), []
     for eps in options.eps:
-        own = folder / f"{words}-{options.train_steps or 'all'}"
         found, seconds = decided(judged.classifier, bench.part, eps, options, own)
         certified = np.flatnonzero([row[0] == "certified" for row in found])[: options.attacked]
         aimed = own / "-".join([f"{eps:g}", digest_of(certified.tolist())[:8], *options.attacks])

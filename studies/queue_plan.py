@@ -1,7 +1,7 @@
 """What the queue of published tables runs: cells, and the tables that their rows stand in.
 
-A cell is the least that is worth keeping: one network of a table, attacked at its budgets. Rows
-that two tables print are one cell.
+A cell is the least that is worth keeping: one network of a table, attacked at its budgets; of
+purifiers, by one attack. Rows that two tables print are one cell.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -255,7 +255,7 @@ def _networks(dataset: str, setting: str, whole: bool) -> Iterator[str]:
 def _part(
     run: Callable[..., Any], name: str, dataset: str, model: str, place: Place, **options: Any
 ) -> Sequence[Any]:
-    """Run one network of a table; its own part of the table stays in the folder of work."""
+    """Run a cell's rows; their own part of the table stays in the folder of work."""
     found = run(
         name, out=place.work, datasets=(dataset,), models=(model,), n_ex=IMAGES[dataset],
         data_dir=place.data_dir, verbose=False, **options,

@@ -15,7 +15,7 @@ from art_disc.core.errors import DataNotFoundError
 from art_disc.core.records import load_record
 from art_disc.core.records.base import Environment
 from art_disc.core.records.published import TableRecord
-from art_disc.core.records.purifiers import PurifierRow
+from art_disc.core.records.purifiers import PurifierRow, PurifierTableRecord
 from art_disc.reproduction import recipes, standings
 from art_disc.reproduction.costs import minutes_of
 from art_disc.reproduction.published import (
@@ -25,11 +25,12 @@ from art_disc.reproduction.published import (
     PublishedRandomised,
     published,
 )
+from art_disc.reproduction.purifier_tables import chosen_purifiers
 from art_disc.reproduction.recipes import Stage
 from art_disc.reproduction.rows import RowRequest, run_row
 from art_disc.reproduction.standing import TO_RUN
-from studies import queue
-from studies.queue_cells import FIGURES, HEADLINE, Cell, trainings
+from studies import queue, queue_plan
+from studies.queue_cells import FIGURES, HEADLINE, Cell, Place, trainings
 from studies.queue_plan import Sheet, key_of, plan
 from tests.reproduction.test_printed import row_of
 
@@ -283,8 +284,22 @@ def test_every_printed_number_that_can_be_run_is_in_the_plan():
             assert (row.dataset, row.setting or "A", row.attack) in there
         else:
             assert there == {()}
-    made = PurifierRow("mnist", "deepfool", "A", None, 99.0, (), ("A: natural",))
-    assert key_of(made) in keys["kyatham2020-table2"]
+
+
+@pytest.mark.parametrize("name", ["kyatham2020-table2", "kyatham2020-table7"])
+def test_a_cell_of_purifiers_asks_for_its_own_row_alone(tmp_path, monkeypatch, name):
+    def reproduce(name, *, datasets, models, attacks=(), **_):
+        rows = chosen_purifiers(name, datasets=datasets, models=models, attacks=attacks)
+        made = (PurifierRow(r.dataset, r.attack, r.setting, None, None, (), ("A",)) for r in rows)
+        environment = Environment.here(threads=1)
+        return PurifierTableRecord(name, "a title", tuple(made), len(rows), {}, environment)
+
+    monkeypatch.setattr(queue_plan, "reproduce_purifiers", reproduce)
+    (one,) = (one for one in plan() if one.name == name)
+    assert len({cell.name for cell in one.cells}) == len(one.cells) > 5
+    for cell in one.cells:
+        found = cell.run(Place(tmp_path, None))
+        assert [key_of(row) for row in found] == [cell.key]
 
 
 def test_a_cell_of_a_figure_costs_each_budget_that_it_attacks_at_and_its_training_once():
