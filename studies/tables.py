@@ -185,8 +185,9 @@ def _shown(name: str, record: Any) -> list[str]:
         f"![{plot.alt}](images/{name}-{dataset}.svg)\n" for dataset, plot in _plots(record).items()
     ]
     # by its file's name: several may hold parts of one table
-    _, _, shown = as_markdown(record).partition(":")
-    return [*folded(f"## {name}:{shown}", _made(record)), *_proved(record), *pictures]
+    heading, _, shown = as_markdown(record).partition("\n")
+    title = heading.partition(": ")[2] or record.title
+    return [*folded(f"## {name}: {title}\n{shown}", _made(record)), *_proved(record), *pictures]
 
 
 def _proved(record: Any) -> list[str]:
