@@ -276,8 +276,8 @@ def _flips() -> str:
     return (
         f"Over 90 % of CW's images, made on the classifier alone, flip less than 6 % of the bits "
         f"(figure 3): {_percent(few)} of {row.left.total:,} do here, and "
-        f"{_percent(row.left.value)} are still right behind the filter, by a CW of 5 searches of 50 "
-        f"steps, theirs are not printed; {HELD if few > 0.9 else FAILED}."
+        f"{_percent(row.left.value)} are still right behind the filter, by a CW of 5 searches of "
+        f"50 steps, theirs are not printed; {HELD if few > 0.9 else FAILED}."
     )
 
 
