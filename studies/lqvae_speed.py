@@ -26,10 +26,10 @@ def line() -> list[str]:
     made = common.load("lqvae_speed")
     ours, theirs = made["passes_an_image"], made["defense_gan_passes_an_image"]
     return [
-        f"Purifying {made['images']:,} MNIST images takes {made['seconds_median']:.0f} s "
+        f"Purifying {made['images']:,} MNIST images takes {made['seconds_median']:.1f} s "
         f"({made['threads']} threads, float32): {ours['forward']} passes forward an image and none "
         f"backward, where Defense-GAN's published recipe takes {theirs['forward']:,} forward and "
-        f"{theirs['backward']:,} backward."
+        f"{theirs['backward']:,} backward. (`studies/lqvae_speed.py`; {common.where(made)})"
     ]
 
 
